@@ -1,0 +1,33 @@
+// The calls that are measured.
+
+/** The documents' example. */
+export function example(url = 'https://example.com/hook') {
+  return { method: 'POST', url, data: { name: 'Luke Skywalker' } }
+}
+
+const KIB = 1024
+
+/** The same call with an order as payload, whose JSON is exactly 1 KiB: nested, as webhooks are. */
+export function exampleOfOneKib(url = 'https://example.com/hook') {
+  const data = { ...order(), note: '' }
+  data.note = 'n'.repeat(KIB - JSON.stringify(data).length)
+  return { method: 'POST', url, data }
+}
+
+/** The same call with one string of 1 KiB in its payload: the shape that costs least to snapshot. */
+export function exampleOfOneString(url = 'https://example.com/hook') {
+  const data = { text: '' }
+  data.text = 't'.repeat(KIB - JSON.stringify(data).length)
+  return { method: 'POST', url, data }
+}
+
+function order() {
+  const items = Array.from({ length: 8 }, (_, index) => ({
+    sku: `SKU-${1000 + index}`,
+    title: `Lightsaber, model ${index}`,
+    quantity: index + 1,
+    price: 19.5 * (index + 1),
+    inStock: index % 2 === 0,
+  }))
+  return { id: 'ord_8f3a', customer: { name: 'Luke Skywalker', email: 'luke@example.com' }, items }
+}

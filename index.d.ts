@@ -1,0 +1,580 @@
+/* The part of the declarations that belongs to JavaScript; what follows it is generated from Rust. */
+
+/** The codes of this package's errors and of failed deliveries. */
+export type ErrorCode =
+  | 'ERR_SEND_INVALID_OPTION'
+  | 'ERR_SEND_INVALID_ARGUMENT'
+  | 'ERR_SEND_PAYLOAD_TOO_LARGE'
+  | 'ERR_SEND_JOURNAL_FULL'
+  | 'ERR_SEND_EXECUTION_COMPLETED'
+  | 'ERR_SEND_CLOSED'
+  | 'ERR_SEND_TIMEOUT'
+  | 'ERR_SEND_NO_STEP'
+  | 'ERR_SEND_NOT_CONFIGURED'
+  | 'ERR_SEND_INVALID_URL'
+  | 'ERR_SEND_INVALID_HEADER'
+  | 'ERR_SEND_EGRESS_DENIED'
+  | 'ERR_SEND_DNS'
+  | 'ERR_SEND_CONNECT'
+  | 'ERR_SEND_TLS'
+  | 'ERR_SEND_CONNECTION'
+  | 'ERR_SEND_INVALID_RESPONSE'
+  | 'ERR_SEND_STATUS'
+  | 'ERR_SEND_TOO_MANY_REDIRECTS'
+  | 'ERR_SEND_INTERRUPTED'
+  | 'ERR_SEND_DISCARDED'
+  | 'ERR_SEND_INTERNAL'
+
+/** What the destinations take as content: text, or anything that is an object. */
+export type Content = string | object
+
+/** The argument of `$send.http()`. */
+export interface HttpConfig {
+  /** The method. Default: `POST` when there is `data`, otherwise `GET`. */
+  method?: string
+  /** An absolute `http:` or `https:` URL. User-info in it becomes basic auth. */
+  url: string | URL
+  /**
+   * The body. Objects and arrays are sent as JSON, text as it is, a `Buffer` or typed array as
+   * bytes, a `URLSearchParams` as a form, a `FormData` as multipart, a `Blob` with its type.
+   * Default: no body.
+   */
+  data?: Content
+  /** Request headers. Default: those of axios. */
+  headers?: object
+  /** Query parameters, merged with those of the URL. Default: none. */
+  params?: object
+  /** Basic auth; it replaces an `Authorization` header. Default: none. */
+  auth?: { username: string; password: string }
+  /** Milliseconds for the whole request, instead of `http.timeoutMs`. Default: the engine's. */
+  timeout?: number
+}
+
+/** The argument of `$send.email()`. */
+export interface EmailConfig {
+  /** The subject. Default: none. */
+  subject?: string
+  /** The plain text. Default: none. */
+  text?: string
+  /** The HTML text. Default: none. */
+  html?: string
+  /** Whether it goes to the collaborators too. Default: `false`. */
+  include_collaborators?: boolean
+}
+
+/** The argument of `$send.s3()`. */
+export interface S3Config {
+  /** The bucket. */
+  bucket: string
+  /** What the keys of the objects begin with. Default: nothing. */
+  prefix?: string
+  /** One record. */
+  payload: Content
+}
+
+/** The argument of `$send.sql()`. */
+export interface SqlConfig {
+  /** The table. */
+  table: string
+  /** One row. */
+  payload: Content
+}
+
+/** The argument of `$send.sse()`. */
+export interface SseConfig {
+  /** The name of the event. */
+  channel: string
+  /** The data of the event. */
+  payload: Content
+}
+
+/**
+ * The destinations, each a function that does not depend on `this`. A call checks and snapshots its
+ * argument, records it and returns `undefined`: nothing is sent before the execution is completed.
+ *
+ * Every method throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_PAYLOAD_TOO_LARGE`,
+ * `ERR_SEND_JOURNAL_FULL` and, after the end, `ERR_SEND_EXECUTION_COMPLETED`.
+ */
+export interface Send {
+  /** One HTTP request, with one attempt and a deadline of 5 s unless configured otherwise. */
+  http(config: HttpConfig): void
+  /** A mail. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  email(config: EmailConfig): void
+  /** A record for S3. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  s3(config: S3Config): void
+  /** A row. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  sql(config: SqlConfig): void
+  /** An event stream. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  sse(config: SseConfig): void
+  /** An event. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  emit(config: { raw_event: object }): void
+  emit(event: object, channel?: string | { name?: string }): void
+}
+
+/** One code cell or action of an execution. */
+export interface Step {
+  /** Its name, as the log shows it. */
+  readonly name: string
+  /** The destinations, as v1 steps call them. */
+  readonly $send: Send
+  /** `{ send: $send }`, for component actions: spread it into the runner's own `$`. */
+  readonly $: { readonly send: Send }
+}
+
+/** The `request` of an `http` delivery, as it was sent; secrets are redacted. */
+export interface HttpRequestLog {
+  /** The method. */
+  method: string
+  /** The whole URL. */
+  url: string
+  /** The headers, their names in lower case. */
+  headers: Record<string, string>
+  /** The body: text, or base64 if `bodyEncoding` says so. Absent without a body. */
+  body?: string
+  /** How `body` is spelled when it is not UTF-8. */
+  bodyEncoding?: 'base64'
+  /** Length of the whole body. */
+  bodyBytes?: number
+  /** Whether `body` is only its beginning (`http.logBodyBytes`). */
+  truncated?: boolean
+}
+
+/** The `response` of an `http` delivery. */
+export interface HttpResponseLog {
+  /** The status code. */
+  status: number
+  /** The standard phrase for it. */
+  statusText: string
+  /** `1.1` or `2.0`. */
+  httpVersion: string
+  /** The headers, their names in lower case; repeated ones are joined by a comma. */
+  headers: Record<string, string>
+  /** The body after decompression: text, or base64 if `bodyEncoding` says so. */
+  body: string
+  /** How `body` is spelled when it is not UTF-8. */
+  bodyEncoding?: 'base64'
+  /** Bytes that were read. */
+  bodyBytes: number
+  /** Whether `body` is only its beginning. */
+  truncated: boolean
+  /** From the beginning of the attempt to the last byte that was read. */
+  durationMs: number
+  /** The parts of it; those of connecting are absent on a reused connection. */
+  timings: { dnsMs?: number; connectMs?: number; tlsMs?: number; firstByteMs: number; bodyMs: number }
+  /** Redirects that were followed. Absent without any. */
+  redirects?: Array<{ status: number; method: string; url: string }>
+}
+
+/** Something that the operator should know. */
+export interface WarningEvent {
+  /** What it is about, such as `EXECUTION_DROPPED`. */
+  code: string
+  /** A sentence for people. */
+  message: string
+  /** The execution concerned, if one is. */
+  executionId?: string
+}
+
+/** What `engine.on()` tells. */
+export interface EngineEvents {
+  /** A delivery became terminal. */
+  delivery: Delivery
+  /** An execution is over and all its deliveries are terminal. */
+  execution: ExecutionSummary
+  /** A batch was closed. No destination batches yet. */
+  batch: Record<string, unknown>
+  /** Something that the operator should know. */
+  warning: WarningEvent
+}
+
+export interface Engine {
+  /**
+   * Calls `listener` for each event. Listeners never keep the process alive; one that throws does
+   * not disturb the others, its error is reported as an uncaught exception.
+   */
+  on<E extends keyof EngineEvents>(event: E, listener: (event: EngineEvents[E]) => void): this
+  /** Removes a listener. */
+  off<E extends keyof EngineEvents>(event: E, listener: (event: EngineEvents[E]) => void): this
+  /** `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface Execution {
+  /**
+   * One code cell or action of this run.
+   *
+   * Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_EXECUTION_COMPLETED`.
+   */
+  step(name: string): Step
+}
+
+/**
+ * Which binding artifact the generated loader actually loaded: `'native'` for
+ * a native addon, otherwise the `platformArchABI` of the WASI flavor. Every
+ * flavor napi-rs can build is listed, because `NAPI_RS_NATIVE_LIBRARY_PATH`
+ * can point the loader at a WASI artifact this package does not build itself.
+ */
+export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
+
+/**
+ * Delivers what steps record. Open one for the life of the runner.
+ *
+ * Without a data directory everything is in memory: what is not delivered when the process ends
+ * is lost. At the end of the process the main thread waits up to a second for deliveries that
+ * are under way; that is a courtesy, not a guarantee: `await engine.close()` is.
+ */
+export declare class Engine {
+  /**
+   * Opens an engine. Every option is checked; a message names the path of what is wrong.
+   *
+   * Rejects with `ERR_SEND_INVALID_OPTION`.
+   */
+  static open(options?: EngineOptions): Promise<Engine>
+  /**
+   * Begins one run of a workflow.
+   *
+   * Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
+   */
+  execution(options: ExecutionOptions): Execution
+  /**
+   * The log, newest first, calls in open buffers included.
+   *
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is no delivery's id.
+   */
+  deliveries(filter?: DeliveryFilter | undefined | null): Promise<Array<Delivery>>
+  /** The executions that the log knows, newest first. */
+  executions(filter?: ExecutionFilter | undefined | null): Promise<Array<ExecutionSummary>>
+  /**
+   * Waits until nothing that was handed over is open. For serverless hosts and tests.
+   *
+   * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs`; without it, waits as long as it takes.
+   */
+  flush(options?: TimeoutOptions | undefined | null): Promise<void>
+  /**
+   * Takes no more work, drains until the deadline (`timeoutMs`, default 10 s), and tells what
+   * became of it. What is under way then is cut off. Closing again answers the same counts. A
+   * shared engine ends with its last handle. Also `await using engine = …`.
+   */
+  close(options?: TimeoutOptions | undefined | null): Promise<CloseResult>
+  /** Counters and gauges as they are now. */
+  stats(): EngineStats
+  /** The addresses that the operator declared in `egress.addresses`, for allow-lists. */
+  egressAddresses(): Array<string>
+}
+
+/**
+ * One run of one workflow: its steps record calls, and its completion hook hands them over.
+ * Made by `engine.execution()`.
+ */
+export declare class Execution {
+  /** The id of this run. */
+  get executionId(): string
+  /** The id of its workflow. */
+  get workflowId(): string
+  /**
+   * The completion hook: hands over what was recorded, then the background delivers it. Nothing
+   * can be recorded from the moment of the call. Resolves when the calls are as durable as
+   * configured; never waits for the network.
+   *
+   * Rejects or throws `ERR_SEND_EXECUTION_COMPLETED`, `ERR_SEND_CLOSED`.
+   */
+  complete(options?: CompleteOptions | undefined | null): Promise<CompletionReceipt>
+  /**
+   * Hands over what is recorded so far, for a run that suspends or delays; the execution goes
+   * on. Otherwise as `complete()`.
+   */
+  flush(): Promise<CompletionReceipt>
+  /**
+   * Drops what is recorded and not handed over; the log keeps it as `discarded`. The answer is
+   * the number of calls. An execution that is garbage-collected before its end does the same
+   * and emits a `warning`.
+   *
+   * Throws `ERR_SEND_EXECUTION_COMPLETED`.
+   */
+  discard(): number
+  /**
+   * Resolves when the execution is over and every delivery is terminal: all deliveries in call
+   * order.
+   *
+   * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs`; without it, waits as long as it takes.
+   */
+  settled(options?: TimeoutOptions | undefined | null): Promise<Array<Delivery>>
+}
+
+/** What `engine.close()` answers. */
+export interface CloseResult {
+  /** Deliveries that reached their destination since the engine was opened. */
+  delivered: number
+  /** Deliveries that failed since the engine was opened. */
+  failed: number
+  /**
+   * Deliveries that were not terminal at the deadline. In memory they are lost: the log shows
+   * them as `failed` with `ERR_SEND_INTERRUPTED`.
+   */
+  pending: number
+}
+
+/** What `execution.complete()` takes. */
+export interface CompleteOptions {
+  /**
+   * The error that ended the run, if one did: the log marks the execution as failed. What was
+   * recorded is delivered all the same. Default: none.
+   */
+  error?: unknown
+}
+
+/** What the completion hook answers. */
+export interface CompletionReceipt {
+  /** The execution. */
+  executionId: string
+  /** Calls that were handed over by this hook. */
+  recorded: number
+  /** Whether they survive the end of the process. `false` as long as everything is in memory. */
+  durable: boolean
+}
+
+/** One delivery in the log: a call, and all that is known about what became of it. */
+export interface Delivery {
+  /** UUIDv7: time-ordered, stable from the call on. */
+  id: string
+  /** The workflow. */
+  workflowId: string
+  /** The run. */
+  executionId: string
+  /** The step that made the call. */
+  step: string
+  /** Place of the call within its execution, from 0. */
+  index: number
+  /** The method of `$send` that was called. */
+  destination: 'http' | 'email' | 's3' | 'sql' | 'sse' | 'emit'
+  /** Where it is. `delivered`, `failed` and `discarded` are terminal. */
+  status: 'recorded' | 'pending' | 'batched' | 'in-flight' | 'delivered' | 'failed' | 'discarded'
+  /** The request, redacted. `http`: `HttpRequestLog`; other destinations: the call as recorded. */
+  request: HttpRequestLog | Record<string, unknown>
+  /** The response, if there was one, also when it means failure. */
+  response?: HttpResponseLog
+  /** Why it failed. */
+  error?: DeliveryError
+  /** What is odd about the call, one sentence each. */
+  warnings: Array<string>
+  /** Attempts begun. */
+  attempts: number
+  /** When the call was made (ISO 8601, UTC). */
+  recordedAt: string
+  /** When the destination had it. */
+  deliveredAt?: string
+  /** When it became terminal. */
+  settledAt?: string
+}
+
+/** Why a delivery failed. */
+export interface DeliveryError {
+  /** One of the `ERR_SEND_*` codes. */
+  code: ErrorCode
+  /** A sentence for people; it names no secret. */
+  message: string
+  /** What was under way when it failed, when that is known. */
+  phase?: 'dns' | 'connect' | 'tls' | 'request' | 'response' | 'body'
+}
+
+/** Which deliveries `engine.deliveries()` answers; what is absent does not restrict. */
+export interface DeliveryFilter {
+  /** Only of this workflow. */
+  workflowId?: string
+  /** Only of this execution. */
+  executionId?: string
+  /** Only of this step. */
+  step?: string
+  /** Only to this destination. */
+  destination?: Delivery['destination']
+  /** Only in this status. */
+  status?: Delivery['status']
+  /** At most this many. Default: 100. */
+  limit?: number
+  /** Only older than the delivery with this id: the last one of the page before. */
+  before?: string
+}
+
+/**
+ * What may be reached over the network. Loopback, private, link-local, reserved and other special
+ * addresses are denied unless they are allowed here.
+ */
+export interface EgressOptions {
+  /**
+   * Host names (`hooks.internal`, `*.example.com`), addresses and CIDR ranges (`10.0.0.0/8`)
+   * that may be reached although they are not public. Default: none.
+   */
+  allow?: Array<string>
+  /** The same spellings, never to be reached. Wins over `allow`. Default: none. */
+  deny?: Array<string>
+  /** The only ports that may be connected to. Default: all. */
+  ports?: Array<number>
+  /** The only URL schemes that may be used, of `http` and `https`. Default: both. */
+  schemes?: Array<string>
+  /**
+   * A proxy for every request: `http://`, `https://`, `socks5://` or `socks5h://`, with
+   * credentials in the URL if it wants them. Default: none; the environment is not read.
+   */
+  proxy?: string
+  /** The source address of connections. Default: the system's choice. */
+  localAddress?: string
+  /**
+   * The addresses that receivers see, as you know them: what `engine.egressAddresses()`
+   * answers. Default: none.
+   */
+  addresses?: Array<string>
+}
+
+/** What `Engine.open()` takes. Unknown keys are refused. */
+export interface EngineOptions {
+  /**
+   * A name under which worker threads of this process open the same engine: whoever opens it
+   * again repeats the options, or gives the name alone. Default: none, an engine of its own.
+   */
+  name?: string
+  /**
+   * Warnings, such as ignored keys of a call or a URL that does not parse, throw at the call
+   * instead of being logged. Default: `false`.
+   */
+  strict?: boolean
+  /** Bytes that one recorded call may have. Default: 10 MiB. */
+  maxPayloadBytes?: number
+  /** Bytes that all undelivered calls may have together. Default: 256 MiB. */
+  maxPendingBytes?: number
+  /** What may be reached over the network. Default: public addresses only. */
+  egress?: EgressOptions
+  /** The HTTP destination. */
+  http?: HttpOptions
+  /** What the log keeps. */
+  log?: LogOptions
+}
+
+/** Counters and gauges of an engine. */
+export interface EngineStats {
+  /** Calls recorded since the engine was opened. */
+  recorded: number
+  /** Deliveries that reached their destination. */
+  delivered: number
+  /** Deliveries that failed. */
+  failed: number
+  /** Calls that were discarded. */
+  discarded: number
+  /** Handed over and not terminal, those in flight included. */
+  pending: number
+  /** Attempts under way. */
+  inFlight: number
+  /** Bytes of all undelivered calls. */
+  pendingBytes: number
+  /** Executions that are neither completed nor discarded. */
+  openExecutions: number
+  /** The queues that have work, busiest first. */
+  lanes: Array<LaneStats>
+}
+
+/** Which executions `engine.executions()` answers; what is absent does not restrict. */
+export interface ExecutionFilter {
+  /** Only of this workflow. */
+  workflowId?: string
+  /** At most this many. Default: 100. */
+  limit?: number
+  /** Only older than the execution with this id: the last one of the page before. */
+  before?: string
+}
+
+/** What `engine.execution()` takes. */
+export interface ExecutionOptions {
+  /** The workflow's id, such as `p_abc123`. */
+  workflowId: string
+  /** The id of this run. Default: a new UUIDv7. */
+  executionId?: string
+  /** Which attempt of the run this is. Default: 1. */
+  attempt?: number
+}
+
+/** One execution in the log; the Inspector's **Dest.** column is `delivered`/`total`. */
+export interface ExecutionSummary {
+  /** The run. */
+  executionId: string
+  /** Its workflow. */
+  workflowId: string
+  /** Which attempt of the run it is. */
+  attempt: number
+  /** `running` until its end; `failed` if it was completed with an error. */
+  status: 'running' | 'completed' | 'failed' | 'discarded'
+  /** Deliveries that reached their destination. */
+  delivered: number
+  /** Deliveries that failed. */
+  failed: number
+  /** Calls that were discarded. */
+  discarded: number
+  /** Deliveries that are not terminal. */
+  pending: number
+  /** All calls. */
+  total: number
+  /** When `engine.execution()` was called (ISO 8601, UTC). */
+  startedAt: string
+  /** When it was completed or discarded. */
+  completedAt?: string
+  /** The message of the error that it was completed with. */
+  error?: string
+}
+
+/** How the HTTP destination behaves. */
+export interface HttpOptions {
+  /**
+   * Milliseconds for a whole request: lookup, connection, TLS, writing, waiting, redirects and
+   * reading the response. Default: 5000.
+   */
+  timeoutMs?: number
+  /** Redirects that are followed; 0 follows none. Default: 5. */
+  maxRedirects?: number
+  /**
+   * Bytes of a response's body that are read, after decompression; past it the connection is
+   * dropped. Default: 1 MiB.
+   */
+  maxResponseBytes?: number
+  /** Bytes of each request's and response's body that the log keeps. Default: 64 KiB. */
+  logBodyBytes?: number
+  /** Requests under way at once, over all hosts. Default: 1024. */
+  concurrency?: number
+  /** Requests under way at once to one host (scheme, name and port). Default: 64. */
+  perHostConcurrency?: number
+  /** The `User-Agent` of requests that bring none. Default: `dollar-send/VERSION`. */
+  userAgent?: string
+}
+
+/** One queue: for `http`, one host. */
+export interface LaneStats {
+  /** The destination. */
+  destination: string
+  /** For `http` the origin of the URL, otherwise the destination's name. */
+  lane: string
+  /** Attempts under way. */
+  inFlight: number
+  /** Deliveries that wait. */
+  waiting: number
+}
+
+/** What the log keeps. */
+export interface LogOptions {
+  /** Finished executions per workflow. Default: 100. */
+  maxExecutionsPerWorkflow?: number
+  /** Days after which a finished execution is forgotten. Default: 30. */
+  maxAgeDays?: number
+  /**
+   * Bytes of requests and responses in memory; past it the oldest finished executions are
+   * forgotten, and bodies of further deliveries are left out. Default: 128 MiB.
+   */
+  maxBytes?: number
+  /**
+   * More names of headers whose values never reach the log. Default: none beyond the built-in
+   * ones (authorization, cookies, API keys, tokens, secrets).
+   */
+  redact?: Array<string>
+}
+
+/** A limit for a wait. */
+export interface TimeoutOptions {
+  /** Milliseconds to wait at most. */
+  timeoutMs?: number
+}

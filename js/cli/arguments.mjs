@@ -1,0 +1,126 @@
+// The command line as a decision: what to do with which settings. Pure, touches no file.
+
+import { parseArgs } from 'node:util'
+
+import { COMMANDS, nearest, OPTIONS, UsageError } from './usage.mjs'
+
+/**
+ * @typedef {object} RunSettings
+ * @property {string} file
+ * @property {string} [event]
+ * @property {string} [props]
+ * @property {string} workflow
+ * @property {string} step
+ * @property {string} [dataDir]
+ * @property {string[]} allow
+ * @property {number} [timeoutMs]
+ * @property {boolean} json
+ */
+/**
+ * @typedef {{ command: 'version' } | { command: 'help', topic?: string, asked: boolean }
+ *   | { command: 'run', settings: RunSettings }} Decision
+ */
+
+/** What `--timeout` accepts at most: an hour, in milliseconds. */
+const MAX_TIMEOUT_MS = 3_600_000
+
+/** @param {string} name @param {string} raw @returns {UsageError} */
+function unknownOption(name, raw) {
+  const meant = nearest(name, Object.keys(OPTIONS))
+  return new UsageError(`Unknown option ${raw}.${meant ? ` Did you mean --${meant}?` : ''}`)
+}
+
+/** @param {string} command @returns {UsageError} */
+function unknownCommand(command) {
+  if (/\.[cm]?[jt]sx?$/.test(command)) {
+    return new UsageError(`Unknown command ${command}. To run a file: dollar-send run ${command}`)
+  }
+  const meant = nearest(command, COMMANDS)
+  return new UsageError(`Unknown command ${command}.${meant ? ` Did you mean ${meant}?` : ''}`)
+}
+
+/**
+ * `parseArgs`, with our own words for what it refuses.
+ *
+ * @param {string[]} args
+ */
+function parse(args) {
+  const { tokens } = parseArgs({
+    args,
+    options: OPTIONS,
+    allowPositionals: true,
+    strict: false,
+    tokens: true,
+  })
+  for (const token of tokens) {
+    if (token.kind === 'option' && !(token.name in OPTIONS))
+      throw unknownOption(token.name, token.rawName)
+  }
+  try {
+    return parseArgs({ args, options: OPTIONS, allowPositionals: true, strict: true })
+  } catch (error) {
+    const [sentence] = /** @type {Error} */ (error).message.split('\n')
+    throw new UsageError(`${sentence.replace(/\.?$/, '.')}`)
+  }
+}
+
+/** @param {string | undefined} text @returns {number | undefined} */
+function timeoutOf(text) {
+  if (text === undefined) return undefined
+  const value = Number(text)
+  if (Number.isInteger(value) && value > 0 && value <= MAX_TIMEOUT_MS) return value
+  throw new UsageError(
+    `--timeout must be a whole number of milliseconds from 1 to ${MAX_TIMEOUT_MS}, not ${text}.`,
+  )
+}
+
+/**
+ * @param {string[]} files
+ * @param {ReturnType<typeof parse>['values']} values
+ * @returns {RunSettings}
+ */
+function runSettings(files, values) {
+  if (files.length === 0) throw new UsageError('run needs a file: dollar-send run step.mjs')
+  if (files.length > 1) {
+    throw new UsageError(`run takes one file, but got ${files.length}: ${files.join(', ')}.`)
+  }
+  if (values.event === '-' && values.props === '-') {
+    throw new UsageError('Only one of --event and --props can read standard input.')
+  }
+  for (const name of /** @type {const} */ (['workflow', 'step', 'data-dir'])) {
+    if (values[name] === '') throw new UsageError(`--${name} must not be empty.`)
+  }
+  return {
+    file: files[0],
+    event: values.event,
+    props: values.props,
+    workflow: values.workflow ?? 'p_local',
+    step: values.step ?? 'code',
+    dataDir: values['data-dir'],
+    allow: values.allow ?? [],
+    timeoutMs: timeoutOf(values.timeout),
+    json: values.json ?? false,
+  }
+}
+
+/**
+ * What the command line asks for.
+ *
+ * @param {string[]} args without `node` and the script
+ * @returns {Decision}
+ * @throws {UsageError}
+ */
+export function decide(args) {
+  const { values, positionals } = parse(args)
+  const [command, ...rest] = positionals
+  if (values.version) return { command: 'version' }
+  if (command !== undefined && !COMMANDS.includes(command)) throw unknownCommand(command)
+  if (command === 'help') {
+    if (rest[0] !== undefined && !COMMANDS.includes(rest[0])) throw unknownCommand(rest[0])
+    return { command: 'help', topic: rest[0], asked: true }
+  }
+  if (values.help || command === undefined) {
+    return { command: 'help', topic: command, asked: values.help ?? false }
+  }
+  return { command: 'run', settings: runSettings(rest, values) }
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+// The command `dollar-send`: reads the command line, dispatches, ends the process with the status.
+
+import { readFileSync } from 'node:fs'
+import { inspect } from 'node:util'
+
+// Before any step file: components call defineComponent while they load.
+import '../global.mjs'
+import { decide } from './arguments.mjs'
+import { EXIT, HELP, RUN_HELP, UsageError } from './usage.mjs'
+
+/** @param {string[]} args @returns {Promise<number>} */
+async function main(args) {
+  const decision = decide(args)
+  if (decision.command === 'version') {
+    const file = new URL('../../package.json', import.meta.url)
+    process.stdout.write(`${JSON.parse(readFileSync(file, 'utf8')).version}\n`)
+    return 0
+  }
+  if (decision.command === 'help') {
+    const text = decision.topic === 'run' ? RUN_HELP : HELP
+    if (decision.asked) process.stdout.write(text)
+    else process.stderr.write(text)
+    return decision.asked ? 0 : EXIT.usage
+  }
+  // The native addon loads only when there is something to run, so that help works without it.
+  const { runCommand } = await import('./run.mjs')
+  return runCommand(decision.settings)
+}
+
+/** @param {unknown} error @returns {number} */
+function report(error) {
+  if (error instanceof UsageError) {
+    process.stderr.write(`dollar-send: ${error.message}\nSee: dollar-send help run\n`)
+    return EXIT.usage
+  }
+  process.stderr.write(`${inspect(error)}\n`)
+  return EXIT.threw
+}
+
+// Whoever reads our output may stop early (`| head`); that is no failure of the run.
+process.stdout.on('error', (error) => {
+  if (/** @type {NodeJS.ErrnoException} */ (error).code !== 'EPIPE') throw error
+})
+
+main(process.argv.slice(2))
+  .catch(report)
+  .then((status) => {
+    // A step may leave timers or servers behind; they do not keep the command alive. Output goes first.
+    process.stdout.write('', () => process.stderr.write('', () => process.exit(status)))
+  })

@@ -1,0 +1,36 @@
+// Text for a terminal: colour where it is wanted, and nothing that could steer the terminal.
+
+const STYLES = /** @type {const} */ ({ bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 })
+
+/** @typedef {(style: keyof typeof STYLES, text: string) => string} Paint */
+
+/**
+ * Colours for a stream: only on a terminal, and not when `NO_COLOR` is set to anything (no-color.org).
+ *
+ * @param {{ isTTY?: boolean }} stream
+ * @param {Record<string, string | undefined>} [environment]
+ * @returns {Paint}
+ */
+export function createPaint(stream, environment = process.env) {
+  if (!stream.isTTY || environment.NO_COLOR || environment.TERM === 'dumb') return (_, text) => text
+  return (style, text) => (text === '' ? '' : `\u001b[${STYLES[style]}m${text}\u001b[0m`)
+}
+
+/**
+ * Foreign text made harmless: control characters, also those that reorder text, become visible escapes.
+ * Line feeds and tabs stay.
+ *
+ * @param {string} text
+ * @returns {string}
+ */
+export function harmless(text) {
+  return text
+    .replaceAll('\r\n', '\n')
+    .replace(
+      /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
+      (character) => {
+        const code = character.charCodeAt(0)
+        return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`
+      },
+    )
+}

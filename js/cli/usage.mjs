@@ -1,0 +1,103 @@
+// What the command understands, and how it says no: help texts, `UsageError`, the nearest known word.
+
+/** Exit statuses, as the help promises them. */
+export const EXIT = { delivered: 0, threw: 1, usage: 2, failed: 3 }
+
+/** Bad usage: the command line or a file it names. Its message says what to do; it has no stack to show. */
+export class UsageError extends Error {}
+
+/** The options of every command, for `parseArgs`. */
+export const OPTIONS = /** @type {const} */ ({
+  event: { type: 'string' },
+  props: { type: 'string' },
+  workflow: { type: 'string' },
+  step: { type: 'string' },
+  'data-dir': { type: 'string' },
+  allow: { type: 'string', multiple: true },
+  timeout: { type: 'string' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+})
+
+/** The commands there are; `help` takes one as its argument. */
+export const COMMANDS = ['run', 'help']
+
+export const HELP = `Usage: dollar-send <command> [options]
+
+Commands:
+  run <file>        Run one workflow step or component action and deliver what it sends
+  help [command]    Explain a command
+
+Options:
+  -h, --help        Explain the command
+  -v, --version     Print the version
+`
+
+export const RUN_HELP = `Usage: dollar-send run <file> [options]
+
+Runs the default export of <file> (.mjs, .cjs or .js): a v1 step (event, steps, params, auths) => ...,
+a component or action with run({ steps, $ }). Then delivers what it sent, and prints every delivery
+with its request and response.
+
+Options:
+  --event <file>      The event as JSON; - reads standard input               (default: {})
+  --props <file>      Props of a component, params of a v1 step, as JSON      (default: {})
+  --workflow <id>     Workflow id in the log                                  (default: p_local)
+  --step <name>       Step name in the log                                    (default: code)
+  --allow <cidr>      Also deliver to this private host or network; repeatable
+  --timeout <ms>      Deadline of one HTTP request                            (default: 5000)
+  --data-dir <dir>    Keep journal and log there                              (default: in memory)
+  --json              Print one JSON object instead of text
+  -h, --help          Print this
+
+Exit status: 0 all delivered, 1 the step threw (what it sent before is still delivered),
+2 bad usage, 3 some delivery failed, 130 interrupted.
+
+Example:
+  dollar-send run step.mjs --event event.json --allow 127.0.0.0/8
+`
+
+/**
+ * Edit distance of two words (Levenshtein).
+ *
+ * @param {string} a
+ * @param {string} b
+ * @returns {number}
+ */
+function distance(a, b) {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const change = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(change, row[j] + 1, next[j - 1] + 1))
+    }
+    row = next
+  }
+  return row[b.length]
+}
+
+/** Words longer than this are no typing mistakes, and comparing them would take long. */
+const MAX_WORD = 40
+
+/**
+ * The known word that was probably meant.
+ *
+ * @param {string} word
+ * @param {string[]} known
+ * @returns {string | undefined}
+ */
+export function nearest(word, known) {
+  if (word.length > MAX_WORD) return undefined
+  const ranked = known
+    .map((candidate) => ({
+      candidate,
+      edits: candidate.startsWith(word) && word ? 1 : distance(word, candidate),
+    }))
+    .sort((one, other) => one.edits - other.edits)
+  const best = ranked[0]
+  return best && best.edits <= Math.max(2, Math.floor(best.candidate.length / 3))
+    ? best.candidate
+    : undefined
+}

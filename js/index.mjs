@@ -1,0 +1,3 @@
+import root from './index.cjs'
+
+export const { Engine, Execution, runStep } = root

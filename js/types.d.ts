@@ -1,0 +1,209 @@
+/* The part of the declarations that belongs to JavaScript; what follows it is generated from Rust. */
+
+/** The codes of this package's errors and of failed deliveries. */
+export type ErrorCode =
+  | 'ERR_SEND_INVALID_OPTION'
+  | 'ERR_SEND_INVALID_ARGUMENT'
+  | 'ERR_SEND_PAYLOAD_TOO_LARGE'
+  | 'ERR_SEND_JOURNAL_FULL'
+  | 'ERR_SEND_EXECUTION_COMPLETED'
+  | 'ERR_SEND_CLOSED'
+  | 'ERR_SEND_TIMEOUT'
+  | 'ERR_SEND_NO_STEP'
+  | 'ERR_SEND_NOT_CONFIGURED'
+  | 'ERR_SEND_INVALID_URL'
+  | 'ERR_SEND_INVALID_HEADER'
+  | 'ERR_SEND_EGRESS_DENIED'
+  | 'ERR_SEND_DNS'
+  | 'ERR_SEND_CONNECT'
+  | 'ERR_SEND_TLS'
+  | 'ERR_SEND_CONNECTION'
+  | 'ERR_SEND_INVALID_RESPONSE'
+  | 'ERR_SEND_STATUS'
+  | 'ERR_SEND_TOO_MANY_REDIRECTS'
+  | 'ERR_SEND_INTERRUPTED'
+  | 'ERR_SEND_DISCARDED'
+  | 'ERR_SEND_INTERNAL'
+
+/** What the destinations take as content: text, or anything that is an object. */
+export type Content = string | object
+
+/** The argument of `$send.http()`. */
+export interface HttpConfig {
+  /** The method. Default: `POST` when there is `data`, otherwise `GET`. */
+  method?: string
+  /** An absolute `http:` or `https:` URL. User-info in it becomes basic auth. */
+  url: string | URL
+  /**
+   * The body. Objects and arrays are sent as JSON, text as it is, a `Buffer` or typed array as
+   * bytes, a `URLSearchParams` as a form, a `FormData` as multipart, a `Blob` with its type.
+   * Default: no body.
+   */
+  data?: Content
+  /** Request headers. Default: those of axios. */
+  headers?: object
+  /** Query parameters, merged with those of the URL. Default: none. */
+  params?: object
+  /** Basic auth; it replaces an `Authorization` header. Default: none. */
+  auth?: { username: string; password: string }
+  /** Milliseconds for the whole request, instead of `http.timeoutMs`. Default: the engine's. */
+  timeout?: number
+}
+
+/** The argument of `$send.email()`. */
+export interface EmailConfig {
+  /** The subject. Default: none. */
+  subject?: string
+  /** The plain text. Default: none. */
+  text?: string
+  /** The HTML text. Default: none. */
+  html?: string
+  /** Whether it goes to the collaborators too. Default: `false`. */
+  include_collaborators?: boolean
+}
+
+/** The argument of `$send.s3()`. */
+export interface S3Config {
+  /** The bucket. */
+  bucket: string
+  /** What the keys of the objects begin with. Default: nothing. */
+  prefix?: string
+  /** One record. */
+  payload: Content
+}
+
+/** The argument of `$send.sql()`. */
+export interface SqlConfig {
+  /** The table. */
+  table: string
+  /** One row. */
+  payload: Content
+}
+
+/** The argument of `$send.sse()`. */
+export interface SseConfig {
+  /** The name of the event. */
+  channel: string
+  /** The data of the event. */
+  payload: Content
+}
+
+/**
+ * The destinations, each a function that does not depend on `this`. A call checks and snapshots its
+ * argument, records it and returns `undefined`: nothing is sent before the execution is completed.
+ *
+ * Every method throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_PAYLOAD_TOO_LARGE`,
+ * `ERR_SEND_JOURNAL_FULL` and, after the end, `ERR_SEND_EXECUTION_COMPLETED`.
+ */
+export interface Send {
+  /** One HTTP request, with one attempt and a deadline of 5 s unless configured otherwise. */
+  http(config: HttpConfig): void
+  /** A mail. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  email(config: EmailConfig): void
+  /** A record for S3. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  s3(config: S3Config): void
+  /** A row. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  sql(config: SqlConfig): void
+  /** An event stream. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  sse(config: SseConfig): void
+  /** An event. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  emit(config: { raw_event: object }): void
+  emit(event: object, channel?: string | { name?: string }): void
+}
+
+/** One code cell or action of an execution. */
+export interface Step {
+  /** Its name, as the log shows it. */
+  readonly name: string
+  /** The destinations, as v1 steps call them. */
+  readonly $send: Send
+  /** `{ send: $send }`, for component actions: spread it into the runner's own `$`. */
+  readonly $: { readonly send: Send }
+}
+
+/** The `request` of an `http` delivery, as it was sent; secrets are redacted. */
+export interface HttpRequestLog {
+  /** The method. */
+  method: string
+  /** The whole URL. */
+  url: string
+  /** The headers, their names in lower case. */
+  headers: Record<string, string>
+  /** The body: text, or base64 if `bodyEncoding` says so. Absent without a body. */
+  body?: string
+  /** How `body` is spelled when it is not UTF-8. */
+  bodyEncoding?: 'base64'
+  /** Length of the whole body. */
+  bodyBytes?: number
+  /** Whether `body` is only its beginning (`http.logBodyBytes`). */
+  truncated?: boolean
+}
+
+/** The `response` of an `http` delivery. */
+export interface HttpResponseLog {
+  /** The status code. */
+  status: number
+  /** The standard phrase for it. */
+  statusText: string
+  /** `1.1` or `2.0`. */
+  httpVersion: string
+  /** The headers, their names in lower case; repeated ones are joined by a comma. */
+  headers: Record<string, string>
+  /** The body after decompression: text, or base64 if `bodyEncoding` says so. */
+  body: string
+  /** How `body` is spelled when it is not UTF-8. */
+  bodyEncoding?: 'base64'
+  /** Bytes that were read. */
+  bodyBytes: number
+  /** Whether `body` is only its beginning. */
+  truncated: boolean
+  /** From the beginning of the attempt to the last byte that was read. */
+  durationMs: number
+  /** The parts of it; those of connecting are absent on a reused connection. */
+  timings: { dnsMs?: number; connectMs?: number; tlsMs?: number; firstByteMs: number; bodyMs: number }
+  /** Redirects that were followed. Absent without any. */
+  redirects?: Array<{ status: number; method: string; url: string }>
+}
+
+/** Something that the operator should know. */
+export interface WarningEvent {
+  /** What it is about, such as `EXECUTION_DROPPED`. */
+  code: string
+  /** A sentence for people. */
+  message: string
+  /** The execution concerned, if one is. */
+  executionId?: string
+}
+
+/** What `engine.on()` tells. */
+export interface EngineEvents {
+  /** A delivery became terminal. */
+  delivery: Delivery
+  /** An execution is over and all its deliveries are terminal. */
+  execution: ExecutionSummary
+  /** A batch was closed. No destination batches yet. */
+  batch: Record<string, unknown>
+  /** Something that the operator should know. */
+  warning: WarningEvent
+}
+
+export interface Engine {
+  /**
+   * Calls `listener` for each event. Listeners never keep the process alive; one that throws does
+   * not disturb the others, its error is reported as an uncaught exception.
+   */
+  on<E extends keyof EngineEvents>(event: E, listener: (event: EngineEvents[E]) => void): this
+  /** Removes a listener. */
+  off<E extends keyof EngineEvents>(event: E, listener: (event: EngineEvents[E]) => void): this
+  /** `close()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface Execution {
+  /**
+   * One code cell or action of this run.
+   *
+   * Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_EXECUTION_COMPLETED`.
+   */
+  step(name: string): Step
+}

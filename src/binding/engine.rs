@@ -1,0 +1,216 @@
+//! `Engine`: the handle that JavaScript holds. It is never the owner of undelivered work.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use napi::Env;
+use napi::bindgen_prelude::{Function, Object, retain_current_module_for_unload_safety};
+use napi_derive::napi;
+
+use super::error::{rejected, thrown};
+use super::execution::{Execution, limit};
+use super::options;
+use super::promise::{parsed, parsed_now, promise};
+use super::types::{
+    CloseResult, DeliveryFilter, ExecutionFilter, ExecutionOptions, TimeoutOptions,
+};
+use crate::engine::{self, registry, runtime};
+use crate::error::{Error, ErrorKind};
+use crate::observability::events::{Subscription, Topic};
+
+/// Delivers what steps record. Open one for the life of the runner.
+///
+/// Without a data directory everything is in memory: what is not delivered when the process ends
+/// is lost. At the end of the process the main thread waits up to a second for deliveries that
+/// are under way; that is a courtesy, not a guarantee: `await engine.close()` is.
+#[napi]
+#[derive(Debug)]
+pub struct Engine {
+    inner: Arc<engine::Engine>,
+    closed: AtomicBool,
+    subscription: Mutex<Option<Arc<Subscription>>>,
+}
+
+/// How long `close()` drains when it is not told: 10 s.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[napi]
+impl Engine {
+    /// Opens an engine. Every option is checked; a message names the path of what is wrong.
+    ///
+    /// Rejects with `ERR_SEND_INVALID_OPTION`.
+    #[napi(
+        catch_unwind,
+        writable = true,
+        configurable = true,
+        ts_args_type = "options?: EngineOptions",
+        ts_return_type = "Promise<Engine>"
+    )]
+    pub fn open(env: &Env, options: String) -> napi::Result<Object<'_>> {
+        retain_current_module_for_unload_safety();
+        let runtime = runtime::handle().map_err(|error| rejected(*env, &error))?;
+        // Reading the system's certificates takes milliseconds: not on this thread.
+        let opened = async move {
+            let open = move || registry::open(options::read(&options)?);
+            let opened = tokio::task::spawn_blocking(open).await;
+            opened.unwrap_or_else(|panic| {
+                Err(Error::new(ErrorKind::Internal, "opening the engine panicked").with_source(panic))
+            })
+        };
+        promise(env, &runtime, opened, |_, inner| Ok(Self::handle(inner)))
+    }
+
+    fn handle(inner: Arc<engine::Engine>) -> Self {
+        Self { inner, closed: AtomicBool::new(false), subscription: Mutex::default() }
+    }
+
+    /// Begins one run of a workflow.
+    ///
+    /// Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
+    #[napi(catch_unwind)]
+    pub fn execution(&self, options: ExecutionOptions) -> Result<Execution, napi::Error<ErrorKind>> {
+        let ExecutionOptions { workflow_id, execution_id, attempt } = options;
+        self.check_open().map_err(|error| thrown(&error))?;
+        for (name, id) in [("workflowId", Some(&workflow_id)), ("executionId", execution_id.as_ref())]
+        {
+            if id.is_some_and(String::is_empty) {
+                let message = format!("engine.execution(): {name} must not be empty");
+                return Err(thrown(&Error::new(ErrorKind::InvalidArgument, message)));
+            }
+        }
+        let execution = self.inner.execution(workflow_id, execution_id, attempt.unwrap_or(1));
+        execution.map(Execution::new).map_err(|error| thrown(&error))
+    }
+
+    /// The log, newest first, calls in open buffers included.
+    ///
+    /// Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is no delivery's id.
+    #[napi(catch_unwind, ts_return_type = "Promise<Array<Delivery>>")]
+    pub fn deliveries<'env>(
+        &self,
+        env: &'env Env,
+        filter: Option<DeliveryFilter>,
+    ) -> napi::Result<Object<'env>> {
+        let engine = Arc::clone(&self.inner);
+        let query = filter.unwrap_or_default().into_query();
+        let answer = async move { Ok(engine.deliveries(&query?)) };
+        promise(env, self.inner.runtime(), answer, parsed)
+    }
+
+    /// The executions that the log knows, newest first.
+    #[napi(catch_unwind, ts_return_type = "Promise<Array<ExecutionSummary>>")]
+    pub fn executions<'env>(
+        &self,
+        env: &'env Env,
+        filter: Option<ExecutionFilter>,
+    ) -> napi::Result<Object<'env>> {
+        let engine = Arc::clone(&self.inner);
+        let query = filter.unwrap_or_default().into();
+        let answer = async move { Ok(engine.executions(&query)) };
+        promise(env, self.inner.runtime(), answer, parsed)
+    }
+
+    /// Waits until nothing that was handed over is open. For serverless hosts and tests.
+    ///
+    /// Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs`; without it, waits as long as it takes.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn flush<'env>(
+        &self,
+        env: &'env Env,
+        options: Option<TimeoutOptions>,
+    ) -> napi::Result<Object<'env>> {
+        let engine = Arc::clone(&self.inner);
+        let timeout = options.and_then(|options| options.duration());
+        let flushed = async move { engine.flush(timeout).await };
+        promise(env, self.inner.runtime(), flushed, |_, _| Ok(()))
+    }
+
+    /// Takes no more work, drains until the deadline (`timeoutMs`, default 10 s), and tells what
+    /// became of it. What is under way then is cut off. Closing again answers the same counts. A
+    /// shared engine ends with its last handle. Also `await using engine = …`.
+    #[napi(catch_unwind, ts_return_type = "Promise<CloseResult>")]
+    pub fn close<'env>(
+        &self,
+        env: &'env Env,
+        options: Option<TimeoutOptions>,
+    ) -> napi::Result<Object<'env>> {
+        let timeout = options.and_then(|options| limit(options.timeout_ms)).unwrap_or(CLOSE_TIMEOUT);
+        let first = !self.closed.swap(true, Ordering::AcqRel);
+        let engine = Arc::clone(&self.inner);
+        let subscription = self.subscription().take();
+        let closed = async move {
+            let drained =
+                if first { engine.close(timeout).await } else { engine.drain(timeout).await };
+            if let Some(subscription) = subscription {
+                engine.events().unsubscribe(&subscription);
+            }
+            Ok(drained)
+        };
+        promise(env, self.inner.runtime(), closed, |_, drained| Ok(CloseResult::from(drained)))
+    }
+
+    /// Counters and gauges as they are now.
+    #[napi(catch_unwind, ts_return_type = "EngineStats")]
+    pub fn stats(&self, env: &Env) -> napi::Result<Object<'static>> {
+        let text = serde_json::to_string(&self.inner.stats())
+            .map_err(|error| napi::Error::from_reason(error.to_string()))?;
+        parsed_now(env, text)
+    }
+
+    /// The addresses that the operator declared in `egress.addresses`, for allow-lists.
+    #[napi(catch_unwind)]
+    pub fn egress_addresses(&self) -> Vec<String> {
+        self.inner.egress_addresses().to_vec()
+    }
+
+    /// Subscribes this handle: `wake` is called when `_takeEvents()` has something.
+    #[napi(js_name = "_subscribe", catch_unwind, skip_typescript)]
+    pub fn subscribe(&self, wake: Function<'_, (), ()>) -> napi::Result<()> {
+        let subscription = super::listen::subscription(&wake)?;
+        self.inner.events().subscribe(Arc::clone(&subscription));
+        *self.subscription() = Some(subscription);
+        Ok(())
+    }
+
+    /// Turns a topic of the subscription on or off.
+    #[napi(js_name = "_listen", catch_unwind, skip_typescript)]
+    pub fn listen(&self, topic: String, on: bool) {
+        let subscription = self.subscription();
+        if let (Some(subscription), Some(topic)) = (&*subscription, Topic::from_name(&topic)) {
+            if on { subscription.listen(topic) } else { subscription.ignore(topic) }
+        }
+    }
+
+    /// The events that wait, as a JSON array of `[topic, event]`.
+    #[napi(js_name = "_takeEvents", catch_unwind, skip_typescript)]
+    pub fn take_events(&self) -> String {
+        self.subscription().as_ref().map_or_else(|| "[]".to_owned(), |waiting| waiting.take())
+    }
+
+    fn subscription(&self) -> std::sync::MutexGuard<'_, Option<Arc<Subscription>>> {
+        self.subscription.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check_open(&self) -> crate::error::Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(engine::closed()) } else { Ok(()) }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if let Some(subscription) = self.subscription().take() {
+            self.inner.events().unsubscribe(&subscription);
+        }
+        if !self.closed.load(Ordering::Acquire) {
+            self.inner.abandon();
+        }
+    }
+}
+
+/// Waits on this thread for the engines of the process; answers the deliveries that are left.
+#[napi(js_name = "_flushAtExit", catch_unwind, skip_typescript)]
+pub fn flush_at_exit(timeout_ms: f64) -> u32 {
+    let left = registry::flush_all(limit(Some(timeout_ms)).unwrap_or_default());
+    u32::try_from(left).unwrap_or(u32::MAX)
+}

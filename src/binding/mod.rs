@@ -1,0 +1,22 @@
+//! The border with Node: the only module that imports napi.
+//!
+//! It converts and delegates; it decides nothing and never holds the only reference to undelivered
+//! work. Methods whose names begin with `_` are for the package's own JavaScript in `js/`, and
+//! are left out of `index.d.ts`.
+
+mod engine;
+mod error;
+mod execution;
+mod listen;
+mod options;
+mod promise;
+mod recorder;
+mod types;
+
+pub use engine::Engine;
+pub use execution::Execution;
+pub use options::{EgressOptions, EngineOptions, HttpOptions, LogOptions};
+pub use types::{
+    CloseResult, CompletionReceipt, Delivery, DeliveryError, DeliveryFilter, EngineStats,
+    ExecutionFilter, ExecutionOptions, ExecutionSummary, LaneStats, TimeoutOptions,
+};

@@ -1,0 +1,307 @@
+//! The options of `Engine.open`: mirrors of what JavaScript passes, and their validation.
+//!
+//! They arrive as JSON text, so that an unknown key or a wrong type is refused with the path as
+//! JavaScript spells it.
+
+use std::time::Duration;
+
+use napi_derive::napi;
+use serde::Deserialize;
+
+use crate::config::{Config, DEFAULT_MAX_PAYLOAD_BYTES, DEFAULT_MAX_PENDING_BYTES};
+use crate::destinations::http;
+use crate::egress;
+use crate::error::{Error, ErrorKind, Result};
+use crate::observability::log::Retention;
+
+/// What `Engine.open()` takes. Unknown keys are refused.
+#[napi(object)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EngineOptions {
+    /// A name under which worker threads of this process open the same engine: whoever opens it
+    /// again repeats the options, or gives the name alone. Default: none, an engine of its own.
+    pub name: Option<String>,
+    /// Warnings, such as ignored keys of a call or a URL that does not parse, throw at the call
+    /// instead of being logged. Default: `false`.
+    pub strict: Option<bool>,
+    /// Bytes that one recorded call may have. Default: 10 MiB.
+    pub max_payload_bytes: Option<f64>,
+    /// Bytes that all undelivered calls may have together. Default: 256 MiB.
+    pub max_pending_bytes: Option<f64>,
+    /// What may be reached over the network. Default: public addresses only.
+    pub egress: Option<EgressOptions>,
+    /// The HTTP destination.
+    pub http: Option<HttpOptions>,
+    /// What the log keeps.
+    pub log: Option<LogOptions>,
+}
+
+/// What may be reached over the network. Loopback, private, link-local, reserved and other special
+/// addresses are denied unless they are allowed here.
+#[napi(object)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct EgressOptions {
+    /// Host names (`hooks.internal`, `*.example.com`), addresses and CIDR ranges (`10.0.0.0/8`)
+    /// that may be reached although they are not public. Default: none.
+    pub allow: Option<Vec<String>>,
+    /// The same spellings, never to be reached. Wins over `allow`. Default: none.
+    pub deny: Option<Vec<String>>,
+    /// The only ports that may be connected to. Default: all.
+    pub ports: Option<Vec<u16>>,
+    /// The only URL schemes that may be used, of `http` and `https`. Default: both.
+    pub schemes: Option<Vec<String>>,
+    /// A proxy for every request: `http://`, `https://`, `socks5://` or `socks5h://`, with
+    /// credentials in the URL if it wants them. Default: none; the environment is not read.
+    pub proxy: Option<String>,
+    /// The source address of connections. Default: the system's choice.
+    pub local_address: Option<String>,
+    /// The addresses that receivers see, as you know them: what `engine.egressAddresses()`
+    /// answers. Default: none.
+    pub addresses: Option<Vec<String>>,
+}
+
+/// How the HTTP destination behaves.
+#[napi(object)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct HttpOptions {
+    /// Milliseconds for a whole request: lookup, connection, TLS, writing, waiting, redirects and
+    /// reading the response. Default: 5000.
+    pub timeout_ms: Option<f64>,
+    /// Redirects that are followed; 0 follows none. Default: 5.
+    pub max_redirects: Option<f64>,
+    /// Bytes of a response's body that are read, after decompression; past it the connection is
+    /// dropped. Default: 1 MiB.
+    pub max_response_bytes: Option<f64>,
+    /// Bytes of each request's and response's body that the log keeps. Default: 64 KiB.
+    pub log_body_bytes: Option<f64>,
+    /// Requests under way at once, over all hosts. Default: 1024.
+    pub concurrency: Option<f64>,
+    /// Requests under way at once to one host (scheme, name and port). Default: 64.
+    pub per_host_concurrency: Option<f64>,
+    /// The `User-Agent` of requests that bring none. Default: `dollar-send/VERSION`.
+    pub user_agent: Option<String>,
+}
+
+/// What the log keeps.
+#[napi(object)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LogOptions {
+    /// Finished executions per workflow. Default: 100.
+    pub max_executions_per_workflow: Option<f64>,
+    /// Days after which a finished execution is forgotten. Default: 30.
+    pub max_age_days: Option<f64>,
+    /// Bytes of requests and responses in memory; past it the oldest finished executions are
+    /// forgotten, and bodies of further deliveries are left out. Default: 128 MiB.
+    pub max_bytes: Option<f64>,
+    /// More names of headers whose values never reach the log. Default: none beyond the built-in
+    /// ones (authorization, cookies, API keys, tokens, secrets).
+    pub redact: Option<Vec<String>>,
+}
+
+/// Options that belong to features which are not there yet: refused by name.
+const NOT_YET: [(&str, &str); 7] = [
+    ("dataDir", "the durable journal"),
+    ("durability", "the durable journal"),
+    ("journal", "the durable journal"),
+    ("email", "the email destination"),
+    ("s3", "the S3 destination"),
+    ("sql", "the SQL destination"),
+    ("server", "the server"),
+];
+
+/// Reads the options' JSON text.
+pub(super) fn read(text: &str) -> Result<Config> {
+    if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
+        let planned = NOT_YET.iter().find(|(name, _)| object.contains_key(*name));
+        if let Some((name, feature)) = planned {
+            return Err(invalid(format!(
+                "{name}: {feature} is not available in dollar-send {}. Leave the option out: \
+                 everything stays in memory",
+                env!("CARGO_PKG_VERSION")
+            )));
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let options: EngineOptions =
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let path = error.path().to_string();
+            let reason = error.into_inner().to_string();
+            let reason = reason.split(" at line ").next().unwrap_or_default();
+            if path == "." { invalid(reason) } else { invalid(format!("{path}: {reason}")) }
+        })?;
+    options.try_into()
+}
+
+impl TryFrom<EngineOptions> for Config {
+    type Error = Error;
+
+    fn try_from(options: EngineOptions) -> Result<Self> {
+        let log = options.log.unwrap_or_default();
+        let redact = log.redact.clone().unwrap_or_default();
+        if options.name.as_deref() == Some("") {
+            return Err(invalid("name: must not be empty"));
+        }
+        Ok(Self {
+            name: options.name,
+            strict: options.strict.unwrap_or_default(),
+            max_payload_bytes: bytes(
+                "maxPayloadBytes",
+                options.max_payload_bytes,
+                DEFAULT_MAX_PAYLOAD_BYTES,
+            )?,
+            max_pending_bytes: bytes(
+                "maxPendingBytes",
+                options.max_pending_bytes,
+                DEFAULT_MAX_PENDING_BYTES,
+            )?,
+            egress: options.egress.unwrap_or_default().into(),
+            http: http_config(options.http.unwrap_or_default(), redact)?,
+            log: retention(&log)?,
+        })
+    }
+}
+
+impl From<EgressOptions> for egress::Options {
+    fn from(options: EgressOptions) -> Self {
+        Self {
+            allow: options.allow.unwrap_or_default(),
+            deny: options.deny.unwrap_or_default(),
+            ports: options.ports,
+            schemes: options.schemes,
+            proxy: options.proxy,
+            local_address: options.local_address,
+            addresses: options.addresses.unwrap_or_default(),
+        }
+    }
+}
+
+fn http_config(options: HttpOptions, redact: Vec<String>) -> Result<http::Config> {
+    let default = http::Config::default();
+    let user_agent = options.user_agent.unwrap_or(default.user_agent);
+    if ::http::HeaderValue::from_str(&user_agent).is_err() {
+        return Err(invalid("http.userAgent: is not a header value"));
+    }
+    Ok(http::Config {
+        timeout: Duration::from_millis(whole(
+            "http.timeoutMs",
+            options.timeout_ms,
+            1..=MAX_TIMEOUT_MS,
+            5000,
+        )?),
+        max_redirects: count("http.maxRedirects", options.max_redirects, 0, default.max_redirects)?,
+        max_response_bytes: bytes(
+            "http.maxResponseBytes",
+            options.max_response_bytes,
+            default.max_response_bytes,
+        )?,
+        log_body_bytes: bytes(
+            "http.logBodyBytes",
+            options.log_body_bytes,
+            default.log_body_bytes,
+        )?,
+        concurrency: count("http.concurrency", options.concurrency, 1, default.concurrency)?,
+        per_host_concurrency: count(
+            "http.perHostConcurrency",
+            options.per_host_concurrency,
+            1,
+            default.per_host_concurrency,
+        )?,
+        user_agent,
+        redact,
+    })
+}
+
+/// A request may take this long at most: an hour.
+const MAX_TIMEOUT_MS: u64 = 3_600_000;
+/// No count in the options is larger.
+const MAX_COUNT: u64 = 1_000_000;
+const MAX_DAYS: u64 = 36_500;
+/// No size in the options is larger: 64 GiB.
+const MAX_BYTES: u64 = 64 << 30;
+
+fn retention(options: &LogOptions) -> Result<Retention> {
+    let default = Retention::default();
+    let days = whole("log.maxAgeDays", options.max_age_days, 0..=MAX_DAYS, 30)?;
+    Ok(Retention {
+        max_executions_per_workflow: count(
+            "log.maxExecutionsPerWorkflow",
+            options.max_executions_per_workflow,
+            0,
+            default.max_executions_per_workflow,
+        )?,
+        max_age: Duration::from_secs(days * 24 * 60 * 60),
+        max_bytes: bytes("log.maxBytes", options.max_bytes, default.max_bytes)?,
+    })
+}
+
+fn bytes(path: &str, value: Option<f64>, default: usize) -> Result<usize> {
+    let value = whole(path, value, 0..=MAX_BYTES, default as u64)?;
+    Ok(usize::try_from(value).unwrap_or(usize::MAX))
+}
+
+fn count(path: &str, value: Option<f64>, least: u64, default: usize) -> Result<usize> {
+    let value = whole(path, value, least..=MAX_COUNT, default as u64)?;
+    Ok(usize::try_from(value).unwrap_or(usize::MAX))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "the range check comes first, and the limits are far below 2^53"
+)]
+fn whole(
+    path: &str,
+    value: Option<f64>,
+    range: std::ops::RangeInclusive<u64>,
+    default: u64,
+) -> Result<u64> {
+    let Some(value) = value else { return Ok(default) };
+    let (least, most) = (*range.start(), *range.end());
+    if value.fract() != 0.0 || !(least as f64..=most as f64).contains(&value) {
+        return Err(invalid(format!(
+            "{path}: {value} is not a whole number from {least} to {most}"
+        )));
+    }
+    Ok(value as u64)
+}
+
+fn invalid(message: impl AsRef<str>) -> Error {
+    Error::new(ErrorKind::InvalidOption, format!("Engine.open(): {}", message.as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_options_are_the_defaults() {
+        assert_eq!(read("{}").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_path() {
+        for (text, expected) in [
+            (r#"{"htpp":{}}"#, "unknown field `htpp`"),
+            (r#"{"http":{"timeout":5}}"#, "http.timeout: unknown field `timeout`"),
+            (r#"{"http":{"timeoutMs":"5"}}"#, "http.timeoutMs: invalid type: string \"5\""),
+            (r#"{"http":{"timeoutMs":0}}"#, "http.timeoutMs: 0 is not a whole number from 1 to"),
+            (r#"{"http":{"perHostConcurrency":1.5}}"#, "http.perHostConcurrency: 1.5 is not"),
+            (r#"{"maxPayloadBytes":-1}"#, "maxPayloadBytes: -1 is not a whole number"),
+            (r#"{"egress":{"allow":"10.0.0.0/8"}}"#, "egress.allow: invalid type: string"),
+            (r#"{"egress":{"ports":[80,70000]}}"#, "egress.ports[1]: invalid value"),
+            (r#"{"log":[]}"#, "log: invalid"),
+            (r#"{"dataDir":"./x"}"#, "dataDir: the durable journal is not available"),
+            (r#"{"name":""}"#, "name: must not be empty"),
+            (r#"{"http":{"userAgent":"a\nb"}}"#, "http.userAgent: is not a header value"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidOption);
+            assert!(error.to_string().contains(expected), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! The plain objects that cross the border, as `index.d.ts` declares them.
+
+use std::time::Duration;
+
+use napi::bindgen_prelude::{JsObjectValue, Object, Unknown};
+use napi::{JsValue, ValueType};
+use napi_derive::napi;
+
+use super::execution::limit;
+use crate::engine::{Drained, Receipt};
+use crate::observability::log::{DeliveryQuery, ExecutionQuery};
+
+/// What `engine.execution()` takes.
+#[napi(object, object_to_js = false)]
+#[derive(Debug)]
+pub struct ExecutionOptions {
+    /// The workflow's id, such as `p_abc123`.
+    pub workflow_id: String,
+    /// The id of this run. Default: a new UUIDv7.
+    pub execution_id: Option<String>,
+    /// Which attempt of the run this is. Default: 1.
+    pub attempt: Option<u32>,
+}
+
+/// What `execution.complete()` takes.
+#[napi(object, object_to_js = false)]
+pub struct CompleteOptions<'env> {
+    /// The error that ended the run, if one did: the log marks the execution as failed. What was
+    /// recorded is delivered all the same. Default: none.
+    #[napi(ts_type = "unknown")]
+    pub error: Option<Unknown<'env>>,
+}
+
+impl CompleteOptions<'_> {
+    /// The message of the error, whatever was thrown. `undefined` and `null` are no error.
+    pub(super) fn error_message(&self) -> Option<String> {
+        let error = self.error.as_ref()?;
+        match error.get_type().ok()? {
+            ValueType::Undefined | ValueType::Null => return None,
+            ValueType::Object => {
+                let object = error.coerce_to_object().ok()?;
+                if let Ok(message) = object.get_named_property::<String>("message") {
+                    return Some(message);
+                }
+            }
+            _ => {}
+        }
+        let text = error.coerce_to_string().and_then(|text| text.into_utf8()?.into_owned());
+        Some(text.unwrap_or_else(|_| "an error that cannot be shown".to_owned()))
+    }
+}
+
+/// A limit for a wait.
+#[napi(object, object_to_js = false)]
+#[derive(Debug)]
+pub struct TimeoutOptions {
+    /// Milliseconds to wait at most.
+    pub timeout_ms: Option<f64>,
+}
+
+impl TimeoutOptions {
+    pub(super) fn duration(&self) -> Option<Duration> {
+        limit(self.timeout_ms)
+    }
+}
+
+/// What the completion hook answers.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct CompletionReceipt {
+    /// The execution.
+    pub execution_id: String,
+    /// Calls that were handed over by this hook.
+    pub recorded: u32,
+    /// Whether they survive the end of the process. `false` as long as everything is in memory.
+    pub durable: bool,
+}
+
+impl From<Receipt> for CompletionReceipt {
+    fn from(receipt: Receipt) -> Self {
+        Self {
+            execution_id: receipt.execution_id,
+            recorded: u32::try_from(receipt.recorded).unwrap_or(u32::MAX),
+            durable: receipt.durable,
+        }
+    }
+}
+
+/// What `engine.close()` answers.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct CloseResult {
+    /// Deliveries that reached their destination since the engine was opened.
+    pub delivered: f64,
+    /// Deliveries that failed since the engine was opened.
+    pub failed: f64,
+    /// Deliveries that were not terminal at the deadline. In memory they are lost: the log shows
+    /// them as `failed` with `ERR_SEND_INTERRUPTED`.
+    pub pending: f64,
+}
+
+impl From<Drained> for CloseResult {
+    #[expect(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
+    fn from(drained: Drained) -> Self {
+        Self {
+            delivered: drained.delivered as f64,
+            failed: drained.failed as f64,
+            pending: drained.pending as f64,
+        }
+    }
+}
+
+/// Why a delivery failed.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct DeliveryError {
+    /// One of the `ERR_SEND_*` codes.
+    #[napi(ts_type = "ErrorCode")]
+    pub code: String,
+    /// A sentence for people; it names no secret.
+    pub message: String,
+    /// What was under way when it failed, when that is known.
+    #[napi(ts_type = "'dns' | 'connect' | 'tls' | 'request' | 'response' | 'body'")]
+    pub phase: Option<String>,
+}
+
+/// One delivery in the log: a call, and all that is known about what became of it.
+#[napi(object, object_from_js = false)]
+pub struct Delivery {
+    /// UUIDv7: time-ordered, stable from the call on.
+    pub id: String,
+    /// The workflow.
+    pub workflow_id: String,
+    /// The run.
+    pub execution_id: String,
+    /// The step that made the call.
+    pub step: String,
+    /// Place of the call within its execution, from 0.
+    pub index: u32,
+    /// The method of `$send` that was called.
+    #[napi(ts_type = "'http' | 'email' | 's3' | 'sql' | 'sse' | 'emit'")]
+    pub destination: String,
+    /// Where it is. `delivered`, `failed` and `discarded` are terminal.
+    #[napi(
+        ts_type = "'recorded' | 'pending' | 'batched' | 'in-flight' | 'delivered' | 'failed' | 'discarded'"
+    )]
+    pub status: String,
+    /// The request, redacted. `http`: `HttpRequestLog`; other destinations: the call as recorded.
+    #[napi(ts_type = "HttpRequestLog | Record<string, unknown>")]
+    pub request: Object<'static>,
+    /// The response, if there was one, also when it means failure.
+    #[napi(ts_type = "HttpResponseLog")]
+    pub response: Option<Object<'static>>,
+    /// Why it failed.
+    pub error: Option<DeliveryError>,
+    /// What is odd about the call, one sentence each.
+    pub warnings: Vec<String>,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// When the call was made (ISO 8601, UTC).
+    pub recorded_at: String,
+    /// When the destination had it.
+    pub delivered_at: Option<String>,
+    /// When it became terminal.
+    pub settled_at: Option<String>,
+}
+
+/// One execution in the log; the Inspector's **Dest.** column is `delivered`/`total`.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct ExecutionSummary {
+    /// The run.
+    pub execution_id: String,
+    /// Its workflow.
+    pub workflow_id: String,
+    /// Which attempt of the run it is.
+    pub attempt: u32,
+    /// `running` until its end; `failed` if it was completed with an error.
+    #[napi(ts_type = "'running' | 'completed' | 'failed' | 'discarded'")]
+    pub status: String,
+    /// Deliveries that reached their destination.
+    pub delivered: u32,
+    /// Deliveries that failed.
+    pub failed: u32,
+    /// Calls that were discarded.
+    pub discarded: u32,
+    /// Deliveries that are not terminal.
+    pub pending: u32,
+    /// All calls.
+    pub total: u32,
+    /// When `engine.execution()` was called (ISO 8601, UTC).
+    pub started_at: String,
+    /// When it was completed or discarded.
+    pub completed_at: Option<String>,
+    /// The message of the error that it was completed with.
+    pub error: Option<String>,
+}
+
+/// Counters and gauges of an engine.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct EngineStats {
+    /// Calls recorded since the engine was opened.
+    pub recorded: f64,
+    /// Deliveries that reached their destination.
+    pub delivered: f64,
+    /// Deliveries that failed.
+    pub failed: f64,
+    /// Calls that were discarded.
+    pub discarded: f64,
+    /// Handed over and not terminal, those in flight included.
+    pub pending: f64,
+    /// Attempts under way.
+    pub in_flight: f64,
+    /// Bytes of all undelivered calls.
+    pub pending_bytes: f64,
+    /// Executions that are neither completed nor discarded.
+    pub open_executions: f64,
+    /// The queues that have work, busiest first.
+    pub lanes: Vec<LaneStats>,
+}
+
+/// One queue: for `http`, one host.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct LaneStats {
+    /// The destination.
+    pub destination: String,
+    /// For `http` the origin of the URL, otherwise the destination's name.
+    pub lane: String,
+    /// Attempts under way.
+    pub in_flight: f64,
+    /// Deliveries that wait.
+    pub waiting: f64,
+}
+
+/// Which deliveries `engine.deliveries()` answers; what is absent does not restrict.
+#[napi(object, object_to_js = false)]
+#[derive(Debug, Default)]
+pub struct DeliveryFilter {
+    /// Only of this workflow.
+    pub workflow_id: Option<String>,
+    /// Only of this execution.
+    pub execution_id: Option<String>,
+    /// Only of this step.
+    pub step: Option<String>,
+    /// Only to this destination.
+    #[napi(ts_type = "Delivery['destination']")]
+    pub destination: Option<String>,
+    /// Only in this status.
+    #[napi(ts_type = "Delivery['status']")]
+    pub status: Option<String>,
+    /// At most this many. Default: 100.
+    pub limit: Option<u32>,
+    /// Only older than the delivery with this id: the last one of the page before.
+    pub before: Option<String>,
+}
+
+impl DeliveryFilter {
+    pub(super) fn into_query(self) -> crate::error::Result<DeliveryQuery> {
+        let before = self.before.map(|id| id.parse()).transpose().map_err(|source| {
+            crate::error::Error::new(
+                crate::error::ErrorKind::InvalidArgument,
+                "engine.deliveries(): before is not the id of a delivery",
+            )
+            .with_source(source)
+        })?;
+        Ok(DeliveryQuery {
+            workflow_id: self.workflow_id,
+            execution_id: self.execution_id,
+            step: self.step,
+            destination: self.destination,
+            status: self.status,
+            limit: self.limit.map(|limit| limit as usize),
+            before,
+        })
+    }
+}
+
+/// Which executions `engine.executions()` answers; what is absent does not restrict.
+#[napi(object, object_to_js = false)]
+#[derive(Debug, Default)]
+pub struct ExecutionFilter {
+    /// Only of this workflow.
+    pub workflow_id: Option<String>,
+    /// At most this many. Default: 100.
+    pub limit: Option<u32>,
+    /// Only older than the execution with this id: the last one of the page before.
+    pub before: Option<String>,
+}
+
+impl From<ExecutionFilter> for ExecutionQuery {
+    fn from(filter: ExecutionFilter) -> Self {
+        Self {
+            workflow_id: filter.workflow_id,
+            limit: filter.limit.map(|limit| limit as usize),
+            before: filter.before,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The validated configuration of an engine: typed, with every default applied.
+//!
+//! What JavaScript passes is read and checked in `binding::options`; from here on it is trusted.
+
+use crate::destinations::http;
+use crate::egress;
+use crate::observability::log::Retention;
+
+/// What an engine is opened with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The name under which other threads of the process open the same engine.
+    pub name: Option<String>,
+    /// Warnings throw at the call.
+    pub strict: bool,
+    /// Bytes that one recorded call may have. Default: 10 MiB.
+    pub max_payload_bytes: usize,
+    /// Bytes that all undelivered calls may have together. Default: 256 MiB.
+    pub max_pending_bytes: usize,
+    /// The egress policy.
+    pub egress: egress::Options,
+    /// The HTTP destination.
+    pub http: http::Config,
+    /// What the log keeps.
+    pub log: Retention,
+}
+
+/// One recorded call may have this many bytes: 10 MiB.
+pub const DEFAULT_MAX_PAYLOAD_BYTES: usize = 10 << 20;
+/// All undelivered calls together may have this many bytes: 256 MiB.
+pub const DEFAULT_MAX_PENDING_BYTES: usize = 256 << 20;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: None,
+            strict: false,
+            max_payload_bytes: DEFAULT_MAX_PAYLOAD_BYTES,
+            max_pending_bytes: DEFAULT_MAX_PENDING_BYTES,
+            egress: egress::Options::default(),
+            http: http::Config::default(),
+            log: Retention::default(),
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The trait of a destination and what it answers.
+
+use std::future::Future;
+
+use super::{Failure, Payload, Verdict};
+use crate::observability::log::{RequestLog, ResponseLog};
+
+/// Something that a recorded call can be delivered to.
+///
+/// **Invariant:** a destination makes one attempt and classifies it. Whether there is another one,
+/// and when, is decided by [`crate::engine`].
+pub trait Destination {
+    /// Makes one attempt to deliver `payload`.
+    fn deliver(&self, payload: &Payload) -> impl Future<Output = Outcome> + Send;
+}
+
+/// What was sent and what came back, as the log keeps it: already redacted and capped.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    /// The request as it was sent; `None` if it never got that far.
+    pub request: Option<RequestLog>,
+    /// The response, also when it means failure.
+    pub response: Option<Box<ResponseLog>>,
+    /// What the sender of the call should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// One attempt: the verdict and the exchange behind it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What was sent and received.
+    pub exchange: Exchange,
+}
+
+impl Outcome {
+    /// An attempt that failed for good before anything was sent.
+    #[must_use]
+    pub fn rejected(failure: Failure) -> Self {
+        Self { verdict: Verdict::Rejected(failure), exchange: Exchange::default() }
+    }
+}

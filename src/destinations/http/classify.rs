@@ -1,0 +1,157 @@
+//! What went wrong, from facts: error types, phases and statuses, never from texts.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header};
+
+use crate::destinations::{Failure, Phase, Verdict};
+use crate::egress::failure_in;
+use crate::error::ErrorKind;
+
+/// The verdict on a response that was read to its end.
+pub(super) fn verdict(status: StatusCode, headers: &HeaderMap) -> Verdict {
+    if status.is_success() {
+        return Verdict::Delivered;
+    }
+    let reason = status.canonical_reason().unwrap_or("no reason known");
+    let failure = Failure::new(
+        ErrorKind::Status,
+        format!("the server answered {} {reason}", status.as_u16()),
+    );
+    let transient = status.is_server_error()
+        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+    if transient {
+        return Verdict::Retry { failure, after: retry_after(headers) };
+    }
+    Verdict::Rejected(failure)
+}
+
+/// `Retry-After` in seconds (RFC 9110, 10.2.3). The form with a date is left to the default delay.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// The verdict on a request that got no whole response.
+pub(super) fn broken(error: &(dyn StdError + 'static), phase: Phase) -> Verdict {
+    if let Some(failure) = failure_in(error) {
+        return match failure.kind {
+            ErrorKind::EgressDenied => Verdict::Rejected(failure),
+            _ => Verdict::Retry { failure, after: None },
+        };
+    }
+    let (kind, what) = classify(error, phase);
+    let failure = Failure::new(kind, format!("{what}: {}", root_cause(error))).during(phase);
+    match kind {
+        ErrorKind::InvalidResponse | ErrorKind::InvalidHeader => Verdict::Rejected(failure),
+        _ => Verdict::Retry { failure, after: None },
+    }
+}
+
+fn classify(error: &(dyn StdError + 'static), phase: Phase) -> (ErrorKind, &'static str) {
+    let is_decode = chain(error)
+        .any(|cause| cause.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_decode));
+    if chain(error).any(|cause| cause.is::<rustls::Error>() || in_io::<rustls::Error>(cause)) {
+        return (ErrorKind::Tls, "the TLS handshake failed");
+    }
+    match (phase, hyper_error(error)) {
+        (Phase::Dns, _) => (ErrorKind::Dns, "the host name did not resolve"),
+        (Phase::Connect, _) => (ErrorKind::Connect, "no connection could be opened"),
+        (Phase::Tls, _) => (ErrorKind::Tls, "the TLS handshake failed"),
+        (_, Some(hyper)) if hyper.is_parse() => {
+            (ErrorKind::InvalidResponse, "the response is not valid HTTP")
+        }
+        (Phase::Body, None) if is_decode && !has_io_reset(error) => {
+            (ErrorKind::InvalidResponse, "the response's body could not be decoded")
+        }
+        _ => (ErrorKind::Connection, "the connection broke"),
+    }
+}
+
+fn hyper_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a hyper::Error> {
+    chain(error).find_map(|cause| cause.downcast_ref())
+}
+
+/// Connections that ended early surface as these kinds, also through a decompressor.
+fn has_io_reset(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
+        matches!(
+            cause.kind(),
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+        )
+    })
+}
+
+fn in_io<T: StdError + 'static>(cause: &(dyn StdError + 'static)) -> bool {
+    cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<T>())
+}
+
+fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |cause: &&'a (dyn StdError + 'static)| (*cause).source())
+}
+
+/// The innermost cause says most, and repeats no URL.
+fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    chain(error).last().map_or_else(String::new, ToString::to_string)
+}
+
+/// A delivery whose whole-request deadline passed.
+pub(super) fn timed_out(limit: Duration, phase: Phase) -> Verdict {
+    let doing = match phase {
+        Phase::Dns => "resolving the host name",
+        Phase::Connect => "connecting",
+        Phase::Tls => "in the TLS handshake",
+        Phase::Request => "writing the request",
+        Phase::Response => "waiting for the response",
+        Phase::Body => "reading the response's body",
+    };
+    let message = format!("timed out after {} ms while {doing}", limit.as_millis());
+    Verdict::Retry { failure: Failure::new(ErrorKind::Timeout, message).during(phase), after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(verdict: Verdict) -> (&'static str, Option<ErrorKind>) {
+        match verdict {
+            Verdict::Delivered => ("delivered", None),
+            Verdict::Retry { failure, .. } => ("retry", Some(failure.kind)),
+            Verdict::Rejected(failure) => ("rejected", Some(failure.kind)),
+        }
+    }
+
+    #[test]
+    fn only_2xx_is_delivered_and_only_passing_trouble_may_be_retried() {
+        let headers = HeaderMap::new();
+        for (status, expected) in [
+            (200, "delivered"),
+            (204, "delivered"),
+            (304, "rejected"),
+            (400, "rejected"),
+            (404, "rejected"),
+            (408, "retry"),
+            (429, "retry"),
+            (500, "retry"),
+            (503, "retry"),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(kind(verdict(status, &headers)).0, expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_read_in_seconds() {
+        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, "7".parse().unwrap())]);
+        let Verdict::Retry { after, .. } = verdict(StatusCode::SERVICE_UNAVAILABLE, &headers) else {
+            panic!("a 503 may be retried");
+        };
+        assert_eq!(after, Some(Duration::from_secs(7)));
+    }
+}

@@ -1,0 +1,39 @@
+//! How the HTTP destination behaves, with the defaults of the specification.
+
+use std::time::Duration;
+
+/// The options of the HTTP destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Whole-request deadline: from the first lookup to the last byte of the body. Default: 5 s.
+    pub timeout: Duration,
+    /// Redirects followed. Default: 5.
+    pub max_redirects: usize,
+    /// Bytes of a response's body that are read, after decompression. Default: 1 MiB.
+    pub max_response_bytes: usize,
+    /// Bytes of each body that the log keeps. Default: 64 KiB.
+    pub log_body_bytes: usize,
+    /// Requests under way at once, over all hosts. Default: 1024.
+    pub concurrency: usize,
+    /// Requests under way at once to one origin. Default: 64.
+    pub per_host_concurrency: usize,
+    /// The `User-Agent` of requests that do not bring their own. Default: `dollar-send/VERSION`.
+    pub user_agent: String,
+    /// More names of headers and query parameters whose values never reach the log.
+    pub redact: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            max_redirects: 5,
+            max_response_bytes: 1 << 20,
+            log_body_bytes: 64 << 10,
+            concurrency: 1024,
+            per_host_concurrency: 64,
+            user_agent: concat!("dollar-send/", env!("CARGO_PKG_VERSION")).to_owned(),
+            redact: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What the log keeps of a request and its response: redacted, capped, already JSON.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use url::Url;
+
+use super::Config;
+use super::item::Item;
+use super::request::Prepared;
+use super::response::Received;
+use crate::destinations::Payload;
+use crate::egress::Timings;
+use crate::observability::log::{LoggedBody, RequestLog, ResponseLog};
+use crate::observability::redact::{REDACTED, is_secret_name, redact_url};
+
+/// Headers as a JSON object: repeated ones joined by a comma, secret ones redacted.
+struct Headers<'a> {
+    map: &'a HeaderMap,
+    extra: &'a [String],
+}
+
+impl Serialize for Headers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_map(Some(self.map.keys_len()))?;
+        for name in self.map.keys() {
+            object.serialize_entry(name.as_str(), &self.value(name))?;
+        }
+        object.end()
+    }
+}
+
+impl Headers<'_> {
+    fn value(&self, name: &http::HeaderName) -> String {
+        if self.is_secret(name.as_str()) {
+            return REDACTED.to_owned();
+        }
+        let mut text = String::new();
+        for value in self.map.get_all(name) {
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+            let value = String::from_utf8_lossy(value.as_bytes());
+            match Url::parse(&value) {
+                Ok(url) if name == http::header::LOCATION || name == http::header::REFERER => {
+                    text.push_str(&redact_url(&url));
+                }
+                _ => text.push_str(&value),
+            }
+        }
+        text
+    }
+
+    fn is_secret(&self, name: &str) -> bool {
+        is_secret_name(name) || self.extra.iter().any(|other| other.eq_ignore_ascii_case(name))
+    }
+}
+
+#[derive(serde::Serialize)]
+struct RequestHead<'a> {
+    method: &'a str,
+    url: String,
+    headers: Headers<'a>,
+}
+
+/// The request as it is sent.
+pub(super) fn request_log(prepared: &Prepared, config: &Config) -> RequestLog {
+    let head = RequestHead {
+        method: prepared.method.as_str(),
+        url: redact_url(&prepared.url),
+        headers: Headers { map: &prepared.headers, extra: &config.redact },
+    };
+    let body = prepared.body.as_ref();
+    RequestLog::new(&head, body.map(|body| LoggedBody::capped(body, config.log_body_bytes)))
+}
+
+/// A call that no request could be made of: its URL's host and method, never its secrets.
+pub(super) fn unprepared_log(payload: &Payload) -> RequestLog {
+    #[derive(serde::Serialize)]
+    struct Head<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        method: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<String>,
+    }
+    let item = Item::parse(&payload.text).unwrap_or_default();
+    let url = item.url.and_then(super::json::decode);
+    let url = url.map(|text| {
+        Url::parse(&text).map_or_else(
+            |_| text.split(['?', '#']).next().map_or_else(String::new, without_user_info),
+            |url| redact_url(&url),
+        )
+    });
+    let method = item.method.map(|method| method.trim_matches('"'));
+    RequestLog::new(&Head { method, url }, None)
+}
+
+/// A text that is no URL, with nothing before its last `@`.
+fn without_user_info(text: &str) -> String {
+    text.rsplit_once('@').map_or_else(
+        || text.chars().take(200).collect(),
+        |(_, rest)| format!("{REDACTED}@{}", rest.chars().take(200).collect::<String>()),
+    )
+}
+
+/// A redirect that was followed.
+#[derive(Debug, serde::Serialize)]
+pub(super) struct Hop {
+    pub status: u16,
+    pub method: String,
+    pub url: String,
+}
+
+impl Hop {
+    /// The hop that led to `url`.
+    pub fn new(status: u16, method: &Method, url: &Url) -> Self {
+        Self { status, method: method.to_string(), url: redact_url(url) }
+    }
+}
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ResponseHead<'a> {
+    status: u16,
+    status_text: &'a str,
+    http_version: String,
+    headers: Headers<'a>,
+    duration_ms: f64,
+    timings: TimingsView,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    redirects: &'a [Hop],
+}
+
+/// Milliseconds by phase; the connecting ones are absent when a connection was reused.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TimingsView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connect_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_ms: Option<f64>,
+    first_byte_ms: f64,
+    body_ms: f64,
+}
+
+/// The response as it was received, up to now.
+pub(super) fn response_log(
+    received: Received,
+    timings: Timings,
+    duration: Duration,
+    config: &Config,
+) -> Box<ResponseLog> {
+    let Received { status, version, headers, hops, first_byte, body } = received;
+    let head = ResponseHead {
+        status: status.as_u16(),
+        status_text: status.canonical_reason().unwrap_or_default(),
+        http_version: format!("{version:?}").trim_start_matches("HTTP/").to_owned(),
+        headers: Headers { map: &headers, extra: &config.redact },
+        duration_ms: millis(duration),
+        timings: TimingsView {
+            dns_ms: timings.dns.map(millis),
+            connect_ms: timings.connect.map(millis),
+            tls_ms: timings.tls.map(millis),
+            first_byte_ms: millis(first_byte),
+            body_ms: millis(duration.saturating_sub(first_byte)),
+        },
+        redirects: &hops,
+    };
+    Box::new(ResponseLog::new(&head, Some(body.into_log())))
+}
+
+/// Milliseconds with two decimals.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 100_000.0).round() / 100.0
+}

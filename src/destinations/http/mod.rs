@@ -1,0 +1,25 @@
+//! `$send.http`: one HTTP request per call, in the wire form of axios 1.x.
+//!
+//! The way of a call: [`item`](self) finds the fields in the recorded text, `request` makes the
+//! request of them, `client` sends it and follows redirects, `response` reads what comes back,
+//! `classify` names what went wrong, `exchange` is what the log keeps.
+
+mod classify;
+mod client;
+mod config;
+mod exchange;
+mod auth;
+mod body;
+mod flatten;
+mod form;
+mod headers;
+mod item;
+mod json;
+mod query;
+mod redirect;
+mod request;
+mod response;
+mod target;
+
+pub use client::Http;
+pub use config::Config;

@@ -1,0 +1,17 @@
+//! Where deliveries go: the trait that every destination answers, and the one `match` over them.
+//!
+//! A destination turns one recorded call into one exchange with the outside and classifies what
+//! came of it. It never sleeps, retries, spawns or sees the journal: [`crate::engine`] does.
+
+mod destination;
+pub mod http;
+mod kind;
+mod outcome;
+mod payload;
+mod set;
+
+pub use destination::{Destination, Exchange, Outcome};
+pub use kind::Kind;
+pub use outcome::{Failure, Phase, Verdict};
+pub use payload::{Body, Payload};
+pub use set::Destinations;

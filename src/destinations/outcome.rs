@@ -1,0 +1,87 @@
+//! What a destination answers for one item. The destination classifies; the engine decides.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::ErrorKind;
+
+/// The part of a delivery that was under way when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Resolving the host name.
+    Dns,
+    /// Opening the connection, to the host or to the proxy.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// Writing the request.
+    Request,
+    /// Waiting for the response's status and headers.
+    Response,
+    /// Reading the response's body.
+    Body,
+}
+
+impl Phase {
+    /// The spelling in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Request => "request",
+            Self::Response => "response",
+            Self::Body => "body",
+        }
+    }
+}
+
+/// Why a delivery did not succeed: data for the log, never an exception in the runner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The code of the log's `error.code`.
+    pub kind: ErrorKind,
+    /// A sentence for people; it names no secret.
+    pub message: String,
+    /// Where the delivery was, when that is known.
+    pub phase: Option<Phase>,
+}
+
+impl Failure {
+    /// A failure outside any network phase.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), phase: None }
+    }
+
+    /// The same failure, with the phase it happened in.
+    #[must_use]
+    pub fn during(mut self, phase: Phase) -> Self {
+        self.phase = Some(phase);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The destination's verdict on one item.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The destination has it.
+    Delivered,
+    /// It failed in a way that another attempt may mend, no earlier than `after` if the server said so.
+    Retry {
+        /// What happened.
+        failure: Failure,
+        /// The server's `Retry-After`.
+        after: Option<Duration>,
+    },
+    /// It failed for good.
+    Rejected(Failure),
+}

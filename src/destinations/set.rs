@@ -1,0 +1,62 @@
+//! The destinations of one engine, and the one `match` that routes a call to its own.
+
+use super::http::Http;
+use super::{Destination, Failure, Kind, Outcome, Payload};
+use crate::error::ErrorKind;
+use crate::observability::log::RequestLog;
+
+/// The destinations that an engine was opened with.
+#[derive(Debug)]
+pub struct Destinations {
+    http: Http,
+}
+
+impl Destinations {
+    /// A set of configured destinations.
+    #[must_use]
+    pub const fn new(http: Http) -> Self {
+        Self { http }
+    }
+
+    /// Makes one attempt at the destination of this kind.
+    pub async fn deliver(&self, kind: Kind, payload: &Payload) -> Outcome {
+        match kind {
+            Kind::Http => self.http.deliver(payload).await,
+            Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
+                Outcome::rejected(Failure::new(
+                    ErrorKind::NotConfigured,
+                    format!("$send.{} has no destination in this version", kind.name()),
+                ))
+            }
+        }
+    }
+
+    /// The key of the queue that a call waits in: calls with different lanes never delay each other.
+    #[must_use]
+    pub fn lane(&self, kind: Kind, payload: &Payload) -> String {
+        match kind {
+            Kind::Http => self.http.lane(payload),
+            Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => kind.name().to_owned(),
+        }
+    }
+
+    /// How many calls of one lane may be under way at once.
+    #[must_use]
+    pub fn lane_concurrency(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Http => self.http.per_host_concurrency(),
+            Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => 1,
+        }
+    }
+
+    /// What the log shows of a call that was not sent yet, redacted.
+    #[must_use]
+    pub fn describe(&self, kind: Kind, payload: &Payload) -> RequestLog {
+        match kind {
+            Kind::Http => self.http.describe(payload),
+            Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
+                RequestLog::recorded(payload, self.http.log_body_bytes())
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! From a host name to its addresses, bounded against name servers that do not answer.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+
+/// The addresses of one name, on their way.
+pub type Looking<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
+
+/// A source of addresses for host names.
+pub trait Lookup: Send + Sync {
+    /// The addresses of a name, in the order they should be tried. No address at all is the same
+    /// as an error. The policy is not this trait's concern.
+    fn lookup<'a>(&'a self, name: &'a str) -> Looking<'a>;
+}
+
+/// Lookups that may block a thread at the same time. The system's resolver cannot be cancelled and
+/// takes half a minute to give up on a dead name server; Tokio has 512 threads for such calls.
+const MAX_CONCURRENT: usize = 128;
+
+/// The answer that all who wait for a name share. `io::Error` cannot be cloned, its parts can.
+type Answer = Result<Vec<IpAddr>, (io::ErrorKind, String)>;
+
+/// The system's resolver (`getaddrinfo`), so that `/etc/hosts` and its peers count.
+///
+/// **Invariant:** one name is looked up once at a time, however many wait for it, and a name that
+/// nobody waits for any more does not take a turn.
+#[derive(Clone)]
+pub struct SystemLookup(Arc<Shared>);
+
+struct Shared {
+    turns: Semaphore,
+    pending: Mutex<HashMap<String, watch::Sender<Option<Answer>>>>,
+    ask: fn(String) -> Looking<'static>,
+}
+
+impl Default for SystemLookup {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SystemLookup {
+    /// A lookup with no name in it. Clones share what is under way.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::asking(ask_system, MAX_CONCURRENT)
+    }
+
+    pub(super) fn asking(ask: fn(String) -> Looking<'static>, turns: usize) -> Self {
+        Self(Arc::new(Shared { turns: Semaphore::new(turns), pending: Mutex::default(), ask }))
+    }
+
+    #[cfg(test)]
+    pub(super) fn pending_names(&self) -> usize {
+        self.0.pending().len()
+    }
+
+    fn join(&self, name: &str) -> watch::Receiver<Option<Answer>> {
+        let mut pending = self.0.pending();
+        if let Some(sender) = pending.get(name) {
+            return sender.subscribe();
+        }
+        let (sender, receiver) = watch::channel(None);
+        pending.insert(name.to_owned(), sender.clone());
+        drop(pending);
+        // A task of its own, because the one who asked first may give up before the others.
+        let entry = Entry { shared: Arc::clone(&self.0), name: Some(name.to_owned()) };
+        Handle::current().spawn(entry.answer(sender));
+        receiver
+    }
+}
+
+impl Lookup for SystemLookup {
+    fn lookup<'a>(&'a self, name: &'a str) -> Looking<'a> {
+        Box::pin(async move {
+            let mut receiver = self.join(name);
+            let answer = receiver.wait_for(Option::is_some).await.map(|answer| answer.clone());
+            match answer {
+                Ok(Some(Ok(addresses))) => Ok(addresses),
+                Ok(Some(Err((kind, message)))) => Err(io::Error::new(kind, message)),
+                Ok(None) | Err(_) => Err(io::Error::other("the lookup was stopped")),
+            }
+        })
+    }
+}
+
+/// The place of one name among the pending ones, until it is given up or the task ends.
+struct Entry {
+    shared: Arc<Shared>,
+    name: Option<String>,
+}
+
+impl Entry {
+    async fn answer(mut self, sender: watch::Sender<Option<Answer>>) {
+        let shared = Arc::clone(&self.shared);
+        let turn = loop {
+            tokio::select! {
+                turn = shared.turns.acquire() => break turn,
+                () = sender.closed() => if self.abandon(&sender) { return },
+            }
+        };
+        let answer = (shared.ask)(self.name.clone().unwrap_or_default()).await;
+        drop(turn);
+        // Out of the map before it is told, so that whoever asks next gets a fresh answer.
+        drop(self);
+        sender.send_replace(Some(answer.map_err(|error| (error.kind(), error.to_string()))));
+    }
+
+    /// Gives the place up, unless someone has begun to wait meanwhile.
+    fn abandon(&mut self, sender: &watch::Sender<Option<Answer>>) -> bool {
+        let mut pending = self.shared.pending();
+        let unwanted = sender.receiver_count() == 0;
+        if unwanted && let Some(name) = self.name.take() {
+            pending.remove(&name);
+        }
+        unwanted
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some(name) = self.name.take() {
+            self.shared.pending().remove(&name);
+        }
+    }
+}
+
+impl Shared {
+    fn pending(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<Option<Answer>>>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn ask_system(name: String) -> Looking<'static> {
+    Box::pin(async move {
+        let addresses = tokio::net::lookup_host((name, 0)).await?;
+        Ok(addresses.map(|address| address.ip()).collect())
+    })
+}

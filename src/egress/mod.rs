@@ -1,0 +1,34 @@
+//! The one door to the network: every destination connects through here.
+//!
+//! It owns which hosts, addresses, ports and schemes may be reached, how names become addresses,
+//! the proxy, the local address and TLS. It never sends a request, follows a redirect or retries.
+//!
+//! **Invariant:** an address that is connected to was checked as that concrete address. A name is
+//! checked where it is resolved, inside the connector, so there is no second lookup for a
+//! rebinding name server to answer differently. A URL whose host is an address never reaches a
+//! resolver: [`Door::admit`] checks it, and is called before every request and redirect hop.
+//!
+//! Start reading at [`Door`]; the decisions are in [`Policy`].
+
+mod address;
+mod connector;
+mod door;
+mod failure;
+mod lookup;
+mod options;
+mod pattern;
+mod policy;
+mod progress;
+mod proxy;
+mod resolver;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use door::Door;
+pub use failure::failure_in;
+pub use lookup::{Looking, Lookup, SystemLookup};
+pub use options::Options;
+pub use policy::Policy;
+pub use progress::{Progress, Timings};

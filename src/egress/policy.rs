@@ -1,0 +1,230 @@
+//! What may be reached: pure decisions over the operator's lists.
+//!
+//! The order is: `deny` refuses; then `allow` opens; then public addresses are open and the special
+//! ranges of the address table are closed.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use url::{Host, Url};
+
+use super::address::{closes, opens, special_range};
+use super::options::Options;
+use super::pattern::{Pattern, normal};
+use super::proxy::Proxy;
+use crate::destinations::Failure;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The longest host name that a message repeats, in characters: no longer one can be resolved.
+const SHOWN_HOST: usize = 253;
+
+/// The schemes that exist for the policy; `egress.schemes` chooses among them.
+const SCHEMES: [&str; 2] = ["http", "https"];
+
+/// The checked `egress` options and the decisions they imply.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    allow: Vec<Pattern>,
+    deny: Vec<Pattern>,
+    ports: Option<Vec<u16>>,
+    schemes: Vec<&'static str>,
+    proxy: Option<Proxy>,
+    local_address: Option<IpAddr>,
+    addresses: Vec<String>,
+}
+
+impl Policy {
+    /// Checks the options.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidOption`] for the first entry that cannot be meant, naming its path as
+    /// JavaScript spells it.
+    pub fn new(options: &Options) -> Result<Self> {
+        Ok(Self {
+            allow: patterns("allow", &options.allow)?,
+            deny: patterns("deny", &options.deny)?,
+            ports: options.ports.as_deref().map(ports).transpose()?,
+            schemes: options.schemes.as_deref().map_or(Ok(SCHEMES.to_vec()), schemes)?,
+            proxy: options.proxy.as_deref().map(Proxy::parse).transpose()?,
+            local_address: options.local_address.as_deref().map(local_address).transpose()?,
+            addresses: addresses(&options.addresses)?,
+        })
+    }
+
+    /// Decides over what a URL shows by itself: scheme, port, and the host's name or address. A
+    /// name's addresses are decided over by [`Policy::check_address`] once they are known.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::EgressDenied`]; the message repeats the scheme, the port or the host, and
+    /// nothing else of the URL.
+    pub fn check_url(&self, url: &Url) -> std::result::Result<(), Failure> {
+        self.check_scheme(url.scheme())?;
+        self.check_port(url.port_or_known_default())?;
+        match url.host() {
+            Some(Host::Ipv4(ip)) => self.check_literal(IpAddr::V4(ip)),
+            Some(Host::Ipv6(ip)) => self.check_literal(IpAddr::V6(ip)),
+            Some(Host::Domain(name)) => match normal(name).parse() {
+                Ok(ip) => self.check_literal(ip),
+                Err(_) => self.check_name(name),
+            },
+            None => Err(denied("the URL names no host")),
+        }
+    }
+
+    /// Decides over one address that `host` resolved to, or that `host` is.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::EgressDenied`]; the message names the address, the host and the option.
+    pub fn check_address(&self, host: &str, ip: IpAddr) -> std::result::Result<(), Failure> {
+        self.check_name(host)?;
+        let subject = || match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(_) => ip.to_string(),
+            Err(_) => format!("{ip}, an address of \"{}\",", shown(host)),
+        };
+        if let Some(index) = self.deny.iter().position(|entry| has(entry, ip, closes)) {
+            return Err(denied(format!("{} is denied by egress.deny[{index}]", subject())));
+        }
+        if self.opens_name(host) || self.allow.iter().any(|entry| has(entry, ip, opens)) {
+            return Ok(());
+        }
+        special_range(ip).map_or(Ok(()), |range| {
+            let (subject, range) = (subject(), range.as_str());
+            Err(denied(format!("{subject} is not public ({range}); egress.allow can open it")))
+        })
+    }
+
+    /// The addresses that the operator declared as those that receivers see, as written.
+    #[must_use]
+    pub fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// Whether no address of this host would be refused, so that none needs to be known.
+    pub(super) fn opens_every_address(&self, host: &str) -> bool {
+        self.opens_name(host) && !self.deny.iter().any(|entry| matches!(entry, Pattern::Net(_)))
+    }
+
+    pub(super) fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    pub(super) fn local_address(&self) -> Option<IpAddr> {
+        self.local_address
+    }
+
+    fn opens_name(&self, host: &str) -> bool {
+        names(&self.allow, host).is_some()
+    }
+
+    fn check_literal(&self, ip: IpAddr) -> std::result::Result<(), Failure> {
+        self.check_address(&ip.to_string(), ip)
+    }
+
+    fn check_name(&self, host: &str) -> std::result::Result<(), Failure> {
+        names(&self.deny, host).map_or(Ok(()), |index| {
+            Err(denied(format!("\"{}\" is denied by egress.deny[{index}]", shown(host))))
+        })
+    }
+
+    fn check_scheme(&self, scheme: &str) -> std::result::Result<(), Failure> {
+        if self.schemes.contains(&scheme) {
+            return Ok(());
+        }
+        let why = if SCHEMES.contains(&scheme) {
+            "is not in egress.schemes"
+        } else {
+            "cannot be sent to, only http: and https: can"
+        };
+        Err(denied(format!("the scheme {}: {why}", shown(scheme))))
+    }
+
+    fn check_port(&self, port: Option<u16>) -> std::result::Result<(), Failure> {
+        match (port, &self.ports) {
+            (None | Some(0), _) => Err(denied("port 0 cannot be connected to")),
+            (Some(port), Some(ports)) if !ports.contains(&port) => {
+                Err(denied(format!("port {port} is not in egress.ports")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn has(entry: &Pattern, ip: IpAddr, covers: fn(&IpNet, IpAddr) -> bool) -> bool {
+    matches!(entry, Pattern::Net(net) if covers(net, ip))
+}
+
+fn names(entries: &[Pattern], host: &str) -> Option<usize> {
+    let host = normal(host).to_ascii_lowercase();
+    entries.iter().position(|entry| entry.names(&host))
+}
+
+fn denied(message: impl Into<String>) -> Failure {
+    Failure::new(ErrorKind::EgressDenied, message)
+}
+
+/// A host as a message repeats it: a URL's host can be as long as the URL.
+pub(super) fn shown(host: &str) -> String {
+    match host.char_indices().nth(SHOWN_HOST) {
+        Some((end, _)) => format!("{}…", &host[..end]),
+        None => host.to_owned(),
+    }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidOption, message)
+}
+
+fn patterns(option: &str, entries: &[String]) -> Result<Vec<Pattern>> {
+    let parse = |(index, entry): (usize, &String)| {
+        Pattern::parse(entry).ok_or_else(|| {
+            invalid(format!(
+                "egress.{option}[{index}]: {entry:?} is neither a host name, an IP address nor a \
+                 CIDR range"
+            ))
+        })
+    };
+    entries.iter().enumerate().map(parse).collect()
+}
+
+fn ports(entries: &[u16]) -> Result<Vec<u16>> {
+    if entries.is_empty() {
+        return Err(invalid("egress.ports: the list is empty; leave it out for every port".into()));
+    }
+    match entries.iter().position(|&port| port == 0) {
+        Some(index) => Err(invalid(format!("egress.ports[{index}]: 0 is not a port"))),
+        None => Ok(entries.to_vec()),
+    }
+}
+
+fn schemes(entries: &[String]) -> Result<Vec<&'static str>> {
+    if entries.is_empty() {
+        return Err(invalid("egress.schemes: the list is empty; leave it out for both".into()));
+    }
+    let parse = |(index, entry): (usize, &String)| {
+        SCHEMES.into_iter().find(|scheme| scheme == entry).ok_or_else(|| {
+            invalid(format!("egress.schemes[{index}]: {entry:?} is neither \"http\" nor \"https\""))
+        })
+    };
+    entries.iter().enumerate().map(parse).collect()
+}
+
+fn local_address(entry: &str) -> Result<IpAddr> {
+    entry
+        .parse()
+        .map_err(|_| invalid(format!("egress.localAddress: {entry:?} is not an IP address")))
+}
+
+fn addresses(entries: &[String]) -> Result<Vec<String>> {
+    let is_address =
+        |entry: &str| entry.parse::<IpAddr>().is_ok() || entry.parse::<IpNet>().is_ok();
+    match entries.iter().position(|entry| !is_address(entry)) {
+        Some(index) => Err(invalid(format!(
+            "egress.addresses[{index}]: {:?} is neither an IP address nor a CIDR range",
+            entries[index]
+        ))),
+        None => Ok(entries.to_vec()),
+    }
+}

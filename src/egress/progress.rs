@@ -1,0 +1,162 @@
+//! Where a request is, and how long its connection took: for time-outs and for the log.
+//!
+//! A client library says neither. Every delivery therefore runs inside a [`Progress`] of its own,
+//! which the parts of the connector find as a task-local and report to. A request on a connection
+//! that is open already passes through none of them, and pays for nothing but the cell.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::task::futures::TaskLocalFuture;
+
+use crate::destinations::Phase;
+
+tokio::task_local! {
+    static CURRENT: Progress;
+}
+
+/// Every phase, at the index of its discriminant.
+const PHASES: [Phase; 6] =
+    [Phase::Dns, Phase::Connect, Phase::Tls, Phase::Request, Phase::Response, Phase::Body];
+
+/// How long the steps towards a connection took, each the sum over all connections that were
+/// opened for the request; none when there was no such step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Resolving host names.
+    pub dns: Option<Duration>,
+    /// Opening TCP connections, and the proxy's part of it.
+    pub connect: Option<Duration>,
+    /// TLS handshakes.
+    pub tls: Option<Duration>,
+}
+
+/// The phase of one delivery, shared between the one who waits for it and the connector. Clones
+/// are the same cell.
+#[derive(Debug, Clone)]
+pub struct Progress(Arc<Cell>);
+
+#[derive(Debug)]
+struct Cell {
+    phase: AtomicU8,
+    clock: Mutex<Clock>,
+}
+
+#[derive(Debug, Default)]
+struct Clock {
+    timings: Timings,
+    /// When the connecting phase that is under way began.
+    since: Option<Instant>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Progress {
+    /// A delivery that has not begun to connect. Its phase is [`Phase::Request`], because that is
+    /// where it goes at once when a connection is open.
+    #[must_use]
+    pub fn new() -> Self {
+        let phase = AtomicU8::new(Phase::Request as u8);
+        Self(Arc::new(Cell { phase, clock: Mutex::default() }))
+    }
+
+    /// Runs a future, usually the sending of a request, so that its connector reports here.
+    pub fn scope<F: Future>(&self, future: F) -> TaskLocalFuture<Self, F> {
+        CURRENT.scope(self.clone(), future)
+    }
+
+    /// The phase that is under way, or that was under way when the future was dropped.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        PHASES[usize::from(self.0.phase.load(Ordering::Acquire))]
+    }
+
+    /// Enters a phase. [`Phase::Response`] and [`Phase::Body`] are the destination's to set.
+    pub fn set(&self, phase: Phase) {
+        let previous = self.phase();
+        if previous == phase {
+            return;
+        }
+        if is_connecting(previous) || is_connecting(phase) {
+            self.clock().turn(previous, phase, Instant::now());
+        }
+        self.0.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// How long the steps towards a connection have taken until now.
+    #[must_use]
+    pub fn timings(&self) -> Timings {
+        let clock = self.clock();
+        let mut timings = clock.timings;
+        if let (Some(since), Some(total)) = (clock.since, timings.of(self.phase())) {
+            add(total, since.elapsed());
+        }
+        timings
+    }
+
+    /// Ends connecting, if that is where the delivery is.
+    pub(super) fn connected(&self) {
+        if is_connecting(self.phase()) {
+            self.set(Phase::Request);
+        }
+    }
+
+    /// The delivery that the current task is polling.
+    pub(super) fn current() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
+    }
+
+    /// Whether the current task is polling this very delivery.
+    pub(super) fn is_current(&self) -> bool {
+        CURRENT.try_with(|current| Arc::ptr_eq(&current.0, &self.0)).unwrap_or(false)
+    }
+
+    fn clock(&self) -> MutexGuard<'_, Clock> {
+        self.0.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Enters a phase of the delivery that the current task is polling, if it is polling one.
+pub(super) fn enter(phase: Phase) {
+    // An error means that nobody is waiting: a connection that finishes in the background.
+    let _ = CURRENT.try_with(|progress| progress.set(phase));
+}
+
+impl Clock {
+    fn turn(&mut self, from: Phase, to: Phase, now: Instant) {
+        let spent = self.since.map(|since| now.duration_since(since));
+        self.since = is_connecting(to).then_some(now);
+        // A connector is entered as `Connect` and asks the resolver at once: that was no connecting.
+        if (from, to) == (Phase::Connect, Phase::Dns) {
+            return;
+        }
+        if let (Some(spent), Some(total)) = (spent, self.timings.of(from)) {
+            add(total, spent);
+        }
+    }
+}
+
+impl Timings {
+    fn of(&mut self, phase: Phase) -> Option<&mut Option<Duration>> {
+        match phase {
+            Phase::Dns => Some(&mut self.dns),
+            Phase::Connect => Some(&mut self.connect),
+            Phase::Tls => Some(&mut self.tls),
+            Phase::Request | Phase::Response | Phase::Body => None,
+        }
+    }
+}
+
+fn add(total: &mut Option<Duration>, spent: Duration) {
+    *total = Some(total.unwrap_or_default() + spent);
+}
+
+const fn is_connecting(phase: Phase) -> bool {
+    matches!(phase, Phase::Dns | Phase::Connect | Phase::Tls)
+}

@@ -1,0 +1,110 @@
+//! The system lookup: shared, bounded, and not held up by whoever gave up.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Semaphore;
+
+use super::ip;
+use crate::egress::lookup::{Looking, Lookup, SystemLookup};
+
+/// A name server that answers a name once its gate is opened.
+macro_rules! gated {
+    ($gate:ident, $asked:ident, $ask:ident) => {
+        static $gate: Semaphore = Semaphore::const_new(0);
+        static $asked: AtomicUsize = AtomicUsize::new(0);
+        fn $ask(_name: String) -> Looking<'static> {
+            $asked.fetch_add(1, Ordering::SeqCst);
+            Box::pin(async {
+                $gate.acquire().await.map_err(io::Error::other)?.forget();
+                Ok(vec![ip("192.0.2.1")])
+            })
+        }
+    };
+}
+
+async fn settle() {
+    // Every task of the current-thread runtime gets several turns.
+    for _ in 0..32 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_system_knows_localhost_and_not_invalid() {
+    let lookup = SystemLookup::new();
+    assert!(lookup.lookup("localhost").await.unwrap().iter().all(IpAddr::is_loopback));
+    lookup.lookup("name.invalid").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn all_who_wait_for_a_name_share_one_lookup() {
+    gated!(GATE, ASKED, ask);
+    let lookup = SystemLookup::asking(ask, 8);
+    let (first, second, other) =
+        (lookup.lookup("a.test"), lookup.lookup("a.test"), lookup.lookup("b.test"));
+    let all = async { tokio::join!(first, second, other) };
+    let opened = async {
+        settle().await;
+        assert_eq!(ASKED.load(Ordering::SeqCst), 2);
+        GATE.add_permits(2);
+    };
+    let ((first, second, other), ()) = tokio::join!(all, opened);
+    assert_eq!(first.unwrap(), [ip("192.0.2.1")]);
+    assert_eq!(second.unwrap(), [ip("192.0.2.1")]);
+    other.unwrap();
+    // What has been answered is not remembered.
+    GATE.add_permits(1);
+    lookup.lookup("a.test").await.unwrap();
+    assert_eq!(ASKED.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn whoever_gives_up_does_not_take_the_lookup_from_the_others() {
+    gated!(GATE, ASKED, ask);
+    let lookup = SystemLookup::asking(ask, 8);
+    let mut first = lookup.lookup("a.test");
+    let second = lookup.lookup("a.test");
+    tokio::select! {
+        biased;
+        _ = &mut first => unreachable!("the gate is closed"),
+        () = settle() => drop(first),
+    }
+    GATE.add_permits(1);
+    second.await.unwrap();
+    assert_eq!(ASKED.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn dead_name_servers_hold_a_bounded_number_of_lookups_and_no_queue_of_the_abandoned() {
+    gated!(GATE, ASKED, ask);
+    let lookup = Arc::new(SystemLookup::asking(ask, 2));
+    for n in 0..50 {
+        let name = format!("dead{n}.test");
+        tokio::select! {
+            biased;
+            _ = lookup.lookup(&name) => unreachable!("the gate is closed"),
+            () = settle() => {}
+        }
+    }
+    settle().await;
+    assert_eq!(ASKED.load(Ordering::SeqCst), 2);
+    assert_eq!(lookup.pending_names(), 2, "only those that have a turn are left");
+    // The abandoned ones are answered at last, and their turns are free again.
+    GATE.add_permits(3);
+    lookup.lookup("alive.test").await.unwrap();
+    assert_eq!(ASKED.load(Ordering::SeqCst), 3);
+    assert_eq!(lookup.pending_names(), 0);
+}
+
+#[tokio::test]
+async fn a_lookup_whose_task_is_lost_fails() {
+    fn ask(_name: String) -> Looking<'static> {
+        panic!("the resolver is broken")
+    }
+    let lookup = SystemLookup::asking(ask, 1);
+    assert_eq!(lookup.lookup("a.test").await.unwrap_err().to_string(), "the lookup was stopped");
+    assert_eq!(lookup.pending_names(), 0);
+}

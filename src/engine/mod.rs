@@ -1,0 +1,187 @@
+//! Moves deliveries from the journal to their destinations. It names no protocol.
+//!
+//! [`Engine`] is what `Engine.open` opens, [`Execution`] the buffer of one run; [`lanes`] holds
+//! the workers that lease and deliver, [`shutdown`] how an engine ends, [`registry`] who shares it.
+
+mod execution;
+mod lanes;
+pub mod registry;
+mod retry;
+pub mod runtime;
+mod shutdown;
+
+pub use execution::{Execution, Receipt};
+pub use shutdown::Drained;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::destinations::Destinations;
+use crate::destinations::http::Http;
+use crate::egress::{Door, Lookup, Policy};
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::{Journal, MemoryJournal};
+use crate::observability::events::Events;
+use crate::observability::log::{DeliveryQuery, Entry, ExecutionLog, ExecutionQuery, Status};
+use crate::observability::stats::{Counters, Stats};
+use lanes::Lanes;
+
+/// An open engine. Its workers hold it while there is something to deliver.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    journal: MemoryJournal,
+    destinations: Destinations,
+    lanes: Lanes,
+    events: Events,
+    counters: Counters,
+    /// Hand-overs under way and deliveries that are not terminal.
+    pending: AtomicUsize,
+    idle: Notify,
+    closed: AtomicBool,
+    handles: AtomicUsize,
+    running: Mutex<HashMap<u64, Weak<Execution>>>,
+    runtime: Handle,
+}
+
+impl Engine {
+    /// An engine of its own, with `lookup` to resolve host names.
+    pub fn open(config: Config, lookup: Arc<dyn Lookup>) -> Result<Arc<Self>> {
+        let runtime = runtime::handle()?;
+        let _inside = runtime.enter();
+        let door = Door::new(Policy::new(&config.egress)?, lookup);
+        let http = Http::new(config.http.clone(), door)?;
+        Ok(Arc::new(Self {
+            journal: MemoryJournal::new(config.log),
+            destinations: Destinations::new(http),
+            lanes: Lanes::new(config.http.concurrency),
+            events: Events::default(),
+            counters: Counters::default(),
+            pending: AtomicUsize::new(0),
+            idle: Notify::new(),
+            closed: AtomicBool::new(false),
+            handles: AtomicUsize::new(1),
+            running: Mutex::default(),
+            runtime,
+            config,
+        }))
+    }
+
+    /// What it was opened with.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whom it tells what happens.
+    #[must_use]
+    pub const fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Where its workers run.
+    #[must_use]
+    pub const fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Counters and gauges as they are now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let lanes = self.lanes.stats(|lane| self.journal.waiting(lane));
+        self.counters.read(self.pending.load(Ordering::Acquire), self.running().len(), lanes)
+    }
+
+    /// The log, and the open buffers, as a JSON array of deliveries, newest first.
+    #[must_use]
+    pub fn deliveries(&self, query: &DeliveryQuery) -> String {
+        let open: Vec<(Arc<ExecutionLog>, Vec<Entry>)> = self
+            .running_executions()
+            .iter()
+            .map(|execution| (Arc::clone(execution.log()), execution.recorded()))
+            .collect();
+        let render = |kind, payload: &_| self.destinations.describe(kind, payload);
+        self.journal.log().deliveries(query, &open, &render)
+    }
+
+    /// Executions as a JSON array, newest first.
+    #[must_use]
+    pub fn executions(&self, query: &ExecutionQuery) -> String {
+        let open: HashMap<_, _> = self
+            .running_executions()
+            .iter()
+            .map(|execution| {
+                let log = Arc::clone(execution.log());
+                (log.serial(), (log, execution.recorded_count()))
+            })
+            .collect();
+        self.journal.log().executions(query, &open)
+    }
+
+    /// The host names and addresses that the operator declared as this engine's own.
+    #[must_use]
+    pub fn egress_addresses(&self) -> &[String] {
+        &self.config.egress.addresses
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<u64, Weak<Execution>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn running_executions(&self) -> Vec<Arc<Execution>> {
+        self.running().values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Counts work that is not terminal yet.
+    fn begin(&self, work: usize) {
+        self.pending.fetch_add(work, Ordering::AcqRel);
+    }
+
+    /// Counts work that is, and wakes who waits for the last of it.
+    fn end(&self, work: usize) {
+        if self.pending.fetch_sub(work, Ordering::AcqRel) == work {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// Claims memory for a call, or refuses it.
+    fn reserve(&self, bytes: usize) -> Result<()> {
+        let before = self.counters.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes <= self.config.max_pending_bytes {
+            return Ok(());
+        }
+        self.release(bytes);
+        Err(Error::new(
+            ErrorKind::JournalFull,
+            format!(
+                "undelivered calls already hold {before} bytes; this one has {bytes} and \
+                 maxPendingBytes is {}. Wait for engine.flush(), or raise the limit",
+                self.config.max_pending_bytes
+            ),
+        ))
+    }
+
+    fn release(&self, bytes: usize) {
+        self.counters.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The refusal of a closed engine.
+#[must_use]
+pub fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the engine is closed: open another one with Engine.open()")
+}
+
+/// The log's entries of calls that are still in an open buffer.
+fn recorded_entries(items: &[crate::recording::Item], seed: u64) -> Vec<Entry> {
+    items.iter().map(|item| item.entry(seed, Status::Recorded)).collect()
+}

@@ -1,0 +1,14 @@
+//! `dollar-send`: `$send` for JavaScript workflow steps. Calls are recorded in a Rust-side buffer;
+//! when the completion hook fires, a background Tokio runtime delivers them.
+//!
+//! The way of a delivery, and what each module may do, is in `docs/architecture.md`.
+
+pub mod binding;
+pub mod config;
+pub mod destinations;
+pub mod egress;
+pub mod engine;
+pub mod error;
+pub mod journal;
+pub mod observability;
+pub mod recording;

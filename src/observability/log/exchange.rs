@@ -1,0 +1,125 @@
+//! Requests and responses as the log keeps them: redacted and capped before they arrive here.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::destinations::Payload;
+
+/// A body as the log keeps it: the first bytes, and how many there were.
+#[derive(Debug, Clone, Default)]
+pub struct LoggedBody {
+    bytes: Bytes,
+    total: u64,
+    complete: bool,
+}
+
+impl LoggedBody {
+    /// Keeps at most `limit` bytes of a whole body. A body over the limit is copied, so that the
+    /// log does not hold on to the rest of it.
+    #[must_use]
+    pub fn capped(body: &Bytes, limit: usize) -> Self {
+        let total = body.len() as u64;
+        if body.len() <= limit {
+            return Self { bytes: body.clone(), total, complete: true };
+        }
+        Self { bytes: Bytes::copy_from_slice(&body[..limit]), total, complete: false }
+    }
+
+    /// What was kept of a body of which `total` bytes were seen; `complete` if that was all of it.
+    #[must_use]
+    pub const fn partial(bytes: Bytes, total: u64, complete: bool) -> Self {
+        Self { bytes, total, complete }
+    }
+
+    /// Bytes kept.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// One side of an exchange: a JSON object of what is known about it, and its body.
+#[derive(Debug, Clone)]
+pub struct Logged {
+    head: Box<str>,
+    body: Option<LoggedBody>,
+}
+
+/// The request as it was sent.
+pub type RequestLog = Logged;
+/// The response as it was received.
+pub type ResponseLog = Logged;
+
+/// What a body adds to the object that describes its message.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BodyMembers<'a> {
+    body: std::borrow::Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_encoding: Option<&'static str>,
+    body_bytes: u64,
+    truncated: bool,
+}
+
+impl Logged {
+    /// An exchange's side from a serialisable head (a JSON object) and a body.
+    pub fn new(head: &impl Serialize, body: Option<LoggedBody>) -> Self {
+        let head = serde_json::to_string(head).unwrap_or_else(|_| "{}".to_owned());
+        Self { head: head.into(), body }
+    }
+
+    /// A call shown as it was recorded: the JSON text itself up to `limit` bytes; past it, a body
+    /// that holds the beginning of the text.
+    #[must_use]
+    pub fn recorded(payload: &Payload, limit: usize) -> Self {
+        match std::str::from_utf8(&payload.text) {
+            Ok(text) if text.len() <= limit && text.starts_with('{') => {
+                Self { head: text.into(), body: None }
+            }
+            _ => Self { head: "{}".into(), body: Some(LoggedBody::capped(&payload.text, limit)) },
+        }
+    }
+
+    /// Bytes that this side holds in memory, for the log's limit.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.head.len() + self.body.as_ref().map_or(0, LoggedBody::kept)
+    }
+
+    /// Drops the body's bytes, keeping its length: what is left when the log is full.
+    pub fn strip(&mut self) {
+        if let Some(body) = &mut self.body {
+            body.bytes = Bytes::new();
+            body.complete = body.total == 0;
+        }
+    }
+
+    /// The JSON object: the head's members and those of the body.
+    #[must_use]
+    pub fn to_json(&self) -> Box<RawValue> {
+        let Some(body) = &self.body else { return raw(self.head.to_string()) };
+        let members = BodyMembers {
+            body: text_of(&body.bytes),
+            body_encoding: std::str::from_utf8(&body.bytes).is_err().then_some("base64"),
+            body_bytes: body.total,
+            truncated: !body.complete,
+        };
+        let members = serde_json::to_string(&members).unwrap_or_else(|_| "{}".to_owned());
+        let comma = if &*self.head == "{}" { "" } else { "," };
+        raw(format!("{}{comma}{}", &self.head[..self.head.len() - 1], &members[1..]))
+    }
+}
+
+/// UTF-8 as it is (also when it was cut inside a character), anything else as base64.
+fn text_of(bytes: &Bytes) -> std::borrow::Cow<'_, str> {
+    use base64::Engine as _;
+    std::str::from_utf8(bytes).map_or_else(
+        |_| base64::engine::general_purpose::STANDARD.encode(bytes).into(),
+        std::borrow::Cow::Borrowed,
+    )
+}
+
+fn raw(text: String) -> Box<RawValue> {
+    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}

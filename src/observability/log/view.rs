@@ -1,0 +1,129 @@
+//! The log as JSON: the shapes that JavaScript and REST clients read.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::execution::ExecutionState;
+use super::{Entry, ExecutionInfo, Request, RequestLog, Status};
+use crate::destinations::{Failure, Kind, Payload};
+use crate::observability::time::Timestamp;
+
+/// Shows a call that was not sent yet; the destinations know how.
+pub type Render<'a> = &'a dyn Fn(Kind, &Payload) -> RequestLog;
+
+/// One delivery as JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeliveryView<'a> {
+    id: uuid::Uuid,
+    workflow_id: &'a str,
+    execution_id: &'a str,
+    step: &'a str,
+    index: u32,
+    destination: &'static str,
+    status: &'static str,
+    request: Box<RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorView<'a>>,
+    warnings: &'a [String],
+    attempts: u32,
+    recorded_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delivered_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled_at: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct ErrorView<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<&'static str>,
+}
+
+impl<'a> ErrorView<'a> {
+    fn new(failure: &'a Failure) -> Self {
+        Self {
+            code: failure.kind.code(),
+            message: &failure.message,
+            phase: failure.phase.map(crate::destinations::Phase::as_str),
+        }
+    }
+}
+
+impl<'a> DeliveryView<'a> {
+    /// The JSON shape of an entry.
+    pub fn new(info: &'a ExecutionInfo, entry: &'a Entry, render: Render<'_>) -> Self {
+        let request = match &entry.request {
+            Request::Recorded(payload) => render(entry.kind, payload).to_json(),
+            Request::Sent(request) => request.to_json(),
+        };
+        Self {
+            id: entry.id,
+            workflow_id: &info.workflow_id,
+            execution_id: &info.execution_id,
+            step: &entry.step,
+            index: entry.index,
+            destination: entry.kind.name(),
+            status: entry.status.as_str(),
+            request,
+            response: entry.response.as_ref().map(|response| response.to_json()),
+            error: entry.failure.as_deref().map(ErrorView::new),
+            warnings: &entry.warnings,
+            attempts: entry.attempts,
+            recorded_at: entry.recorded_at,
+            delivered_at: entry.settled_at.filter(|_| entry.status == Status::Delivered),
+            settled_at: entry.settled_at,
+        }
+    }
+}
+
+/// One execution as JSON: the Inspector's row, whose Dest. column is `delivered`/`total`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutionView<'a> {
+    execution_id: &'a str,
+    workflow_id: &'a str,
+    attempt: u32,
+    status: &'static str,
+    delivered: usize,
+    failed: usize,
+    discarded: usize,
+    pending: usize,
+    total: usize,
+    started_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl<'a> ExecutionView<'a> {
+    /// The JSON shape of an execution's log, with `recorded` calls in its open buffer.
+    #[must_use]
+    pub fn new(info: &'a ExecutionInfo, state: &ExecutionState, recorded: usize) -> Self {
+        let completion = state.completion.as_ref();
+        Self {
+            execution_id: &info.execution_id,
+            workflow_id: &info.workflow_id,
+            attempt: info.attempt,
+            status: match completion {
+                None => "running",
+                Some(completion) if completion.discarded => "discarded",
+                Some(completion) if completion.error.is_some() => "failed",
+                Some(_) => "completed",
+            },
+            delivered: state.delivered,
+            failed: state.failed,
+            discarded: state.discarded,
+            pending: state.open() + recorded,
+            total: state.entries.len() + recorded,
+            started_at: info.started_at,
+            completed_at: completion.map(|completion| completion.at),
+            error: completion.and_then(|completion| completion.error.clone()),
+        }
+    }
+}

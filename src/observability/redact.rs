@@ -1,0 +1,210 @@
+//! What a log or an error text may show: secrets replaced by [`REDACTED`], by name. Pure.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use url::{Position, Url};
+
+/// What stands in the place of a secret.
+pub const REDACTED: &str = "[redacted]";
+
+/// Secret wherever they stand in a name, once its separators and case are gone.
+const SECRET_PARTS: [&str; 10] = [
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "signature",
+    "credential",
+    "authorization",
+    "apikey",
+    "accesskey",
+];
+
+/// Secret as one word of a name.
+const SECRET_WORDS: [&str; 8] = ["cookie", "cookies", "auth", "jwt", "pwd", "pass", "sig", "hmac"];
+
+/// Words that make a `key` beside them a secret: `x-auth-key` is one, `idempotency-key` is not.
+const SECRET_KEYS: [&str; 8] =
+    ["api", "access", "auth", "private", "subscription", "functions", "account", "master"];
+
+/// Secret as the whole name of a query parameter only: too common elsewhere.
+const SECRET_PARAMETERS: [&str; 4] = ["key", "code", "sig", "hmac"];
+
+/// Whether a header or field of this name holds a secret. Case does not matter.
+#[must_use]
+pub fn is_secret_name(name: &str) -> bool {
+    let squeezed: String =
+        name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    if SECRET_PARTS.iter().any(|part| squeezed.contains(part)) {
+        return true;
+    }
+    let words = words(name);
+    let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
+    has(&SECRET_WORDS) || (has(&["key"]) && has(&SECRET_KEYS))
+}
+
+/// Whether a query parameter of this name, percent-decoded, holds a secret.
+#[must_use]
+pub fn is_secret_parameter(name: &str) -> bool {
+    is_secret_name(name) || SECRET_PARAMETERS.iter().any(|word| name.eq_ignore_ascii_case(word))
+}
+
+/// The URL without user-info and fragment, and with the values of secret-looking query parameters
+/// replaced. Everything else is as in the URL.
+#[must_use]
+pub fn redact_url(url: &Url) -> String {
+    let mut shown = String::with_capacity(url.as_str().len());
+    shown.push_str(&url[..Position::BeforeUsername]);
+    shown.push_str(&url[Position::BeforeHost..Position::AfterPath]);
+    let Some(query) = url.query() else { return shown };
+    for (index, pair) in query.split('&').enumerate() {
+        shown.push(if index == 0 { '?' } else { '&' });
+        match pair.split_once('=') {
+            Some((name, _)) if is_secret_parameter(&decoded_name(name)) => {
+                shown.extend([name, "=", REDACTED]);
+            }
+            _ => shown.push_str(pair),
+        }
+    }
+    shown
+}
+
+/// Replaces the values of secret headers, and of those named in `extra` (in any case).
+pub fn redact_headers(headers: &mut HeaderMap, extra: &[String]) {
+    let secret = |name: &HeaderName| {
+        let name = name.as_str();
+        is_secret_name(name) || extra.iter().any(|extra| extra.eq_ignore_ascii_case(name))
+    };
+    for (name, value) in headers.iter_mut() {
+        if secret(name) {
+            *value = HeaderValue::from_static(REDACTED);
+        }
+    }
+}
+
+fn decoded_name(name: &str) -> String {
+    let mut pairs = url::form_urlencoded::parse(name.as_bytes());
+    pairs.next().map_or_else(String::new, |(name, _)| name.into_owned())
+}
+
+/// The words of a name in lower case: `X-Auth-Key`, `x_auth_key` and `xAuthKey` have the same.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut after_lower = false;
+    for c in name.chars() {
+        if !c.is_ascii_alphanumeric() || (c.is_ascii_uppercase() && after_lower) {
+            words.push(String::new());
+        }
+        if let (true, Some(word)) = (c.is_ascii_alphanumeric(), words.last_mut()) {
+            word.push(c.to_ascii_lowercase());
+        }
+        after_lower = c.is_ascii_lowercase() || c.is_ascii_digit();
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_secrets_are_known() {
+        for name in [
+            "Authorization",
+            "proxy-authorization",
+            "Cookie",
+            "set-cookie",
+            "X-Api-Key",
+            "apikey",
+            "api_key",
+            "X-ApiKey",
+            "apiKey",
+            "x-access-token",
+            "tokens",
+            "client_secret",
+            "X-Hub-Signature-256",
+            "PASSWORD",
+            "db_passwd",
+            "x-auth-key",
+            "xAuthKey",
+            "X-Auth",
+            "AWSAccessKeyId",
+            "X-Amz-Credential",
+            "X-Amz-Security-Token",
+            "x-functions-key",
+            "Ocp-Apim-Subscription-Key",
+            "user[pass]",
+            "jwt",
+            "privateKey",
+            "SecretKey",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn innocent_names_are_left_alone() {
+        for name in [
+            "monkey",
+            "Idempotency-Key",
+            "key",
+            "keyword",
+            "author",
+            "Content-Type",
+            "compass",
+            "X-Request-Id",
+            "code",
+            "passenger",
+            "design",
+            "authority",
+            "x-zip-code",
+            "signed-up",
+            "Sec-WebSocket-Key",
+            "turkey-access",
+            "",
+            "-",
+            "é",
+        ] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+        for name in ["monkey", "zipcode", "keys", "encode", "country_code", "primary_key"] {
+            assert!(!is_secret_parameter(name), "{name}");
+        }
+        assert!(["key", "Code", "sig", "auth"].into_iter().all(is_secret_parameter));
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        for (url, shown) in [
+            ("http://u:p@h:81/a/b?x=1#f", "http://h:81/a/b?x=1"),
+            ("https://h/", "https://h/"),
+            ("https://h/?token=a&b=c", "https://h/?token=[redacted]&b=c"),
+            (
+                "https://h/?%74oken=a&key=b=c&sig",
+                "https://h/?%74oken=[redacted]&key=[redacted]&sig",
+            ),
+            ("https://h/?a&&=&monkey=1", "https://h/?a&&=&monkey=1"),
+            ("https://h/?auth[x]=a&q=%E9", "https://h/?auth[x]=[redacted]&q=%E9"),
+            ("https://u@h?", "https://h/?"),
+        ] {
+            assert_eq!(redact_url(&Url::parse(url).unwrap()), shown);
+        }
+    }
+
+    #[test]
+    fn every_value_of_a_secret_header_is_replaced() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [("set-cookie", "a=1"), ("set-cookie", "b=2"), ("x-own", "s"), ("accept", "*/*")]
+        {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        redact_headers(&mut headers, &["X-Own".to_owned()]);
+        let cookies: Vec<_> = headers.get_all("set-cookie").iter().collect();
+        assert_eq!(cookies, [REDACTED, REDACTED]);
+        assert_eq!(
+            (&headers["x-own"], &headers["accept"]),
+            (&HeaderValue::from_static(REDACTED), &HeaderValue::from_static("*/*"))
+        );
+    }
+}
