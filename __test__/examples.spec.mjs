@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
-import { describe, it } from 'node:test'
+import { it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -21,40 +21,35 @@ const STEPS = {
   'http-action.mjs': ['GET', '/hook?greeting=Hello,+Luke+Skywalker', undefined],
 }
 
-describe('the examples of the documents', () => {
-  for (const [file, [method, path, expected]] of Object.entries(STEPS)) {
-    it(`${file} runs unchanged`, async (t) => {
-      const { url, requests, bodies } = await receive(t)
-      const engine = await Engine.open({ egress: { allow: ['127.0.0.0/8'] } })
-      t.after(() => engine.close({ timeoutMs: 1000 }))
-      const { execution } = await runStep(engine, await import(new URL(file, EXAMPLES).href), {
-        workflowId: 'p_examples',
-        event: { url },
-        props: { url },
-      })
-      const deliveries = await execution.settled()
-      assert.deepEqual(new Set(deliveries.map(({ status }) => status)), new Set(['delivered']))
-      assert.equal(requests.length, expected?.length ?? 1)
-      for (const request of requests)
-        assert.deepEqual([request.method, request.path], [method, path])
-      if (expected) assert.deepEqual(bodies(), expected)
+for (const [file, [method, path, expected]] of Object.entries(STEPS)) {
+  it(`the examples of the documents: ${file} runs unchanged`, async (t) => {
+    const { url, requests, bodies } = await receive(t)
+    const engine = await Engine.open({ egress: { allow: ['127.0.0.0/8'] } })
+    t.after(() => engine.close({ timeoutMs: 1000 }))
+    const { execution } = await runStep(engine, await import(new URL(file, EXAMPLES).href), {
+      workflowId: 'p_examples',
+      event: { url },
+      props: { url },
     })
-  }
-
-  it('are all listed here', async () => {
-    const files = (await readdir(EXAMPLES)).filter((name) => name.startsWith('http-'))
-    assert.deepEqual(files.sort(), Object.keys(STEPS).sort())
+    const deliveries = await execution.settled()
+    assert.deepEqual(new Set(deliveries.map(({ status }) => status)), new Set(['delivered']))
+    assert.equal(requests.length, expected?.length ?? 1)
+    for (const request of requests) assert.deepEqual([request.method, request.path], [method, path])
+    if (expected) assert.deepEqual(bodies(), expected)
   })
+}
+
+it('the examples of the documents: are all listed here', async () => {
+  const files = (await readdir(EXAMPLES)).filter((name) => name.startsWith('http-'))
+  assert.deepEqual(files.sort(), Object.keys(STEPS).sort())
 })
 
-describe('the programs among the examples', () => {
-  for (const file of ['start.mjs', 'runner.mjs']) {
-    it(`${file} delivers everything and ends`, async () => {
-      const path = fileURLToPath(new URL(file, EXAMPLES))
-      const { stdout, stderr } = await promisify(execFile)(process.execPath, [path])
-      assert.equal(stderr, '')
-      assert.match(stdout, /receiver: POST \/hook \{"name":"Luke Skywalker"\}/)
-      assert.match(stdout, /^Dest\. 5\/5$/m)
-    })
-  }
-})
+for (const file of ['start.mjs', 'runner.mjs']) {
+  it(`the programs among the examples: ${file} delivers everything and ends`, async () => {
+    const path = fileURLToPath(new URL(file, EXAMPLES))
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, [path])
+    assert.equal(stderr, '')
+    assert.match(stdout, /receiver: POST \/hook \{"name":"Luke Skywalker"\}/)
+    assert.match(stdout, /^Dest\. 5\/5$/m)
+  })
+}

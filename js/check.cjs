@@ -4,19 +4,20 @@
 // What a `$send` call may be given. The decisions of the original's checker are the floor: whatever
 // it accepts is accepted here, and a refusal has the form of its message.
 
+const { types } = require('node:util')
+
 const { invalidArgument } = require('./errors.cjs')
 
-/** @typedef {'string' | 'boolean' | 'object' | 'content' | 'url' | 'auth'} Shape */
+/** @typedef {'string' | 'object' | 'record' | 'content' | 'url'} Shape */
 /** @typedef {{ shape: Shape, required: boolean, path: string[] }} Rule */
 
 /** @type {Record<Shape, (value: unknown) => boolean>} */
 const SHAPES = {
   string: (value) => typeof value === 'string',
-  boolean: (value) => typeof value === 'boolean',
   object: isObject,
+  record: isRecord,
   content: (value) => typeof value === 'string' || isObject(value),
   url: (value) => typeof value === 'string' || value instanceof URL,
-  auth: isObject,
 }
 
 /**
@@ -38,23 +39,24 @@ const RULES = {
   http: [
     optional('string', 'method'),
     required('url', 'url'),
-    optional('auth', 'auth'),
+    optional('record', 'auth'),
     optional('content', 'data'),
     optional('object', 'headers'),
     optional('object', 'params'),
   ],
-  email: [
-    optional('string', 'html'),
-    optional('string', 'subject'),
-    optional('string', 'text'),
-    optional('boolean', 'include_collaborators'),
-  ],
+  email: [optional('string', 'html'), optional('string', 'subject'), optional('string', 'text')],
   s3: [required('string', 'bucket'), required('content', 'payload'), optional('string', 'prefix')],
   sql: [required('content', 'payload'), required('string', 'table')],
   sse: [required('string', 'channel'), required('content', 'payload')],
 }
 
+/** The one optional member that the original never checked: what is no boolean has no effect. */
+const FLAG = 'include_collaborators'
+
 const AUTH_RULES = [required('string', 'auth', 'password'), required('string', 'auth', 'username')]
+
+/** The members whose values may be credentials: a refusal does not repeat them. */
+const SECRET = ['auth', 'headers', 'params']
 
 /**
  * Keys that people give in the belief that they do something.
@@ -87,12 +89,22 @@ function isObject(value) {
 }
 
 /**
+ * @param {unknown} value
+ * @returns {value is object}
+ */
+function isRecord(value) {
+  return isObject(value) && !Array.isArray(value)
+}
+
+/**
  * @param {string} name
  * @param {unknown} value
  * @param {string[]} path
  */
 function refusal(name, value, path) {
-  return invalidArgument(`$send.${name}: invalid value ${shown(value)} for ${path.join('.')}`)
+  const hidden = SECRET.includes(path[0]) && value !== undefined && value !== null
+  const text = hidden ? '[redacted]' : shown(value)
+  return invalidArgument(`$send.${name}: invalid value ${text} for ${path.join('.')}`)
 }
 
 /**
@@ -100,11 +112,11 @@ function refusal(name, value, path) {
  * @param {unknown} value
  */
 function shown(value) {
-  let text
+  let text = 'a value that cannot be shown'
   try {
     text = String(value)
   } catch {
-    text = Object.prototype.toString.call(value)
+    if (isObject(value) && !types.isProxy(value)) text = Object.prototype.toString.call(value)
   }
   return text.length > 100 ? `${text.slice(0, 100)}…` : text
 }
@@ -117,7 +129,7 @@ function shown(value) {
  * @returns {Record<string, unknown>}
  */
 function check(name, config) {
-  if (!isObject(config)) throw refusal(name, config, [])
+  if (!isRecord(config)) throw refusal(name, config, [])
   const source = /** @type {Record<string, unknown>} */ (config)
   /** @type {Record<string, unknown>} */
   const known = {}
@@ -125,11 +137,10 @@ function check(name, config) {
     const key = rule.path[0]
     const value = source[key]
     apply(name, rule, value)
-    if (value !== undefined) known[key] = value
+    if (value === undefined) continue
+    known[key] = key === 'auth' ? checkAuth(/** @type {Record<string, unknown>} */ (value)) : value
   }
-  if (name === 'http' && known.auth !== undefined) {
-    known.auth = checkAuth(/** @type {Record<string, unknown>} */ (known.auth))
-  }
+  if (name === 'email' && flag(source) === true) known[FLAG] = true
   return known
 }
 
@@ -151,19 +162,38 @@ function apply(name, rule, value) {
 }
 
 /**
+ * What a key holds that the original never looks at: reading it must not be able to fail.
+ *
+ * @param {object} source
+ * @param {string} key
+ * @returns {unknown}
+ */
+function unchecked(source, key) {
+  try {
+    return /** @type {Record<string, unknown>} */ (source)[key]
+  } catch {
+    return undefined
+  }
+}
+
+/** @param {object} source */
+const flag = (source) => unchecked(source, FLAG)
+
+/**
  * What is odd about a call that is accepted, one sentence each.
  *
  * @param {keyof typeof RULES} name
- * @param {unknown} config
+ * @param {object} config
  * @returns {string[]}
  */
 function oddities(name, config) {
-  const ignored = IGNORED[name]
-  if (!ignored) return []
-  const source = /** @type {Record<string, unknown>} */ (config)
-  return Object.entries(ignored)
-    .filter(([key]) => source[key] !== undefined)
+  const ignored = Object.entries(IGNORED[name] ?? {})
+    .filter(([key]) => unchecked(config, key) !== undefined)
     .map(([key, advice]) => `\`${key}\` is ignored: ${advice}`)
+  if (name === 'email' && !['boolean', 'undefined'].includes(typeof flag(config))) {
+    ignored.push(`\`${FLAG}\` is ignored: it is not a boolean`)
+  }
+  return ignored
 }
 
-module.exports = { check, isObject, oddities, refusal, shown }
+module.exports = { check, isObject, oddities, refusal, shown, unchecked }

@@ -5,6 +5,7 @@
 
 const { isMainThread } = require('node:worker_threads')
 
+/** @type {any} */
 const binding = require('../binding.cjs')
 const { invalidArgument } = require('./errors.cjs')
 const { addEvents } = require('./events.cjs')
@@ -17,19 +18,16 @@ const { Engine, Execution } = binding
 /** Milliseconds that the main thread waits for deliveries when the process ends. */
 const EXIT_FLUSH_MS = 1000
 
-const nativeOpen = Engine.open
+const RECORDING_LIMITS = Symbol('recording limits')
 
-let exitFlush = false
+const nativeOpen = Engine.open
 
 /** @param {unknown} [options] */
 Engine.open = async function open(options) {
-  const engine = await nativeOpen(optionsText(options))
-  if (!exitFlush && isMainThread) {
-    exitFlush = true
-    process.on('exit', flushAtExit)
-  }
-  return engine
+  return nativeOpen(optionsText(options))
 }
+
+if (isMainThread) process.on('exit', flushAtExit)
 
 /** Best effort: what is not delivered by then is lost with the memory it is in. */
 function flushAtExit() {
@@ -45,13 +43,76 @@ Engine.prototype[Symbol.asyncDispose] = async function dispose() {
   await this.close()
 }
 
+/**
+ * What recording has to know of an engine, asked once.
+ * @type {WeakMap<object, import('./send.cjs').Limits>}
+ */
+const LIMITS = new WeakMap()
+
+const nativeExecution = Engine.prototype.execution
+
+/** @param {unknown} options */
+Engine.prototype.execution = function execution(options) {
+  checkExecutionOptions(options)
+  const started = nativeExecution.call(this, options)
+  let limits = LIMITS.get(this)
+  if (!limits) LIMITS.set(this, (limits = this._recordingLimits()))
+  started[RECORDING_LIMITS] = limits
+  return started
+}
+
 /** @param {unknown} name */
 Execution.prototype.step = function step(name) {
   if (typeof name !== 'string' || name === '') {
     throw invalidArgument('execution.step(): the name of the step must be a text that is not empty')
   }
-  const $send = createSend(this, name)
-  return Object.freeze({ name, $send, $: Object.freeze({ send: $send }) })
+  const $send = createSend(this, name, this[RECORDING_LIMITS])
+  return { name, $send, $: { send: $send } }
+}
+
+const nativeComplete = Execution.prototype.complete
+
+/**
+ * Sealed when it returns; a refusal is a rejection.
+ *
+ * @param {{ error?: unknown }} [options]
+ */
+Execution.prototype.complete = async function complete(options) {
+  return nativeComplete.call(this, errorMessage(options?.error))
+}
+
+const nativeFlush = Execution.prototype.flush
+
+Execution.prototype.flush = async function flush() {
+  return nativeFlush.call(this)
+}
+
+/**
+ * The message of whatever was thrown; it must not throw itself, or calls would be lost.
+ *
+ * @param {any} error
+ */
+function errorMessage(error) {
+  if (error === undefined || error === null) return undefined
+  try {
+    return String(error.message ?? error)
+  } catch {
+    return Object.prototype.toString.call(error)
+  }
+}
+
+/** @param {any} options */
+function checkExecutionOptions(options) {
+  const { workflowId, executionId, attempt } = Object(options)
+  if (typeof workflowId !== 'string' || workflowId === '') {
+    throw invalidArgument('engine.execution(): workflowId must be a text that is not empty')
+  }
+  if (executionId !== undefined && (typeof executionId !== 'string' || executionId === '')) {
+    throw invalidArgument('engine.execution(): executionId must be a text that is not empty')
+  }
+  if (attempt !== undefined && !(Number.isInteger(attempt) && attempt >= 1 && attempt < 2 ** 32)) {
+    throw invalidArgument('engine.execution(): attempt must be a whole number from 1')
+  }
 }
 
 addEvents(Engine)

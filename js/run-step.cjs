@@ -44,9 +44,6 @@ require('./global.cjs')
 /** The name of a step whose caller gives none: the original's own name for a first code cell. */
 const DEFAULT_STEP_NAME = 'code'
 
-/** @type {any} */
-const NOT_SUPPORTED = 'ERR_SEND_NOT_SUPPORTED'
-
 const OPTIONS = [
   'workflowId',
   'executionId',
@@ -86,7 +83,7 @@ function unsupported(name) {
   return () => {
     throw sendError(
       Error,
-      NOT_SUPPORTED,
+      'ERR_SEND_NOT_SUPPORTED',
       `${name}() is not supported by runStep, which runs one step from start to end: ` +
         'a runner that can pause or repeat a step provides its own $.flow',
     )
@@ -242,7 +239,7 @@ function definedOnly(values) {
 }
 
 /**
- * Runs one step and fires the completion hook. See `run-step.types.d.ts` for what callers are promised.
+ * Runs one step and fires the completion hook. See `index.d.ts` for what callers are promised.
  *
  * @param {Engine} engine
  * @param {unknown} target

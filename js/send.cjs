@@ -6,21 +6,28 @@
 // call cost little more than JSON.stringify alone: reading properties from Rust costs more than the
 // whole call does.
 
-const { check, isObject, oddities, refusal } = require('./check.cjs')
+const { check, isObject, oddities, refusal, unchecked } = require('./check.cjs')
 const { sendError } = require('./errors.cjs')
-const { bodyOf, textOf, tooLarge } = require('./snapshot.cjs')
+const { bodyOf, bytesOf, textOf, tooLarge } = require('./snapshot.cjs')
 
 /** The destinations in the order of their numbers: `destinations::Kind` in Rust. */
 const NAMES = /** @type {const} */ (['http', 'email', 's3', 'sql', 'sse', 'emit'])
 const [HTTP, EMAIL, S3, SQL, SSE, EMIT] = NAMES.keys()
 
 /**
- * @typedef {(kind: number, text: string, warnings?: string[], bytes?: Buffer, contentType?: string, later?: boolean) => number} Record
+ * @typedef {(kind: number, text: string, extras?: Extras) => number} Recorder
+ *
+ * @typedef {object} Extras what a call has beside its text
+ * @property {string[]} warnings
+ * @property {Buffer | undefined} bytes
+ * @property {string | undefined} contentType
+ * @property {boolean} later whether the bytes follow through `_fill`
+ *
  * @typedef {object} Native the parts of the native `Execution` that only this package uses
- * @property {(step: string) => Record} _recorder
+ * @property {(step: string) => Recorder} _recorder
  * @property {(index: number, bytes: Buffer | undefined, reason?: string) => void} _fill
- * @property {boolean} _strict
- * @property {number} _maxPayloadBytes
+ *
+ * @typedef {readonly [strict: boolean, maxPayloadBytes: number]} Limits
  */
 
 /** Where a name leads that is no destination: a function that says which there are. */
@@ -40,43 +47,46 @@ const UNKNOWN = new Proxy(Object.prototype, {
 })
 
 /**
+ * @typedef {object} Call One checked call, snapshotted.
+ * @property {string} text
+ * @property {string[]} warnings
+ * @property {import('./snapshot.cjs').Body} [body]
+ */
+
+/**
  * The `$send` of one step.
  *
  * @param {Native} execution
  * @param {string} step
+ * @param {Limits} limits
  * @returns {import('../index.d.ts').Send}
  */
-function createSend(execution, step) {
+function createSend(execution, step, [strict, limit]) {
   const record = execution._recorder(step)
-  const limit = execution._maxPayloadBytes
-  const strict = execution._strict
-
-  /**
-   * Records a text. The length is checked here so that a huge string is not copied first; the
-   * exact check, in bytes, is the buffer's.
-   *
-   * @param {number} kind
-   * @param {string} text
-   */
-  function recordText(kind, text) {
-    if (text.length > limit) throw tooLarge(NAMES[kind], `${text.length} characters`)
-    record(kind, text)
-  }
 
   /**
    * @param {number} kind
-   * @param {string} text
-   * @param {string[]} warnings
-   * @param {import('./snapshot.cjs').Body} [body]
+   * @param {Call} call
    */
-  function recordWith(kind, text, warnings, body) {
+  function keep(kind, { text, warnings, body }) {
     if (strict && warnings.length > 0) {
-      throw sendError(TypeError, 'ERR_SEND_INVALID_ARGUMENT', `$send.${NAMES[kind]}: ${warnings[0]}`)
+      throw sendError(
+        TypeError,
+        'ERR_SEND_INVALID_ARGUMENT',
+        `$send.${NAMES[kind]}: ${warnings[0]}`,
+      )
     }
-    const size = Math.max(text.length, body?.bytes?.length ?? 0)
-    if (size > limit) throw tooLarge(NAMES[kind], `${size} bytes`)
+    // So that nothing huge is copied first; the exact check, of bytes, is the buffer's.
+    const size = text.length + (body?.size ?? 0)
+    if (size > limit) throw tooLarge(NAMES[kind], `${size} bytes or more`)
+    if (!body && warnings.length === 0) return void record(kind, text)
     const later = body?.later
-    const index = record(kind, text, warnings, body?.bytes, body?.contentType, later !== undefined)
+    const index = record(kind, text, {
+      warnings,
+      bytes: body?.bytes,
+      contentType: body?.contentType,
+      later: later !== undefined,
+    })
     later?.then(
       (bytes) => execution._fill(index, Buffer.from(bytes)),
       (error) => execution._fill(index, undefined, String(error?.message ?? error)),
@@ -85,59 +95,101 @@ function createSend(execution, step) {
 
   /** @param {any} config */
   function http(config) {
-    if (!strict && isPlainHttp(config)) {
-      const text = plainText(config)
-      if (text !== undefined) return recordText(HTTP, text)
-    }
-    const known = check('http', config)
-    const warnings = [...oddities('http', config), ...urlOddities(strict, known.url)]
-    const body = bodyOf(known.data)
-    if (body) delete known.data
-    if (typeof config.timeout === 'number') known.timeout = config.timeout
-    recordWith(HTTP, textOf('http', known), warnings, body)
+    const text = !strict && isPlainHttp(config) ? plainText(config, limit) : undefined
+    if (text === undefined) keep(HTTP, httpCall(config, strict))
+    else record(HTTP, text)
   }
 
   /**
-   * The other destinations have no fast path of their own: they check and snapshot.
-   *
    * @param {number} kind
    * @param {'email' | 's3' | 'sql' | 'sse'} name
    */
-  function method(kind, name) {
-    return (/** @type {unknown} */ config) => {
-      const known = check(name, config)
-      for (const key of ['payload']) {
-        const bytes = bodyOf(known[key])?.bytes
-        if (bytes) known[key] = bytes.toString('base64')
-      }
-      const warnings = oddities(name, config)
-      recordWith(kind, textOf(name, known), warnings)
-    }
-  }
+  const method = (kind, name) => (/** @type {unknown} */ config) =>
+    keep(kind, namedCall(name, config))
 
-  /**
-   * v1: `emit({ raw_event })`, v2: `emit(event, channel?)`. An object whose only known key is
-   * `raw_event` is unwrapped.
-   *
-   * @param {any} event
-   * @param {any} [channel]
-   */
-  function emit(event, channel) {
-    if (!isObject(event)) throw refusal('emit', event, [])
-    const { raw_event: raw } = /** @type {{ raw_event?: unknown }} */ (event)
-    const wrapped = isObject(raw) && Object.keys(event).every((key) => key === 'raw_event' || key === 'event')
-    const name = typeof channel === 'string' ? channel : channel?.name
-    recordText(EMIT, textOf('emit', { event: wrapped ? raw : event, channel: name }))
-  }
-
-  return Object.assign(Object.create(UNKNOWN), {
+  return /** @type {any} */ ({
+    __proto__: UNKNOWN,
     http,
     email: method(EMAIL, 'email'),
     s3: method(S3, 's3'),
     sql: method(SQL, 'sql'),
     sse: method(SSE, 'sse'),
-    emit,
+    /** @param {unknown} event @param {unknown} [channel] */
+    emit: (event, channel) => keep(EMIT, emitCall(event, channel)),
   })
+}
+
+/**
+ * @param {any} config
+ * @param {boolean} strict
+ * @returns {Call}
+ */
+function httpCall(config, strict) {
+  const known = check('http', config)
+  const timeout = unchecked(config, 'timeout')
+  const warnings = oddities('http', config)
+  if (strict) warnings.push(...deliveryOddities(known, timeout))
+  const body = bodyOf(known.data)
+  if (body) delete known.data
+  if (typeof timeout === 'number') known.timeout = timeout
+  else if (timeout !== undefined && timeout !== null) {
+    warnings.push('the timeout is ignored: it is not a number of milliseconds')
+  }
+  return { text: textOf('http', known, warnings), warnings, body }
+}
+
+/**
+ * The other destinations have no fast path of their own: they check and snapshot.
+ *
+ * @param {'email' | 's3' | 'sql' | 'sse'} name
+ * @param {any} config
+ * @returns {Call}
+ */
+function namedCall(name, config) {
+  const known = check(name, config)
+  const warnings = oddities(name, config)
+  const bytes = bytesOf(known.payload)
+  if (bytes) known.payload = bytes.toString('base64')
+  return { text: textOf(name, known, warnings), warnings }
+}
+
+/**
+ * v1: `emit({ raw_event })`, v2: `emit(event, channel?)`.
+ *
+ * @param {unknown} event
+ * @param {unknown} channel
+ * @returns {Call}
+ */
+function emitCall(event, channel) {
+  if (!isObject(event)) throw refusal('emit', event, [])
+  /** @type {string[]} */
+  const warnings = []
+  const name = isObject(channel) ? unchecked(channel, 'name') : channel
+  if (!['string', 'undefined'].includes(typeof name)) {
+    warnings.push('the channel is ignored: it is neither a text nor an object with a `name`')
+  }
+  const known = {
+    event: unwrapped(event, warnings),
+    channel: typeof name === 'string' ? name : undefined,
+  }
+  return { text: textOf('emit', known, warnings), warnings }
+}
+
+/**
+ * The event in the argument of `emit`. Of the keys beside `raw_event` the original knows `event`
+ * alone, and never looks at the others.
+ *
+ * @param {{ raw_event?: unknown, event?: unknown }} given
+ * @param {string[]} warnings
+ */
+function unwrapped(given, warnings) {
+  const { raw_event: raw } = given
+  if (!isObject(raw)) return given
+  const { event } = given
+  if (event !== undefined && !isObject(event)) return given
+  const ignored = Object.keys(given).filter((key) => !['raw_event', 'event'].includes(key))
+  warnings.push(...ignored.map((key) => `\`${key}\` is ignored: it stands beside \`raw_event\``))
+  return event === undefined ? raw : { raw_event: raw, event }
 }
 
 /**
@@ -157,10 +209,9 @@ function isPlainHttp(config) {
     (headers === undefined || isPlain(headers)) &&
     (params === undefined || isPlain(params)) &&
     config.auth === undefined &&
-    config.body === undefined &&
-    config.json === undefined &&
-    config.form === undefined &&
-    config.validateStatus === undefined
+    // Keys that nobody checks are not read: a getter behind one may throw.
+    !('body' in config || 'json' in config || 'form' in config) &&
+    !('validateStatus' in config || 'toJSON' in config)
   )
 }
 
@@ -173,28 +224,42 @@ function isPlain(value) {
 
 /**
  * The whole argument as text, or nothing when the careful way has to be taken: something is in it
- * that cannot be snapshotted (it may be an ignored key), or that JSON.stringify may have lost.
+ * that cannot be snapshotted or is too large (it may be an ignored key), or that JSON.stringify may
+ * have lost.
  *
  * @param {object} config
+ * @param {number} limit
  */
-function plainText(config) {
+function plainText(config, limit) {
   let text
   try {
     text = JSON.stringify(config)
   } catch {
     return undefined
   }
-  return text === undefined || text.includes('{}') ? undefined : text
+  // UTF-8 has at most three bytes for each of UTF-16's units.
+  return text.length * 3 > limit || text.indexOf('{}') !== -1 ? undefined : text
 }
 
+/** The longest `timeout` that a call may ask for, in milliseconds: the bound of the delivery. */
+const MAX_TIMEOUT_MS = 300_000
+
 /**
- * A URL that does not parse is a failed delivery, and an error only where warnings are.
+ * What the delivery would warn of or fail for, where warnings are errors.
  *
- * @param {boolean} strict
- * @param {unknown} url
+ * @param {Record<string, unknown>} known
+ * @param {unknown} timeout
+ * @returns {string[]}
  */
-function urlOddities(strict, url) {
-  return strict && typeof url === 'string' && !URL.canParse(url) ? ['`url` does not parse'] : []
+function deliveryOddities({ method, url }, timeout) {
+  const found = []
+  if (!method) found.push('the method is missing')
+  if (/[a-z]/.test(String(method ?? ''))) found.push('the method is not in upper case')
+  if (typeof url === 'string' && !URL.canParse(url)) found.push('`url` does not parse')
+  if (typeof timeout === 'number' && !(timeout >= 1 && timeout <= MAX_TIMEOUT_MS)) {
+    found.push(`the timeout is not from 1 to ${MAX_TIMEOUT_MS} milliseconds`)
+  }
+  return found
 }
 
 module.exports = { createSend, NAMES }

@@ -4,14 +4,17 @@
 // Values become text here. The text is what JSON.stringify gives; what it would lose (a Map, a Set,
 // binary data) or cannot do (a cycle, a BigInt) is looked after.
 
+const { types } = require('node:util')
+
+const { isObject, unchecked } = require('./check.cjs')
 const { invalidArgument } = require('./errors.cjs')
-const { isObject } = require('./check.cjs')
 
 /**
  * @typedef {object} Body What takes the place of a member that JSON cannot hold.
  * @property {Buffer | undefined} bytes
  * @property {string | undefined} contentType
  * @property {Promise<ArrayBuffer> | undefined} later the bytes, where they can only be had so
+ * @property {number} size the bytes there will be at least
  */
 
 /**
@@ -20,29 +23,44 @@ const { isObject } = require('./check.cjs')
  *
  * @param {string} name
  * @param {object} value
+ * @param {string[]} warnings what is lost is added to them
  * @returns {string}
  */
-function textOf(name, value) {
+function textOf(name, value, warnings) {
   try {
     const text = JSON.stringify(value)
-    return text.includes('{}') ? JSON.stringify(value, collections) : text
+    if (!text.includes('{}')) return text
+    return JSON.stringify(value, (_key, member) => {
+      const lost = lostInside(member)
+      if (lost) warnings.push(`a ${lost} inside the call is not recorded: give it as \`data\``)
+      return spelledOut(member)
+    })
   } catch (error) {
     throw explained(name, value, error)
   }
 }
 
 /**
- * @this {any}
- * @param {string} _key
+ * What JSON holds of the objects that JSON.stringify sees nothing in.
+ *
  * @param {unknown} value
+ * @returns {unknown}
  */
-function collections(_key, value) {
-  if (value instanceof Map) return Object.fromEntries(value)
+function spelledOut(value) {
+  if (value instanceof Map || value instanceof Headers) return Object.fromEntries(value)
   if (value instanceof Set) return [...value]
   if (value instanceof URLSearchParams) return value.toString()
-  if (value instanceof Headers) return Object.fromEntries(value)
   return value
 }
+
+/** @param {unknown} value */
+function lostInside(value) {
+  if (value instanceof FormData) return 'FormData'
+  return value instanceof Blob ? 'Blob' : undefined
+}
+
+/** What V8 says of values that have no JSON text; any other error is the value's own. */
+const OWN_COMPLAINTS = /^(Converting circular structure|Do not know how to serialize a BigInt)/
 
 /**
  * JSON.stringify's own complaints name no path: look for the culprit. Errors that come from getters
@@ -56,42 +74,38 @@ function explained(name, value, error) {
   if (error instanceof RangeError && /string length/i.test(error.message)) {
     return tooLarge(name, 'more than a string can hold')
   }
-  if (!(error instanceof TypeError)) return error
-  const found = culprit(value, [], [])
+  const complaint = error instanceof TypeError && OWN_COMPLAINTS.test(error.message)
+  const overflow = error instanceof RangeError && /call stack/i.test(error.message)
+  const found = complaint || overflow ? culprit(value, [], []) : undefined
   if (found === undefined) return error
   return invalidArgument(
     `$send.${name}: ${found.path.join('.')} ${found.reason}, so it cannot be recorded`,
   )
 }
 
+/** Levels of objects and arrays that are searched; JSON.stringify itself gives up after thousands. */
+const MAX_DEPTH = 500
+
 /**
- * @param {unknown} value
+ * @param {unknown} given
  * @param {string[]} path
  * @param {object[]} above
  * @returns {{ path: string[], reason: string } | undefined}
  */
-function culprit(value, path, above) {
-  if (typeof value === 'bigint') return { path, reason: 'is a BigInt' }
-  if (!isObject(value)) return undefined
-  if (above.includes(value)) return { path, reason: 'refers back to what contains it' }
-  if (above.length > 500) return { path: path.slice(0, 5).concat('…'), reason: 'is nested too deeply' }
+function culprit(given, path, above) {
+  if (typeof given === 'bigint' || types.isBigIntObject(given))
+    return { path, reason: 'is a BigInt' }
+  if (!isObject(given)) return undefined
+  if (above.includes(given)) return { path, reason: 'refers back to what contains it' }
+  if (above.length > MAX_DEPTH) {
+    return { path: path.slice(0, 5).concat('…'), reason: 'is nested too deeply' }
+  }
+  const value = /** @type {object} */ (spelledOut(given))
   for (const key of Object.keys(value)) {
-    const found = culprit(read(value, key), [...path, key], [...above, value])
+    const found = culprit(unchecked(value, key), [...path, key], [...above, given])
     if (found) return found
   }
   return undefined
-}
-
-/**
- * @param {object} value
- * @param {string} key
- */
-function read(value, key) {
-  try {
-    return /** @type {Record<string, unknown>} */ (value)[key]
-  } catch {
-    return undefined
-  }
 }
 
 /**
@@ -108,25 +122,52 @@ function tooLarge(name, size) {
 }
 
 /**
+ * The bytes of binary data, not copied; nothing for any other value.
+ *
+ * @param {unknown} value
+ * @returns {Buffer | undefined}
+ */
+function bytesOf(value) {
+  if (ArrayBuffer.isView(value)) {
+    // A view whose buffer was transferred away has no bytes, and none can be made over it.
+    if (value.byteLength === 0) return Buffer.alloc(0)
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  }
+  if (!(value instanceof ArrayBuffer || value instanceof SharedArrayBuffer)) return undefined
+  return value.byteLength === 0 ? Buffer.alloc(0) : Buffer.from(value)
+}
+
+/**
  * Request bodies that are bytes, or become bytes, rather than JSON.
  *
  * @param {unknown} data
  * @returns {Body | undefined}
  */
 function bodyOf(data) {
-  if (ArrayBuffer.isView(data)) {
-    return now(Buffer.from(data.buffer, data.byteOffset, data.byteLength))
-  }
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return now(Buffer.from(data))
+  const bytes = bytesOf(data)
+  if (bytes) return now(bytes)
   if (data instanceof URLSearchParams) {
-    return now(Buffer.from(data.toString()), 'application/x-www-form-urlencoded;charset=utf-8')
+    const text = Buffer.from(data.toString())
+    return now(text, 'application/x-www-form-urlencoded;charset=utf-8')
   }
   if (data instanceof FormData) {
     const encoded = new Response(data)
-    return later(encoded.arrayBuffer(), encoded.headers.get('content-type') ?? undefined)
+    const contentType = encoded.headers.get('content-type') ?? undefined
+    return later(encoded.arrayBuffer(), sizeOf(data), contentType)
   }
-  if (data instanceof Blob) return later(data.arrayBuffer(), data.type || undefined)
+  if (data instanceof Blob) return later(data.arrayBuffer(), data.size, data.type || undefined)
   return undefined
+}
+
+/**
+ * What the parts of a form have together, without what separates them.
+ *
+ * @param {FormData} form
+ */
+function sizeOf(form) {
+  let size = 0
+  for (const part of form.values()) size += typeof part === 'string' ? part.length : part.size
+  return size
 }
 
 /**
@@ -134,13 +175,20 @@ function bodyOf(data) {
  * @param {string} [contentType]
  * @returns {Body}
  */
-const now = (bytes, contentType) => ({ bytes, contentType, later: undefined })
+function now(bytes, contentType) {
+  return { bytes, contentType, later: undefined, size: bytes.length }
+}
 
 /**
  * @param {Promise<ArrayBuffer>} bytes
+ * @param {number} size
  * @param {string} [contentType]
  * @returns {Body}
  */
-const later = (bytes, contentType) => ({ bytes: undefined, contentType, later: bytes })
+function later(bytes, size, contentType) {
+  // The call may be refused before anyone waits for the bytes; their loss is nobody's error then.
+  bytes.catch(() => {})
+  return { bytes: undefined, contentType, later: bytes, size }
+}
 
-module.exports = { bodyOf, textOf, tooLarge }
+module.exports = { bodyOf, bytesOf, textOf, tooLarge }

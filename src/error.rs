@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Timeout,
     /// `$send` was used outside a step.
     NoStep,
+    /// The step asked its runner for something that only some runners can do.
+    NotSupported,
     /// The destination has no configuration in this engine, so nothing was sent.
     NotConfigured,
     /// The URL does not parse, or is not one that a request can be sent to.
@@ -67,6 +69,7 @@ impl ErrorKind {
         Self::Closed,
         Self::Timeout,
         Self::NoStep,
+        Self::NotSupported,
         Self::NotConfigured,
         Self::InvalidUrl,
         Self::InvalidHeader,
@@ -95,6 +98,7 @@ impl ErrorKind {
             Self::Closed => "ERR_SEND_CLOSED",
             Self::Timeout => "ERR_SEND_TIMEOUT",
             Self::NoStep => "ERR_SEND_NO_STEP",
+            Self::NotSupported => "ERR_SEND_NOT_SUPPORTED",
             Self::NotConfigured => "ERR_SEND_NOT_CONFIGURED",
             Self::InvalidUrl => "ERR_SEND_INVALID_URL",
             Self::InvalidHeader => "ERR_SEND_INVALID_HEADER",
@@ -134,6 +138,13 @@ impl Error {
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// The same with the name of the call that was refused before its sentence.
+    #[must_use]
+    pub fn within(mut self, call: &str) -> Self {
+        self.context = format!("{call}: {}", self.context);
         self
     }
 

@@ -12,3 +12,8 @@ pub mod error;
 pub mod journal;
 pub mod observability;
 pub mod recording;
+
+/// Deliveries are many small allocations on background threads, where the system's allocator took
+/// a fifth of the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::observability::log::{Entry, Request, Status};
 use crate::observability::time::Timestamp;
 
-/// One recorded call.
+/// One recorded call on its way into the journal.
 #[derive(Debug)]
 pub struct Item {
     /// The destination.
@@ -53,19 +53,17 @@ impl Item {
 }
 
 /// The id of a call: a `UUIDv7` (RFC 9562) made of the call's time, its place and the execution's
-/// 62 random bits, so that nothing is kept or drawn per call and ids sort in call order.
+/// random bits, so that nothing is kept or drawn per call. Ids of one execution sort in call order:
+/// the place is a 24-bit counter before the random bits (method 1 of section 6.2); what is beyond
+/// 24 bits only keeps ids different.
 #[must_use]
 pub fn delivery_id(recorded_at: Timestamp, index: u32, seed: u64) -> Uuid {
-    let [_, _, time @ ..] = recorded_at.as_millis().to_be_bytes();
-    let [high, low] = u16::try_from(index & 0xfff).unwrap_or_default().to_be_bytes();
-    let random = (seed ^ u64::from(index >> 12)).to_be_bytes();
-    let mut bytes = [0; 16];
-    bytes[..6].copy_from_slice(&time);
-    bytes[6] = 0x70 | high;
-    bytes[7] = low;
-    bytes[8..].copy_from_slice(&random);
-    bytes[8] = 0x80 | (bytes[8] & 0x3f);
-    Uuid::from_bytes(bytes)
+    let index = u64::from(index);
+    let time = recorded_at.as_millis() << 16;
+    let high = time | 0x7000 | ((index >> 12) & 0xfff);
+    let random = (seed ^ (index >> 24)) & 0x0003_ffff_ffff_ffff;
+    let low = (0b10 << 62) | ((index & 0xfff) << 50) | random;
+    Uuid::from_u64_pair(high, low)
 }
 
 /// Why a recording takes no more calls.
@@ -80,62 +78,118 @@ enum State {
 #[derive(Debug)]
 pub struct Recording {
     state: State,
-    items: Vec<Item>,
+    calls: Vec<Call>,
+    steps: Vec<Arc<str>>,
     next_index: u32,
     awaited_bodies: usize,
 }
 
+/// A call as it waits in the buffer: as small as it can be, because there may be millions.
+#[derive(Debug)]
+struct Call {
+    text: String,
+    recorded_at: Timestamp,
+    extra: Option<Box<Extra>>,
+    index: u32,
+    step: StepId,
+    kind: Kind,
+}
+
+/// What few calls have.
+#[derive(Debug, Default)]
+pub struct Extra {
+    /// The body that JSON cannot hold.
+    pub body: Option<Body>,
+    /// What was odd about the call.
+    pub warnings: Vec<String>,
+    /// Why the call cannot be delivered.
+    pub refused: Option<Box<Failure>>,
+    /// Whether the body is still to come.
+    pub arrival: BodyArrival,
+}
+
+/// A step of one recording, by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepId(u32);
+
 impl Default for Recording {
     fn default() -> Self {
-        Self { state: State::Open, items: Vec::new(), next_index: 0, awaited_bodies: 0 }
+        Self {
+            state: State::Open,
+            calls: Vec::new(),
+            steps: Vec::new(),
+            next_index: 0,
+            awaited_bodies: 0,
+        }
     }
 }
 
 /// A body that JavaScript can only read asynchronously (a `Blob`, a `FormData`): the recorded
 /// call keeps its place, the bytes follow before the hand-over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BodyArrival {
     /// All that will be sent is there.
+    #[default]
     Now,
     /// [`Recording::fill`] will bring it.
     Later,
 }
 
 impl Recording {
-    /// Adds a call; the answer is its index.
+    /// Adds a step, whose calls can then be recorded.
+    pub fn step(&mut self, name: &str) -> Result<StepId> {
+        self.check_open()?;
+        let place = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+        self.steps.push(name.into());
+        Ok(StepId(place))
+    }
+
+    /// Adds a call, with what it has beside its text; the answer is its index.
     pub fn push(
         &mut self,
         kind: Kind,
-        step: &Arc<str>,
-        payload: Payload,
-        warnings: Vec<String>,
-        body: BodyArrival,
+        step: StepId,
+        text: String,
+        extra: Option<Box<Extra>>,
     ) -> Result<u32> {
         self.check_open()?;
         let index = self.next_index;
         self.next_index += 1;
-        self.awaited_bodies += usize::from(body == BodyArrival::Later);
-        let recorded_at = Timestamp::now();
-        let step = Arc::clone(step);
-        self.items.push(Item { kind, step, index, recorded_at, payload, warnings, refused: None });
+        let later = extra.as_ref().is_some_and(|extra| extra.arrival == BodyArrival::Later);
+        self.awaited_bodies += usize::from(later);
+        self.calls.push(Call { text, recorded_at: Timestamp::now(), extra, index, step, kind });
         Ok(index)
     }
 
-    /// Brings the body of a call that was recorded without it. `Err`: it could not be read, and the
-    /// call will fail for that reason.
-    pub fn fill(&mut self, index: u32, body: std::result::Result<Bytes, String>) {
-        let Some(item) = self.items.iter_mut().find(|item| item.index == index) else { return };
-        self.awaited_bodies = self.awaited_bodies.saturating_sub(1);
+    /// Brings the body of a call that was recorded without it. `Err`: why it cannot be had, and the
+    /// call will fail for that reason. The answer is whether somebody waited for it.
+    pub fn fill(&mut self, index: u32, body: std::result::Result<Bytes, Failure>) -> bool {
+        let place = self.calls.binary_search_by_key(&index, |call| call.index);
+        let extra = place.ok().and_then(|place| self.calls[place].extra.as_mut());
+        let Some(extra) = extra.filter(|extra| extra.arrival == BodyArrival::Later) else {
+            return false;
+        };
+        extra.arrival = BodyArrival::Now;
+        self.awaited_bodies -= 1;
         match body {
             Ok(bytes) => {
-                let content_type =
-                    item.payload.body.take().and_then(|placeholder| placeholder.content_type);
-                item.payload.body = Some(Body { bytes, content_type });
+                let placeholder = extra.body.take();
+                let content_type = placeholder.and_then(|body| body.content_type);
+                extra.body = Some(Body { bytes, content_type });
             }
-            Err(reason) => {
-                let message = format!("the body of the call could not be read: {reason}");
-                item.refused = Some(Box::new(Failure::new(ErrorKind::InvalidArgument, message)));
-            }
+            Err(failure) => extra.refused = Some(Box::new(failure)),
+        }
+        true
+    }
+
+    /// Gives up every body that is still to come: nobody is left to bring it.
+    pub fn give_up_bodies(&mut self) {
+        let awaited = self.calls.iter().filter(|call| {
+            call.extra.as_ref().is_some_and(|extra| extra.arrival == BodyArrival::Later)
+        });
+        for index in awaited.map(|call| call.index).collect::<Vec<_>>() {
+            let message = "the thread that was to read the body of the call ended before it did";
+            self.fill(index, Err(Failure::new(ErrorKind::InvalidArgument, message)));
         }
     }
 
@@ -175,21 +229,147 @@ impl Recording {
     }
 
     /// Takes what is recorded so far.
-    pub fn take(&mut self) -> Vec<Item> {
-        std::mem::take(&mut self.items)
+    pub fn take(&mut self) -> Calls {
+        Calls { calls: std::mem::take(&mut self.calls), steps: self.steps.clone() }
     }
 
     /// Ends the recording for nothing.
-    pub fn discard(&mut self) -> Result<Vec<Item>> {
+    pub fn discard(&mut self) -> Result<Calls> {
         self.check_open()?;
         self.state = State::Discarded;
         self.awaited_bodies = 0;
         Ok(self.take())
     }
 
-    /// What is recorded and not taken yet.
+    /// Calls that are recorded and not taken yet.
     #[must_use]
-    pub fn items(&self) -> &[Item] {
-        &self.items
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether no call waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// The log's entries of the calls that wait.
+    #[must_use]
+    pub fn entries(&self, seed: u64) -> Vec<Entry> {
+        let copies = self.calls.iter().map(|call| Call {
+            text: call.text.clone(),
+            extra: call.extra.as_ref().map(|extra| {
+                let (body, warnings) = (extra.body.clone(), extra.warnings.clone());
+                Box::new(Extra { body, warnings, ..Extra::default() })
+            }),
+            ..*call
+        });
+        copies.map(|call| item(&self.steps, call).entry(seed, Status::Recorded)).collect()
+    }
+}
+
+/// Calls on their way out of a recording, still in its compact form: taking them is cheap, and
+/// what follows is not the JavaScript thread's work.
+#[derive(Debug)]
+pub struct Calls {
+    calls: Vec<Call>,
+    steps: Vec<Arc<str>>,
+}
+
+impl Calls {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// The calls, each complete in itself.
+    pub fn into_items(self) -> impl Iterator<Item = Item> {
+        let Self { calls, steps } = self;
+        calls.into_iter().map(move |call| item(&steps, call))
+    }
+}
+
+fn item(steps: &[Arc<str>], call: Call) -> Item {
+    let Extra { body, warnings, refused, arrival: _ } =
+        call.extra.map_or_else(Extra::default, |extra| *extra);
+    Item {
+        kind: call.kind,
+        step: Arc::clone(&steps[call.step.0 as usize]),
+        index: call.index,
+        recorded_at: call.recorded_at,
+        payload: Payload { text: call.text.into(), body },
+        warnings,
+        refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recording_of(calls: u32) -> Recording {
+        let mut recording = Recording::default();
+        let step = recording.step("s").unwrap();
+        for index in 0..calls {
+            assert_eq!(recording.push(Kind::Http, step, "{}".into(), None).unwrap(), index);
+        }
+        recording
+    }
+
+    const STEP: StepId = StepId(0);
+
+    #[test]
+    fn calls_keep_their_order_over_a_hand_over() {
+        let mut recording = recording_of(2);
+        assert_eq!(recording.take().len(), 2);
+        assert_eq!(recording.push(Kind::Sse, STEP, "{}".into(), None).unwrap(), 2);
+    }
+
+    #[test]
+    fn nothing_is_accepted_after_the_end() {
+        for end in [|r: &mut Recording| r.complete(), |r: &mut Recording| r.discard().map(drop)] {
+            let mut recording = recording_of(1);
+            end(&mut recording).unwrap();
+            let refused = recording.push(Kind::Http, STEP, "{}".into(), None);
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::ExecutionCompleted);
+            assert!(recording.complete().is_err());
+        }
+    }
+
+    #[test]
+    fn a_body_may_come_later_or_not_at_all() {
+        let mut recording = recording_of(1);
+        for _ in 0..2 {
+            let extra = Box::new(Extra { arrival: BodyArrival::Later, ..Extra::default() });
+            recording.push(Kind::Http, STEP, "{}".into(), Some(extra)).unwrap();
+        }
+        assert!(!recording.is_whole());
+        assert!(!recording.fill(0, Ok(Bytes::new())), "nobody waited for it");
+        assert!(recording.fill(1, Ok(Bytes::from_static(b"here"))));
+        assert!(!recording.fill(1, Ok(Bytes::new())), "it came already");
+        recording.give_up_bodies();
+        assert!(recording.is_whole());
+        let items: Vec<_> = recording.take().into_items().collect();
+        assert_eq!(&items[1].payload.body.as_ref().unwrap().bytes[..], b"here");
+        assert!(items[2].refused.as_ref().unwrap().message.contains("ended"));
+    }
+
+    #[test]
+    fn ids_are_version_7_unique_and_in_call_order() {
+        let at = Timestamp::from_millis(1_700_000_000_000);
+        let ids: Vec<_> = (0..10_000).map(|index| delivery_id(at, index, 42)).collect();
+        assert!(ids.iter().all(|id| id.get_version_num() == 7));
+        assert!(ids.is_sorted());
+        let later = delivery_id(Timestamp::from_millis(1_700_000_000_001), 0, 42);
+        assert!(later > ids[9_999]);
+        assert_ne!(delivery_id(at, 0, 42), delivery_id(at, 1 << 24, 42));
+        assert_ne!(delivery_id(at, 0, 42), delivery_id(at, 0, 43));
     }
 }

@@ -1,6 +1,7 @@
 // Where a JSON text stops being one. `JSON.parse` does not always say, and never as line and column.
 
 const TOKEN =
+  // eslint-disable-next-line no-control-regex -- control characters are what this is about
   /[ \t\n\r]+|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[[\]{},:]/y
 
 /** What may come next, by name, and what people call it. */

@@ -17,6 +17,9 @@ const STEP_FORMS =
   '  export default async function (event, steps) { $send.http({ ... }) }\n' +
   '  export default defineComponent({ async run({ steps, $ }) { $.send.http({ ... }) } })'
 
+/** What Node adds to the exports of a CommonJS file. */
+const INTEROP = ['default', 'module.exports', '__esModule']
+
 /** @param {unknown} error @returns {string} */
 function codeOf(error) {
   return String(/** @type {{ code?: unknown }} */ (error)?.code ?? '')
@@ -140,7 +143,7 @@ export async function loadStep(file) {
     throw (await importRefusal(file, path, error)) ?? error
   }
   if (module.default === undefined && typeof module.run !== 'function') {
-    const names = Object.keys(module).filter((name) => name !== 'default')
+    const names = Object.keys(module).filter((name) => !INTEROP.includes(name))
     const exported = names.length > 0 ? `it exports ${names.join(', ')}` : 'it exports nothing'
     throw new UsageError(`${file} has no default export (${exported}).\n${STEP_FORMS}`)
   }

@@ -2,6 +2,9 @@
 
 const STYLES = /** @type {const} */ ({ bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 })
 
+// eslint-disable-next-line no-control-regex -- control characters are what this is about
+const HARMFUL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g
+
 /** @typedef {(style: keyof typeof STYLES, text: string) => string} Paint */
 
 /**
@@ -24,13 +27,8 @@ export function createPaint(stream, environment = process.env) {
  * @returns {string}
  */
 export function harmless(text) {
-  return text
-    .replaceAll('\r\n', '\n')
-    .replace(
-      /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
-      (character) => {
-        const code = character.charCodeAt(0)
-        return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`
-      },
-    )
+  return text.replaceAll('\r\n', '\n').replace(HARMFUL, (character) => {
+    const code = character.charCodeAt(0)
+    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`
+  })
 }

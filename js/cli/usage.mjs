@@ -47,12 +47,13 @@ Options:
   --step <name>       Step name in the log                                    (default: code)
   --allow <cidr>      Also deliver to this private host or network; repeatable
   --timeout <ms>      Deadline of one HTTP request                            (default: 5000)
-  --data-dir <dir>    Keep journal and log there                              (default: in memory)
+  --data-dir <dir>    Keep journal and log there; not available yet           (default: in memory)
   --json              Print one JSON object instead of text
   -h, --help          Print this
 
 Exit status: 0 all delivered, 1 the step threw (what it sent before is still delivered),
-2 bad usage, 3 some delivery failed, 130 interrupted.
+2 bad usage, 3 some delivery failed, 130 interrupted,
+143 terminated.
 
 Example:
   dollar-send run step.mjs --event event.json --allow 127.0.0.0/8

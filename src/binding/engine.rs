@@ -7,6 +7,7 @@ use std::time::Duration;
 use napi::Env;
 use napi::bindgen_prelude::{Function, Object, retain_current_module_for_unload_safety};
 use napi_derive::napi;
+use tokio::sync::OnceCell;
 
 use super::error::{rejected, thrown};
 use super::execution::{Execution, limit};
@@ -15,7 +16,7 @@ use super::promise::{parsed, parsed_now, promise};
 use super::types::{
     CloseResult, DeliveryFilter, ExecutionFilter, ExecutionOptions, TimeoutOptions,
 };
-use crate::engine::{self, registry, runtime};
+use crate::engine::{self, Drained, registry, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::observability::events::{Subscription, Topic};
 
@@ -29,6 +30,8 @@ use crate::observability::events::{Subscription, Topic};
 pub struct Engine {
     inner: Arc<engine::Engine>,
     closed: AtomicBool,
+    /// What the first `close()` came to.
+    result: Arc<OnceCell<Drained>>,
     subscription: Mutex<Option<Arc<Subscription>>>,
 }
 
@@ -55,30 +58,32 @@ impl Engine {
             let open = move || registry::open(options::read(&options)?);
             let opened = tokio::task::spawn_blocking(open).await;
             opened.unwrap_or_else(|panic| {
-                Err(Error::new(ErrorKind::Internal, "opening the engine panicked").with_source(panic))
+                Err(Error::new(ErrorKind::Internal, "opening the engine panicked")
+                    .with_source(panic))
             })
         };
         promise(env, &runtime, opened, |_, inner| Ok(Self::handle(inner)))
     }
 
     fn handle(inner: Arc<engine::Engine>) -> Self {
-        Self { inner, closed: AtomicBool::new(false), subscription: Mutex::default() }
+        Self {
+            inner,
+            closed: AtomicBool::new(false),
+            result: Arc::default(),
+            subscription: Mutex::default(),
+        }
     }
 
     /// Begins one run of a workflow.
     ///
     /// Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
-    #[napi(catch_unwind)]
-    pub fn execution(&self, options: ExecutionOptions) -> Result<Execution, napi::Error<ErrorKind>> {
+    #[napi(catch_unwind, writable = true, configurable = true)]
+    pub fn execution(
+        &self,
+        options: ExecutionOptions,
+    ) -> Result<Execution, napi::Error<ErrorKind>> {
         let ExecutionOptions { workflow_id, execution_id, attempt } = options;
         self.check_open().map_err(|error| thrown(&error))?;
-        for (name, id) in [("workflowId", Some(&workflow_id)), ("executionId", execution_id.as_ref())]
-        {
-            if id.is_some_and(String::is_empty) {
-                let message = format!("engine.execution(): {name} must not be empty");
-                return Err(thrown(&Error::new(ErrorKind::InvalidArgument, message)));
-            }
-        }
         let execution = self.inner.execution(workflow_id, execution_id, attempt.unwrap_or(1));
         execution.map(Execution::new).map_err(|error| thrown(&error))
     }
@@ -94,7 +99,7 @@ impl Engine {
     ) -> napi::Result<Object<'env>> {
         let engine = Arc::clone(&self.inner);
         let query = filter.unwrap_or_default().into_query();
-        let answer = async move { Ok(engine.deliveries(&query?)) };
+        let answer = async move { Ok(engine.deliveries(&query?).await) };
         promise(env, self.inner.runtime(), answer, parsed)
     }
 
@@ -107,7 +112,7 @@ impl Engine {
     ) -> napi::Result<Object<'env>> {
         let engine = Arc::clone(&self.inner);
         let query = filter.unwrap_or_default().into();
-        let answer = async move { Ok(engine.executions(&query)) };
+        let answer = async move { Ok(engine.executions(&query).await) };
         promise(env, self.inner.runtime(), answer, parsed)
     }
 
@@ -135,17 +140,13 @@ impl Engine {
         env: &'env Env,
         options: Option<TimeoutOptions>,
     ) -> napi::Result<Object<'env>> {
-        let timeout = options.and_then(|options| limit(options.timeout_ms)).unwrap_or(CLOSE_TIMEOUT);
-        let first = !self.closed.swap(true, Ordering::AcqRel);
-        let engine = Arc::clone(&self.inner);
-        let subscription = self.subscription().take();
+        let timeout =
+            options.and_then(|options| limit(options.timeout_ms)).unwrap_or(CLOSE_TIMEOUT);
+        self.closed.store(true, Ordering::Release);
+        let (engine, result) = (Arc::clone(&self.inner), Arc::clone(&self.result));
         let closed = async move {
-            let drained =
-                if first { engine.close(timeout).await } else { engine.drain(timeout).await };
-            if let Some(subscription) = subscription {
-                engine.events().unsubscribe(&subscription);
-            }
-            Ok(drained)
+            let close = || async move { engine.close(timeout).await };
+            Ok(*result.get_or_init(close).await)
         };
         promise(env, self.inner.runtime(), closed, |_, drained| Ok(CloseResult::from(drained)))
     }
@@ -162,6 +163,15 @@ impl Engine {
     #[napi(catch_unwind)]
     pub fn egress_addresses(&self) -> Vec<String> {
         self.inner.egress_addresses().to_vec()
+    }
+
+    /// What the JavaScript side of recording has to know: whether warnings throw, and the bytes
+    /// that one call may have.
+    #[napi(js_name = "_recordingLimits", catch_unwind, skip_typescript)]
+    #[must_use]
+    pub fn recording_limits(&self) -> (bool, f64) {
+        let config = self.inner.config();
+        (config.strict, to_f64(config.max_payload_bytes))
     }
 
     /// Subscribes this handle: `wake` is called when `_takeEvents()` has something.
@@ -208,8 +218,14 @@ impl Drop for Engine {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53")]
+const fn to_f64(limit: usize) -> f64 {
+    limit as f64
+}
+
 /// Waits on this thread for the engines of the process; answers the deliveries that are left.
 #[napi(js_name = "_flushAtExit", catch_unwind, skip_typescript)]
+#[must_use]
 pub fn flush_at_exit(timeout_ms: f64) -> u32 {
     let left = registry::flush_all(limit(Some(timeout_ms)).unwrap_or_default());
     u32::try_from(left).unwrap_or(u32::MAX)

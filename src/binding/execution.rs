@@ -8,10 +8,10 @@ use napi::bindgen_prelude::{Buffer, Function, Object};
 use napi_derive::napi;
 
 use super::error::{rejected, thrown};
-use super::promise::{parsed, promise};
+use super::promise::{parsed, promise, settled_promise};
 use super::recorder::recorder;
-use super::types::{CompleteOptions, CompletionReceipt, TimeoutOptions};
-use crate::engine::{self, Receipt};
+use super::types::{CompletionReceipt, TimeoutOptions};
+use crate::engine::{self, Handover, Receipt};
 use crate::error::ErrorKind;
 
 /// One run of one workflow: its steps record calls, and its completion hook hands them over.
@@ -32,12 +32,14 @@ impl Execution {
 impl Execution {
     /// The id of this run.
     #[napi(getter, catch_unwind)]
+    #[must_use]
     pub fn execution_id(&self) -> &str {
         &self.inner.log().info.execution_id
     }
 
     /// The id of its workflow.
     #[napi(getter, catch_unwind)]
+    #[must_use]
     pub fn workflow_id(&self) -> &str {
         &self.inner.log().info.workflow_id
     }
@@ -46,24 +48,34 @@ impl Execution {
     /// can be recorded from the moment of the call. Resolves when the calls are as durable as
     /// configured; never waits for the network.
     ///
-    /// Rejects or throws `ERR_SEND_EXECUTION_COMPLETED`, `ERR_SEND_CLOSED`.
-    #[napi(catch_unwind, ts_return_type = "Promise<CompletionReceipt>")]
+    /// Rejects with `ERR_SEND_EXECUTION_COMPLETED`, `ERR_SEND_CLOSED`.
+    #[napi(
+        catch_unwind,
+        writable = true,
+        configurable = true,
+        ts_args_type = "options?: CompleteOptions",
+        ts_return_type = "Promise<CompletionReceipt>"
+    )]
     pub fn complete<'env>(
         &self,
         env: &'env Env,
-        options: Option<CompleteOptions<'env>>,
+        error: Option<String>,
     ) -> napi::Result<Object<'env>> {
-        let error = options.and_then(|options| options.error_message());
         let handed = self.inner.complete(error).map_err(|error| rejected(*env, &error))?;
-        promise(env, self.inner.engine().runtime(), handed, receipt)
+        self.answer(env, handed)
     }
 
     /// Hands over what is recorded so far, for a run that suspends or delays; the execution goes
     /// on. Otherwise as `complete()`.
-    #[napi(catch_unwind, ts_return_type = "Promise<CompletionReceipt>")]
+    #[napi(
+        catch_unwind,
+        writable = true,
+        configurable = true,
+        ts_return_type = "Promise<CompletionReceipt>"
+    )]
     pub fn flush<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
         let handed = self.inner.flush().map_err(|error| rejected(*env, &error))?;
-        promise(env, self.inner.engine().runtime(), handed, receipt)
+        self.answer(env, handed)
     }
 
     /// Drops what is recorded and not handed over; the log keeps it as `discarded`. The answer is
@@ -100,8 +112,8 @@ impl Execution {
         env: &'env Env,
         step: String,
     ) -> napi::Result<Function<'env, (), u32>> {
-        self.inner.check_open().map_err(|error| rejected(*env, &error))?;
-        recorder(env, Arc::clone(&self.inner), &step)
+        let id = self.inner.step(&step).map_err(|error| rejected(*env, &error))?;
+        recorder(env, Arc::clone(&self.inner), id)
     }
 
     /// Brings the body of a call that could only be read asynchronously.
@@ -111,22 +123,15 @@ impl Execution {
         self.inner.fill(index, body.ok_or_else(|| reason.unwrap_or_default()));
     }
 
-    /// Whether warnings throw.
-    #[napi(getter, js_name = "_strict", catch_unwind, skip_typescript)]
-    pub fn strict(&self) -> bool {
-        self.inner.engine().config().strict
+    /// A promise costs a handle of the event loop unless its value is there already.
+    fn answer<'env>(&self, env: &'env Env, handed: Handover) -> napi::Result<Object<'env>> {
+        match handed {
+            Handover::Done(done) => settled_promise(env, CompletionReceipt::from(done)),
+            Handover::Awaiting(handed) => {
+                promise(env, self.inner.engine().runtime(), handed, receipt)
+            }
+        }
     }
-
-    /// Bytes that one call may have.
-    #[napi(getter, js_name = "_maxPayloadBytes", catch_unwind, skip_typescript)]
-    pub fn max_payload_bytes(&self) -> f64 {
-        to_f64(self.inner.engine().config().max_payload_bytes)
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53")]
-const fn to_f64(number: usize) -> f64 {
-    number as f64
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form of a promise's conversion")]
@@ -134,7 +139,15 @@ fn receipt(_env: Env, receipt: Receipt) -> napi::Result<CompletionReceipt> {
     Ok(receipt.into())
 }
 
-/// A time limit from JavaScript's milliseconds; absent, infinite and unreasonable ones are none.
+impl Drop for Execution {
+    /// JavaScript's handle is gone, and with it whoever could read a body.
+    fn drop(&mut self) {
+        self.inner.give_up_bodies();
+    }
+}
+
+/// A time limit from JavaScript's milliseconds: absent and infinite ones are none, and what is not
+/// above 0 is over at once.
 pub(super) fn limit(millis: Option<f64>) -> Option<Duration> {
-    Duration::try_from_secs_f64(millis? / 1000.0).ok()
+    Duration::try_from_secs_f64(millis?.max(0.0) / 1000.0).ok()
 }

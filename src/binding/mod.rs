@@ -4,6 +4,8 @@
 //! work. Methods whose names begin with `_` are for the package's own JavaScript in `js/`, and
 //! are left out of `index.d.ts`.
 
+#![expect(clippy::needless_pass_by_value, reason = "napi hands over owned values")]
+
 mod engine;
 mod error;
 mod execution;
@@ -13,7 +15,7 @@ mod promise;
 mod recorder;
 mod types;
 
-pub use engine::Engine;
+pub use engine::{Engine, flush_at_exit};
 pub use execution::Execution;
 pub use options::{EgressOptions, EngineOptions, HttpOptions, LogOptions};
 pub use types::{

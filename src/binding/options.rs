@@ -116,6 +116,13 @@ const NOT_YET: [(&str, &str); 7] = [
 /// Reads the options' JSON text.
 pub(super) fn read(text: &str) -> Result<Config> {
     if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
+        // A JSON array would be read as an object's members in their order.
+        let list = ["egress", "http", "log"]
+            .into_iter()
+            .find(|name| object.get(*name).is_some_and(serde_json::Value::is_array));
+        if let Some(name) = list {
+            return Err(invalid(format!("{name}: must be an object, not a list")));
+        }
         let planned = NOT_YET.iter().find(|(name, _)| object.contains_key(*name));
         if let Some((name, feature)) = planned {
             return Err(invalid(format!(
@@ -198,11 +205,7 @@ fn http_config(options: HttpOptions, redact: Vec<String>) -> Result<http::Config
             options.max_response_bytes,
             default.max_response_bytes,
         )?,
-        log_body_bytes: bytes(
-            "http.logBodyBytes",
-            options.log_body_bytes,
-            default.log_body_bytes,
-        )?,
+        log_body_bytes: bytes("http.logBodyBytes", options.log_body_bytes, default.log_body_bytes)?,
         concurrency: count("http.concurrency", options.concurrency, 1, default.concurrency)?,
         per_host_concurrency: count(
             "http.perHostConcurrency",
@@ -294,7 +297,7 @@ mod tests {
             (r#"{"maxPayloadBytes":-1}"#, "maxPayloadBytes: -1 is not a whole number"),
             (r#"{"egress":{"allow":"10.0.0.0/8"}}"#, "egress.allow: invalid type: string"),
             (r#"{"egress":{"ports":[80,70000]}}"#, "egress.ports[1]: invalid value"),
-            (r#"{"log":[]}"#, "log: invalid"),
+            (r#"{"log":[]}"#, "log: must be an object"),
             (r#"{"dataDir":"./x"}"#, "dataDir: the durable journal is not available"),
             (r#"{"name":""}"#, "name: must not be empty"),
             (r#"{"http":{"userAgent":"a\nb"}}"#, "http.userAgent: is not a header value"),

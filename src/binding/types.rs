@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use napi::bindgen_prelude::{JsObjectValue, Object, Unknown};
-use napi::{JsValue, ValueType};
+use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
 use super::execution::limit;
@@ -16,38 +15,10 @@ use crate::observability::log::{DeliveryQuery, ExecutionQuery};
 pub struct ExecutionOptions {
     /// The workflow's id, such as `p_abc123`.
     pub workflow_id: String,
-    /// The id of this run. Default: a new UUIDv7.
+    /// The id of this run. Default: a new `UUIDv7`.
     pub execution_id: Option<String>,
     /// Which attempt of the run this is. Default: 1.
     pub attempt: Option<u32>,
-}
-
-/// What `execution.complete()` takes.
-#[napi(object, object_to_js = false)]
-pub struct CompleteOptions<'env> {
-    /// The error that ended the run, if one did: the log marks the execution as failed. What was
-    /// recorded is delivered all the same. Default: none.
-    #[napi(ts_type = "unknown")]
-    pub error: Option<Unknown<'env>>,
-}
-
-impl CompleteOptions<'_> {
-    /// The message of the error, whatever was thrown. `undefined` and `null` are no error.
-    pub(super) fn error_message(&self) -> Option<String> {
-        let error = self.error.as_ref()?;
-        match error.get_type().ok()? {
-            ValueType::Undefined | ValueType::Null => return None,
-            ValueType::Object => {
-                let object = error.coerce_to_object().ok()?;
-                if let Ok(message) = object.get_named_property::<String>("message") {
-                    return Some(message);
-                }
-            }
-            _ => {}
-        }
-        let text = error.coerce_to_string().and_then(|text| text.into_utf8()?.into_owned());
-        Some(text.unwrap_or_else(|_| "an error that cannot be shown".to_owned()))
-    }
 }
 
 /// A limit for a wait.
@@ -127,7 +98,7 @@ pub struct DeliveryError {
 /// One delivery in the log: a call, and all that is known about what became of it.
 #[napi(object, object_from_js = false)]
 pub struct Delivery {
-    /// UUIDv7: time-ordered, stable from the call on.
+    /// A `UUIDv7`: time-ordered, stable from the call on.
     pub id: String,
     /// The workflow.
     pub workflow_id: String,

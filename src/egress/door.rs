@@ -3,10 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::{ClientBuilder, redirect, retry};
 use url::{Host, Url};
 
+use super::cleartext::Cleartext;
 use super::connector::ReportLayer;
 use super::lookup::Lookup;
 use super::policy::Policy;
@@ -58,6 +60,16 @@ impl Door {
             Error::new(ErrorKind::InvalidOption, "egress.proxy: the client refuses this proxy")
         })?;
         Ok(builder.proxy(proxy))
+    }
+
+    /// Connections of their own for cleartext HTTP/1.1, each closed after `idle` without an
+    /// exchange. `None` behind a proxy, which the general client talks to.
+    ///
+    /// **Invariant:** the caller asks [`Door::admit`] before every request it sends with it.
+    #[must_use]
+    pub fn cleartext(&self, idle: Duration) -> Option<Cleartext> {
+        let direct = self.policy.proxy().is_none();
+        direct.then(|| Cleartext::new(Arc::clone(&self.policy), Arc::clone(&self.lookup), idle))
     }
 
     /// Decides over a URL before a request or a redirect hop goes there. Without a proxy, a name's

@@ -11,6 +11,7 @@
 //! Start reading at [`Door`]; the decisions are in [`Policy`].
 
 mod address;
+mod cleartext;
 mod connector;
 mod door;
 mod failure;
@@ -26,6 +27,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
+pub use cleartext::{Cleartext, Exchange};
 pub use door::Door;
 pub use failure::failure_in;
 pub use lookup::{Looking, Lookup, SystemLookup};

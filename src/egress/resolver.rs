@@ -30,7 +30,7 @@ impl Resolve for PolicyResolver {
 }
 
 /// The addresses of a host that may be connected to: at least one.
-async fn permitted(
+pub(super) async fn permitted(
     policy: &Policy,
     lookup: &dyn Lookup,
     host: &str,

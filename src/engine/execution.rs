@@ -1,6 +1,8 @@
 //! One run of one workflow: records calls, and hands them over when the runner says so.
 
+use std::collections::VecDeque;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,14 +11,14 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use super::{Engine, recorded_entries};
-use crate::destinations::{Kind, Payload};
+use super::Engine;
+use crate::destinations::{Failure, Kind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Commit, Completion, Journal, Lane};
 use crate::observability::events::{Topic, Warning};
 use crate::observability::log::{DeliveryView, Entry, ExecutionInfo, ExecutionLog, ExecutionView};
 use crate::observability::time::Timestamp;
-use crate::recording::{BodyArrival, Item, Recording};
+use crate::recording::{Calls, Extra, Item, Recording, StepId};
 
 /// The buffer of one run.
 #[derive(Debug)]
@@ -26,6 +28,33 @@ pub struct Execution {
     seed: u64,
     recording: Mutex<Recording>,
     whole: Notify,
+    /// Hand-overs on their way to the journal, in order, and whose turn it is to append one.
+    outbox: Mutex<VecDeque<(Calls, Completion)>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Work that the engine waits for, from its beginning to wherever it is dropped.
+struct Work(Arc<Engine>);
+
+impl Work {
+    fn begin(engine: &Arc<Engine>) -> Self {
+        engine.begin(1);
+        Self(Arc::clone(engine))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.0.end(1);
+    }
+}
+
+/// A hand-over that was begun.
+pub enum Handover {
+    /// The journal's promise is kept.
+    Done(Receipt),
+    /// It will be when this is over.
+    Awaiting(Pin<Box<dyn Future<Output = Result<Receipt>> + Send>>),
 }
 
 /// What the completion hook answers.
@@ -62,6 +91,8 @@ impl Engine {
             seed: random.as_u64_pair().1,
             recording: Mutex::default(),
             whole: Notify::new(),
+            outbox: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
             log,
         });
         self.running().insert(execution.log.serial(), Arc::downgrade(&execution));
@@ -82,37 +113,52 @@ impl Execution {
         &self.engine
     }
 
-    /// Records a call; the answer is its index.
+    /// Begins a step.
+    pub fn step(&self, name: &str) -> Result<StepId> {
+        self.recording().step(name)
+    }
+
+    /// Records a call, with what it has beside its text; the answer is its index.
     pub fn record(
         &self,
         kind: Kind,
-        step: &Arc<str>,
-        payload: Payload,
-        warnings: Vec<String>,
-        body: BodyArrival,
+        step: StepId,
+        text: String,
+        extra: Option<Box<Extra>>,
     ) -> Result<u32> {
-        let bytes = payload.len();
+        self.engine.check_open()?;
+        let body = extra.as_ref().and_then(|extra| extra.body.as_ref());
+        let bytes = text.len() + body.map_or(0, |body| body.bytes.len());
         self.check_size(kind, bytes)?;
         self.engine.reserve(bytes)?;
-        let index = self.recording().push(kind, step, payload, warnings, body);
-        match index {
-            Ok(_) => self.engine.counters.recorded.fetch_add(1, Ordering::Relaxed),
-            Err(_) => {
-                self.engine.release(bytes);
-                0
-            }
-        };
+        let index = self.recording().push(kind, step, text, extra);
+        if index.is_err() {
+            self.engine.release(bytes);
+        }
         index
     }
 
-    /// Brings the body of a call that was recorded without it.
+    /// Brings the body of a call that was recorded without it. `Err`: why it could not be read.
     pub fn fill(&self, index: u32, body: std::result::Result<Bytes, String>) {
-        let body = body.and_then(|bytes| {
-            let fits = self.check_size(Kind::Http, bytes.len());
-            let fits = fits.and_then(|()| self.engine.reserve(bytes.len()));
-            fits.map(|()| bytes).map_err(|refusal| refusal.to_string())
+        let body = body.map_err(|reason| {
+            let message = format!("the body of the call could not be read: {reason}");
+            Failure::new(ErrorKind::InvalidArgument, message)
         });
-        self.recording().fill(index, body);
+        let size = body.as_ref().map_or(0, Bytes::len);
+        let fits = self.check_size(Kind::Http, size).and_then(|()| self.engine.reserve(size));
+        let reserved = if fits.is_ok() { size } else { 0 };
+        let body = body.and_then(|bytes| {
+            fits.map(|()| bytes).map_err(|error| Failure::new(error.kind(), error.to_string()))
+        });
+        if !self.recording().fill(index, body) {
+            self.engine.release(reserved);
+        }
+        self.whole.notify_waiters();
+    }
+
+    /// Nobody is left who could bring a body: calls that wait for one fail, the others go on.
+    pub fn give_up_bodies(&self) {
+        self.recording().give_up_bodies();
         self.whole.notify_waiters();
     }
 
@@ -122,10 +168,7 @@ impl Execution {
     }
 
     /// The completion hook: seals the buffer at once and hands it over in the background.
-    pub fn complete(
-        self: &Arc<Self>,
-        error: Option<String>,
-    ) -> Result<impl Future<Output = Result<Receipt>> + Send + 'static> {
+    pub fn complete(self: &Arc<Self>, error: Option<String>) -> Result<Handover> {
         self.engine.check_open()?;
         self.recording().complete()?;
         self.engine.running().remove(&self.log.serial());
@@ -133,9 +176,7 @@ impl Execution {
     }
 
     /// Hands over what is recorded so far; the execution goes on.
-    pub fn flush(
-        self: &Arc<Self>,
-    ) -> Result<impl Future<Output = Result<Receipt>> + Send + 'static> {
+    pub fn flush(self: &Arc<Self>) -> Result<Handover> {
         self.engine.check_open()?;
         self.check_open()?;
         Ok(self.hand_over(Completion::Continues))
@@ -143,8 +184,8 @@ impl Execution {
 
     /// Drops what is recorded; the log keeps it as discarded. The answer is how many calls it was.
     pub fn discard(&self) -> Result<usize> {
-        let items = self.recording().discard()?;
-        Ok(self.write_off(items))
+        let calls = self.recording().discard()?;
+        Ok(self.write_off(calls))
     }
 
     /// Waits until the execution is over and every delivery is terminal; the answer is the JSON
@@ -179,48 +220,89 @@ impl Execution {
 
     /// The log's entries of the calls in the open buffer.
     pub(super) fn recorded(&self) -> Vec<Entry> {
-        recorded_entries(self.recording().items(), self.seed)
+        self.recording().entries(self.seed)
     }
 
     /// Calls in the open buffer.
     pub(super) fn recorded_count(&self) -> usize {
-        self.recording().items().len()
+        self.recording().len()
     }
 
     /// From here on the hand-over counts as pending, so that `engine.flush()` waits for it.
-    fn hand_over(
-        self: &Arc<Self>,
-        completion: Completion,
-    ) -> impl Future<Output = Result<Receipt>> + Send + 'static {
-        self.engine.begin(1);
+    ///
+    /// A journal in memory keeps what is on its way to it as well as what is in it: the hook's
+    /// promise is kept at once, unless bodies are still to come.
+    fn hand_over(self: &Arc<Self>, completion: Completion) -> Handover {
+        let work = Work::begin(&self.engine);
+        let mut recording = self.recording();
+        if !recording.is_whole() {
+            drop(recording);
+            return Handover::Awaiting(Box::pin(
+                Arc::clone(self).hand_over_later(completion, work),
+            ));
+        }
+        let calls = recording.take();
+        drop(recording);
+        let receipt = self.receipt(calls.len());
+        self.outbox().push_back((calls, completion));
         let execution = Arc::clone(self);
-        async move {
-            execution.wait_for_bodies().await;
-            let items = execution.recording().take();
-            let recorded = items.len();
-            let handed = execution.append(items, completion).await;
-            execution.engine.end(1);
-            handed?;
-            Ok(Receipt {
-                execution_id: execution.log.info.execution_id.to_string(),
-                recorded,
-                durable: false,
-            })
+        // Without a guard somebody is looking already, at what was before this.
+        let guard = Arc::clone(&self.engine.appending).try_read_owned().ok();
+        self.engine.runtime.spawn(async move {
+            // The journal in memory refuses nothing.
+            let _ = execution.append_next().await;
+            drop((guard, work));
+        });
+        Handover::Done(receipt)
+    }
+
+    async fn hand_over_later(
+        self: Arc<Self>,
+        completion: Completion,
+        work: Work,
+    ) -> Result<Receipt> {
+        self.wait_for_bodies().await;
+        let calls = self.recording().take();
+        let receipt = self.receipt(calls.len());
+        self.outbox().push_back((calls, completion));
+        let handed = self.append_next().await;
+        drop(work);
+        handed.map(|()| receipt)
+    }
+
+    /// Appends the oldest hand-over. Each hand-over calls this once; whoever comes first takes the
+    /// first, so that a flush is never overtaken by the completion after it.
+    async fn append_next(self: &Arc<Self>) -> Result<()> {
+        let _turn = self.turn.lock().await;
+        let next = self.outbox().pop_front();
+        match next {
+            Some((calls, completion)) => self.append(calls, completion).await,
+            None => Ok(()),
         }
     }
 
-    async fn append(self: &Arc<Self>, items: Vec<Item>, completion: Completion) -> Result<()> {
+    fn receipt(&self, recorded: usize) -> Receipt {
+        let execution_id = self.log.info.execution_id.to_string();
+        Receipt { execution_id, recorded, durable: false }
+    }
+
+    async fn append(self: &Arc<Self>, calls: Calls, completion: Completion) -> Result<()> {
         let engine = &self.engine;
-        let count = items.len();
+        let count = calls.len();
         engine.begin(count);
+        engine.counters.recorded.fetch_add(count as u64, Ordering::Relaxed);
         let ends = completion != Completion::Continues;
         let commit = Commit {
             execution: Arc::clone(&self.log),
             seed: self.seed,
-            items: with_lanes(engine, items),
+            items: with_lanes(engine, calls),
             completion,
         };
         match engine.journal.append(commit).await {
+            Ok(_) if engine.cut_off.load(Ordering::Acquire) => {
+                engine.interrupt_waiting();
+                Ok(())
+            }
             Ok(lanes) => {
                 engine.wake(lanes);
                 if ends && count == 0 {
@@ -247,27 +329,26 @@ impl Execution {
         }
     }
 
-    fn write_off(&self, items: Vec<Item>) -> usize {
-        let engine = &self.engine;
-        let count = items.len();
+    fn write_off(&self, calls: Calls) -> usize {
+        let count = calls.len();
+        let engine = Arc::clone(&self.engine);
         engine.running().remove(&self.log.serial());
-        engine.release(items.iter().map(|item| item.payload.len()).sum());
-        engine.counters.discarded.fetch_add(count as u64, Ordering::Relaxed);
-        let commit = Commit {
-            execution: Arc::clone(&self.log),
-            seed: self.seed,
-            items: with_lanes(engine, items),
-            completion: Completion::Discarded,
-        };
-        let execution = Arc::clone(&self.log);
-        let engine = Arc::clone(engine);
-        engine.begin(1);
+        let work = Work::begin(&engine);
+        let (execution, seed) = (Arc::clone(&self.log), self.seed);
         engine.runtime.clone().spawn(async move {
+            let lane = |item: &Item| Lane { kind: item.kind, key: "".into() };
+            let items: Vec<_> = calls.into_items().map(|item| (lane(&item), item)).collect();
+            engine.release(items.iter().map(|(_, item)| item.payload.len()).sum());
+            let count = items.len() as u64;
+            engine.counters.recorded.fetch_add(count, Ordering::Relaxed);
+            engine.counters.discarded.fetch_add(count, Ordering::Relaxed);
+            let completion = Completion::Discarded;
+            let commit = Commit { execution: Arc::clone(&execution), seed, items, completion };
             // Nothing was promised about discarded calls, so a journal that refuses them loses
             // a line of the log and no more.
             let _ = engine.journal.append(commit).await;
             engine.tell_if_finished(&execution);
-            engine.end(1);
+            drop(work);
         });
         count
     }
@@ -287,6 +368,10 @@ impl Execution {
         ))
     }
 
+    fn outbox(&self) -> MutexGuard<'_, VecDeque<(Calls, Completion)>> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn recording(&self) -> MutexGuard<'_, Recording> {
         self.recording.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -296,8 +381,7 @@ impl Engine {
     pub(super) fn tell_if_finished(&self, execution: &Arc<ExecutionLog>) {
         let state = execution.state();
         if state.is_finished() {
-            self.events
-                .emit(Topic::Execution, || ExecutionView::new(&execution.info, &state, 0));
+            self.events.emit(Topic::Execution, || ExecutionView::new(&execution.info, &state, 0));
         }
     }
 }
@@ -306,9 +390,9 @@ impl Drop for Execution {
     /// An execution that nobody can complete any more is discarded, and said so.
     fn drop(&mut self) {
         let recording = self.recording.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let Ok(items) = recording.discard() else { return };
+        let Ok(calls) = recording.discard() else { return };
         let execution_id = Arc::clone(&self.log.info.execution_id);
-        let count = self.write_off(items);
+        let count = self.write_off(calls);
         if count == 0 {
             return;
         }
@@ -324,6 +408,6 @@ impl Drop for Execution {
     }
 }
 
-fn with_lanes(engine: &Engine, items: Vec<Item>) -> Vec<(Lane, Item)> {
-    items.into_iter().map(|item| (engine.lane_of(&item), item)).collect()
+fn with_lanes(engine: &Engine, calls: Calls) -> Vec<(Lane, Item)> {
+    calls.into_items().map(|item| (engine.lane_of(&item), item)).collect()
 }

@@ -53,7 +53,7 @@ impl Lanes {
                 waiting: waiting(lane),
             })
             .collect();
-        lanes.sort_by(|a, b| (b.in_flight + b.waiting).cmp(&(a.in_flight + a.waiting)));
+        lanes.sort_by_key(|lane| std::cmp::Reverse(lane.in_flight + lane.waiting));
         lanes
     }
 
@@ -66,6 +66,7 @@ impl Lanes {
     pub(super) async fn join(&self) {
         let mut workers = std::mem::take(&mut *self.workers());
         while workers.join_next().await.is_some() {}
+        self.active().clear();
     }
 
     /// Claims a place for a worker in the lane.
@@ -117,7 +118,8 @@ impl Drop for Lease<'_> {
     fn drop(&mut self) {
         self.engine.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
         if !self.settled {
-            let message = "the engine closed while the attempt was under way: its outcome is unknown";
+            let message =
+                "the engine closed while the attempt was under way: its outcome is unknown";
             let failure = Failure::new(ErrorKind::Interrupted, message);
             self.engine.settle(&self.record, self.engine.unsent(&self.record, failure));
         }
@@ -218,7 +220,8 @@ impl Engine {
         self.events.emit(Topic::Delivery, || {
             let state = record.execution.state();
             let render = |kind, payload: &_| self.destinations.describe(kind, payload);
-            let view = DeliveryView::new(&record.execution.info, &state.entries[record.place], &render);
+            let view =
+                DeliveryView::new(&record.execution.info, &state.entries[record.place], &render);
             serde_json::value::to_raw_value(&view).unwrap_or_default()
         });
     }
@@ -237,4 +240,17 @@ async fn caught(attempt: impl Future<Output = Outcome>) -> Outcome {
         }
     });
     poll.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destinations::Verdict;
+
+    #[tokio::test]
+    async fn a_panic_is_a_failed_delivery() {
+        let outcome = caught(async { panic!("a defect") }).await;
+        let Verdict::Rejected(failure) = outcome.verdict else { panic!("it is final") };
+        assert_eq!(failure.kind, ErrorKind::Internal); // reaches ERR_SEND_INTERNAL
+    }
 }

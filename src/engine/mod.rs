@@ -10,7 +10,7 @@ mod retry;
 pub mod runtime;
 mod shutdown;
 
-pub use execution::{Execution, Receipt};
+pub use execution::{Execution, Handover, Receipt};
 pub use shutdown::Drained;
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 
 use crate::config::Config;
 use crate::destinations::Destinations;
@@ -27,7 +27,7 @@ use crate::egress::{Door, Lookup, Policy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Journal, MemoryJournal};
 use crate::observability::events::Events;
-use crate::observability::log::{DeliveryQuery, Entry, ExecutionLog, ExecutionQuery, Status};
+use crate::observability::log::{DeliveryQuery, Entry, ExecutionLog, ExecutionQuery};
 use crate::observability::stats::{Counters, Stats};
 use lanes::Lanes;
 
@@ -47,6 +47,11 @@ pub struct Engine {
     handles: AtomicUsize,
     running: Mutex<HashMap<u64, Weak<Execution>>>,
     runtime: Handle,
+    /// Read by hand-overs under way; who looks at the log waits for them, so that it shows what a
+    /// resolved completion hook promised.
+    appending: Arc<RwLock<()>>,
+    /// The closing deadline has passed: what is still handed over is interrupted.
+    cut_off: AtomicBool,
 }
 
 impl Engine {
@@ -54,7 +59,8 @@ impl Engine {
     pub fn open(config: Config, lookup: Arc<dyn Lookup>) -> Result<Arc<Self>> {
         let runtime = runtime::handle()?;
         let _inside = runtime.enter();
-        let door = Door::new(Policy::new(&config.egress)?, lookup);
+        let policy = Policy::new(&config.egress).map_err(|error| error.within("Engine.open()"))?;
+        let door = Door::new(policy, lookup);
         let http = Http::new(config.http.clone(), door)?;
         Ok(Arc::new(Self {
             journal: MemoryJournal::new(config.log),
@@ -68,6 +74,8 @@ impl Engine {
             handles: AtomicUsize::new(1),
             running: Mutex::default(),
             runtime,
+            appending: Arc::default(),
+            cut_off: AtomicBool::new(false),
             config,
         }))
     }
@@ -94,12 +102,16 @@ impl Engine {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let lanes = self.lanes.stats(|lane| self.journal.waiting(lane));
-        self.counters.read(self.pending.load(Ordering::Acquire), self.running().len(), lanes)
+        let running = self.running_executions();
+        let mut stats =
+            self.counters.read(self.pending.load(Ordering::Acquire), running.len(), lanes);
+        stats.recorded += running.iter().map(|run| run.recorded_count() as u64).sum::<u64>();
+        stats
     }
 
     /// The log, and the open buffers, as a JSON array of deliveries, newest first.
-    #[must_use]
-    pub fn deliveries(&self, query: &DeliveryQuery) -> String {
+    pub async fn deliveries(&self, query: &DeliveryQuery) -> String {
+        drop(self.appending.write().await);
         let open: Vec<(Arc<ExecutionLog>, Vec<Entry>)> = self
             .running_executions()
             .iter()
@@ -110,8 +122,8 @@ impl Engine {
     }
 
     /// Executions as a JSON array, newest first.
-    #[must_use]
-    pub fn executions(&self, query: &ExecutionQuery) -> String {
+    pub async fn executions(&self, query: &ExecutionQuery) -> String {
+        drop(self.appending.write().await);
         let open: HashMap<_, _> = self
             .running_executions()
             .iter()
@@ -123,7 +135,7 @@ impl Engine {
         self.journal.log().executions(query, &open)
     }
 
-    /// The host names and addresses that the operator declared as this engine's own.
+    /// The addresses that the operator declared as this engine's own.
     #[must_use]
     pub fn egress_addresses(&self) -> &[String] {
         &self.config.egress.addresses
@@ -179,9 +191,4 @@ impl Engine {
 #[must_use]
 pub fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the engine is closed: open another one with Engine.open()")
-}
-
-/// The log's entries of calls that are still in an open buffer.
-fn recorded_entries(items: &[crate::recording::Item], seed: u64) -> Vec<Entry> {
-    items.iter().map(|item| item.entry(seed, Status::Recorded)).collect()
 }

@@ -4,7 +4,7 @@ use crate::destinations::{Failure, Verdict};
 
 /// What becomes of a delivery after an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub(super) enum Decision {
     /// It is delivered.
     Done,
     /// It failed for good.
@@ -14,7 +14,7 @@ pub enum Decision {
 /// Decides on a verdict. There is one attempt, as in the original: a failure that another attempt
 /// may mend is final all the same.
 #[must_use]
-pub fn decide(verdict: Verdict) -> Decision {
+pub(super) fn decide(verdict: Verdict) -> Decision {
     match verdict {
         Verdict::Delivered => Decision::Done,
         Verdict::Retry { failure, .. } | Verdict::Rejected(failure) => Decision::Dead(failure),

@@ -25,7 +25,8 @@ pub fn handle() -> Result<Handle> {
             .build()
     });
     let runtime = runtime.map_err(|source| {
-        Error::new(ErrorKind::Internal, "the background runtime could not start").with_source(source)
+        Error::new(ErrorKind::Internal, "the background runtime could not start")
+            .with_source(source)
     })?;
     Ok(runtime.handle().clone())
 }

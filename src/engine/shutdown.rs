@@ -77,8 +77,14 @@ impl Engine {
     }
 
     async fn interrupt(&self) {
+        self.cut_off.store(true, Ordering::Release);
         self.lanes.abort();
         self.lanes.join().await;
+        self.interrupt_waiting();
+    }
+
+    /// Ends everything that waits in the journal.
+    pub(super) fn interrupt_waiting(&self) {
         for record in self.journal.lease_rest() {
             let message = "the engine closed before the delivery was attempted";
             let failure = Failure::new(ErrorKind::Interrupted, message);

@@ -4,7 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Commit, Completion, Finished, Journal, Lane, Record};
-use crate::error::Result;
+use crate::destinations::Failure;
+use crate::error::{ErrorKind, Result};
 use crate::observability::log::{Entry, ExecutionLog, Log, Retention, Settlement, Status};
 use crate::observability::time::Timestamp;
 use crate::recording::Item;
@@ -35,7 +36,12 @@ impl MemoryJournal {
         Finished::Execution(Arc::clone(execution))
     }
 
-    fn enqueue(&self, execution: &Arc<ExecutionLog>, seed: u64, items: Vec<(Lane, Item)>) -> Vec<Lane> {
+    fn enqueue(
+        &self,
+        execution: &Arc<ExecutionLog>,
+        seed: u64,
+        items: Vec<(Lane, Item)>,
+    ) -> Vec<Lane> {
         let entries = items.iter().map(|(_, item)| item.entry(seed, Status::Pending));
         let first = execution.add(entries);
         let mut touched: Vec<Lane> = Vec::new();
@@ -69,6 +75,8 @@ fn record(execution: &Arc<ExecutionLog>, seed: u64, place: usize, item: Item) ->
 /// Discarded calls have no attempt: they are terminal as soon as they are in the log.
 fn discarded(item: &Item, seed: u64) -> Entry {
     let mut entry = item.entry(seed, Status::Discarded);
+    let failure = Failure::new(ErrorKind::Discarded, "the execution was discarded");
+    entry.failure = Some(Box::new(failure));
     entry.settled_at = Some(Timestamp::now());
     entry
 }
@@ -78,7 +86,8 @@ impl Journal for MemoryJournal {
         let Commit { execution, seed, items, completion } = commit;
         self.log.register(&execution);
         let touched = if completion == Completion::Discarded {
-            execution.add(items.iter().map(|(_, item)| discarded(item, seed)));
+            let entries = items.iter().map(|(_, item)| discarded(item, seed));
+            self.log.grow(execution.add_discarded(entries, self.log.room()));
             Vec::new()
         } else {
             self.enqueue(&execution, seed, items)

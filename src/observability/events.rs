@@ -77,6 +77,7 @@ const MAX_WAITING: usize = 100_000;
 impl Subscription {
     /// A subscriber that is woken by `wake` when there is something to take. `wake` is called on
     /// a background thread and must not block.
+    #[must_use]
     pub fn new(wake: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
         Arc::new(Self { topics: AtomicU8::new(0), queue: Mutex::default(), wake })
     }
@@ -154,9 +155,7 @@ impl Events {
         let listening: Vec<_> = self
             .subscriptions()
             .iter()
-            .filter(|subscription| {
-                subscription.topics.load(Ordering::Relaxed) & topic.bit() != 0
-            })
+            .filter(|subscription| subscription.topics.load(Ordering::Relaxed) & topic.bit() != 0)
             .cloned()
             .collect();
         if listening.is_empty() {

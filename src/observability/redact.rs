@@ -33,6 +33,37 @@ const SECRET_PARAMETERS: [&str; 4] = ["key", "code", "sig", "hmac"];
 /// Whether a header or field of this name holds a secret. Case does not matter.
 #[must_use]
 pub fn is_secret_name(name: &str) -> bool {
+    !is_common_name(name) && looks_secret(name)
+}
+
+/// Headers of nearly every message, none of them a secret: most names need no closer look.
+fn is_common_name(name: &str) -> bool {
+    matches!(
+        name,
+        "accept"
+            | "accept-encoding"
+            | "accept-ranges"
+            | "cache-control"
+            | "connection"
+            | "content-encoding"
+            | "content-length"
+            | "content-type"
+            | "date"
+            | "etag"
+            | "expires"
+            | "host"
+            | "keep-alive"
+            | "last-modified"
+            | "location"
+            | "server"
+            | "transfer-encoding"
+            | "user-agent"
+            | "vary"
+            | "via"
+    )
+}
+
+fn looks_secret(name: &str) -> bool {
     let squeezed: String =
         name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     if SECRET_PARTS.iter().any(|part| squeezed.contains(part)) {
@@ -56,7 +87,38 @@ pub fn redact_url(url: &Url) -> String {
     let mut shown = String::with_capacity(url.as_str().len());
     shown.push_str(&url[..Position::BeforeUsername]);
     shown.push_str(&url[Position::BeforeHost..Position::AfterPath]);
-    let Some(query) = url.query() else { return shown };
+    if let Some(query) = url.query() {
+        push_query(&mut shown, query);
+    }
+    shown
+}
+
+/// A URL as a header holds it, which may be relative, without user-info and fragment and with the
+/// values of secret-looking query parameters replaced.
+#[must_use]
+pub fn redact_reference(text: &str) -> String {
+    if let Ok(url) = Url::parse(text)
+        && url.has_host()
+    {
+        return redact_url(&url);
+    }
+    let text = text.split('#').next().unwrap_or_default();
+    let (path, query) =
+        text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
+    // User-info stands after `//`, or where the scheme was forgotten; in a path, `@` is a letter.
+    let mut shown = match path.rsplit_once('@') {
+        Some((_, rest)) if path.starts_with("//") || !path.starts_with('/') => {
+            format!("{REDACTED}@{rest}")
+        }
+        _ => path.to_owned(),
+    };
+    if let Some(query) = query {
+        push_query(&mut shown, query);
+    }
+    shown
+}
+
+fn push_query(shown: &mut String, query: &str) {
     for (index, pair) in query.split('&').enumerate() {
         shown.push(if index == 0 { '?' } else { '&' });
         match pair.split_once('=') {
@@ -66,7 +128,6 @@ pub fn redact_url(url: &Url) -> String {
             _ => shown.push_str(pair),
         }
     }
-    shown
 }
 
 /// Replaces the values of secret headers, and of those named in `extra` (in any case).
@@ -106,6 +167,26 @@ fn words(name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_short_way_agrees_with_the_closer_look() {
+        for name in ["accept", "content-type", "etag", "location", "server", "via"] {
+            assert!(is_common_name(name) && !looks_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn references_are_redacted_whether_relative_or_not() {
+        for (text, expected) in [
+            ("/a@b/c?token=x&a=1#x", "/a@b/c?token=[redacted]&a=1"),
+            ("?code=x", "?code=[redacted]"),
+            ("//u:p@h/?key=x", "[redacted]@h/?key=[redacted]"),
+            ("u:p@h/x", "[redacted]@h/x"),
+            ("https://u:p@h/?a=1&sig=x#x", "https://h/?a=1&sig=[redacted]"),
+        ] {
+            assert_eq!(redact_reference(text), expected);
+        }
+    }
 
     #[test]
     fn names_of_secrets_are_known() {

@@ -51,8 +51,6 @@ pub(super) fn broken(error: &(dyn StdError + 'static), phase: Phase) -> Verdict 
 }
 
 fn classify(error: &(dyn StdError + 'static), phase: Phase) -> (ErrorKind, &'static str) {
-    let is_decode = chain(error)
-        .any(|cause| cause.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_decode));
     if chain(error).any(|cause| cause.is::<rustls::Error>() || in_io::<rustls::Error>(cause)) {
         return (ErrorKind::Tls, "the TLS handshake failed");
     }
@@ -63,7 +61,10 @@ fn classify(error: &(dyn StdError + 'static), phase: Phase) -> (ErrorKind, &'sta
         (_, Some(hyper)) if hyper.is_parse() => {
             (ErrorKind::InvalidResponse, "the response is not valid HTTP")
         }
-        (Phase::Body, None) if is_decode && !has_io_reset(error) => {
+        (Phase::Body, Some(_)) if is_malformed(error) => {
+            (ErrorKind::InvalidResponse, "the response's body is not valid HTTP")
+        }
+        (Phase::Body, None) if !has_io_reset(error) => {
             (ErrorKind::InvalidResponse, "the response's body could not be decoded")
         }
         _ => (ErrorKind::Connection, "the connection broke"),
@@ -86,8 +87,19 @@ fn has_io_reset(error: &(dyn StdError + 'static)) -> bool {
     })
 }
 
+/// What hyper makes of a chunked body whose framing does not parse; of a connection that ends early
+/// it makes `UnexpectedEof`.
+fn is_malformed(error: &(dyn StdError + 'static)) -> bool {
+    chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
+        matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+    })
+}
+
 fn in_io<T: StdError + 'static>(cause: &(dyn StdError + 'static)) -> bool {
-    cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<T>())
+    cause
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+        .is_some_and(<dyn StdError + Send + Sync>::is::<T>)
 }
 
 fn chain<'a>(
@@ -149,7 +161,8 @@ mod tests {
     #[test]
     fn retry_after_is_read_in_seconds() {
         let headers = HeaderMap::from_iter([(header::RETRY_AFTER, "7".parse().unwrap())]);
-        let Verdict::Retry { after, .. } = verdict(StatusCode::SERVICE_UNAVAILABLE, &headers) else {
+        let Verdict::Retry { after, .. } = verdict(StatusCode::SERVICE_UNAVAILABLE, &headers)
+        else {
             panic!("a 503 may be retried");
         };
         assert_eq!(after, Some(Duration::from_secs(7)));

@@ -1,54 +1,42 @@
 //! The one part of the HTTP destination that talks to the network.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use http::HeaderValue;
-use reqwest::Client;
+use http::{HeaderValue, Response, response};
 
 use super::Config;
 use super::classify::{broken, timed_out, verdict};
 use super::exchange::{Hop, request_log, response_log, unprepared_log};
 use super::redirect;
 use super::request::{self, Defaults, Prepared};
-use super::target::origin;
 use super::response::{Appetite, Capture, Received};
+use super::target::origin;
+use super::transport::{Body, Transport};
 use crate::destinations::{Destination, Exchange, Failure, Outcome, Payload, Phase, Verdict};
 use crate::egress::{Door, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observability::log::RequestLog;
-
-/// Idle connections are closed before most servers do it (Node's own after 5 s), so that a request
-/// does not meet a connection that is being closed.
-const POOL_IDLE: Duration = Duration::from_secs(4);
 
 /// The HTTP destination.
 #[derive(Debug)]
 pub struct Http {
     config: Config,
     defaults: Defaults,
-    client: Client,
+    transport: Transport,
     door: Door,
 }
 
 impl Http {
     /// A destination that reaches the network through `door`.
     pub fn new(config: Config, door: Door) -> Result<Self> {
-        let client = door
-            .client_builder()?
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(config.per_host_concurrency)
-            .build()
-            .map_err(|source| {
-                Error::new(ErrorKind::InvalidOption, "the HTTP client could not be set up")
-                    .with_source(source)
-            })?;
+        let transport = Transport::new(&door, config.per_host_concurrency)?;
         let user_agent = HeaderValue::from_str(&config.user_agent).map_err(|source| {
             Error::new(ErrorKind::InvalidOption, "http.userAgent is not a header value")
                 .with_source(source)
         })?;
         let defaults = Defaults { user_agent };
-        Ok(Self { config, defaults, client, door })
+        Ok(Self { config, defaults, transport, door })
     }
 
     /// Requests under way at once to one origin.
@@ -94,6 +82,8 @@ impl Http {
             let next = match self.next(&prepared, &response) {
                 Ok(None) => None,
                 Ok(Some(next)) if hops.len() < self.config.max_redirects => {
+                    // What the log shows when nothing comes of the next hop.
+                    *received = Some(self.head(response.into_parts().0, hops.clone(), begun));
                     hops.push(Hop::new(status.as_u16(), &next.method, &next.url));
                     prepared = next;
                     continue;
@@ -101,8 +91,9 @@ impl Http {
                 Ok(Some(_)) => Some(too_many_redirects(self.config.max_redirects)),
                 Err(failure) => Some(failure),
             };
-            let received = received.insert(self.head(&response, hops, begun));
-            self.read(response, progress, &mut received.body).await?;
+            let (head, mut body) = response.into_parts();
+            let received = received.insert(self.head(head, hops, begun));
+            self.read(&mut body, progress, &mut received.body).await?;
             return match next {
                 None => Ok(verdict(status, &received.headers)),
                 Some(failure) => Err(Verdict::Rejected(failure)),
@@ -113,7 +104,7 @@ impl Http {
     fn next(
         &self,
         prepared: &Prepared,
-        response: &reqwest::Response,
+        response: &Response<Body>,
     ) -> std::result::Result<Option<Prepared>, Failure> {
         if self.config.max_redirects == 0 {
             return Ok(None);
@@ -126,45 +117,41 @@ impl Http {
         &self,
         prepared: &Prepared,
         progress: &Progress,
-    ) -> std::result::Result<reqwest::Response, Verdict> {
+    ) -> std::result::Result<Response<Body>, Verdict> {
         progress.set(Phase::Request);
-        let mut request = reqwest::Request::new(prepared.method.clone(), prepared.url.clone());
-        *request.headers_mut() = prepared.headers.clone();
-        *request.body_mut() = prepared.body.clone().map(reqwest::Body::from);
-        let response = self.client.execute(request).await;
-        response.map_err(|error| {
-            broken(&error.without_url(), written(progress.phase(), prepared.body.as_ref()))
+        self.transport.send(prepared).await.map_err(|error| {
+            broken(error.as_ref(), written(progress.phase(), prepared.body.as_ref()))
         })
     }
 
     async fn read(
         &self,
-        mut response: reqwest::Response,
+        body: &mut Body,
         progress: &Progress,
-        body: &mut Capture,
+        capture: &mut Capture,
     ) -> std::result::Result<(), Verdict> {
         progress.set(Phase::Body);
         loop {
-            match response.chunk().await {
+            match body.chunk().await {
                 Ok(Some(chunk)) => {
-                    if body.push(&chunk) == Appetite::Enough {
+                    if capture.push(&chunk) == Appetite::Enough {
                         return Ok(());
                     }
                 }
                 Ok(None) => {
-                    body.end();
+                    capture.end();
                     return Ok(());
                 }
-                Err(error) => return Err(broken(&error.without_url(), Phase::Body)),
+                Err(error) => return Err(broken(error.as_ref(), Phase::Body)),
             }
         }
     }
 
-    fn head(&self, response: &reqwest::Response, hops: Vec<Hop>, begun: Instant) -> Received {
+    fn head(&self, head: response::Parts, hops: Vec<Hop>, begun: Instant) -> Received {
         Received {
-            status: response.status(),
-            version: response.version(),
-            headers: response.headers().clone(),
+            status: head.status,
+            version: head.version,
+            headers: head.headers,
             hops,
             first_byte: begun.elapsed(),
             body: Capture::new(self.config.log_body_bytes, self.config.max_response_bytes),
@@ -191,8 +178,9 @@ impl Destination for Http {
             Err(_) => timed_out(limit, written(progress.phase(), body.as_ref())),
         };
         let duration = begun.elapsed();
-        let response = received
-            .map(|received| response_log(received, progress.timings(), duration, &self.config));
+        let response = received.map(|received| {
+            Box::new(response_log(received, progress.timings(), duration, &self.config))
+        });
         Outcome { verdict, exchange: Exchange { request: Some(request), response, warnings } }
     }
 }

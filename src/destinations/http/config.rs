@@ -19,7 +19,7 @@ pub struct Config {
     pub per_host_concurrency: usize,
     /// The `User-Agent` of requests that do not bring their own. Default: `dollar-send/VERSION`.
     pub user_agent: String,
-    /// More names of headers and query parameters whose values never reach the log.
+    /// More names of headers whose values never reach the log.
     pub redact: Vec<String>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::header::{CONTENT_LOCATION, LOCATION, REFERER};
 use http::{HeaderMap, Method};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use url::Url;
@@ -13,7 +14,7 @@ use super::response::Received;
 use crate::destinations::Payload;
 use crate::egress::Timings;
 use crate::observability::log::{LoggedBody, RequestLog, ResponseLog};
-use crate::observability::redact::{REDACTED, is_secret_name, redact_url};
+use crate::observability::redact::{REDACTED, is_secret_name, redact_reference, redact_url};
 
 /// Headers as a JSON object: repeated ones joined by a comma, secret ones redacted.
 struct Headers<'a> {
@@ -42,11 +43,10 @@ impl Headers<'_> {
                 text.push_str(", ");
             }
             let value = String::from_utf8_lossy(value.as_bytes());
-            match Url::parse(&value) {
-                Ok(url) if name == http::header::LOCATION || name == http::header::REFERER => {
-                    text.push_str(&redact_url(&url));
-                }
-                _ => text.push_str(&value),
+            if [LOCATION, CONTENT_LOCATION, REFERER].contains(name) {
+                text.push_str(&redact_reference(&value));
+            } else {
+                text.push_str(&value);
             }
         }
         text
@@ -86,26 +86,25 @@ pub(super) fn unprepared_log(payload: &Payload) -> RequestLog {
     }
     let item = Item::parse(&payload.text).unwrap_or_default();
     let url = item.url.and_then(super::json::decode);
-    let url = url.map(|text| {
-        Url::parse(&text).map_or_else(
-            |_| text.split(['?', '#']).next().map_or_else(String::new, without_user_info),
-            |url| redact_url(&url),
-        )
+    let url = url.map(|text| match Url::parse(&text) {
+        Ok(url) if url.has_host() => redact_url(&url),
+        _ => unparsed(&text),
     });
     let method = item.method.map(|method| method.trim_matches('"'));
     RequestLog::new(&Head { method, url }, None)
 }
 
-/// A text that is no URL, with nothing before its last `@`.
-fn without_user_info(text: &str) -> String {
-    text.rsplit_once('@').map_or_else(
-        || text.chars().take(200).collect(),
-        |(_, rest)| format!("{REDACTED}@{}", rest.chars().take(200).collect::<String>()),
-    )
+/// A text that is no URL of a host, with nothing before its last `@`, and no query. In
+/// `user:secret@host`, where the scheme was forgotten, `user` parses as one.
+fn unparsed(text: &str) -> String {
+    let (user_info, rest) = text.rsplit_once('@').map_or(("", text), |(_, rest)| (REDACTED, rest));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let at = if user_info.is_empty() { "" } else { "@" };
+    format!("{user_info}{at}{}", rest.chars().take(200).collect::<String>())
 }
 
 /// A redirect that was followed.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize)]
 pub(super) struct Hop {
     pub status: u16,
     pub method: String,
@@ -114,7 +113,7 @@ pub(super) struct Hop {
 
 impl Hop {
     /// The hop that led to `url`.
-    pub fn new(status: u16, method: &Method, url: &Url) -> Self {
+    pub(super) fn new(status: u16, method: &Method, url: &Url) -> Self {
         Self { status, method: method.to_string(), url: redact_url(url) }
     }
 }
@@ -135,6 +134,7 @@ struct ResponseHead<'a> {
 /// Milliseconds by phase; the connecting ones are absent when a connection was reused.
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names in the log carry their unit")]
 struct TimingsView {
     #[serde(skip_serializing_if = "Option::is_none")]
     dns_ms: Option<f64>,
@@ -152,7 +152,7 @@ pub(super) fn response_log(
     timings: Timings,
     duration: Duration,
     config: &Config,
-) -> Box<ResponseLog> {
+) -> ResponseLog {
     let Received { status, version, headers, hops, first_byte, body } = received;
     let head = ResponseHead {
         status: status.as_u16(),
@@ -169,7 +169,7 @@ pub(super) fn response_log(
         },
         redirects: &hops,
     };
-    Box::new(ResponseLog::new(&head, Some(body.into_log())))
+    ResponseLog::new(&head, Some(body.into_log()))
 }
 
 /// Milliseconds with two decimals.

@@ -14,7 +14,6 @@ use http::header::{
 };
 use url::Url;
 
-use super::flatten::trim;
 use super::json::{Kind, Node};
 use super::query::unreadable;
 use super::target::is_host_of;
@@ -65,7 +64,7 @@ impl Headers {
     /// # Errors
     /// `InvalidHeader` for a name or value that may not be sent, `InvalidArgument` when the text is
     /// neither form.
-    pub fn read(
+    pub(super) fn read(
         raw: Option<&str>,
         method: &Method,
         url: &Url,
@@ -90,7 +89,7 @@ impl Headers {
     }
 
     /// Whether the content type given by the user mentions `media_type`.
-    pub fn content_type_mentions(&self, media_type: &str) -> bool {
+    pub(super) fn content_type_mentions(&self, media_type: &str) -> bool {
         let wanted = media_type.as_bytes();
         self.map
             .get_all(CONTENT_TYPE)
@@ -99,20 +98,20 @@ impl Headers {
     }
 
     /// Sets the content type unless `headers` has decided about it.
-    pub fn default_content_type(&mut self, value: HeaderValue) {
+    pub(super) fn default_content_type(&mut self, value: HeaderValue) {
         if !self.decided.content_type {
             self.require_content_type(value);
         }
     }
 
     /// Sets the content type whatever `headers` says.
-    pub fn require_content_type(&mut self, value: HeaderValue) {
+    pub(super) fn require_content_type(&mut self, value: HeaderValue) {
         self.decided.content_type = true;
         self.map.insert(CONTENT_TYPE, value);
     }
 
     /// Sets the user agent unless `headers` has decided about it.
-    pub fn default_user_agent(&mut self, value: &HeaderValue) {
+    pub(super) fn default_user_agent(&mut self, value: &HeaderValue) {
         if !self.decided.user_agent {
             self.map.insert(USER_AGENT, value.clone());
         }
@@ -176,7 +175,7 @@ impl Headers {
         url: &Url,
         warnings: &mut Vec<String>,
     ) -> Result<(), Failure> {
-        let name = trim(name);
+        let name = name.trim_matches([' ', '\t']);
         if name.is_empty() {
             return Ok(());
         }

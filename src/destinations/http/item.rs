@@ -27,7 +27,7 @@ impl<'a> Item<'a> {
     ///
     /// # Errors
     /// `InvalidArgument` when it is not.
-    pub fn parse(text: &'a [u8]) -> Result<Self, Failure> {
+    pub(super) fn parse(text: &'a [u8]) -> Result<Self, Failure> {
         let text = std::str::from_utf8(text).map_err(|_| unreadable())?;
         let mut deserializer = serde_json::Deserializer::from_str(text);
         let item = deserializer.deserialize_map(Fields).map_err(|_| unreadable())?;

@@ -49,12 +49,12 @@ pub(super) enum Unreadable {
 
 impl<'a> Node<'a> {
     /// Reads one value.
-    pub fn parse(text: &'a str) -> Result<Self, Unreadable> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, Unreadable> {
         Reader { text, at: 0 }.node(0)
     }
 
     /// Whether JavaScript takes the value for absent in `if (value)`.
-    pub fn is_falsy(&self) -> bool {
+    pub(super) fn is_falsy(&self) -> bool {
         match &self.kind {
             Kind::Null => true,
             Kind::Literal => matches!(self.raw, "false" | "0"),
@@ -64,12 +64,12 @@ impl<'a> Node<'a> {
     }
 
     /// Whether it is an object or an array.
-    pub fn is_container(&self) -> bool {
+    pub(super) fn is_container(&self) -> bool {
         matches!(self.kind, Kind::Array(_) | Kind::Object(_))
     }
 
     /// What `String(value)` gives.
-    pub fn to_text(&self) -> Cow<'_, str> {
+    pub(super) fn to_text(&self) -> Cow<'_, str> {
         match &self.kind {
             Kind::Null | Kind::Literal => Cow::Borrowed(self.raw),
             Kind::Text(text) => Cow::Borrowed(text),

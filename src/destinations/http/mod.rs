@@ -4,12 +4,12 @@
 //! request of them, `client` sends it and follows redirects, `response` reads what comes back,
 //! `classify` names what went wrong, `exchange` is what the log keeps.
 
+mod auth;
+mod body;
 mod classify;
 mod client;
 mod config;
 mod exchange;
-mod auth;
-mod body;
 mod flatten;
 mod form;
 mod headers;
@@ -20,6 +20,10 @@ mod redirect;
 mod request;
 mod response;
 mod target;
+mod transport;
+
+#[cfg(test)]
+mod tests;
 
 pub use client::Http;
 pub use config::Config;

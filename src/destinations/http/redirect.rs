@@ -18,7 +18,7 @@ use crate::error::ErrorKind;
 ///
 /// # Errors
 /// `InvalidUrl` for a location that does not parse, or is neither http nor https.
-pub fn next(
+pub(super) fn next(
     request: &Prepared,
     status: StatusCode,
     location: Option<&HeaderValue>,

@@ -24,14 +24,14 @@ const MAX_TIMEOUT_MS: f64 = 300_000.0;
 
 /// What a request has when the call does not say otherwise.
 #[derive(Debug, Clone)]
-pub struct Defaults {
+pub(super) struct Defaults {
     /// The `User-Agent`.
     pub user_agent: HeaderValue,
 }
 
 /// One request, ready to be sent.
 #[derive(Clone)]
-pub struct Prepared {
+pub(super) struct Prepared {
     /// Any method but `CONNECT`.
     pub method: Method,
     /// `http` or `https`, without user-info and fragment, its query complete.
@@ -58,7 +58,7 @@ impl fmt::Debug for Prepared {
 /// # Errors
 /// `InvalidUrl`, `InvalidHeader`, `InvalidArgument`, or `PayloadTooLarge` for a form far larger than
 /// its data. No message holds a header value, user-info or query.
-pub fn prepare(payload: &Payload, defaults: &Defaults) -> Result<Prepared, Failure> {
+pub(super) fn prepare(payload: &Payload, defaults: &Defaults) -> Result<Prepared, Failure> {
     let item = Item::parse(&payload.text)?;
     let mut warnings = Vec::new();
     let (url, user_info) = address(&item)?;

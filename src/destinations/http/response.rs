@@ -40,12 +40,12 @@ pub(super) enum Appetite {
 
 impl Capture {
     /// Reads up to `limit` bytes and keeps up to `keep`.
-    pub fn new(keep: usize, limit: usize) -> Self {
+    pub(super) fn new(keep: usize, limit: usize) -> Self {
         Self { kept: Vec::new(), keep, total: 0, limit: limit as u64, ended: false }
     }
 
     /// Takes the next bytes, after decompression.
-    pub fn push(&mut self, chunk: &Bytes) -> Appetite {
+    pub(super) fn push(&mut self, chunk: &Bytes) -> Appetite {
         let room = self.keep.saturating_sub(self.kept.len()).min(chunk.len());
         self.kept.extend_from_slice(&chunk[..room]);
         self.total += chunk.len() as u64;
@@ -53,12 +53,12 @@ impl Capture {
     }
 
     /// Notes that the body is over.
-    pub const fn end(&mut self) {
+    pub(super) const fn end(&mut self) {
         self.ended = true;
     }
 
     /// What the log keeps.
-    pub fn into_log(self) -> LoggedBody {
+    pub(super) fn into_log(self) -> LoggedBody {
         let complete = self.ended && self.total == self.kept.len() as u64;
         LoggedBody::partial(self.kept.into_boxed_slice().into(), self.total, complete)
     }

@@ -20,7 +20,7 @@ pub(super) type UserInfo = (String, String);
 /// The key of the lane that a delivery belongs to: `scheme://host:port` of its URL, with the port
 /// left out when it is the scheme's own. `None` when the URL does not parse.
 #[must_use]
-pub fn origin(payload: &Payload) -> Option<String> {
+pub(super) fn origin(payload: &Payload) -> Option<String> {
     let text = std::str::from_utf8(&payload.text).ok()?;
     let url = json::decode(json::field(text, "url")?)?;
     plain_origin(&url).or_else(|| parse(&url).ok().map(|url| origin_of(&url)))

@@ -100,8 +100,7 @@ pub struct Entry {
 impl Entry {
     /// Moves to the terminal state that `settlement` says.
     pub fn settle(&mut self, settlement: Settlement, now: Timestamp) {
-        self.status =
-            if settlement.failure.is_none() { Status::Delivered } else { Status::Failed };
+        self.status = if settlement.failure.is_none() { Status::Delivered } else { Status::Failed };
         self.failure = settlement.failure.map(Box::new);
         if let Some(request) = settlement.request {
             self.request = Request::Sent(request);
@@ -111,20 +110,22 @@ impl Entry {
         self.settled_at = Some(now);
     }
 
-    /// Bytes that the entry's payloads hold, for the log's limit.
+    /// Bytes that the entry holds, for the log's limit.
     #[must_use]
     pub fn size(&self) -> usize {
         let request = match &self.request {
             Request::Recorded(payload) => payload.len(),
             Request::Sent(request) => request.size(),
         };
-        request + self.response.as_ref().map_or(0, |response| response.size())
+        let response = self.response.as_ref().map_or(0, |response| response.size());
+        size_of::<Self>() + request + response
     }
 
     /// Drops what the log has no room for, keeping everything but the bodies.
     pub fn strip(&mut self) {
-        if let Request::Sent(request) = &mut self.request {
-            request.strip();
+        match &mut self.request {
+            Request::Recorded(payload) => *payload = Payload::from_text("{}"),
+            Request::Sent(request) => request.strip(),
         }
         if let Some(response) = &mut self.response {
             response.strip();

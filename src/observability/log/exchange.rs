@@ -1,5 +1,7 @@
 //! Requests and responses as the log keeps them: redacted and capped before they arrive here.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -55,7 +57,7 @@ pub type ResponseLog = Logged;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BodyMembers<'a> {
-    body: std::borrow::Cow<'a, str>,
+    body: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body_encoding: Option<&'static str>,
     body_bytes: u64,
@@ -99,9 +101,10 @@ impl Logged {
     #[must_use]
     pub fn to_json(&self) -> Box<RawValue> {
         let Some(body) = &self.body else { return raw(self.head.to_string()) };
+        let (text, body_encoding) = text_of(&body.bytes, body.complete);
         let members = BodyMembers {
-            body: text_of(&body.bytes),
-            body_encoding: std::str::from_utf8(&body.bytes).is_err().then_some("base64"),
+            body: text,
+            body_encoding,
             body_bytes: body.total,
             truncated: !body.complete,
         };
@@ -111,12 +114,17 @@ impl Logged {
     }
 }
 
-/// UTF-8 as it is (also when it was cut inside a character), anything else as base64.
-fn text_of(bytes: &Bytes) -> std::borrow::Cow<'_, str> {
+/// UTF-8 as it is, anything else as base64, with the name of the encoding. A text that was cut
+/// inside a character goes without the beginning of it.
+fn text_of(bytes: &[u8], complete: bool) -> (Cow<'_, str>, Option<&'static str>) {
     use base64::Engine as _;
-    std::str::from_utf8(bytes).map_or_else(
-        |_| base64::engine::general_purpose::STANDARD.encode(bytes).into(),
-        std::borrow::Cow::Borrowed,
+    let end = match std::str::from_utf8(bytes) {
+        Err(error) if !complete && error.error_len().is_none() => error.valid_up_to(),
+        _ => bytes.len(),
+    };
+    std::str::from_utf8(&bytes[..end]).map_or_else(
+        |_| (base64::engine::general_purpose::STANDARD.encode(bytes).into(), Some("base64")),
+        |text| (text.into(), None),
     )
 }
 

@@ -118,14 +118,29 @@ impl ExecutionLog {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds deliveries; the first one's place is the answer.
+    /// Adds deliveries that wait; the first one's place is the answer.
     pub fn add(&self, entries: impl IntoIterator<Item = Entry>) -> usize {
         let mut state = self.state();
         let first = state.entries.len();
         state.entries.extend(entries);
-        state.discarded +=
-            state.entries[first..].iter().filter(|entry| entry.status == Status::Discarded).count();
         first
+    }
+
+    /// Adds calls that were discarded, keeping as much of them as `room` says; the answer is the
+    /// bytes that the log holds more than before.
+    pub fn add_discarded(&self, entries: impl Iterator<Item = Entry>, room: Room) -> usize {
+        let mut state = self.state();
+        let mut kept = 0;
+        for mut entry in entries {
+            if room == Room::HeadsOnly {
+                entry.strip();
+            }
+            kept += entry.size();
+            state.discarded += 1;
+            state.entries.push(entry);
+        }
+        state.bytes += kept;
+        kept
     }
 
     /// Marks the beginning of an attempt.

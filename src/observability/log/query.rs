@@ -3,7 +3,7 @@
 use super::{Entry, ExecutionInfo};
 
 /// How many rows an answer has when the question does not say.
-pub const DEFAULT_LIMIT: usize = 100;
+pub(super) const DEFAULT_LIMIT: usize = 100;
 
 /// A question for deliveries. Absent members do not restrict.
 #[derive(Debug, Clone, Default)]

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::execution::Room;
 use super::query::DEFAULT_LIMIT;
-use super::{DeliveryQuery, DeliveryView, Entry, ExecutionLog, ExecutionQuery, ExecutionView, Render};
+use super::{
+    DeliveryQuery, DeliveryView, Entry, ExecutionLog, ExecutionQuery, ExecutionView, Render,
+};
 use crate::observability::time::Timestamp;
 
 /// How long the log remembers finished executions. Unfinished ones are never forgotten.
@@ -47,7 +49,7 @@ struct Index {
     /// Finished executions of a workflow, oldest first.
     finished_by_workflow: HashMap<Arc<str>, VecDeque<Arc<ExecutionLog>>>,
     /// Finished executions of all workflows, oldest first; forgotten ones leave empty places.
-    finished: VecDeque<Weak<ExecutionLog>>,
+    finished: VecDeque<(Timestamp, Weak<ExecutionLog>)>,
 }
 
 impl Log {
@@ -80,17 +82,16 @@ impl Log {
             return;
         }
         let mut index = self.index();
-        index.finished.push_back(Arc::downgrade(execution));
-        let of_workflow = index
-            .finished_by_workflow
-            .entry(Arc::clone(&execution.info.workflow_id))
-            .or_default();
+        let now = Timestamp::now();
+        index.finished.push_back((now, Arc::downgrade(execution)));
+        let of_workflow =
+            index.finished_by_workflow.entry(Arc::clone(&execution.info.workflow_id)).or_default();
         of_workflow.push_back(Arc::clone(execution));
         if of_workflow.len() > self.retention.max_executions_per_workflow {
             let oldest = Arc::clone(&of_workflow[0]);
             self.forget(&mut index, &oldest);
         }
-        self.forget_old_and_excess(&mut index);
+        self.forget_old_and_excess(&mut index, now);
     }
 
     /// Deliveries as JSON values, newest first, chained with those of open buffers.
@@ -138,7 +139,7 @@ impl Log {
         found.sort_unstable_by_key(|execution| Reverse(execution.serial()));
         if let Some(before) = query.before.as_deref() {
             let place = found.iter().position(|execution| *execution.info.execution_id == *before);
-            found.drain(..place.map_or(0, |place| place + 1));
+            found.drain(..place.map_or(found.len(), |place| place + 1));
         }
         found.truncate(query.limit.unwrap_or(DEFAULT_LIMIT));
         let states: Vec<_> = found
@@ -153,30 +154,27 @@ impl Log {
 
     fn snapshot(&self, admits: impl Fn(&ExecutionLog) -> bool) -> Vec<Arc<ExecutionLog>> {
         let mut index = self.index();
-        self.forget_old_and_excess(&mut index);
+        self.forget_old_and_excess(&mut index, Timestamp::now());
         index.executions.values().filter(|execution| admits(execution)).cloned().collect()
     }
 
     /// The oldest finished executions go while the log is over its bytes or they over their age.
-    fn forget_old_and_excess(&self, index: &mut Index) {
-        let horizon = Timestamp::now()
-            .as_millis()
-            .saturating_sub(u64::try_from(self.retention.max_age.as_millis()).unwrap_or(u64::MAX));
-        while let Some(oldest) = index.finished.front() {
-            let Some(oldest) = oldest.upgrade() else {
-                index.finished.pop_front();
-                continue;
-            };
-            let ended = oldest.state().completion.as_ref().map_or(0, |end| end.at.as_millis());
+    fn forget_old_and_excess(&self, index: &mut Index, now: Timestamp) {
+        let age = u64::try_from(self.retention.max_age.as_millis()).unwrap_or(u64::MAX);
+        let horizon = Timestamp::from_millis(now.as_millis().saturating_sub(age));
+        while let Some((ended, oldest)) = index.finished.front() {
             let over = self.bytes.load(Ordering::Relaxed) > self.retention.max_bytes;
-            if !over && ended >= horizon {
+            if !over && *ended >= horizon {
                 break;
             }
+            let oldest = oldest.upgrade();
             index.finished.pop_front();
-            self.forget(index, &oldest);
+            if let Some(oldest) = oldest {
+                self.forget(index, &oldest);
+            }
         }
         if index.finished.len() > 2 * index.executions.len() + 64 {
-            index.finished.retain(|execution| execution.strong_count() > 0);
+            index.finished.retain(|(_, execution)| execution.strong_count() > 0);
         }
     }
 

@@ -1,0 +1,169 @@
+// Compiled, never run: what TypeScript users may and may not write.
+
+import { Engine, Execution } from 'dollar-send'
+import type {
+  CloseResult,
+  CompletionReceipt,
+  Delivery,
+  EngineOptions,
+  EngineStats,
+  ErrorCode,
+  ExecutionSummary,
+  HttpRequestLog,
+  HttpResponseLog,
+  Send,
+  Step,
+  WarningEvent,
+} from 'dollar-send'
+
+/** Accepts `T` and nothing wider. */
+function exactly<T>(_value: T): void {}
+
+export async function opening(): Promise<void> {
+  await Engine.open()
+  await Engine.open({})
+  await Engine.open({
+    name: 'shared',
+    strict: true,
+    maxPayloadBytes: 1,
+    maxPendingBytes: 1,
+    egress: {
+      allow: ['127.0.0.0/8'],
+      deny: ['*.example.com'],
+      ports: [443],
+      schemes: ['https'],
+      proxy: 'socks5://127.0.0.1:1080',
+      localAddress: '192.0.2.1',
+      addresses: ['192.0.2.1'],
+    },
+    http: {
+      timeoutMs: 5000,
+      maxRedirects: 0,
+      maxResponseBytes: 1,
+      logBodyBytes: 1,
+      concurrency: 1,
+      perHostConcurrency: 1,
+      userAgent: 'x',
+    },
+    log: { maxExecutionsPerWorkflow: 1, maxAgeDays: 1, maxBytes: 1, redact: ['x-own'] },
+  })
+  const options: EngineOptions = { http: { timeoutMs: 5 } }
+  await Engine.open(options)
+
+  // @ts-expect-error unknown option
+  await Engine.open({ htpp: {} })
+  // @ts-expect-error unknown option of http
+  await Engine.open({ http: { timeout: 5 } })
+  // @ts-expect-error a number is wanted
+  await Engine.open({ http: { timeoutMs: '5' } })
+  // @ts-expect-error a list is wanted
+  await Engine.open({ egress: { allow: '10.0.0.0/8' } })
+  // @ts-expect-error not there yet
+  await Engine.open({ dataDir: './x' })
+  // @ts-expect-error no options object
+  await Engine.open(null)
+  // @ts-expect-error engines are opened
+  new Engine({})
+}
+
+export async function running(engine: Engine): Promise<void> {
+  const execution = engine.execution({ workflowId: 'p_1', executionId: 'e_1', attempt: 2 })
+  exactly<Execution>(execution)
+  exactly<string>(execution.executionId)
+  exactly<string>(execution.workflowId)
+  const step = execution.step('notify')
+  exactly<Step>(step)
+  exactly<Send>(step.$.send)
+  exactly<string>(step.name)
+  exactly<CompletionReceipt>(await execution.complete())
+  exactly<CompletionReceipt>(await execution.complete({ error: 'anything' }))
+  exactly<CompletionReceipt>(await execution.flush())
+  exactly<number>(execution.discard())
+  exactly<Delivery[]>(await execution.settled())
+  exactly<Delivery[]>(await execution.settled({ timeoutMs: 5 }))
+
+  // @ts-expect-error the workflow is required
+  engine.execution({})
+  // @ts-expect-error the options are required
+  engine.execution()
+  // @ts-expect-error ids are text
+  engine.execution({ workflowId: 5 })
+  // @ts-expect-error a step has a name
+  execution.step()
+  // @ts-expect-error ids do not change
+  execution.executionId = 'other'
+  // @ts-expect-error nor does a step
+  step.name = 'other'
+  // @ts-expect-error a number is wanted
+  await execution.settled({ timeoutMs: '5' })
+  // @ts-expect-error parts that are not public
+  execution._recorder('x')
+  // @ts-expect-error executions are made by an engine
+  new Execution('x')
+}
+
+export async function asking(engine: Engine): Promise<void> {
+  exactly<Delivery[]>(await engine.deliveries())
+  await engine.deliveries({
+    workflowId: 'p',
+    executionId: 'e',
+    step: 's',
+    destination: 'http',
+    status: 'in-flight',
+    limit: 5,
+    before: 'id',
+  })
+  exactly<ExecutionSummary[]>(await engine.executions({ workflowId: 'p', limit: 5, before: 'e' }))
+  exactly<void>(await engine.flush({ timeoutMs: 5 }))
+  exactly<CloseResult>(await engine.close({ timeoutMs: 5 }))
+  exactly<EngineStats>(engine.stats())
+  exactly<string[]>(engine.egressAddresses())
+  await using closing = engine
+  exactly<Engine>(closing)
+
+  // @ts-expect-error there is no such destination
+  await engine.deliveries({ destination: 'slack' })
+  // @ts-expect-error there is no such status
+  await engine.deliveries({ status: 'done' })
+  // @ts-expect-error there is no such filter
+  await engine.deliveries({ workflow: 'p' })
+  // @ts-expect-error a number is wanted
+  await engine.executions({ limit: '5' })
+  // @ts-expect-error a part that is not public
+  engine._takeEvents()
+}
+
+export function listening(engine: Engine): void {
+  engine
+    .on('delivery', (delivery) => exactly<Delivery>(delivery))
+    .on('execution', (execution) => exactly<ExecutionSummary>(execution))
+    .on('batch', (batch) => exactly<Record<string, unknown>>(batch))
+    .on('warning', (warning) => exactly<WarningEvent>(warning))
+    .off('warning', () => {})
+
+  // @ts-expect-error there is no such event
+  engine.on('deliveries', () => {})
+  // @ts-expect-error a function is wanted
+  engine.on('delivery')
+  // @ts-expect-error a delivery is no text
+  engine.on('delivery', (delivery: string) => delivery)
+}
+
+export function reading(delivery: Delivery): void {
+  exactly<string>(delivery.id)
+  exactly<number>(delivery.index)
+  exactly<HttpRequestLog | Record<string, unknown>>(delivery.request)
+  exactly<HttpResponseLog | undefined>(delivery.response)
+  exactly<ErrorCode | undefined>(delivery.error?.code)
+  exactly<string[]>(delivery.warnings)
+  exactly<string | undefined>(delivery.deliveredAt)
+  if (delivery.response) exactly<number>(delivery.response.timings.firstByteMs)
+  if (delivery.error?.code === 'ERR_SEND_TIMEOUT') return
+
+  // @ts-expect-error there is no such status
+  if (delivery.status === 'done') return
+  // @ts-expect-error there is no such code
+  if (delivery.error?.code === 'ERR_SEND_NOTHING') return
+  // @ts-expect-error it may be absent
+  exactly<string>(delivery.deliveredAt)
+}

@@ -1,0 +1,18 @@
+import js from '@eslint/js'
+import globals from 'globals'
+
+export default [
+  { ignores: ['binding.cjs', 'target/**', 'node_modules/**', '**/*.d.ts'] },
+  js.configs.recommended,
+  {
+    languageOptions: { globals: globals.node },
+    rules: {
+      eqeqeq: 'error',
+      'max-lines': ['error', 400],
+      'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
+      'no-var': 'error',
+      'prefer-const': 'error',
+      'no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+    },
+  },
+]

@@ -1,0 +1,109 @@
+// Runs everything that must hold, or the stages named on the command line, and says how long each
+// took. It installs what the tests need beside what `npm install` brings.
+
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** The Node versions beside the one that runs this, from the same addon file. */
+const NODE_VERSIONS = ['22', '24']
+
+const STAGES = {
+  format() {
+    run('cargo', ['fmt', '--check'])
+    bin('prettier', ['--check', '.'])
+  },
+  lint() {
+    run('cargo', ['clippy', '--locked', '--all-targets', '--', '--deny', 'warnings'])
+    bin('eslint', ['--max-warnings', '0', '.'])
+  },
+  rust() {
+    run('cargo', ['test', '--locked'])
+  },
+  build() {
+    run('npm', ['run', '--silent', 'build'])
+    run('git', ['diff', '--exit-code', '--', 'index.d.ts'], 'index.d.ts is not what the sources say: commit the one that was just built')
+  },
+  types() {
+    bin('tsc', ['--project', 'tsconfig.json'])
+  },
+  node() {
+    specs(process.execPath)
+  },
+  versions() {
+    for (const version of NODE_VERSIONS) specs(installNode(version))
+  },
+}
+
+/** Several of the stages under one name. */
+const GROUPS = { lint: ['format', 'lint', 'types'] }
+
+/** @param {string} node */
+function specs(node) {
+  const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
+  console.log(`Node ${version}`)
+  run(node, ['--test', '--test-timeout=120000', ...globs()])
+}
+
+function globs() {
+  // Node 20 expands no patterns in --test.
+  const found = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '__test__/*.spec.mjs'], { cwd: root, encoding: 'utf8' })
+  const files = found.stdout.split('\n').filter(Boolean)
+  if (files.length === 0) fail('no specs were found under __test__')
+  return files
+}
+
+/**
+ * A Node of another version, from its npm package.
+ * @param {string} version
+ */
+function installNode(version) {
+  const platform = process.platform === 'win32' ? 'win' : process.platform
+  const name = `node-${platform}-${process.arch}`
+  const folder = join(root, 'target', 'node', version)
+  const binary = join(folder, 'node_modules', name, 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
+  if (!existsSync(binary)) {
+    console.log(`Installing Node ${version} (npm package ${name}) into target/node …`)
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, 'package.json'), '{}')
+    run('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefix', folder, `${name}@${version}`])
+  }
+  return binary
+}
+
+/**
+ * @param {string} name
+ * @param {string[]} args
+ */
+function bin(name, args) {
+  run('npx', ['--no-install', name, ...args])
+}
+
+/**
+ * @param {string} command
+ * @param {string[]} args
+ * @param {string} [advice]
+ */
+function run(command, args, advice) {
+  const done = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
+  if (done.error) fail(`${command} could not be started: ${done.error.message}`)
+  if (done.status !== 0) fail(advice ?? `${command} ${args.slice(0, 3).join(' ')} … failed`)
+}
+
+/** @param {string} message */
+function fail(message) {
+  console.error(`\n${message}`)
+  process.exit(1)
+}
+
+const wanted = process.argv.slice(2).flatMap((name) => GROUPS[name] ?? [name])
+for (const name of wanted.length > 0 ? wanted : Object.keys(STAGES)) {
+  const stage = STAGES[name] ?? fail(`there is no stage ${name}; there are ${Object.keys(STAGES).join(', ')}`)
+  const begun = performance.now()
+  console.log(`\n== ${name}`)
+  stage()
+  console.log(`== ${name}: ok in ${((performance.now() - begun) / 1000).toFixed(0)} s`)
+}
