@@ -24,14 +24,22 @@ export function received(request, body) {
     if (!IGNORED.has(name)) (headers[name] ??= []).push(request.rawHeaders[i + 1])
   }
   if (headers['user-agent']?.[0].startsWith('axios/')) headers['user-agent'] = ['{agent}']
-  return { method: request.method, target: request.url, headers: sorted(headers), body: body.toString('latin1') }
+  return {
+    method: request.method,
+    target: request.url,
+    headers: sorted(headers),
+    body: body.toString('latin1'),
+  }
 }
 
-const sorted = (headers) => Object.fromEntries(Object.entries(headers).sort(([a], [b]) => (a < b ? -1 : 1)))
+const sorted = (headers) =>
+  Object.fromEntries(Object.entries(headers).sort(([a], [b]) => (a < b ? -1 : 1)))
 
 /** Boundaries are random: one name for all of them, of the same length. */
 function withoutBoundary(answer) {
-  const boundary = answer.headers?.['content-type']?.[0].match(/^multipart\/form-data; boundary=(-+[0-9a-z]+)$/)?.[1]
+  const boundary = answer.headers?.['content-type']?.[0].match(
+    /^multipart\/form-data; boundary=(-+[0-9a-z]+)$/,
+  )?.[1]
   if (!boundary) return answer
   const name = 'B'.repeat(boundary.length)
   return JSON.parse(JSON.stringify(answer).replaceAll(boundary, name))
@@ -46,14 +54,19 @@ async function snapshot(config) {
 
 async function binary(data) {
   if (data instanceof URLSearchParams) {
-    return { bytes: data.toString(), contentType: 'application/x-www-form-urlencoded;charset=utf-8' }
+    return {
+      bytes: data.toString(),
+      contentType: 'application/x-www-form-urlencoded;charset=utf-8',
+    }
   }
   const latin1 = (bytes) => Buffer.from(bytes).toString('latin1')
   if (data instanceof Blob) {
     const type = data.type || (data.size ? 'application/octet-stream' : undefined)
     return { bytes: latin1(await data.arrayBuffer()), ...(type && { contentType: type }) }
   }
-  return data instanceof ArrayBuffer || ArrayBuffer.isView(data) ? { bytes: latin1(data) } : undefined
+  return data instanceof ArrayBuffer || ArrayBuffer.isView(data)
+    ? { bytes: latin1(data) }
+    : undefined
 }
 
 async function record() {
@@ -72,11 +85,15 @@ async function record() {
   const vectors = []
   for (const { name, config, differs } of cases) {
     last = undefined
-    const failure = await axios({ ...at(config, host), proxy: false, timeout: 5000 }).catch((error) => error)
+    const failure = await axios({ ...at(config, host), proxy: false, timeout: 5000 }).catch(
+      (error) => error,
+    )
     const answer = last ? withoutBoundary(last) : { error: true }
     if (!last && process.argv.includes('--verbose')) console.error(name, '-', failure.message)
-    const expected = differs?.error || !differs ? (differs ?? answer) : { ...answer, ...differs, error: undefined }
-    if (differs && !differs.error) expected.headers = sorted({ ...answer.headers, ...differs.headers })
+    const expected =
+      differs?.error || !differs ? (differs ?? answer) : { ...answer, ...differs, error: undefined }
+    if (differs && !differs.error)
+      expected.headers = sorted({ ...answer.headers, ...differs.headers })
     vectors.push({ name, ...(await snapshot(config)), expected })
   }
   server.close()
@@ -84,7 +101,9 @@ async function record() {
   return vectors
 }
 
-const file = process.argv[2] ?? fileURLToPath(new URL('../src/destinations/http/vectors.json', import.meta.url))
+const file =
+  process.argv[2] ??
+  fileURLToPath(new URL('../src/destinations/http/vectors.json', import.meta.url))
 const vectors = await record()
 writeFileSync(file, `[\n${vectors.map((vector) => JSON.stringify(vector)).join(',\n')}\n]\n`)
 console.log(`${vectors.length} vectors from axios ${axios.VERSION} in ${file}`)

@@ -201,7 +201,7 @@ for (const name of ['suspend', 'delay', 'rerun']) {
   it(`runStep with a component: says that $.flow.${name} is not supported`, async (t) => {
     const run = runStep(await open(t), { run: ({ $ }) => $.flow[name](1000) }, WORKFLOW)
     await assert.rejects(run, {
-      code: 'ERR_SEND_NOT_SUPPORTED',
+      code: 'ERR_SEND_NOT_SUPPORTED', // reaches ERR_SEND_NOT_SUPPORTED
       message: new RegExp(`\\$\\.flow\\.${name}\\(\\) is not supported`),
     })
   })

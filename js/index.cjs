@@ -27,11 +27,15 @@ Engine.open = async function open(options) {
   return nativeOpen(optionsText(options))
 }
 
-if (isMainThread) process.on('exit', flushAtExit)
+process.on('exit', flushAtExit)
+binding._watchExit(isMainThread)
 
-/** Best effort: what is not delivered by then is lost with the memory it is in. */
+/**
+ * Best effort: what is not delivered by then is lost with the memory it is in. The main thread
+ * waits for all; a worker only in a process whose main thread does not know this package.
+ */
 function flushAtExit() {
-  const left = binding._flushAtExit(EXIT_FLUSH_MS)
+  const left = binding._flushAtExit(EXIT_FLUSH_MS, isMainThread)
   if (left > 0) {
     process.stderr.write(
       `dollar-send: the process ends with ${left} deliveries not made; await engine.close() before it does\n`,
@@ -66,7 +70,7 @@ Execution.prototype.step = function step(name) {
   if (typeof name !== 'string' || name === '') {
     throw invalidArgument('execution.step(): the name of the step must be a text that is not empty')
   }
-  const $send = createSend(this, name, this[RECORDING_LIMITS])
+  const $send = createSend(binding, this, name, this[RECORDING_LIMITS])
   return { name, $send, $: { send: $send } }
 }
 

@@ -15,7 +15,9 @@ const NAMES = /** @type {const} */ (['http', 'email', 's3', 'sql', 'sse', 'emit'
 const [HTTP, EMAIL, S3, SQL, SSE, EMIT] = NAMES.keys()
 
 /**
- * @typedef {(kind: number, text: string, extras?: Extras) => number} Recorder
+ * @typedef {object} Native the parts of the addon that only this package uses
+ * @property {() => (step: number, kind: number, text: string) => boolean} _recorder
+ * @property {(step: number, kind: number, text: string, extras: Extras) => number} _recordWith
  *
  * @typedef {object} Extras what a call has beside its text
  * @property {string[]} warnings
@@ -23,8 +25,8 @@ const [HTTP, EMAIL, S3, SQL, SSE, EMIT] = NAMES.keys()
  * @property {string | undefined} contentType
  * @property {boolean} later whether the bytes follow through `_fill`
  *
- * @typedef {object} Native the parts of the native `Execution` that only this package uses
- * @property {(step: string) => Recorder} _recorder
+ * @typedef {object} NativeExecution
+ * @property {(name: string) => number} _step
  * @property {(index: number, bytes: Buffer | undefined, reason?: string) => void} _fill
  *
  * @typedef {readonly [strict: boolean, maxPayloadBytes: number]} Limits
@@ -56,13 +58,15 @@ const UNKNOWN = new Proxy(Object.prototype, {
 /**
  * The `$send` of one step.
  *
- * @param {Native} execution
- * @param {string} step
+ * @param {Native} native
+ * @param {NativeExecution} execution
+ * @param {string} name
  * @param {Limits} limits
  * @returns {import('../index.d.ts').Send}
  */
-function createSend(execution, step, [strict, limit]) {
-  const record = execution._recorder(step)
+function createSend(native, execution, name, [strict, limit]) {
+  const step = execution._step(name)
+  const record = recorder(native)
 
   /**
    * @param {number} kind
@@ -79,9 +83,8 @@ function createSend(execution, step, [strict, limit]) {
     // So that nothing huge is copied first; the exact check, of bytes, is the buffer's.
     const size = text.length + (body?.size ?? 0)
     if (size > limit) throw tooLarge(NAMES[kind], `${size} bytes or more`)
-    if (!body && warnings.length === 0) return void record(kind, text)
     const later = body?.later
-    const index = record(kind, text, {
+    const index = native._recordWith(step, kind, text, {
       warnings,
       bytes: body?.bytes,
       contentType: body?.contentType,
@@ -96,16 +99,15 @@ function createSend(execution, step, [strict, limit]) {
   /** @param {any} config */
   function http(config) {
     const text = !strict && isPlainHttp(config) ? plainText(config, limit) : undefined
-    if (text === undefined) keep(HTTP, httpCall(config, strict))
-    else record(HTTP, text)
+    if (text === undefined || !record(step, HTTP, text)) keep(HTTP, httpCall(config, strict))
   }
 
   /**
    * @param {number} kind
-   * @param {'email' | 's3' | 'sql' | 'sse'} name
+   * @param {'email' | 's3' | 'sql' | 'sse'} destination
    */
-  const method = (kind, name) => (/** @type {unknown} */ config) =>
-    keep(kind, namedCall(name, config))
+  const method = (kind, destination) => (/** @type {unknown} */ config) =>
+    keep(kind, namedCall(destination, config))
 
   return /** @type {any} */ ({
     __proto__: UNKNOWN,
@@ -222,10 +224,21 @@ function isPlain(value) {
   return prototype === Object.prototype || prototype === Array.prototype
 }
 
+/** @type {ReturnType<Native['_recorder']> | undefined} */
+let knownRecorder
+
+/**
+ * The one function of this thread that records plain calls.
+ *
+ * @param {Native} native
+ */
+function recorder(native) {
+  return (knownRecorder ??= native._recorder())
+}
+
 /**
  * The whole argument as text, or nothing when the careful way has to be taken: something is in it
- * that cannot be snapshotted or is too large (it may be an ignored key), or that JSON.stringify may
- * have lost.
+ * that cannot be snapshotted or is too large (it may be an ignored key).
  *
  * @param {object} config
  * @param {number} limit
@@ -238,7 +251,7 @@ function plainText(config, limit) {
     return undefined
   }
   // UTF-8 has at most three bytes for each of UTF-16's units.
-  return text.length * 3 > limit || text.indexOf('{}') !== -1 ? undefined : text
+  return text.length * 3 > limit ? undefined : text
 }
 
 /** The longest `timeout` that a call may ask for, in milliseconds: the bound of the delivery. */

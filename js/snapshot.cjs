@@ -155,7 +155,10 @@ function bodyOf(data) {
     const contentType = encoded.headers.get('content-type') ?? undefined
     return later(encoded.arrayBuffer(), sizeOf(data), contentType)
   }
-  if (data instanceof Blob) return later(data.arrayBuffer(), data.size, data.type || undefined)
+  if (data instanceof Blob) {
+    const untyped = data.size > 0 ? 'application/octet-stream' : undefined
+    return later(data.arrayBuffer(), data.size, data.type || untyped)
+  }
   return undefined
 }
 

@@ -170,7 +170,13 @@ export interface HttpResponseLog {
   /** From the beginning of the attempt to the last byte that was read. */
   durationMs: number
   /** The parts of it; those of connecting are absent on a reused connection. */
-  timings: { dnsMs?: number; connectMs?: number; tlsMs?: number; firstByteMs: number; bodyMs: number }
+  timings: {
+    dnsMs?: number
+    connectMs?: number
+    tlsMs?: number
+    firstByteMs: number
+    bodyMs: number
+  }
   /** Redirects that were followed. Absent without any. */
   redirects?: Array<{ status: number; method: string; url: string }>
 }

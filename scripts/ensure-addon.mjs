@@ -32,13 +32,18 @@ function isInstalled() {
 }
 
 function loads() {
-  const tried = spawnSync(process.execPath, ['-e', `require(${JSON.stringify(join(root, 'js/index.cjs'))})`])
+  const tried = spawnSync(process.execPath, [
+    '-e',
+    `require(${JSON.stringify(join(root, 'js/index.cjs'))})`,
+  ])
   return tried.status === 0
 }
 
 function newestSource() {
   const files = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'js/types.d.ts']
-  const sources = readdirSync(join(root, 'src'), { recursive: true }).map((name) => join('src', name))
+  const sources = readdirSync(join(root, 'src'), { recursive: true }).map((name) =>
+    join('src', name),
+  )
   return Math.max(...[...files, ...sources].map((name) => statSync(join(root, name)).mtimeMs))
 }
 

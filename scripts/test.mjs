@@ -25,7 +25,11 @@ const STAGES = {
   },
   build() {
     run('npm', ['run', '--silent', 'build'])
-    run('git', ['diff', '--exit-code', '--', 'index.d.ts'], 'index.d.ts is not what the sources say: commit the one that was just built')
+    run(
+      'git',
+      ['diff', '--exit-code', '--', 'index.d.ts'],
+      'index.d.ts is not what the sources say: commit the one that was just built',
+    )
   },
   types() {
     bin('tsc', ['--project', 'tsconfig.json'])
@@ -50,7 +54,11 @@ function specs(node) {
 
 function globs() {
   // Node 20 expands no patterns in --test.
-  const found = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '__test__/*.spec.mjs'], { cwd: root, encoding: 'utf8' })
+  const found = spawnSync(
+    'git',
+    ['ls-files', '--cached', '--others', '--exclude-standard', '__test__/*.spec.mjs'],
+    { cwd: root, encoding: 'utf8' },
+  )
   const files = found.stdout.split('\n').filter(Boolean)
   if (files.length === 0) fail('no specs were found under __test__')
   return files
@@ -64,12 +72,26 @@ function installNode(version) {
   const platform = process.platform === 'win32' ? 'win' : process.platform
   const name = `node-${platform}-${process.arch}`
   const folder = join(root, 'target', 'node', version)
-  const binary = join(folder, 'node_modules', name, 'bin', process.platform === 'win32' ? 'node.exe' : 'node')
+  const binary = join(
+    folder,
+    'node_modules',
+    name,
+    'bin',
+    process.platform === 'win32' ? 'node.exe' : 'node',
+  )
   if (!existsSync(binary)) {
     console.log(`Installing Node ${version} (npm package ${name}) into target/node …`)
     mkdirSync(folder, { recursive: true })
     writeFileSync(join(folder, 'package.json'), '{}')
-    run('npm', ['install', '--silent', '--no-audit', '--no-fund', '--prefix', folder, `${name}@${version}`])
+    run('npm', [
+      'install',
+      '--silent',
+      '--no-audit',
+      '--no-fund',
+      '--prefix',
+      folder,
+      `${name}@${version}`,
+    ])
   }
   return binary
 }
@@ -101,7 +123,8 @@ function fail(message) {
 
 const wanted = process.argv.slice(2).flatMap((name) => GROUPS[name] ?? [name])
 for (const name of wanted.length > 0 ? wanted : Object.keys(STAGES)) {
-  const stage = STAGES[name] ?? fail(`there is no stage ${name}; there are ${Object.keys(STAGES).join(', ')}`)
+  const stage =
+    STAGES[name] ?? fail(`there is no stage ${name}; there are ${Object.keys(STAGES).join(', ')}`)
   const begun = performance.now()
   console.log(`\n== ${name}`)
   stage()

@@ -52,17 +52,23 @@ impl Item {
     }
 }
 
-/// The id of a call: a `UUIDv7` (RFC 9562) made of the call's time, its place and the execution's
-/// random bits, so that nothing is kept or drawn per call. Ids of one execution sort in call order:
-/// the place is a 24-bit counter before the random bits (method 1 of section 6.2); what is beyond
-/// 24 bits only keeps ids different.
+/// The part of the ids of an execution's calls that is the execution's own: 20 bits that grow from
+/// one execution to the next, and 30 random ones.
+#[must_use]
+pub const fn id_seed(serial: u64, random: u64) -> u64 {
+    ((serial & 0xf_ffff) << 30) | (random & 0x3fff_ffff)
+}
+
+/// The id of a call: a `UUIDv7` (RFC 9562) made of the call's time, its execution's seed and its
+/// place, so that nothing is kept or drawn per call. Ids of one execution sort in call order, those
+/// of one millisecond in the order of their executions (method 1 of section 6.2). Places beyond 24
+/// bits only keep ids different.
 #[must_use]
 pub fn delivery_id(recorded_at: Timestamp, index: u32, seed: u64) -> Uuid {
     let index = u64::from(index);
-    let time = recorded_at.as_millis() << 16;
-    let high = time | 0x7000 | ((index >> 12) & 0xfff);
-    let random = (seed ^ (index >> 24)) & 0x0003_ffff_ffff_ffff;
-    let low = (0b10 << 62) | ((index & 0xfff) << 50) | random;
+    let high = (recorded_at.as_millis() << 16) | 0x7000 | ((seed >> 38) & 0xfff);
+    let random = (seed ^ (index >> 24)) & 0x3fff_ffff;
+    let low = (0b10 << 62) | (((seed >> 30) & 0xff) << 54) | ((index & 0xff_ffff) << 30) | random;
     Uuid::from_u64_pair(high, low)
 }
 
@@ -112,6 +118,23 @@ pub struct Extra {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepId(u32);
 
+impl StepId {
+    /// The step at this place.
+    #[must_use]
+    pub const fn at(place: u32) -> Self {
+        Self(place)
+    }
+
+    /// Its place among the steps of the recording.
+    #[must_use]
+    pub const fn place(self) -> u32 {
+        self.0
+    }
+}
+
+/// Steps that one execution may have.
+const MAX_STEPS: usize = 1 << 20;
+
 impl Default for Recording {
     fn default() -> Self {
         Self {
@@ -139,7 +162,11 @@ impl Recording {
     /// Adds a step, whose calls can then be recorded.
     pub fn step(&mut self, name: &str) -> Result<StepId> {
         self.check_open()?;
-        let place = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+        let place = u32::try_from(self.steps.len()).ok().filter(|_| self.steps.len() < MAX_STEPS);
+        let place = place.ok_or_else(|| {
+            let message = format!("an execution has at most {MAX_STEPS} steps");
+            Error::new(ErrorKind::InvalidArgument, message)
+        })?;
         self.steps.push(name.into());
         Ok(StepId(place))
     }
@@ -153,11 +180,12 @@ impl Recording {
         extra: Option<Box<Extra>>,
     ) -> Result<u32> {
         self.check_open()?;
+        debug_assert!((step.0 as usize) < self.steps.len(), "a step of this recording");
         let index = self.next_index;
         self.next_index += 1;
         let later = extra.as_ref().is_some_and(|extra| extra.arrival == BodyArrival::Later);
         self.awaited_bodies += usize::from(later);
-        self.calls.push(Call { text, recorded_at: Timestamp::now(), extra, index, step, kind });
+        self.calls.push(Call { text, recorded_at: Timestamp::recent(), extra, index, step, kind });
         Ok(index)
     }
 
@@ -371,5 +399,9 @@ mod tests {
         assert!(later > ids[9_999]);
         assert_ne!(delivery_id(at, 0, 42), delivery_id(at, 1 << 24, 42));
         assert_ne!(delivery_id(at, 0, 42), delivery_id(at, 0, 43));
+        for serial in [0, 1, 255, 256, 0xf_fffe] {
+            let last = delivery_id(at, 9_999, id_seed(serial, u64::MAX));
+            assert!(delivery_id(at, 0, id_seed(serial + 1, 0)) > last, "{serial}");
+        }
     }
 }

@@ -223,10 +223,23 @@ const fn to_f64(limit: usize) -> f64 {
     limit as f64
 }
 
-/// Waits on this thread for the engines of the process; answers the deliveries that are left.
+/// Whether the main thread will wait for deliveries when the process ends.
+static MAIN_THREAD_WAITS: AtomicBool = AtomicBool::new(false);
+
+/// Says that this thread calls `_flushAtExit` at its end.
+#[napi(js_name = "_watchExit", catch_unwind, skip_typescript)]
+pub fn watch_exit(main_thread: bool) {
+    MAIN_THREAD_WAITS.fetch_or(main_thread, Ordering::AcqRel);
+}
+
+/// Waits on this thread for the engines of the process; answers the deliveries that are left. A
+/// worker leaves the wait to the main thread if that one waits.
 #[napi(js_name = "_flushAtExit", catch_unwind, skip_typescript)]
 #[must_use]
-pub fn flush_at_exit(timeout_ms: f64) -> u32 {
+pub fn flush_at_exit(timeout_ms: f64, main_thread: bool) -> u32 {
+    if !main_thread && MAIN_THREAD_WAITS.load(Ordering::Acquire) {
+        return 0;
+    }
     let left = registry::flush_all(limit(Some(timeout_ms)).unwrap_or_default());
     u32::try_from(left).unwrap_or(u32::MAX)
 }

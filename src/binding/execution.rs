@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, Function, Object};
+use napi::bindgen_prelude::{Buffer, Object};
 use napi_derive::napi;
 
 use super::error::{rejected, thrown};
 use super::promise::{parsed, promise, settled_promise};
-use super::recorder::recorder;
+use super::recorder::Registration;
 use super::types::{CompletionReceipt, TimeoutOptions};
 use crate::engine::{self, Handover, Receipt};
 use crate::error::ErrorKind;
@@ -20,11 +20,13 @@ use crate::error::ErrorKind;
 #[derive(Debug)]
 pub struct Execution {
     inner: Arc<engine::Execution>,
+    registration: Registration,
 }
 
 impl Execution {
-    pub(super) const fn new(inner: Arc<engine::Execution>) -> Self {
-        Self { inner }
+    pub(super) fn new(inner: Arc<engine::Execution>) -> Self {
+        let registration = Registration::new(&inner);
+        Self { inner, registration }
     }
 }
 
@@ -105,15 +107,11 @@ impl Execution {
         promise(env, self.inner.engine().runtime(), settled, parsed)
     }
 
-    /// The function that records the calls of one step.
-    #[napi(js_name = "_recorder", catch_unwind, skip_typescript)]
-    pub fn recorder<'env>(
-        &self,
-        env: &'env Env,
-        step: String,
-    ) -> napi::Result<Function<'env, (), u32>> {
-        let id = self.inner.step(&step).map_err(|error| rejected(*env, &error))?;
-        recorder(env, Arc::clone(&self.inner), id)
+    /// Begins a step; the answer is what `_record` knows it by.
+    #[napi(js_name = "_step", catch_unwind, skip_typescript)]
+    pub fn step(&self, name: String) -> Result<f64, napi::Error<ErrorKind>> {
+        let step = self.inner.step(&name).map_err(|error| thrown(&error))?;
+        Ok(self.registration.step(step))
     }
 
     /// Brings the body of a call that could only be read asynchronously.

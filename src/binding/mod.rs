@@ -15,9 +15,10 @@ mod promise;
 mod recorder;
 mod types;
 
-pub use engine::{Engine, flush_at_exit};
+pub use engine::{Engine, flush_at_exit, watch_exit};
 pub use execution::Execution;
 pub use options::{EgressOptions, EngineOptions, HttpOptions, LogOptions};
+pub use recorder::{record_with, recorder};
 pub use types::{
     CloseResult, CompletionReceipt, Delivery, DeliveryError, DeliveryFilter, EngineStats,
     ExecutionFilter, ExecutionOptions, ExecutionSummary, LaneStats, TimeoutOptions,

@@ -40,6 +40,9 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// How long one address of several may take to connect before the next one is tried.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_secs(1);
 
+/// How often idle connections are looked after. Nobody polls them otherwise.
+const SWEEP_EVERY: Duration = Duration::from_millis(100);
+
 /// Connections to all hosts. Clones share them.
 #[derive(Clone)]
 pub struct Cleartext {
@@ -286,19 +289,28 @@ impl Pool {
         }
     }
 
-    /// Closes connections that were idle for too long, until there are none.
+    /// Closes connections that their server has closed, or that were idle for too long, until
+    /// there are none.
     async fn sweep(self: Arc<Self>) {
         loop {
-            tokio::time::sleep(self.idle).await;
-            let mut connections = self.connections();
-            connections.retain(|_, idle| {
-                idle.retain(|(_, since)| since.elapsed() < self.idle);
-                !idle.is_empty()
-            });
-            if connections.is_empty() {
+            tokio::time::sleep(SWEEP_EVERY).await;
+            if poll_fn(|cx| Poll::Ready(self.close_unusable(cx))).await {
                 return;
             }
         }
+    }
+
+    /// The answer is whether no connection is left.
+    fn close_unusable(&self, cx: &mut Context<'_>) -> bool {
+        let mut connections = self.connections();
+        connections.retain(|_, idle| {
+            idle.retain_mut(|(wire, since)| {
+                wire.drive(cx);
+                !wire.ended && since.elapsed() < self.idle
+            });
+            !idle.is_empty()
+        });
+        connections.is_empty()
     }
 
     fn connections(&self) -> MutexGuard<'_, HashMap<Box<str>, Vec<Idle>>> {

@@ -18,7 +18,7 @@ use crate::journal::{Commit, Completion, Journal, Lane};
 use crate::observability::events::{Topic, Warning};
 use crate::observability::log::{DeliveryView, Entry, ExecutionInfo, ExecutionLog, ExecutionView};
 use crate::observability::time::Timestamp;
-use crate::recording::{Calls, Extra, Item, Recording, StepId};
+use crate::recording::{Calls, Extra, Item, Recording, StepId, id_seed};
 
 /// The buffer of one run.
 #[derive(Debug)]
@@ -84,11 +84,11 @@ impl Engine {
             execution_id: execution_id.into(),
             workflow_id: workflow_id.into(),
             attempt,
-            started_at: Timestamp::now(),
+            started_at: Timestamp::recent(),
         }));
         let execution = Arc::new(Execution {
             engine: Arc::clone(self),
-            seed: random.as_u64_pair().1,
+            seed: id_seed(log.serial(), random.as_u64_pair().1),
             recording: Mutex::default(),
             whole: Notify::new(),
             outbox: Mutex::default(),

@@ -17,6 +17,21 @@ impl Timestamp {
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// The present as of the system's last tick, at most 10 ms ago: for where reading the clock
+    /// would be a good part of the work. On systems without such a clock it is the present.
+    #[must_use]
+    pub fn recent() -> Self {
+        #[cfg(target_os = "linux")]
+        {
+            let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+            let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+            let millis = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or_default();
+            Self(seconds * 1000 + millis)
+        }
+        #[cfg(not(target_os = "linux"))]
+        Self::now()
+    }
+
     /// A point in time by its milliseconds.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
@@ -49,6 +64,13 @@ impl Serialize for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recent_timestamp_is_the_present_but_for_a_tick() {
+        let (before, recent, after) = (Timestamp::now(), Timestamp::recent(), Timestamp::now());
+        assert!(recent <= after);
+        assert!(recent.as_millis() + 100 > before.as_millis());
+    }
 
     #[test]
     fn a_timestamp_is_spelled_as_javascript_spells_it() {

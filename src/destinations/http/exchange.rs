@@ -1,5 +1,6 @@
 //! What the log keeps of a request and its response: redacted, capped, already JSON.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::{CONTENT_LOCATION, LOCATION, REFERER};
@@ -33,28 +34,27 @@ impl Serialize for Headers<'_> {
 }
 
 impl Headers<'_> {
-    fn value(&self, name: &http::HeaderName) -> String {
+    fn value(&self, name: &http::HeaderName) -> Cow<'_, str> {
         if self.is_secret(name.as_str()) {
-            return REDACTED.to_owned();
+            return REDACTED.into();
         }
-        let mut text = String::new();
-        for value in self.map.get_all(name) {
-            if !text.is_empty() {
-                text.push_str(", ");
-            }
-            let value = String::from_utf8_lossy(value.as_bytes());
-            if [LOCATION, CONTENT_LOCATION, REFERER].contains(name) {
-                text.push_str(&redact_reference(&value));
-            } else {
-                text.push_str(&value);
-            }
-        }
-        text
+        let mut values = self.map.get_all(name).iter();
+        let first = values.next().map_or(Cow::Borrowed(""), |value| shown(name, value));
+        values.fold(first, |text, value| format!("{text}, {}", shown(name, value)).into())
     }
 
     fn is_secret(&self, name: &str) -> bool {
         is_secret_name(name) || self.extra.iter().any(|other| other.eq_ignore_ascii_case(name))
     }
+}
+
+/// One value: text as it is, and what refers to a URL without its secrets.
+fn shown<'a>(name: &http::HeaderName, value: &'a http::HeaderValue) -> Cow<'a, str> {
+    let text = String::from_utf8_lossy(value.as_bytes());
+    if [LOCATION, CONTENT_LOCATION, REFERER].contains(name) {
+        return redact_reference(&text).into();
+    }
+    text
 }
 
 #[derive(serde::Serialize)]
