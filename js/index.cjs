@@ -18,13 +18,13 @@ const { Engine, Execution } = binding
 /** Milliseconds that the main thread waits for deliveries when the process ends. */
 const EXIT_FLUSH_MS = 1000
 
-const RECORDING_LIMITS = Symbol('recording limits')
-
 const nativeOpen = Engine.open
 
 /** @param {unknown} [options] */
 Engine.open = async function open(options) {
-  return nativeOpen(optionsText(options))
+  const engine = await nativeOpen(optionsText(options))
+  if (engine._strict) STRICT.add(engine)
+  return engine
 }
 
 process.on('exit', flushAtExit)
@@ -47,21 +47,16 @@ Engine.prototype[Symbol.asyncDispose] = async function dispose() {
   await this.close()
 }
 
-/**
- * What recording has to know of an engine, asked once.
- * @type {WeakMap<object, import('./send.cjs').Limits>}
- */
-const LIMITS = new WeakMap()
+/** Engines in which warnings throw, and executions of theirs. */
+const STRICT = new WeakSet()
 
 const nativeExecution = Engine.prototype.execution
 
-/** @param {unknown} options */
+/** @param {any} options */
 Engine.prototype.execution = function execution(options) {
-  checkExecutionOptions(options)
-  const started = nativeExecution.call(this, options)
-  let limits = LIMITS.get(this)
-  if (!limits) LIMITS.set(this, (limits = this._recordingLimits()))
-  started[RECORDING_LIMITS] = limits
+  const { workflowId, executionId, attempt } = checkedExecutionOptions(options)
+  const started = nativeExecution.call(this, workflowId, executionId, attempt)
+  if (STRICT.has(this)) STRICT.add(started)
   return started
 }
 
@@ -70,7 +65,7 @@ Execution.prototype.step = function step(name) {
   if (typeof name !== 'string' || name === '') {
     throw invalidArgument('execution.step(): the name of the step must be a text that is not empty')
   }
-  const $send = createSend(binding, this, name, this[RECORDING_LIMITS])
+  const $send = createSend(binding, this, name, STRICT.has(this))
   return { name, $send, $: { send: $send } }
 }
 
@@ -82,13 +77,22 @@ const nativeComplete = Execution.prototype.complete
  * @param {{ error?: unknown }} [options]
  */
 Execution.prototype.complete = async function complete(options) {
-  return nativeComplete.call(this, errorMessage(options?.error))
+  return receipt(this, nativeComplete.call(this, errorMessage(options?.error)))
 }
 
 const nativeFlush = Execution.prototype.flush
 
 Execution.prototype.flush = async function flush() {
-  return nativeFlush.call(this)
+  return receipt(this, nativeFlush.call(this))
+}
+
+/**
+ * @param {any} execution
+ * @param {number | Promise<unknown>} handed the calls that were handed over, or the receipt to come
+ */
+function receipt({ executionId }, handed) {
+  if (typeof handed !== 'number') return handed
+  return { executionId, recorded: handed, durable: false }
 }
 
 /**
@@ -106,8 +110,8 @@ function errorMessage(error) {
 }
 
 /** @param {any} options */
-function checkExecutionOptions(options) {
-  const { workflowId, executionId, attempt } = Object(options)
+function checkedExecutionOptions(options) {
+  const { workflowId, executionId, attempt } = options ?? {}
   if (typeof workflowId !== 'string' || workflowId === '') {
     throw invalidArgument('engine.execution(): workflowId must be a text that is not empty')
   }
@@ -117,6 +121,7 @@ function checkExecutionOptions(options) {
   if (attempt !== undefined && !(Number.isInteger(attempt) && attempt >= 1 && attempt < 2 ** 32)) {
     throw invalidArgument('engine.execution(): attempt must be a whole number from 1')
   }
+  return { workflowId, executionId, attempt }
 }
 
 addEvents(Engine)

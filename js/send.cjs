@@ -28,8 +28,7 @@ const [HTTP, EMAIL, S3, SQL, SSE, EMIT] = NAMES.keys()
  * @typedef {object} NativeExecution
  * @property {(name: string) => number} _step
  * @property {(index: number, bytes: Buffer | undefined, reason?: string) => void} _fill
- *
- * @typedef {readonly [strict: boolean, maxPayloadBytes: number]} Limits
+ * @property {number} _maxPayloadBytes
  */
 
 /** Where a name leads that is no destination: a function that says which there are. */
@@ -61,10 +60,10 @@ const UNKNOWN = new Proxy(Object.prototype, {
  * @param {Native} native
  * @param {NativeExecution} execution
  * @param {string} name
- * @param {Limits} limits
+ * @param {boolean} strict whether warnings throw
  * @returns {import('../index.d.ts').Send}
  */
-function createSend(native, execution, name, [strict, limit]) {
+function createSend(native, execution, name, strict) {
   const step = execution._step(name)
   const record = recorder(native)
 
@@ -82,7 +81,7 @@ function createSend(native, execution, name, [strict, limit]) {
     }
     // So that nothing huge is copied first; the exact check, of bytes, is the buffer's.
     const size = text.length + (body?.size ?? 0)
-    if (size > limit) throw tooLarge(NAMES[kind], `${size} bytes or more`)
+    if (size > execution._maxPayloadBytes) throw tooLarge(NAMES[kind], `${size} bytes or more`)
     const later = body?.later
     const index = native._recordWith(step, kind, text, {
       warnings,
@@ -98,7 +97,7 @@ function createSend(native, execution, name, [strict, limit]) {
 
   /** @param {any} config */
   function http(config) {
-    const text = !strict && isPlainHttp(config) ? plainText(config, limit) : undefined
+    const text = !strict && isPlainHttp(config) ? plainText(config) : undefined
     if (text === undefined || !record(step, HTTP, text)) keep(HTTP, httpCall(config, strict))
   }
 
@@ -224,6 +223,9 @@ function isPlain(value) {
   return prototype === Object.prototype || prototype === Array.prototype
 }
 
+/** Above this a text is held against the limit before it is copied. */
+const PLAIN_CHARACTERS = 65_536
+
 /** @type {ReturnType<Native['_recorder']> | undefined} */
 let knownRecorder
 
@@ -241,17 +243,15 @@ function recorder(native) {
  * that cannot be snapshotted or is too large (it may be an ignored key).
  *
  * @param {object} config
- * @param {number} limit
  */
-function plainText(config, limit) {
+function plainText(config) {
   let text
   try {
     text = JSON.stringify(config)
   } catch {
     return undefined
   }
-  // UTF-8 has at most three bytes for each of UTF-16's units.
-  return text.length * 3 > limit ? undefined : text
+  return text.length > PLAIN_CHARACTERS ? undefined : text
 }
 
 /** The longest `timeout` that a call may ask for, in milliseconds: the bound of the delivery. */

@@ -26,6 +26,16 @@ export type ErrorCode =
   | 'ERR_SEND_DISCARDED'
   | 'ERR_SEND_INTERNAL'
 
+/** What `engine.execution()` takes. */
+export interface ExecutionOptions {
+  /** The workflow's id, such as `p_abc123`. */
+  workflowId: string
+  /** The id of this run. Default: a new UUIDv7. */
+  executionId?: string
+  /** Which attempt of the run this is, from 1. Default: 1. */
+  attempt?: number
+}
+
 /** What `execution.complete()` takes. */
 export interface CompleteOptions {
   /**

@@ -93,7 +93,8 @@ pub struct Recording {
 /// A call as it waits in the buffer: as small as it can be, because there may be millions.
 #[derive(Debug)]
 struct Call {
-    text: String,
+    /// Valid UTF-8.
+    text: Vec<u8>,
     recorded_at: Timestamp,
     extra: Option<Box<Extra>>,
     index: u32,
@@ -171,12 +172,12 @@ impl Recording {
         Ok(StepId(place))
     }
 
-    /// Adds a call, with what it has beside its text; the answer is its index.
+    /// Adds a call, with what it has beside its text (UTF-8); the answer is its index.
     pub fn push(
         &mut self,
         kind: Kind,
         step: StepId,
-        text: String,
+        text: Vec<u8>,
         extra: Option<Box<Extra>>,
     ) -> Result<u32> {
         self.check_open()?;

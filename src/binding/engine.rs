@@ -13,9 +13,7 @@ use super::error::{rejected, thrown};
 use super::execution::{Execution, limit};
 use super::options;
 use super::promise::{parsed, parsed_now, promise};
-use super::types::{
-    CloseResult, DeliveryFilter, ExecutionFilter, ExecutionOptions, TimeoutOptions,
-};
+use super::types::{CloseResult, DeliveryFilter, ExecutionFilter, TimeoutOptions};
 use crate::engine::{self, Drained, registry, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::observability::events::{Subscription, Topic};
@@ -77,12 +75,19 @@ impl Engine {
     /// Begins one run of a workflow.
     ///
     /// Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
-    #[napi(catch_unwind, writable = true, configurable = true)]
+    #[napi(
+        catch_unwind,
+        writable = true,
+        configurable = true,
+        ts_args_type = "options: ExecutionOptions",
+        ts_return_type = "Execution"
+    )]
     pub fn execution(
         &self,
-        options: ExecutionOptions,
+        workflow_id: String,
+        execution_id: Option<String>,
+        attempt: Option<u32>,
     ) -> Result<Execution, napi::Error<ErrorKind>> {
-        let ExecutionOptions { workflow_id, execution_id, attempt } = options;
         self.check_open().map_err(|error| thrown(&error))?;
         let execution = self.inner.execution(workflow_id, execution_id, attempt.unwrap_or(1));
         execution.map(Execution::new).map_err(|error| thrown(&error))
@@ -165,13 +170,11 @@ impl Engine {
         self.inner.egress_addresses().to_vec()
     }
 
-    /// What the JavaScript side of recording has to know: whether warnings throw, and the bytes
-    /// that one call may have.
-    #[napi(js_name = "_recordingLimits", catch_unwind, skip_typescript)]
+    /// Whether warnings throw.
+    #[napi(getter, js_name = "_strict", catch_unwind, skip_typescript)]
     #[must_use]
-    pub fn recording_limits(&self) -> (bool, f64) {
-        let config = self.inner.config();
-        (config.strict, to_f64(config.max_payload_bytes))
+    pub fn strict(&self) -> bool {
+        self.inner.config().strict
     }
 
     /// Subscribes this handle: `wake` is called when `_takeEvents()` has something.
@@ -216,11 +219,6 @@ impl Drop for Engine {
             self.inner.abandon();
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53")]
-const fn to_f64(limit: usize) -> f64 {
-    limit as f64
 }
 
 /// Whether the main thread will wait for deliveries when the process ends.

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, Object};
+use napi::bindgen_prelude::{Buffer, Either, Object};
 use napi_derive::napi;
 
 use super::error::{rejected, thrown};
-use super::promise::{parsed, promise, settled_promise};
+use super::promise::{parsed, promise};
 use super::recorder::Registration;
 use super::types::{CompletionReceipt, TimeoutOptions};
 use crate::engine::{self, Handover, Receipt};
@@ -62,7 +62,7 @@ impl Execution {
         &self,
         env: &'env Env,
         error: Option<String>,
-    ) -> napi::Result<Object<'env>> {
+    ) -> napi::Result<Either<u32, Object<'env>>> {
         let handed = self.inner.complete(error).map_err(|error| rejected(*env, &error))?;
         self.answer(env, handed)
     }
@@ -75,7 +75,7 @@ impl Execution {
         configurable = true,
         ts_return_type = "Promise<CompletionReceipt>"
     )]
-    pub fn flush<'env>(&self, env: &'env Env) -> napi::Result<Object<'env>> {
+    pub fn flush<'env>(&self, env: &'env Env) -> napi::Result<Either<u32, Object<'env>>> {
         let handed = self.inner.flush().map_err(|error| rejected(*env, &error))?;
         self.answer(env, handed)
     }
@@ -114,6 +114,13 @@ impl Execution {
         Ok(self.registration.step(step))
     }
 
+    /// Bytes that one call may have.
+    #[napi(getter, js_name = "_maxPayloadBytes", catch_unwind, skip_typescript)]
+    #[must_use]
+    pub fn max_payload_bytes(&self) -> f64 {
+        to_f64(self.inner.engine().config().max_payload_bytes)
+    }
+
     /// Brings the body of a call that could only be read asynchronously.
     #[napi(js_name = "_fill", catch_unwind, skip_typescript)]
     pub fn fill(&self, index: u32, bytes: Option<Buffer>, reason: Option<String>) {
@@ -121,12 +128,19 @@ impl Execution {
         self.inner.fill(index, body.ok_or_else(|| reason.unwrap_or_default()));
     }
 
-    /// A promise costs a handle of the event loop unless its value is there already.
-    fn answer<'env>(&self, env: &'env Env, handed: Handover) -> napi::Result<Object<'env>> {
+    /// The number of calls of a hand-over that is done; a promise of the receipt of one that is
+    /// not. JavaScript makes the receipt of a number: a promise costs a handle of the event loop,
+    /// and an object is made faster there.
+    fn answer<'env>(
+        &self,
+        env: &'env Env,
+        handed: Handover,
+    ) -> napi::Result<Either<u32, Object<'env>>> {
         match handed {
-            Handover::Done(done) => settled_promise(env, CompletionReceipt::from(done)),
+            Handover::Done(recorded) => Ok(Either::A(u32::try_from(recorded).unwrap_or(u32::MAX))),
             Handover::Awaiting(handed) => {
-                promise(env, self.inner.engine().runtime(), handed, receipt)
+                let runtime = self.inner.engine().runtime();
+                promise(env, runtime, handed, receipt).map(Either::B)
             }
         }
     }
@@ -135,6 +149,11 @@ impl Execution {
 #[expect(clippy::unnecessary_wraps, reason = "the form of a promise's conversion")]
 fn receipt(_env: Env, receipt: Receipt) -> napi::Result<CompletionReceipt> {
     Ok(receipt.into())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53")]
+const fn to_f64(limit: usize) -> f64 {
+    limit as f64
 }
 
 impl Drop for Execution {

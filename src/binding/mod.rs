@@ -21,5 +21,5 @@ pub use options::{EgressOptions, EngineOptions, HttpOptions, LogOptions};
 pub use recorder::{record_with, recorder};
 pub use types::{
     CloseResult, CompletionReceipt, Delivery, DeliveryError, DeliveryFilter, EngineStats,
-    ExecutionFilter, ExecutionOptions, ExecutionSummary, LaneStats, TimeoutOptions,
+    ExecutionFilter, ExecutionSummary, LaneStats, TimeoutOptions,
 };

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use napi::bindgen_prelude::{Function, JsObjectValue, Object, PromiseRaw, ToNapiValue, Unknown};
+use napi::bindgen_prelude::{Function, JsObjectValue, Object, ToNapiValue, Unknown};
 use napi::{Env, JsValue};
 use tokio::runtime::Handle;
 
@@ -31,11 +31,6 @@ where
         });
     });
     Ok(promise)
-}
-
-/// Answers a promise that is resolved already.
-pub(super) fn settled_promise<V: ToNapiValue>(env: &Env, value: V) -> napi::Result<Object<'_>> {
-    PromiseRaw::resolve(env, value)?.into_unknown(env)?.coerce_to_object()
 }
 
 /// Reads a JSON text into a JavaScript value: the fastest way across for anything nested.

@@ -9,18 +9,6 @@ use super::execution::limit;
 use crate::engine::{Drained, Receipt};
 use crate::observability::log::{DeliveryQuery, ExecutionQuery};
 
-/// What `engine.execution()` takes.
-#[napi(object, object_to_js = false)]
-#[derive(Debug)]
-pub struct ExecutionOptions {
-    /// The workflow's id, such as `p_abc123`.
-    pub workflow_id: String,
-    /// The id of this run. Default: a new `UUIDv7`.
-    pub execution_id: Option<String>,
-    /// Which attempt of the run this is. Default: 1.
-    pub attempt: Option<u32>,
-}
-
 /// A limit for a wait.
 #[napi(object, object_to_js = false)]
 #[derive(Debug)]

@@ -51,8 +51,8 @@ impl Drop for Work {
 
 /// A hand-over that was begun.
 pub enum Handover {
-    /// The journal's promise is kept.
-    Done(Receipt),
+    /// The journal's promise is kept, for this many calls.
+    Done(usize),
     /// It will be when this is over.
     Awaiting(Pin<Box<dyn Future<Output = Result<Receipt>> + Send>>),
 }
@@ -123,7 +123,7 @@ impl Execution {
         &self,
         kind: Kind,
         step: StepId,
-        text: String,
+        text: Vec<u8>,
         extra: Option<Box<Extra>>,
     ) -> Result<u32> {
         self.engine.check_open()?;
@@ -243,7 +243,7 @@ impl Execution {
         }
         let calls = recording.take();
         drop(recording);
-        let receipt = self.receipt(calls.len());
+        let recorded = calls.len();
         self.outbox().push_back((calls, completion));
         let execution = Arc::clone(self);
         // Without a guard somebody is looking already, at what was before this.
@@ -253,7 +253,7 @@ impl Execution {
             let _ = execution.append_next().await;
             drop((guard, work));
         });
-        Handover::Done(receipt)
+        Handover::Done(recorded)
     }
 
     async fn hand_over_later(
@@ -409,5 +409,10 @@ impl Drop for Execution {
 }
 
 fn with_lanes(engine: &Engine, calls: Calls) -> Vec<(Lane, Item)> {
-    calls.into_items().map(|item| (engine.lane_of(&item), item)).collect()
+    let mut placed: Vec<(Lane, Item)> = Vec::with_capacity(calls.len());
+    for item in calls.into_items() {
+        let before = placed.last().map(|(lane, _)| lane);
+        placed.push((engine.lane_of(&item, before), item));
+    }
+    placed
 }

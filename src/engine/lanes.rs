@@ -127,10 +127,13 @@ impl Drop for Lease<'_> {
 }
 
 impl Engine {
-    /// The lane that a call waits in.
-    pub(super) fn lane_of(&self, item: &Item) -> Lane {
+    /// The lane that a call waits in; calls in a row often share it.
+    pub(super) fn lane_of(&self, item: &Item, before: Option<&Lane>) -> Lane {
         let key = self.destinations.lane(item.kind, &item.payload);
-        Lane { kind: item.kind, key: key.into() }
+        match before {
+            Some(lane) if lane.kind == item.kind && *lane.key == *key => lane.clone(),
+            _ => Lane { kind: item.kind, key: key.into() },
+        }
     }
 
     /// Sees to it that lanes with work have workers.

@@ -1,6 +1,6 @@
 //! What happens, told to whoever listens: one topic per kind of event.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -136,22 +136,31 @@ impl std::fmt::Debug for Subscription {
 /// The subscribers of one engine.
 #[derive(Debug, Default)]
 pub struct Events {
+    /// Whether there is anybody at all: events are many and subscribers few.
+    listening: AtomicBool,
     subscriptions: Mutex<Vec<Arc<Subscription>>>,
 }
 
 impl Events {
     /// Adds a subscriber.
     pub fn subscribe(&self, subscription: Arc<Subscription>) {
-        self.subscriptions().push(subscription);
+        let mut subscriptions = self.subscriptions();
+        subscriptions.push(subscription);
+        self.listening.store(true, Ordering::Release);
     }
 
     /// Removes a subscriber.
     pub fn unsubscribe(&self, subscription: &Arc<Subscription>) {
-        self.subscriptions().retain(|other| !Arc::ptr_eq(other, subscription));
+        let mut subscriptions = self.subscriptions();
+        subscriptions.retain(|other| !Arc::ptr_eq(other, subscription));
+        self.listening.store(!subscriptions.is_empty(), Ordering::Release);
     }
 
     /// Tells an event to those who listen to its topic; `event` is made only if somebody does.
     pub fn emit<T: Serialize>(&self, topic: Topic, event: impl FnOnce() -> T) {
+        if !self.listening.load(Ordering::Acquire) {
+            return;
+        }
         let listening: Vec<_> = self
             .subscriptions()
             .iter()

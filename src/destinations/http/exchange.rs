@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::header::{CONTENT_LOCATION, LOCATION, REFERER};
-use http::{HeaderMap, Method};
+use http::header::{CONTENT_LOCATION, HeaderName, HeaderValue, LOCATION, REFERER};
+use http::{HeaderMap, Method, Version};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use url::Url;
 
@@ -25,22 +25,23 @@ struct Headers<'a> {
 
 impl Serialize for Headers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(Some(self.map.keys_len()))?;
-        for name in self.map.keys() {
-            object.serialize_entry(name.as_str(), &self.value(name))?;
+        let mut object = serializer.serialize_map(None)?;
+        // A map yields the values of one name next to each other.
+        let mut headers = self.map.iter().peekable();
+        while let Some((name, value)) = headers.next() {
+            let mut text = self.shown(name, value);
+            while let Some((_, more)) = headers.next_if(|(next, _)| *next == name) {
+                text = format!("{text}, {}", self.shown(name, more)).into();
+            }
+            object.serialize_entry(name.as_str(), &text)?;
         }
         object.end()
     }
 }
 
 impl Headers<'_> {
-    fn value(&self, name: &http::HeaderName) -> Cow<'_, str> {
-        if self.is_secret(name.as_str()) {
-            return REDACTED.into();
-        }
-        let mut values = self.map.get_all(name).iter();
-        let first = values.next().map_or(Cow::Borrowed(""), |value| shown(name, value));
-        values.fold(first, |text, value| format!("{text}, {}", shown(name, value)).into())
+    fn shown<'v>(&self, name: &HeaderName, value: &'v HeaderValue) -> Cow<'v, str> {
+        if self.is_secret(name.as_str()) { REDACTED.into() } else { shown(name, value) }
     }
 
     fn is_secret(&self, name: &str) -> bool {
@@ -49,8 +50,9 @@ impl Headers<'_> {
 }
 
 /// One value: text as it is, and what refers to a URL without its secrets.
-fn shown<'a>(name: &http::HeaderName, value: &'a http::HeaderValue) -> Cow<'a, str> {
-    let text = String::from_utf8_lossy(value.as_bytes());
+fn shown<'a>(name: &HeaderName, value: &'a HeaderValue) -> Cow<'a, str> {
+    let text =
+        value.to_str().map_or_else(|_| String::from_utf8_lossy(value.as_bytes()), Cow::Borrowed);
     if [LOCATION, CONTENT_LOCATION, REFERER].contains(name) {
         return redact_reference(&text).into();
     }
@@ -123,7 +125,7 @@ impl Hop {
 struct ResponseHead<'a> {
     status: u16,
     status_text: &'a str,
-    http_version: String,
+    http_version: &'static str,
     headers: Headers<'a>,
     duration_ms: f64,
     timings: TimingsView,
@@ -157,7 +159,7 @@ pub(super) fn response_log(
     let head = ResponseHead {
         status: status.as_u16(),
         status_text: status.canonical_reason().unwrap_or_default(),
-        http_version: format!("{version:?}").trim_start_matches("HTTP/").to_owned(),
+        http_version: version_name(version),
         headers: Headers { map: &headers, extra: &config.redact },
         duration_ms: millis(duration),
         timings: TimingsView {
@@ -170,6 +172,16 @@ pub(super) fn response_log(
         redirects: &hops,
     };
     ResponseLog::new(&head, Some(body.into_log()))
+}
+
+fn version_name(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 => "0.9",
+        Version::HTTP_10 => "1.0",
+        Version::HTTP_2 => "2.0",
+        Version::HTTP_3 => "3.0",
+        _ => "1.1",
+    }
 }
 
 /// Milliseconds with two decimals.

@@ -1,19 +1,19 @@
 //! The two ways of a request: cleartext HTTP/1.1 over connections of our own, everything else
 //! (TLS, HTTP/2, a proxy) through the general client.
 
+use std::convert::Infallible;
 use std::error::Error as StdError;
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use reqwest::Client;
 use tower_http::decompression::{Decompression, DecompressionBody};
 use tower_service::Service;
-use url::Url;
 
 use super::request::Prepared;
 use crate::egress::{Cleartext, Door, Exchange};
@@ -25,6 +25,9 @@ pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 /// does not meet a connection that is being closed.
 const POOL_IDLE: Duration = Duration::from_secs(4);
 
+/// The encodings that are undone, in the spelling of the general client.
+const ACCEPTED: HeaderValue = HeaderValue::from_static("zstd,gzip,deflate,br");
+
 /// What sends requests.
 #[derive(Debug)]
 pub(super) struct Transport {
@@ -34,7 +37,8 @@ pub(super) struct Transport {
 
 /// A response's body, after decompression.
 pub(super) enum Body {
-    Cleartext(Box<DecompressionBody<Exchange>>),
+    Plain(Exchange),
+    Encoded(Box<DecompressionBody<Exchange>>),
     Client(reqwest::Body),
 }
 
@@ -60,9 +64,8 @@ impl Transport {
     ) -> std::result::Result<Response<Body>, BoxError> {
         match &self.cleartext {
             Some(connections) if prepared.url.scheme() == "http" => {
-                let mut hop = Decompression::new(Hop { connections, url: &prepared.url });
-                let response = hop.call(cleartext_request(prepared)).await?;
-                Ok(response.map(|body| Body::Cleartext(Box::new(body))))
+                let request = cleartext_request(prepared);
+                decoded(connections.send(&prepared.url, request).await?).await
             }
             _ => {
                 let response = self.client.execute(client_request(prepared)).await;
@@ -77,7 +80,17 @@ fn cleartext_request(prepared: &Prepared) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(prepared.body.clone().unwrap_or_default()));
     *request.method_mut() = prepared.method.clone();
     *request.headers_mut() = prepared.headers.clone();
+    request.headers_mut().entry(ACCEPT_ENCODING).or_insert(ACCEPTED);
     request
+}
+
+/// Puts the decompressing layer around a response that needs it.
+async fn decoded(response: Response<Exchange>) -> std::result::Result<Response<Body>, BoxError> {
+    if !response.headers().contains_key(CONTENT_ENCODING) {
+        return Ok(response.map(Body::Plain));
+    }
+    let mut layer = Decompression::new(Received(Some(response)));
+    Ok(layer.call(Request::new(())).await?.map(|body| Body::Encoded(Box::new(body))))
 }
 
 fn client_request(prepared: &Prepared) -> reqwest::Request {
@@ -92,7 +105,8 @@ impl Body {
     pub(super) async fn chunk(&mut self) -> std::result::Result<Option<Bytes>, BoxError> {
         loop {
             let frame = match self {
-                Self::Cleartext(body) => body.frame().await.transpose()?,
+                Self::Plain(body) => body.frame().await.transpose()?,
+                Self::Encoded(body) => body.frame().await.transpose()?,
                 Self::Client(body) => body.frame().await.transpose()?,
             };
             match frame.map(http_body::Frame::into_data) {
@@ -104,23 +118,20 @@ impl Body {
     }
 }
 
-/// One cleartext request as the service that the decompressing layer wants.
-struct Hop<'a> {
-    connections: &'a Cleartext,
-    url: &'a Url,
-}
+/// A response that is there already, as the service that the decompressing layer wraps.
+struct Received(Option<Response<Exchange>>);
 
-impl<'a> Service<Request<Full<Bytes>>> for Hop<'a> {
+impl Service<Request<()>> for Received {
     type Response = Response<Exchange>;
-    type Error = BoxError;
-    type Future =
-        Pin<Box<dyn Future<Output = std::result::Result<Self::Response, BoxError>> + Send + 'a>>;
+    type Error = Infallible;
+    type Future = Ready<std::result::Result<Self::Response, Infallible>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), BoxError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Full<Bytes>>) -> Self::Future {
-        Box::pin(self.connections.send(self.url, request))
+    #[expect(clippy::expect_used, reason = "the layer calls a service once for each request")]
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        ready(Ok(self.0.take().expect("one response for one request")))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use std::cell::RefCell;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -67,8 +69,7 @@ struct BodyMembers<'a> {
 impl Logged {
     /// An exchange's side from a serialisable head (a JSON object) and a body.
     pub fn new(head: &impl Serialize, body: Option<LoggedBody>) -> Self {
-        let head = serde_json::to_string(head).unwrap_or_else(|_| "{}".to_owned());
-        Self { head: head.into(), body }
+        Self { head: to_json(head), body }
     }
 
     /// A call shown as it was recorded: the JSON text itself up to `limit` bytes; past it, a body
@@ -113,6 +114,26 @@ impl Logged {
         raw(format!("{}{comma}{}", &self.head[..self.head.len() - 1], &members[1..]))
     }
 }
+
+thread_local! {
+    /// Where texts grow, so that what is kept is allocated once and at its size.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+fn to_json(value: &impl Serialize) -> Box<str> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        scratch.shrink_to(MAX_SCRATCH_BYTES);
+        let written = serde_json::to_writer(&mut *scratch, value);
+        match (written, std::str::from_utf8(scratch)) {
+            (Ok(()), Ok(text)) => text.into(),
+            _ => "{}".into(),
+        }
+    })
+}
+
+/// What a scratch buffer keeps for the next text.
+const MAX_SCRATCH_BYTES: usize = 64 << 10;
 
 /// UTF-8 as it is, anything else as base64, with the name of the encoding. A text that was cut
 /// inside a character goes without the beginning of it.
