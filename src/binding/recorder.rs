@@ -90,8 +90,9 @@ fn parts(step: f64) -> (usize, StepId) {
 }
 
 /// The function that records a call which is text alone: `record(step, kind, text)`. It answers
-/// `false`, and records nothing, when there is a `{}` in the text: that may be something that
-/// `JSON.stringify` saw nothing in, and JavaScript has to look closer.
+/// `false`, and records nothing, when JavaScript has to look closer: a `{}` in the text may be
+/// something that `JSON.stringify` saw nothing in, and a text that is too large may be so because
+/// of a key that nobody reads.
 ///
 /// One closure for each thread: what the macros wrap around a function costs more than recording.
 #[napi(js_name = "_recorder", catch_unwind, skip_typescript)]
@@ -103,8 +104,11 @@ pub fn recorder(env: &Env) -> napi::Result<Function<'_, (), bool>> {
         if EMPTY_OBJECT.find(&text).is_some() {
             return Ok(false);
         }
-        let added = add(step, kind, text, None);
-        added.map(|_| true).map_err(|error| rejected(Env::from_raw(context.env.raw()), &error))
+        match add(step, kind, text, None) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::PayloadTooLarge => Ok(false),
+            Err(error) => Err(rejected(Env::from_raw(context.env.raw()), &error)),
+        }
     })
 }
 
