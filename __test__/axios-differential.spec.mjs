@@ -149,6 +149,8 @@ function comparable({ method, target, lines, body }, host) {
     if (!(name in NOT_COMPARED)) (headers[name] ??= []).push(value.replaceAll(host, 'HOST'))
   }
   if (/^axios\/[\d.]+$/.test(headers['user-agent']?.[0])) headers['user-agent'] = [AGENT]
+  // The URL Standard came to encode `^` in paths, and Node follows it from version 24 on.
+  target = target.replaceAll('%5E', '^')
   const answer = { method, target, headers: sorted(headers), body: body.toString('latin1') }
   const boundary = /^multipart\/form-data; boundary=(-*[\w.-]+)$/.exec(headers['content-type']?.[0])
   return boundary ? withoutBoundary(answer, boundary[1]) : answer
