@@ -120,8 +120,8 @@ test('each thread hears the events of the engine they share', async (t) => {
 test('closing a handle in a worker leaves the engine open', async (t) => {
   const { name, engine } = await shared(t)
   const worker = startWorker({ name }, `parentPort.postMessage(await engine.close())`)
-  assert.deepEqual(await once(worker, 'message'), [{ delivered: 0, failed: 0, pending: 0 }])
-  await once(worker, 'exit')
+  const [told] = await Promise.all([once(worker, 'message'), once(worker, 'exit')])
+  assert.deepEqual(told, [{ delivered: 0, failed: 0, pending: 0 }])
   await engine.execution({ workflowId: 'p' }).complete()
 })
 
