@@ -13,6 +13,7 @@ mod listen;
 mod options;
 mod promise;
 mod recorder;
+mod text;
 mod types;
 
 pub use engine::{Engine, flush_at_exit, watch_exit};

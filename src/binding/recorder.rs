@@ -15,6 +15,7 @@ use napi_derive::napi;
 use once_cell::sync::Lazy;
 
 use super::error::rejected;
+use super::text::utf8;
 use crate::destinations::{Body, Kind};
 use crate::engine::Execution;
 use crate::error::{Error, ErrorKind, Result};
@@ -100,7 +101,7 @@ pub fn recorder(env: &Env) -> napi::Result<Function<'_, (), bool>> {
     env.create_function_from_closure("record", |context| {
         let step = context.get::<f64>(0)?;
         let kind = context.get::<u32>(1)?;
-        let text = utf8(context.get::<JsString<'_>>(2)?)?;
+        let text = utf8(context.env, context.get::<JsString<'_>>(2)?)?;
         if EMPTY_OBJECT.find(&text).is_some() {
             return Ok(false);
         }
@@ -123,7 +124,7 @@ pub fn record_with(
     extras: Object<'_>,
 ) -> napi::Result<u32> {
     let extra = extra(&extras)?;
-    add(step, kind, utf8(text)?, Some(extra)).map_err(|error| rejected(*env, &error))
+    add(step, kind, utf8(env, text)?, Some(extra)).map_err(|error| rejected(*env, &error))
 }
 
 fn add(step: f64, kind: u32, text: Vec<u8>, extra: Option<Box<Extra>>) -> Result<u32> {
@@ -134,23 +135,6 @@ fn add(step: f64, kind: u32, text: Vec<u8>, extra: Option<Box<Extra>>) -> Result
         let execution = executions.places.get(execution).and_then(Option::as_ref);
         execution.ok_or_else(|| unknown("execution"))?.record(kind, step, text, extra)
     })
-}
-
-/// The text as UTF-8. V8 of Node 20 goes three times over a string to encode it and writes byte by
-/// byte; copying its UTF-16 and narrowing that is several times faster for what is nearly always
-/// ASCII.
-fn utf8(text: JsString<'_>) -> napi::Result<Vec<u8>> {
-    let units = text.into_utf16()?;
-    // The last unit is the terminator that Node-API writes.
-    let units = units.split_last().map_or(&[][..], |(_, text)| text);
-    let mut all = 0;
-    let narrow = |unit: &u16| {
-        all |= unit;
-        unit.to_le_bytes()[0]
-    };
-    let bytes: Vec<u8> = units.iter().map(narrow).collect();
-    let ascii = all < 0x80;
-    Ok(if ascii { bytes } else { String::from_utf16_lossy(units).into_bytes() })
 }
 
 fn extra(extras: &Object<'_>) -> napi::Result<Box<Extra>> {

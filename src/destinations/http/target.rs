@@ -1,6 +1,7 @@
 //! Where a request goes: its URL, checked, and the lane it belongs to.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use url::{Position, Url};
 
@@ -56,8 +57,9 @@ fn plain_origin(url: &str) -> Option<String> {
     (plain && port_is_plain).then(|| format!("{scheme}://{authority}"))
 }
 
+/// The parser has left out the scheme's own port.
 fn origin_of(url: &Url) -> String {
-    url.origin().ascii_serialization()
+    format!("{}://{}", url.scheme(), &url[Position::BeforeHost..Position::AfterPort])
 }
 
 /// Whether two URLs share scheme, host and port.
@@ -73,6 +75,35 @@ pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
 /// # Errors
 /// `InvalidUrl`; the message shows neither user-info nor query.
 pub(super) fn parse(text: &str) -> Result<Url, Failure> {
+    LAST_PARSED.with_borrow_mut(|last| match last {
+        Some(known) if *known.text == *text => Ok(known.url.clone()),
+        _ => {
+            let url = parsed(text)?;
+            if text.len() <= REMEMBERED_BYTES {
+                *last = Some(Parsed { text: text.into(), url: url.clone() });
+            }
+            Ok(url)
+        }
+    })
+}
+
+/// A URL as it was given, and what it is.
+struct Parsed {
+    text: Box<str>,
+    url: Url,
+}
+
+thread_local! {
+    /// The URL that this thread parsed last: a call's is needed for its lane and for its request,
+    /// and steps that loop over a list call one URL again and again. Parsing costs more than all
+    /// else that preparing a small request takes.
+    static LAST_PARSED: RefCell<Option<Parsed>> = const { RefCell::new(None) };
+}
+
+/// The longest URL that is remembered.
+const REMEMBERED_BYTES: usize = 2048;
+
+fn parsed(text: &str) -> Result<Url, Failure> {
     if lacks_slashes(text) {
         return Err(invalid(text, "the scheme is not followed by \"//\""));
     }
@@ -223,7 +254,7 @@ mod tests {
                     if let Some(plain) = plain_origin(&url) {
                         assert_eq!(
                             Some(plain),
-                            parse(&url).ok().map(|url| origin_of(&url)),
+                            parse(&url).ok().map(|url| url.origin().ascii_serialization()),
                             "{url}"
                         );
                     }
