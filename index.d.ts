@@ -347,6 +347,16 @@ export declare class Engine {
   /** The executions that the log knows, newest first. */
   executions(filter?: ExecutionFilter | undefined | null): Promise<Array<ExecutionSummary>>
   /**
+   * Makes failed deliveries again, as new deliveries of the same executions that name the old
+   * ones in `replayOf`. Resolves when they are as durable as `complete()` makes them. What was
+   * named by its id and is no failed delivery is in `skipped`. Without `limit`, everything that
+   * the filter finds.
+   *
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when nothing is selected or an id is none,
+   * `ERR_SEND_JOURNAL_FULL`, `ERR_SEND_JOURNAL`, `ERR_SEND_CLOSED`.
+   */
+  replay(selection: ReplaySelection): Promise<ReplayResult>
+  /**
    * Waits until nothing that was handed over is open. For serverless hosts and tests.
    *
    * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs`; without it, waits as long as it takes.
@@ -410,8 +420,9 @@ export interface CloseResult {
   /** Deliveries that failed since the engine was opened. */
   failed: number
   /**
-   * Deliveries that were not terminal at the deadline. In memory they are lost: the log shows
-   * them as `failed` with `ERR_SEND_INTERRUPTED`.
+   * Deliveries that were not terminal at the deadline. With `dataDir` they stay in the journal
+   * and go on with the next opening. In memory they are lost: the log shows them as `failed`
+   * with `ERR_SEND_INTERRUPTED`.
    */
   pending: number
 }
@@ -422,7 +433,7 @@ export interface CompletionReceipt {
   executionId: string
   /** Calls that were handed over by this hook. */
   recorded: number
-  /** Whether they survive the end of the process. `false` as long as everything is in memory. */
+  /** Whether they survive the end of the process: `true` with `dataDir`. */
   durable: boolean
 }
 
@@ -438,6 +449,8 @@ export interface Delivery {
   step: string
   /** Place of the call within its execution, from 0. */
   index: number
+  /** The failed delivery that this one repeats. */
+  replayOf?: string
   /** The method of `$send` that was called. */
   destination: 'http' | 'email' | 's3' | 'sql' | 'sse' | 'emit'
   /** Where it is. `delivered`, `failed` and `discarded` are terminal. */
@@ -520,6 +533,19 @@ export interface EgressOptions {
 
 /** What `Engine.open()` takes. Unknown keys are refused. */
 export interface EngineOptions {
+  /**
+   * The directory that keeps the journal and the log, so that every completed execution survives
+   * the process; it is made if it is not there. One process at a time may open it, and all its
+   * worker threads share one engine. Default: none, everything is in memory.
+   */
+  dataDir?: string
+  /**
+   * What a completed execution survives: with `'fsync'` a crash of the machine and a loss of
+   * power, with `'os'` a crash of the process. Default: `'fsync'`.
+   */
+  durability?: 'fsync' | 'os'
+  /** The journal in the data directory. */
+  journal?: JournalOptions
   /**
    * A name under which worker threads of this process open the same engine: whoever opens it
    * again repeats the options, or gives the name alone. Default: none, an engine of its own.
@@ -624,6 +650,27 @@ export interface HttpOptions {
   perHostConcurrency?: number
   /** The `User-Agent` of requests that bring none. Default: `dollar-send/VERSION`. */
   userAgent?: string
+  /**
+   * What becomes of a request that was under way when the process died. `'resend'`: it is sent
+   * again, with the same id in an `Idempotency-Key` header (at least once). `'fail'`: it fails
+   * with `ERR_SEND_INTERRUPTED` and can be replayed (at most once). Default: `'resend'`.
+   */
+  onInterrupted?: 'resend' | 'fail'
+}
+
+/** The journal in the data directory. */
+export interface JournalOptions {
+  /**
+   * Bytes of the journal past which `complete()` and `flush()` reject with
+   * `ERR_SEND_JOURNAL_FULL` and keep nothing of what they were to hand over. Default: no limit
+   * but the disk's.
+   */
+  maxBytes?: number
+  /**
+   * The key that seals calls which are not delivered: 32 bytes, or their base64 or hexadecimal
+   * text. Default: the file `journal.key` in the data directory, made with mode 0600.
+   */
+  key?: string | Uint8Array
 }
 
 /** One queue: for `http`, one host. */
@@ -654,6 +701,53 @@ export interface LogOptions {
    * ones (authorization, cookies, API keys, tokens, secrets).
    */
   redact?: Array<string>
+}
+
+/** A new delivery and the one that it repeats. */
+export interface Replay {
+  /** The new delivery. */
+  id: string
+  /** The failed one. */
+  replayOf: string
+}
+
+/** What `engine.replay()` did. */
+export interface ReplayResult {
+  /** The new deliveries. */
+  replayed: Array<Replay>
+  /** What was asked for and cannot be replayed. */
+  skipped: Array<SkippedReplay>
+}
+
+/**
+ * Which failed deliveries `engine.replay()` makes again: those with these ids, or those that the
+ * other members find. At least one member has to be there.
+ */
+export interface ReplaySelection {
+  /** The ids of failed deliveries. Not together with other members. */
+  ids?: Array<string>
+  /** Only of this workflow. */
+  workflowId?: string
+  /** Only of this execution. */
+  executionId?: string
+  /** Only of this step. */
+  step?: string
+  /** Only to this destination. */
+  destination?: Delivery['destination']
+  /** Only `'failed'` deliveries can be replayed: `{ status: 'failed' }` means all of them. */
+  status?: 'failed'
+  /** At most this many, the newest. Default: all. */
+  limit?: number
+  /** Only older than the delivery with this id. */
+  before?: string
+}
+
+/** A delivery that cannot be replayed. */
+export interface SkippedReplay {
+  /** The delivery. */
+  id: string
+  /** Why. */
+  reason: string
 }
 
 /** A limit for a wait. */

@@ -16,8 +16,29 @@ function optionsText(options) {
   if (!isObject(options) || Array.isArray(options)) {
     throw invalidOption('the options must be an object')
   }
-  refuseUnspeakable(options, [])
-  return JSON.stringify(options)
+  const spoken = withKeyAsText(options)
+  refuseUnspeakable(spoken, [])
+  return JSON.stringify(spoken)
+}
+
+/**
+ * The options with `journal.key` as text where it is bytes.
+ *
+ * @param {any} options
+ */
+function withKeyAsText(options) {
+  const { journal } = options
+  if (!isObject(journal) || !(/** @type {any} */ (journal).key instanceof Uint8Array)) return options
+  return { ...options, journal: { ...journal, key: keyText(/** @type {any} */ (journal).key) } }
+}
+
+/**
+ * A key as text for Rust.
+ *
+ * @param {Uint8Array | string | undefined} key
+ */
+function keyText(key) {
+  return key instanceof Uint8Array ? Buffer.from(key).toString('base64') : key
 }
 
 /**
@@ -46,4 +67,4 @@ function invalidOption(message) {
   return sendError(TypeError, 'ERR_SEND_INVALID_OPTION', `Engine.open(): ${message}`)
 }
 
-module.exports = { optionsText }
+module.exports = { keyText, optionsText }

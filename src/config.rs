@@ -4,6 +4,7 @@
 
 use crate::destinations::http;
 use crate::egress;
+use crate::journal;
 use crate::observability::log::Retention;
 
 /// What an engine is opened with.
@@ -23,6 +24,8 @@ pub struct Config {
     pub http: http::Config,
     /// What the log keeps.
     pub log: Retention,
+    /// The data directory; `None`: everything is in memory.
+    pub journal: Option<journal::Options>,
 }
 
 /// One recorded call may have this many bytes: 10 MiB.
@@ -40,6 +43,7 @@ impl Default for Config {
             egress: egress::Options::default(),
             http: http::Config::default(),
             log: Retention::default(),
+            journal: None,
         }
     }
 }

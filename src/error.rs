@@ -18,6 +18,10 @@ pub enum ErrorKind {
     PayloadTooLarge,
     /// The undelivered calls in memory would exceed `maxPendingBytes`.
     JournalFull,
+    /// Another process has the data directory open.
+    DataDirLocked,
+    /// The journal in the data directory cannot be opened, read or written.
+    Journal,
     /// The execution was completed or discarded before this call.
     ExecutionCompleted,
     /// The engine is closed or closing.
@@ -65,6 +69,8 @@ impl ErrorKind {
         Self::InvalidArgument,
         Self::PayloadTooLarge,
         Self::JournalFull,
+        Self::DataDirLocked,
+        Self::Journal,
         Self::ExecutionCompleted,
         Self::Closed,
         Self::Timeout,
@@ -86,6 +92,12 @@ impl ErrorKind {
         Self::Internal,
     ];
 
+    /// The kind with this code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.code() == code)
+    }
+
     /// The code that JavaScript reads from `error.code`.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -94,6 +106,8 @@ impl ErrorKind {
             Self::InvalidArgument => "ERR_SEND_INVALID_ARGUMENT",
             Self::PayloadTooLarge => "ERR_SEND_PAYLOAD_TOO_LARGE",
             Self::JournalFull => "ERR_SEND_JOURNAL_FULL",
+            Self::DataDirLocked => "ERR_SEND_DATA_DIR_LOCKED",
+            Self::Journal => "ERR_SEND_JOURNAL",
             Self::ExecutionCompleted => "ERR_SEND_EXECUTION_COMPLETED",
             Self::Closed => "ERR_SEND_CLOSED",
             Self::Timeout => "ERR_SEND_TIMEOUT",

@@ -13,7 +13,7 @@ use crate::observability::log::{Entry, Request, Status};
 use crate::observability::time::Timestamp;
 
 /// One recorded call on its way into the journal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Item {
     /// The destination.
     pub kind: Kind,
@@ -21,6 +21,8 @@ pub struct Item {
     pub step: Arc<str>,
     /// Place of the call within its execution, from 0.
     pub index: u32,
+    /// The delivery that this one repeats.
+    pub replay_of: Option<Uuid>,
     /// When the call was made.
     pub recorded_at: Timestamp,
     /// The snapshot of the argument.
@@ -38,12 +40,14 @@ impl Item {
         Entry {
             id: delivery_id(self.recorded_at, self.index, seed),
             index: self.index,
+            replay_of: self.replay_of,
             step: Arc::clone(&self.step),
             kind: self.kind,
             status,
             request: Request::Recorded(self.payload.clone()),
             response: None,
             failure: None,
+            replayable: None,
             warnings: self.warnings.clone(),
             attempts: 0,
             recorded_at: self.recorded_at,
@@ -332,6 +336,7 @@ fn item(steps: &[Arc<str>], call: Call) -> Item {
         kind: call.kind,
         step: Arc::clone(&steps[call.step.0 as usize]),
         index: call.index,
+        replay_of: None,
         recorded_at: call.recorded_at,
         payload: Payload { text: call.text.into(), body },
         warnings,

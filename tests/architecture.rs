@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// What each module may use of the others. `binding` may use everything.
 const MAY_USE: [(&str, &[&str]); 8] = [
-    ("config", &["destinations", "egress", "observability"]),
+    ("config", &["destinations", "egress", "journal", "observability"]),
     ("destinations", &["egress", "error", "observability"]),
     ("egress", &["destinations", "error"]),
     (

@@ -13,7 +13,7 @@ use super::error::{rejected, thrown};
 use super::execution::{Execution, limit};
 use super::options;
 use super::promise::{parsed, parsed_now, promise};
-use super::types::{CloseResult, DeliveryFilter, ExecutionFilter, TimeoutOptions};
+use super::types::{CloseResult, DeliveryFilter, ExecutionFilter, ReplaySelection, TimeoutOptions};
 use crate::engine::{self, Drained, registry, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::observability::events::{Subscription, Topic};
@@ -104,7 +104,7 @@ impl Engine {
     ) -> napi::Result<Object<'env>> {
         let engine = Arc::clone(&self.inner);
         let query = filter.unwrap_or_default().into_query();
-        let answer = async move { Ok(engine.deliveries(&query?).await) };
+        let answer = async move { engine.deliveries(&query?).await };
         promise(env, self.inner.runtime(), answer, parsed)
     }
 
@@ -117,7 +117,31 @@ impl Engine {
     ) -> napi::Result<Object<'env>> {
         let engine = Arc::clone(&self.inner);
         let query = filter.unwrap_or_default().into();
-        let answer = async move { Ok(engine.executions(&query).await) };
+        let answer = async move { engine.executions(&query).await };
+        promise(env, self.inner.runtime(), answer, parsed)
+    }
+
+    /// Makes failed deliveries again, as new deliveries of the same executions that name the old
+    /// ones in `replayOf`. Resolves when they are as durable as `complete()` makes them. What was
+    /// named by its id and is no failed delivery is in `skipped`. Without `limit`, everything that
+    /// the filter finds.
+    ///
+    /// Rejects with `ERR_SEND_INVALID_ARGUMENT` when nothing is selected or an id is none,
+    /// `ERR_SEND_JOURNAL_FULL`, `ERR_SEND_JOURNAL`, `ERR_SEND_CLOSED`.
+    #[napi(catch_unwind, ts_return_type = "Promise<ReplayResult>")]
+    pub fn replay<'env>(
+        &self,
+        env: &'env Env,
+        selection: ReplaySelection,
+    ) -> napi::Result<Object<'env>> {
+        let engine = Arc::clone(&self.inner);
+        let open = self.check_open();
+        let selection = selection.into_selection();
+        let answer = async move {
+            open?;
+            let replayed = engine.replay(&selection?).await?;
+            Ok(serde_json::to_string(&replayed).unwrap_or_default())
+        };
         promise(env, self.inner.runtime(), answer, parsed)
     }
 
@@ -240,4 +264,26 @@ pub fn flush_at_exit(timeout_ms: f64, main_thread: bool) -> u32 {
     }
     let left = registry::flush_all(limit(Some(timeout_ms)).unwrap_or_default());
     u32::try_from(left).unwrap_or(u32::MAX)
+}
+
+/// Reads the log of a data directory that this process need not have open.
+#[napi(js_name = "_readLog", catch_unwind, skip_typescript)]
+pub fn read_log<'env>(
+    env: &'env Env,
+    directory: String,
+    key: Option<String>,
+    filter: Option<DeliveryFilter>,
+) -> napi::Result<Object<'env>> {
+    let runtime = runtime::handle().map_err(|error| rejected(*env, &error))?;
+    let query = filter.unwrap_or_default().into_query();
+    let read = async move {
+        let query = query?;
+        let key = key.as_deref().map(options::key).transpose()?;
+        let read = move || engine::read_log(directory.as_ref(), key.as_deref(), &query);
+        let read = tokio::task::spawn_blocking(read).await;
+        read.unwrap_or_else(|panic| {
+            Err(Error::new(ErrorKind::Internal, "reading the log panicked").with_source(panic))
+        })
+    };
+    promise(env, &runtime, read, parsed)
 }

@@ -16,11 +16,12 @@ mod recorder;
 mod text;
 mod types;
 
-pub use engine::{Engine, flush_at_exit, watch_exit};
+pub use engine::{Engine, flush_at_exit, read_log, watch_exit};
 pub use execution::Execution;
-pub use options::{EgressOptions, EngineOptions, HttpOptions, LogOptions};
+pub use options::{EgressOptions, EngineOptions, HttpOptions, JournalOptions, LogOptions};
 pub use recorder::{record_with, recorder};
 pub use types::{
     CloseResult, CompletionReceipt, Delivery, DeliveryError, DeliveryFilter, EngineStats,
-    ExecutionFilter, ExecutionSummary, LaneStats, TimeoutOptions,
+    ExecutionFilter, ExecutionSummary, LaneStats, Replay, ReplayResult, ReplaySelection,
+    SkippedReplay, TimeoutOptions,
 };

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
 use napi_derive::napi;
 use serde::Deserialize;
 
@@ -12,6 +13,7 @@ use crate::config::{Config, DEFAULT_MAX_PAYLOAD_BYTES, DEFAULT_MAX_PENDING_BYTES
 use crate::destinations::http;
 use crate::egress;
 use crate::error::{Error, ErrorKind, Result};
+use crate::journal;
 use crate::observability::log::Retention;
 
 /// What `Engine.open()` takes. Unknown keys are refused.
@@ -19,6 +21,16 @@ use crate::observability::log::Retention;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct EngineOptions {
+    /// The directory that keeps the journal and the log, so that every completed execution survives
+    /// the process; it is made if it is not there. One process at a time may open it, and all its
+    /// worker threads share one engine. Default: none, everything is in memory.
+    pub data_dir: Option<String>,
+    /// What a completed execution survives: with `'fsync'` a crash of the machine and a loss of
+    /// power, with `'os'` a crash of the process. Default: `'fsync'`.
+    #[napi(ts_type = "'fsync' | 'os'")]
+    pub durability: Option<String>,
+    /// The journal in the data directory.
+    pub journal: Option<JournalOptions>,
     /// A name under which worker threads of this process open the same engine: whoever opens it
     /// again repeats the options, or gives the name alone. Default: none, an engine of its own.
     pub name: Option<String>,
@@ -35,6 +47,21 @@ pub struct EngineOptions {
     pub http: Option<HttpOptions>,
     /// What the log keeps.
     pub log: Option<LogOptions>,
+}
+
+/// The journal in the data directory.
+#[napi(object)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct JournalOptions {
+    /// Bytes of the journal past which `complete()` and `flush()` reject with
+    /// `ERR_SEND_JOURNAL_FULL` and keep nothing of what they were to hand over. Default: no limit
+    /// but the disk's.
+    pub max_bytes: Option<f64>,
+    /// The key that seals calls which are not delivered: 32 bytes, or their base64 or hexadecimal
+    /// text. Default: the file `journal.key` in the data directory, made with mode 0600.
+    #[napi(ts_type = "string | Uint8Array")]
+    pub key: Option<String>,
 }
 
 /// What may be reached over the network. Loopback, private, link-local, reserved and other special
@@ -83,6 +110,11 @@ pub struct HttpOptions {
     pub per_host_concurrency: Option<f64>,
     /// The `User-Agent` of requests that bring none. Default: `dollar-send/VERSION`.
     pub user_agent: Option<String>,
+    /// What becomes of a request that was under way when the process died. `'resend'`: it is sent
+    /// again, with the same id in an `Idempotency-Key` header (at least once). `'fail'`: it fails
+    /// with `ERR_SEND_INTERRUPTED` and can be replayed (at most once). Default: `'resend'`.
+    #[napi(ts_type = "'resend' | 'fail'")]
+    pub on_interrupted: Option<String>,
 }
 
 /// What the log keeps.
@@ -103,10 +135,7 @@ pub struct LogOptions {
 }
 
 /// Options that belong to features which are not there yet: refused by name.
-const NOT_YET: [(&str, &str); 7] = [
-    ("dataDir", "the durable journal"),
-    ("durability", "the durable journal"),
-    ("journal", "the durable journal"),
+const NOT_YET: [(&str, &str); 4] = [
     ("email", "the email destination"),
     ("s3", "the S3 destination"),
     ("sql", "the SQL destination"),
@@ -117,7 +146,7 @@ const NOT_YET: [(&str, &str); 7] = [
 pub(super) fn read(text: &str) -> Result<Config> {
     if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
         // A JSON array would be read as an object's members in their order.
-        let list = ["egress", "http", "log"]
+        let list = ["egress", "http", "log", "journal"]
             .into_iter()
             .find(|name| object.get(*name).is_some_and(serde_json::Value::is_array));
         if let Some(name) = list {
@@ -149,6 +178,14 @@ impl TryFrom<EngineOptions> for Config {
     fn try_from(options: EngineOptions) -> Result<Self> {
         let log = options.log.unwrap_or_default();
         let redact = log.redact.clone().unwrap_or_default();
+        let retention = retention(&log)?;
+        let http = options.http.unwrap_or_default();
+        let on_interrupted = on_interrupted(http.on_interrupted.as_deref())?;
+        let durable = Durable {
+            directory: options.data_dir,
+            durability: options.durability,
+            journal: options.journal,
+        };
         if options.name.as_deref() == Some("") {
             return Err(invalid("name: must not be empty"));
         }
@@ -166,8 +203,9 @@ impl TryFrom<EngineOptions> for Config {
                 DEFAULT_MAX_PENDING_BYTES,
             )?,
             egress: options.egress.unwrap_or_default().into(),
-            http: http_config(options.http.unwrap_or_default(), redact)?,
-            log: retention(&log)?,
+            http: http_config(http, redact)?,
+            log: retention,
+            journal: durable.options(on_interrupted, retention)?,
         })
     }
 }
@@ -216,6 +254,84 @@ fn http_config(options: HttpOptions, redact: Vec<String>) -> Result<http::Config
         user_agent,
         redact,
     })
+}
+
+/// The options of the durable journal.
+struct Durable {
+    directory: Option<String>,
+    durability: Option<String>,
+    journal: Option<JournalOptions>,
+}
+
+impl Durable {
+    fn options(
+        self,
+        on_interrupted: journal::OnInterrupted,
+        retention: Retention,
+    ) -> Result<Option<journal::Options>> {
+        let durability = match self.durability.as_deref() {
+            None | Some("fsync") => journal::Durability::Fsync,
+            Some("os") => journal::Durability::Os,
+            Some(other) => {
+                return Err(invalid(format!("durability: {other:?} is neither 'fsync' nor 'os'")));
+            }
+        };
+        let Some(directory) = self.directory else {
+            let given =
+                [("durability", self.durability.is_some()), ("journal", self.journal.is_some())];
+            return match given.iter().find(|(_, given)| *given) {
+                Some((name, _)) => Err(invalid(format!("{name}: has no meaning without dataDir"))),
+                None => Ok(None),
+            };
+        };
+        if directory.is_empty() {
+            return Err(invalid("dataDir: must not be empty"));
+        }
+        let journal = self.journal.unwrap_or_default();
+        let max_bytes = journal.max_bytes.map(|bytes| {
+            whole("journal.maxBytes", Some(bytes), MIN_JOURNAL_BYTES..=MAX_JOURNAL_BYTES, 0)
+        });
+        Ok(Some(journal::Options {
+            directory: directory.into(),
+            durability,
+            max_bytes: max_bytes.transpose()?,
+            key: journal.key.as_deref().map(key).transpose()?,
+            on_interrupted,
+            retention,
+        }))
+    }
+}
+
+/// A journal smaller than this holds little more than its own tables: 1 MiB.
+const MIN_JOURNAL_BYTES: u64 = 1 << 20;
+/// 64 TiB.
+const MAX_JOURNAL_BYTES: u64 = 64 << 40;
+
+/// 32 bytes as base64 or hexadecimal text.
+pub(super) fn key(text: &str) -> Result<Vec<u8>> {
+    let hexadecimal = || {
+        let digits = text.as_bytes().chunks(2).map(|pair| {
+            std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
+        });
+        digits.collect::<Option<Vec<u8>>>().filter(|bytes| bytes.len() == 32)
+    };
+    let base64 = || {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text).ok();
+        bytes.filter(|bytes| bytes.len() == 32)
+    };
+    hexadecimal().or_else(base64).ok_or_else(|| {
+        invalid("journal.key: must be 32 bytes, or their base64 or hexadecimal text")
+    })
+}
+
+fn on_interrupted(value: Option<&str>) -> Result<journal::OnInterrupted> {
+    match value {
+        None | Some("resend") => Ok(journal::OnInterrupted::Resend),
+        Some("fail") => Ok(journal::OnInterrupted::Fail),
+        Some(other) => {
+            Err(invalid(format!("http.onInterrupted: {other:?} is neither 'resend' nor 'fail'")))
+        }
+    }
 }
 
 /// A request may take this long at most: an hour.
@@ -298,7 +414,13 @@ mod tests {
             (r#"{"egress":{"allow":"10.0.0.0/8"}}"#, "egress.allow: invalid type: string"),
             (r#"{"egress":{"ports":[80,70000]}}"#, "egress.ports[1]: invalid value"),
             (r#"{"log":[]}"#, "log: must be an object"),
-            (r#"{"dataDir":"./x"}"#, "dataDir: the durable journal is not available"),
+            (r#"{"dataDir":""}"#, "dataDir: must not be empty"),
+            (r#"{"durability":"os"}"#, "durability: has no meaning without dataDir"),
+            (r#"{"dataDir":"x","durability":"disk"}"#, "durability: \"disk\" is neither"),
+            (r#"{"dataDir":"x","journal":{"key":"abc"}}"#, "journal.key: must be 32 bytes"),
+            (r#"{"dataDir":"x","journal":{"maxBytes":5}}"#, "journal.maxBytes: 5 is not"),
+            (r#"{"http":{"onInterrupted":"x"}}"#, "http.onInterrupted: \"x\" is neither"),
+            (r#"{"sql":{}}"#, "sql: the SQL destination is not available"),
             (r#"{"name":""}"#, "name: must not be empty"),
             (r#"{"http":{"userAgent":"a\nb"}}"#, "http.userAgent: is not a header value"),
         ] {

@@ -7,7 +7,7 @@ use napi_derive::napi;
 
 use super::execution::limit;
 use crate::engine::{Drained, Receipt};
-use crate::observability::log::{DeliveryQuery, ExecutionQuery};
+use crate::observability::log::{DeliveryQuery, ExecutionQuery, Selection};
 
 /// A limit for a wait.
 #[napi(object, object_to_js = false)]
@@ -31,7 +31,7 @@ pub struct CompletionReceipt {
     pub execution_id: String,
     /// Calls that were handed over by this hook.
     pub recorded: u32,
-    /// Whether they survive the end of the process. `false` as long as everything is in memory.
+    /// Whether they survive the end of the process: `true` with `dataDir`.
     pub durable: bool,
 }
 
@@ -53,8 +53,9 @@ pub struct CloseResult {
     pub delivered: f64,
     /// Deliveries that failed since the engine was opened.
     pub failed: f64,
-    /// Deliveries that were not terminal at the deadline. In memory they are lost: the log shows
-    /// them as `failed` with `ERR_SEND_INTERRUPTED`.
+    /// Deliveries that were not terminal at the deadline. With `dataDir` they stay in the journal
+    /// and go on with the next opening. In memory they are lost: the log shows them as `failed`
+    /// with `ERR_SEND_INTERRUPTED`.
     pub pending: f64,
 }
 
@@ -96,6 +97,8 @@ pub struct Delivery {
     pub step: String,
     /// Place of the call within its execution, from 0.
     pub index: u32,
+    /// The failed delivery that this one repeats.
+    pub replay_of: Option<String>,
     /// The method of `$send` that was called.
     #[napi(ts_type = "'http' | 'email' | 's3' | 'sql' | 'sse' | 'emit'")]
     pub destination: String,
@@ -216,6 +219,12 @@ pub struct DeliveryFilter {
 }
 
 impl DeliveryFilter {
+    fn is_empty(&self) -> bool {
+        let texts =
+            [&self.workflow_id, &self.execution_id, &self.step, &self.destination, &self.status];
+        texts.iter().all(|text| text.is_none()) && self.before.is_none() && self.limit.is_none()
+    }
+
     pub(super) fn into_query(self) -> crate::error::Result<DeliveryQuery> {
         let before = self.before.map(|id| id.parse()).transpose().map_err(|source| {
             crate::error::Error::new(
@@ -234,6 +243,99 @@ impl DeliveryFilter {
             before,
         })
     }
+}
+
+/// Which failed deliveries `engine.replay()` makes again: those with these ids, or those that the
+/// other members find. At least one member has to be there.
+#[napi(object, object_to_js = false)]
+#[derive(Debug, Default)]
+pub struct ReplaySelection {
+    /// The ids of failed deliveries. Not together with other members.
+    pub ids: Option<Vec<String>>,
+    /// Only of this workflow.
+    pub workflow_id: Option<String>,
+    /// Only of this execution.
+    pub execution_id: Option<String>,
+    /// Only of this step.
+    pub step: Option<String>,
+    /// Only to this destination.
+    #[napi(ts_type = "Delivery['destination']")]
+    pub destination: Option<String>,
+    /// Only `'failed'` deliveries can be replayed: `{ status: 'failed' }` means all of them.
+    #[napi(ts_type = "'failed'")]
+    pub status: Option<String>,
+    /// At most this many, the newest. Default: all.
+    pub limit: Option<u32>,
+    /// Only older than the delivery with this id.
+    pub before: Option<String>,
+}
+
+impl ReplaySelection {
+    pub(super) fn into_selection(self) -> crate::error::Result<Selection> {
+        let filter = DeliveryFilter {
+            workflow_id: self.workflow_id,
+            execution_id: self.execution_id,
+            step: self.step,
+            destination: self.destination,
+            status: self.status,
+            limit: self.limit,
+            before: self.before,
+        };
+        let filters = !filter.is_empty();
+        let refused = |message: &str| {
+            let message = format!("engine.replay(): {message}");
+            crate::error::Error::new(crate::error::ErrorKind::InvalidArgument, message)
+        };
+        match self.ids {
+            Some(_) if filters => Err(refused("give either ids or a filter")),
+            Some(ids) => {
+                let parsed = ids.iter().map(|id| {
+                    let refusal = |_| refused(&format!("{id:?} is not the id of a delivery"));
+                    id.parse().map_err(refusal)
+                });
+                parsed.collect::<crate::error::Result<_>>().map(Selection::Ids)
+            }
+            None if filters => {
+                if filter.status.as_deref().is_some_and(|status| status != "failed") {
+                    return Err(refused("only failed deliveries can be replayed"));
+                }
+                let query = filter.into_query()?;
+                let limit = query.limit.or(Some(u32::MAX as usize));
+                Ok(Selection::Query(DeliveryQuery { limit, ..query }))
+            }
+            None => Err(refused("say which: { ids }, or a filter such as { status: 'failed' }")),
+        }
+    }
+}
+
+/// What `engine.replay()` did.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct ReplayResult {
+    /// The new deliveries.
+    pub replayed: Vec<Replay>,
+    /// What was asked for and cannot be replayed.
+    pub skipped: Vec<SkippedReplay>,
+}
+
+/// A new delivery and the one that it repeats.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct Replay {
+    /// The new delivery.
+    pub id: String,
+    /// The failed one.
+    pub replay_of: String,
+}
+
+/// A delivery that cannot be replayed.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct SkippedReplay {
+    /// The delivery.
+    pub id: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// Which executions `engine.executions()` answers; what is absent does not restrict.

@@ -14,4 +14,4 @@ pub use destination::{Destination, Exchange, Outcome};
 pub use kind::Kind;
 pub use outcome::{Failure, Phase, Verdict};
 pub use payload::{Body, Payload};
-pub use set::Destinations;
+pub use set::{Destinations, describe};

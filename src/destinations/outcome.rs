@@ -23,6 +23,16 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every phase, in the order of a request.
+    pub const ALL: [Self; 6] =
+        [Self::Dns, Self::Connect, Self::Tls, Self::Request, Self::Response, Self::Body];
+
+    /// The phase with this spelling.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.as_str() == name)
+    }
+
     /// The spelling in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

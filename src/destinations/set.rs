@@ -1,9 +1,21 @@
 //! The destinations of one engine, and the one `match` that routes a call to its own.
 
-use super::http::Http;
+use super::http::{self, Http};
 use super::{Destination, Failure, Kind, Outcome, Payload};
 use crate::error::ErrorKind;
 use crate::observability::log::RequestLog;
+
+/// What the log shows of a call that was not sent yet, redacted, where no destination is
+/// configured.
+#[must_use]
+pub fn describe(kind: Kind, payload: &Payload) -> RequestLog {
+    match kind {
+        Kind::Http => http::describe(payload),
+        Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
+            RequestLog::recorded(payload, http::Config::default().log_body_bytes)
+        }
+    }
+}
 
 /// The destinations that an engine was opened with.
 #[derive(Debug)]

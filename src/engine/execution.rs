@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::Engine;
 use crate::destinations::{Failure, Kind};
@@ -29,15 +29,24 @@ pub struct Execution {
     recording: Mutex<Recording>,
     whole: Notify,
     /// Hand-overs on their way to the journal, in order, and whose turn it is to append one.
-    outbox: Mutex<VecDeque<(Calls, Completion)>>,
+    outbox: Mutex<VecDeque<Outgoing>>,
     turn: tokio::sync::Mutex<()>,
 }
 
+/// A hand-over on its way to the journal, and who wants to know what became of it.
+#[derive(Debug)]
+struct Outgoing {
+    calls: Calls,
+    completion: Completion,
+    done: oneshot::Sender<Result<()>>,
+}
+
 /// Work that the engine waits for, from its beginning to wherever it is dropped.
-struct Work(Arc<Engine>);
+pub(super) struct Work(Arc<Engine>);
 
 impl Work {
-    fn begin(engine: &Arc<Engine>) -> Self {
+    /// Begins work.
+    pub(super) fn begin(engine: &Arc<Engine>) -> Self {
         engine.begin(1);
         Self(Arc::clone(engine))
     }
@@ -244,13 +253,20 @@ impl Execution {
         let calls = recording.take();
         drop(recording);
         let recorded = calls.len();
-        self.outbox().push_back((calls, completion));
-        let execution = Arc::clone(self);
+        let handed = self.send_off(calls, completion);
         // Without a guard somebody is looking already, at what was before this.
         let guard = Arc::clone(&self.engine.appending).try_read_owned().ok();
+        if self.engine.journal.is_durable() {
+            let receipt = self.receipt(recorded);
+            return Handover::Awaiting(Box::pin(async move {
+                let handed = handed.await;
+                drop((guard, work));
+                handed.map(|()| receipt)
+            }));
+        }
         self.engine.runtime.spawn(async move {
             // The journal in memory refuses nothing.
-            let _ = execution.append_next().await;
+            let _ = handed.await;
             drop((guard, work));
         });
         Handover::Done(recorded)
@@ -264,26 +280,37 @@ impl Execution {
         self.wait_for_bodies().await;
         let calls = self.recording().take();
         let receipt = self.receipt(calls.len());
-        self.outbox().push_back((calls, completion));
-        let handed = self.append_next().await;
+        let handed = self.send_off(calls, completion).await;
         drop(work);
         handed.map(|()| receipt)
     }
 
-    /// Appends the oldest hand-over. Each hand-over calls this once; whoever comes first takes the
-    /// first, so that a flush is never overtaken by the completion after it.
-    async fn append_next(self: &Arc<Self>) -> Result<()> {
-        let _turn = self.turn.lock().await;
-        let next = self.outbox().pop_front();
-        match next {
-            Some((calls, completion)) => self.append(calls, completion).await,
-            None => Ok(()),
+    /// Puts a hand-over behind those before it; the answer resolves when the journal has it. Each
+    /// hand-over appends the oldest one, whosever it is, so that a flush is never overtaken by the
+    /// completion after it.
+    fn send_off(
+        self: &Arc<Self>,
+        calls: Calls,
+        completion: Completion,
+    ) -> impl Future<Output = Result<()>> + Send + use<> {
+        let (done, outcome) = oneshot::channel();
+        self.outbox().push_back(Outgoing { calls, completion, done });
+        let execution = Arc::clone(self);
+        async move {
+            let turn = execution.turn.lock().await;
+            let next = execution.outbox().pop_front();
+            if let Some(Outgoing { calls, completion, done }) = next {
+                // Its owner waits below, unless it was dropped with its engine.
+                let _ = done.send(execution.append(calls, completion).await);
+            }
+            drop(turn);
+            outcome.await.unwrap_or_else(|_| Err(super::closed()))
         }
     }
 
     fn receipt(&self, recorded: usize) -> Receipt {
         let execution_id = self.log.info.execution_id.to_string();
-        Receipt { execution_id, recorded, durable: false }
+        Receipt { execution_id, recorded, durable: self.engine.journal.is_durable() }
     }
 
     async fn append(self: &Arc<Self>, calls: Calls, completion: Completion) -> Result<()> {
@@ -298,9 +325,10 @@ impl Execution {
             items: with_lanes(engine, calls),
             completion,
         };
+        let bytes = commit.items.iter().map(|(_, item)| item.payload.len()).sum();
         match engine.journal.append(commit).await {
             Ok(_) if engine.cut_off.load(Ordering::Acquire) => {
-                engine.interrupt_waiting();
+                engine.give_up_waiting();
                 Ok(())
             }
             Ok(lanes) => {
@@ -311,6 +339,7 @@ impl Execution {
                 Ok(())
             }
             Err(refusal) => {
+                engine.release(bytes);
                 engine.end(count);
                 Err(refusal)
             }
@@ -368,7 +397,7 @@ impl Execution {
         ))
     }
 
-    fn outbox(&self) -> MutexGuard<'_, VecDeque<(Calls, Completion)>> {
+    fn outbox(&self) -> MutexGuard<'_, VecDeque<Outgoing>> {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -117,7 +117,9 @@ impl Lease<'_> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         self.engine.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if !self.settled {
+        if !self.settled && self.engine.journal.is_durable() {
+            self.engine.leave(&self.record);
+        } else if !self.settled {
             let message =
                 "the engine closed while the attempt was under way: its outcome is unknown";
             let failure = Failure::new(ErrorKind::Interrupted, message);
@@ -150,9 +152,14 @@ impl Engine {
     }
 
     fn spawn_worker(self: &Arc<Self>, lane: Lane) {
+        self.spawn(Arc::clone(self).work(lane));
+    }
+
+    /// Runs a task that is aborted when the engine's time is over.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut workers = self.lanes.workers();
         while workers.try_join_next().is_some() {}
-        workers.spawn_on(Arc::clone(self).work(lane), &self.runtime);
+        workers.spawn_on(task, &self.runtime);
     }
 
     async fn work(self: Arc<Self>, lane: Lane) {

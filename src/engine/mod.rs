@@ -5,15 +5,19 @@
 
 mod execution;
 mod lanes;
+mod recovery;
 pub mod registry;
+mod replay;
 mod retry;
 pub mod runtime;
 mod shutdown;
 
 pub use execution::{Execution, Handover, Receipt};
+pub use replay::Replayed;
 pub use shutdown::Drained;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -21,13 +25,15 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, RwLock};
 
 use crate::config::Config;
-use crate::destinations::Destinations;
 use crate::destinations::http::Http;
+use crate::destinations::{self, Destinations};
 use crate::egress::{Door, Lookup, Policy};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{Journal, MemoryJournal};
-use crate::observability::events::Events;
-use crate::observability::log::{DeliveryQuery, Entry, ExecutionLog, ExecutionQuery};
+use crate::journal::{
+    self, ChosenJournal, Describe, Journal, MemoryJournal, Report, SqliteJournal,
+};
+use crate::observability::events::{Events, Topic, Warning};
+use crate::observability::log::{DeliveryQuery, ExecutionQuery, OpenBuffer, deliveries_json};
 use crate::observability::stats::{Counters, Stats};
 use lanes::Lanes;
 
@@ -35,10 +41,10 @@ use lanes::Lanes;
 #[derive(Debug)]
 pub struct Engine {
     config: Config,
-    journal: MemoryJournal,
-    destinations: Destinations,
+    journal: ChosenJournal,
+    destinations: Arc<Destinations>,
     lanes: Lanes,
-    events: Events,
+    events: Arc<Events>,
     counters: Counters,
     /// Hand-overs under way and deliveries that are not terminal.
     pending: AtomicUsize,
@@ -62,11 +68,13 @@ impl Engine {
         let policy = Policy::new(&config.egress).map_err(|error| error.within("Engine.open()"))?;
         let door = Door::new(policy, lookup);
         let http = Http::new(config.http.clone(), door)?;
-        Ok(Arc::new(Self {
-            journal: MemoryJournal::new(config.log),
-            destinations: Destinations::new(http),
+        let destinations = Arc::new(Destinations::new(http));
+        let events = Arc::<Events>::default();
+        let engine = Arc::new(Self {
+            journal: journal(&config, &destinations, &events)?,
+            destinations,
             lanes: Lanes::new(config.http.concurrency),
-            events: Events::default(),
+            events,
             counters: Counters::default(),
             pending: AtomicUsize::new(0),
             idle: Notify::new(),
@@ -77,7 +85,9 @@ impl Engine {
             appending: Arc::default(),
             cut_off: AtomicBool::new(false),
             config,
-        }))
+        });
+        engine.recover();
+        Ok(engine)
     }
 
     /// What it was opened with.
@@ -88,7 +98,7 @@ impl Engine {
 
     /// Whom it tells what happens.
     #[must_use]
-    pub const fn events(&self) -> &Events {
+    pub fn events(&self) -> &Events {
         &self.events
     }
 
@@ -103,36 +113,28 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let lanes = self.lanes.stats(|lane| self.journal.waiting(lane));
         let running = self.running_executions();
-        let mut stats =
-            self.counters.read(self.pending.load(Ordering::Acquire), running.len(), lanes);
+        let mut stats = self.counters.read(self.pending_deliveries(), running.len(), lanes);
         stats.recorded += running.iter().map(|run| run.recorded_count() as u64).sum::<u64>();
         stats
     }
 
     /// The log, and the open buffers, as a JSON array of deliveries, newest first.
-    pub async fn deliveries(&self, query: &DeliveryQuery) -> String {
+    pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<String> {
         drop(self.appending.write().await);
-        let open: Vec<(Arc<ExecutionLog>, Vec<Entry>)> = self
-            .running_executions()
-            .iter()
-            .map(|execution| (Arc::clone(execution.log()), execution.recorded()))
-            .collect();
+        let found = self.journal.deliveries(query, &self.open_buffers()).await?;
         let render = |kind, payload: &_| self.destinations.describe(kind, payload);
-        self.journal.log().deliveries(query, &open, &render)
+        Ok(deliveries_json(&found, &render))
     }
 
     /// Executions as a JSON array, newest first.
-    pub async fn executions(&self, query: &ExecutionQuery) -> String {
+    pub async fn executions(&self, query: &ExecutionQuery) -> Result<String> {
         drop(self.appending.write().await);
-        let open: HashMap<_, _> = self
-            .running_executions()
-            .iter()
-            .map(|execution| {
-                let log = Arc::clone(execution.log());
-                (log.serial(), (log, execution.recorded_count()))
-            })
-            .collect();
-        self.journal.log().executions(query, &open)
+        self.journal.executions(query, &self.open_buffers()).await
+    }
+
+    fn open_buffers(&self) -> Vec<OpenBuffer> {
+        let running = self.running_executions();
+        running.iter().map(|run| (Arc::clone(run.log()), run.recorded())).collect()
     }
 
     /// The addresses that the operator declared as this engine's own.
@@ -151,6 +153,13 @@ impl Engine {
 
     fn running_executions(&self) -> Vec<Arc<Execution>> {
         self.running().values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Deliveries that are not terminal, those on disk alone included.
+    fn pending_deliveries(&self) -> usize {
+        let backlog = self.journal.backlog();
+        // While there is a backlog, the work of bringing it in counts as one.
+        self.pending.load(Ordering::Acquire).saturating_sub(usize::from(backlog > 0)) + backlog
     }
 
     /// Counts work that is not terminal yet.
@@ -185,6 +194,41 @@ impl Engine {
     fn release(&self, bytes: usize) {
         self.counters.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
+}
+
+/// The log of a data directory as a JSON array of deliveries, newest first, read without opening
+/// the directory. Payloads that wait are shown as far as they can be shown without an engine.
+///
+/// # Errors
+/// `Journal`.
+pub fn read_log(directory: &Path, key: Option<&[u8]>, query: &DeliveryQuery) -> Result<String> {
+    let found = journal::read_log(directory, key, query)?;
+    Ok(deliveries_json(&found, &destinations::describe))
+}
+
+/// The journal that the options choose.
+fn journal(
+    config: &Config,
+    destinations: &Arc<Destinations>,
+    events: &Arc<Events>,
+) -> Result<ChosenJournal> {
+    let Some(options) = config.journal.clone() else {
+        return Ok(ChosenJournal::Memory(MemoryJournal::new(config.log)));
+    };
+    let shows = Arc::clone(destinations);
+    let describe: Describe = Box::new(move |kind, payload| shows.describe(kind, payload));
+    let told = Arc::clone(events);
+    let report: Report = Box::new(move |error| {
+        let message = error.to_string();
+        told.emit(Topic::Warning, || Warning {
+            code: "JOURNAL_TROUBLE",
+            message: &message,
+            execution_id: None,
+        });
+    });
+    let opened = SqliteJournal::open(options, describe, report);
+    let journal = opened.map_err(|error| error.within("Engine.open()"))?;
+    Ok(ChosenJournal::Sqlite(Box::new(journal)))
 }
 
 /// The refusal of a closed engine.

@@ -9,14 +9,23 @@ use super::{Engine, runtime};
 use crate::config::Config;
 use crate::egress::SystemLookup;
 use crate::error::{Error, ErrorKind, Result};
+use crate::journal::Options;
 
 static ENGINES: Lazy<Mutex<Vec<Weak<Engine>>>> = Lazy::new(Mutex::default);
 
-/// Opens an engine, or shares the one that is open under the same name in this process.
-pub fn open(config: Config) -> Result<Arc<Engine>> {
+/// Opens an engine, or shares the one that is open under the same name, or on the same data
+/// directory, in this process.
+pub fn open(mut config: Config) -> Result<Arc<Engine>> {
+    if let Some(journal) = &mut config.journal {
+        // Whoever opens it says what is wrong with it.
+        let _ = std::fs::create_dir_all(&journal.directory);
+        if let Ok(path) = journal.directory.canonicalize() {
+            journal.directory = path;
+        }
+    }
     let mut engines = engines();
     engines.retain(|engine| engine.strong_count() > 0);
-    if let Some(shared) = named(&engines, config.name.as_deref()) {
+    if let Some(shared) = shared(&engines, &config) {
         return join(shared, &config);
     }
     let engine = Engine::open(config, Arc::new(SystemLookup::new()))?;
@@ -24,25 +33,41 @@ pub fn open(config: Config) -> Result<Arc<Engine>> {
     Ok(engine)
 }
 
-fn named(engines: &[Weak<Engine>], name: Option<&str>) -> Option<Arc<Engine>> {
-    let name = name?;
+fn shared(engines: &[Weak<Engine>], config: &Config) -> Option<Arc<Engine>> {
+    let directory = |config: &Config| Some(config.journal.as_ref()?.directory.clone());
+    let (name, wanted) = (config.name.as_deref(), directory(config));
     let mut live = engines.iter().filter_map(Weak::upgrade);
-    live.find(|engine| engine.config().name.as_deref() == Some(name) && engine.share())
+    live.find(|engine| {
+        let other = engine.config();
+        let same_name = name.is_some() && other.name.as_deref() == name;
+        let same_directory = wanted.is_some() && directory(other) == wanted;
+        (same_name || same_directory) && engine.share()
+    })
 }
 
-/// A second opener either repeats the options or gives none but the name.
+/// A second opener either repeats the options, or gives nothing but the name or the directory.
 fn join(engine: Arc<Engine>, config: &Config) -> Result<Arc<Engine>> {
-    let only_name = Config { name: config.name.clone(), ..Config::default() };
-    if config == engine.config() || *config == only_name {
+    let open = engine.config();
+    let mut bare = Config { name: config.name.clone(), ..Config::default() };
+    if let (Some(given), Some(known)) = (&config.journal, &open.journal) {
+        bare.journal = Some(Options::bare(given.directory.clone()));
+        if given.directory != known.directory {
+            bare.journal = None;
+        }
+    }
+    if config == open || *config == bare {
         return Ok(engine);
     }
+    let which = match (&config.journal, &config.name) {
+        (Some(journal), _) => format!("on {}", journal.directory.display()),
+        (None, name) => format!("named {:?}", name.as_deref().unwrap_or_default()),
+    };
     engine.abandon();
     Err(Error::new(
         ErrorKind::InvalidOption,
         format!(
-            "an engine named {:?} is already open in this process with other options: repeat \
-             them, or give the name alone to share it",
-            config.name.as_deref().unwrap_or_default()
+            "an engine {which} is already open in this process with other options: repeat them, \
+             or give the name or the dataDir alone to share it"
         ),
     ))
 }

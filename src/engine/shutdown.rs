@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Engine;
 use crate::destinations::Failure;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::Journal;
+use crate::journal::{Journal, Record};
 use crate::observability::stats::Stats;
 
 /// What `close()` answers.
@@ -51,6 +51,9 @@ impl Engine {
         if last && drained.pending > 0 {
             self.interrupt().await;
         }
+        if last {
+            self.journal.close().await;
+        }
         drained
     }
 
@@ -60,7 +63,7 @@ impl Engine {
         Drained {
             delivered: self.counters.delivered.load(Ordering::Relaxed),
             failed: self.counters.failed.load(Ordering::Relaxed),
-            pending: if in_time { 0 } else { self.pending.load(Ordering::Acquire) },
+            pending: if in_time { 0 } else { self.pending_deliveries() },
         }
     }
 
@@ -80,16 +83,27 @@ impl Engine {
         self.cut_off.store(true, Ordering::Release);
         self.lanes.abort();
         self.lanes.join().await;
-        self.interrupt_waiting();
+        self.give_up_waiting();
     }
 
-    /// Ends everything that waits in the journal.
-    pub(super) fn interrupt_waiting(&self) {
+    /// Gives up everything that waits in the lanes: a durable journal keeps it for the next
+    /// opening, and without one it ends as interrupted.
+    pub(super) fn give_up_waiting(&self) {
         for record in self.journal.lease_rest() {
+            if self.journal.is_durable() {
+                self.leave(&record);
+                continue;
+            }
             let message = "the engine closed before the delivery was attempted";
             let failure = Failure::new(ErrorKind::Interrupted, message);
             self.settle(&record, self.unsent(&record, failure));
         }
+    }
+
+    /// Leaves a record in the journal: this engine does nothing more about it.
+    pub(super) fn leave(&self, record: &Record) {
+        self.release(record.payload.len());
+        self.end(1);
     }
 
     async fn drained(&self) {

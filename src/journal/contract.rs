@@ -16,7 +16,7 @@ async fn the_memory_journal_keeps_the_contract() {
 }
 
 /// The suite. `open` answers an empty journal each time.
-async fn check<J: Journal + 'static>(open: impl Fn() -> J) {
+pub(super) async fn check<J: Journal + 'static>(open: impl Fn() -> J) {
     records_are_leased_once_and_in_the_order_of_their_lane(open()).await;
     lanes_do_not_share_records(open()).await;
     an_execution_is_finished_by_its_last_settlement(open()).await;

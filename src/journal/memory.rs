@@ -1,12 +1,16 @@
 //! The journal without a data directory: it is as durable as the process.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Commit, Completion, Finished, Journal, Lane, Record};
+use super::{Commit, Completion, Finished, Journal, Lane, Record, Refill, Replayable};
 use crate::destinations::Failure;
 use crate::error::{ErrorKind, Result};
-use crate::observability::log::{Entry, ExecutionLog, Log, Retention, Settlement, Status};
+use crate::observability::log::{
+    DeliveryQuery, Entry, ExecutionLog, ExecutionQuery, ExecutionView, Found, Log, OpenBuffer,
+    Retention, Selection, Settlement, Status, array,
+};
 use crate::observability::time::Timestamp;
 use crate::recording::Item;
 
@@ -15,20 +19,59 @@ use crate::recording::Item;
 pub struct MemoryJournal {
     log: Log,
     lanes: Mutex<HashMap<Lane, VecDeque<Record>>>,
+    next_seq: AtomicU64,
+}
+
+/// What taking a commit came to.
+pub(super) struct Taken {
+    /// The lanes that have work now.
+    pub lanes: Vec<Lane>,
+    /// Whether everything of the execution is terminal.
+    pub finished: bool,
 }
 
 impl MemoryJournal {
     /// An empty journal.
     #[must_use]
     pub fn new(retention: Retention) -> Self {
-        Self { log: Log::new(retention), lanes: Mutex::default() }
+        Self { log: Log::new(retention), lanes: Mutex::default(), next_seq: AtomicU64::new(0) }
     }
 
     fn lanes(&self) -> MutexGuard<'_, HashMap<Lane, VecDeque<Record>>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_finish(&self, execution: &Arc<ExecutionLog>, finished: bool) -> Finished {
+    /// Takes a commit whose calls are numbered from `first_seq`.
+    pub(super) fn take(&self, commit: Commit, first_seq: u64) -> Taken {
+        let Commit { execution, seed, items, completion } = commit;
+        self.log.register(&execution);
+        let lanes = if completion == Completion::Discarded {
+            let entries = items.iter().map(|(_, item)| discarded(item, seed));
+            self.log.grow(execution.add_discarded(entries, self.log.room()));
+            Vec::new()
+        } else {
+            self.enqueue(&execution, seed, first_seq, items)
+        };
+        let finished = match completion {
+            Completion::Continues => false,
+            Completion::Completed { error } => execution.complete(error, false),
+            Completion::Discarded => execution.complete(None, true),
+        };
+        Taken { lanes, finished }
+    }
+
+    /// Executions that are under way, and what is kept of those that are over.
+    pub(super) const fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Puts a record into its lane.
+    pub(super) fn put(&self, lane: Lane, record: Record) {
+        self.lanes().entry(lane).or_default().push_back(record);
+    }
+
+    /// Forgets what the log is not to keep of an execution that is over.
+    pub(super) fn note_finish(&self, execution: &Arc<ExecutionLog>, finished: bool) -> Finished {
         if !finished {
             return Finished::NotYet;
         }
@@ -40,14 +83,15 @@ impl MemoryJournal {
         &self,
         execution: &Arc<ExecutionLog>,
         seed: u64,
+        first_seq: u64,
         items: Vec<(Lane, Item)>,
     ) -> Vec<Lane> {
         let entries = items.iter().map(|(_, item)| item.entry(seed, Status::Pending));
         let first = execution.add(entries);
         let mut touched: Vec<Lane> = Vec::new();
         let mut lanes = self.lanes();
-        for (place, (lane, item)) in (first..).zip(items) {
-            let record = record(execution, seed, place, item);
+        for ((place, seq), (lane, item)) in (first..).zip(first_seq..).zip(items) {
+            let record = record(execution, seed, place, seq, item);
             if let Some(queue) = lanes.get_mut(&lane) {
                 queue.push_back(record);
             } else {
@@ -61,9 +105,18 @@ impl MemoryJournal {
     }
 }
 
-fn record(execution: &Arc<ExecutionLog>, seed: u64, place: usize, item: Item) -> Record {
+/// The record of a call that was never attempted.
+pub(super) fn record(
+    execution: &Arc<ExecutionLog>,
+    seed: u64,
+    place: usize,
+    seq: u64,
+    item: Item,
+) -> Record {
     Record {
         id: crate::recording::delivery_id(item.recorded_at, item.index, seed),
+        seq,
+        recovered: false,
         execution: Arc::clone(execution),
         place,
         kind: item.kind,
@@ -73,7 +126,7 @@ fn record(execution: &Arc<ExecutionLog>, seed: u64, place: usize, item: Item) ->
 }
 
 /// Discarded calls have no attempt: they are terminal as soon as they are in the log.
-fn discarded(item: &Item, seed: u64) -> Entry {
+pub(super) fn discarded(item: &Item, seed: u64) -> Entry {
     let mut entry = item.entry(seed, Status::Discarded);
     let failure = Failure::new(ErrorKind::Discarded, "the execution was discarded");
     entry.failure = Some(Box::new(failure));
@@ -83,22 +136,11 @@ fn discarded(item: &Item, seed: u64) -> Entry {
 
 impl Journal for MemoryJournal {
     async fn append(&self, commit: Commit) -> Result<Vec<Lane>> {
-        let Commit { execution, seed, items, completion } = commit;
-        self.log.register(&execution);
-        let touched = if completion == Completion::Discarded {
-            let entries = items.iter().map(|(_, item)| discarded(item, seed));
-            self.log.grow(execution.add_discarded(entries, self.log.room()));
-            Vec::new()
-        } else {
-            self.enqueue(&execution, seed, items)
-        };
-        let finished = match completion {
-            Completion::Continues => false,
-            Completion::Completed { error } => execution.complete(error, false),
-            Completion::Discarded => execution.complete(None, true),
-        };
+        let first_seq = self.next_seq.fetch_add(commit.items.len() as u64, Ordering::Relaxed);
+        let execution = Arc::clone(&commit.execution);
+        let Taken { lanes, finished } = self.take(commit, first_seq);
         self.note_finish(&execution, finished);
-        Ok(touched)
+        Ok(lanes)
     }
 
     async fn lease(&self, lane: &Lane) -> Option<Record> {
@@ -123,8 +165,47 @@ impl Journal for MemoryJournal {
     }
 
     fn log(&self) -> &Log {
-        &self.log
+        self.log()
     }
+
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    async fn refill(&self) -> Result<Option<Refill>> {
+        Ok(None)
+    }
+
+    async fn room(&self) {}
+
+    fn backlog(&self) -> usize {
+        0
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery, open: &[OpenBuffer]) -> Result<Vec<Found>> {
+        Ok(self.log.deliveries(query, open))
+    }
+
+    async fn executions(&self, query: &ExecutionQuery, open: &[OpenBuffer]) -> Result<String> {
+        let mut found = self.log.executions(query, open);
+        if let Some(before) = query.before.as_deref() {
+            let place = found.iter().position(|(log, _)| *log.info.execution_id == *before);
+            found.drain(..place.map_or(found.len(), |place| place + 1));
+        }
+        found.truncate(query.limit());
+        let views: Vec<_> = found
+            .iter()
+            .map(|(log, recorded)| ExecutionView::new(&log.info, &log.state(), *recorded))
+            .collect();
+        Ok(array(&views))
+    }
+
+    async fn replayable(&self, selection: &Selection) -> Result<Vec<Replayable>> {
+        let failed = self.log.failed(selection);
+        Ok(failed.iter().filter_map(|(log, entry)| Replayable::of(log, entry)).collect())
+    }
+
+    async fn close(&self) {}
 
     fn waiting(&self, lane: &Lane) -> usize {
         self.lanes().get(lane).map_or(0, VecDeque::len)

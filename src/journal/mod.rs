@@ -4,19 +4,26 @@
 //! It moves records and knows nothing of what is in them. [`contract`] is the suite that every
 //! journal passes.
 
+mod choice;
+mod codec;
 #[cfg(test)]
 mod contract;
 mod memory;
 mod record;
+mod sqlite;
 
+pub use choice::ChosenJournal;
 pub use memory::MemoryJournal;
-pub use record::{Commit, Completion, Lane, Record};
+pub use record::{Commit, Completion, Lane, Record, Refill, Replayable};
+pub use sqlite::{Describe, Durability, OnInterrupted, Options, Report, SqliteJournal, read_log};
 
 use std::future::Future;
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::observability::log::{ExecutionLog, Log, Settlement};
+use crate::observability::log::{
+    DeliveryQuery, ExecutionLog, ExecutionQuery, Found, Log, OpenBuffer, Selection, Settlement,
+};
 
 /// Where handed-over calls wait, and where their ends are written.
 pub trait Journal: Send + Sync {
@@ -35,8 +42,44 @@ pub trait Journal: Send + Sync {
     /// execution is finished by it.
     fn settle(&self, record: &Record, settlement: Settlement) -> Finished;
 
-    /// The log that belongs to this journal.
+    /// Executions that are under way, and as much of the past as is in memory.
     fn log(&self) -> &Log;
+
+    /// Whether what was taken survives the end of the process.
+    fn is_durable(&self) -> bool;
+
+    /// Brings more of what an earlier process left into the lanes, if there is room for it;
+    /// `None`: there is nothing more.
+    fn refill(&self) -> impl Future<Output = Result<Option<Refill>>> + Send;
+
+    /// Resolves when there is room for another [`Journal::refill`].
+    fn room(&self) -> impl Future<Output = ()> + Send;
+
+    /// Calls that an earlier process left and that are in no lane yet.
+    fn backlog(&self) -> usize;
+
+    /// Deliveries, newest first, those of open buffers included.
+    fn deliveries(
+        &self,
+        query: &DeliveryQuery,
+        open: &[OpenBuffer],
+    ) -> impl Future<Output = Result<Vec<Found>>> + Send;
+
+    /// Executions as a JSON array, newest first.
+    fn executions(
+        &self,
+        query: &ExecutionQuery,
+        open: &[OpenBuffer],
+    ) -> impl Future<Output = Result<String>> + Send;
+
+    /// The failed deliveries of a selection, as calls that can be handed over again.
+    fn replayable(
+        &self,
+        selection: &Selection,
+    ) -> impl Future<Output = Result<Vec<Replayable>>> + Send;
+
+    /// Writes what is not written yet. Nothing is taken after that.
+    fn close(&self) -> impl Future<Output = ()> + Send;
 
     /// Records that wait in the lane.
     fn waiting(&self, lane: &Lane) -> usize;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::destinations::{Failure, Kind, Payload};
-use crate::observability::log::ExecutionLog;
+use crate::observability::log::{Entry, ExecutionLog};
+use crate::observability::time::Timestamp;
 use crate::recording::Item;
 
 /// The key of a queue. Records of one lane are leased in order; lanes do not wait for each other.
@@ -49,6 +50,10 @@ pub struct Commit {
 pub struct Record {
     /// The delivery's id.
     pub id: Uuid,
+    /// The number that the journal knows it by.
+    pub seq: u64,
+    /// Whether an earlier process left it: it may have been sent by that one.
+    pub recovered: bool,
     /// The execution it belongs to.
     pub execution: Arc<ExecutionLog>,
     /// Its place in the execution's log.
@@ -59,4 +64,48 @@ pub struct Record {
     pub payload: Payload,
     /// Why no attempt can be made at all.
     pub refused: Option<Box<Failure>>,
+}
+
+/// What was brought back into the lanes.
+#[derive(Debug, Default)]
+pub struct Refill {
+    /// Lanes that have work now.
+    pub lanes: Vec<Lane>,
+    /// Calls that wait in them.
+    pub calls: usize,
+    /// Bytes that those have.
+    pub bytes: usize,
+    /// Calls that are not to be sent again: an attempt was under way, and nobody knows what became
+    /// of it.
+    pub interrupted: Vec<Record>,
+}
+
+/// A failed delivery, as the call that it was.
+#[derive(Debug)]
+pub struct Replayable {
+    /// The failed delivery.
+    pub id: Uuid,
+    /// Its execution.
+    pub execution: Arc<ExecutionLog>,
+    /// The call.
+    pub item: Item,
+}
+
+impl Replayable {
+    /// The call of a failed delivery whose payload the log still has.
+    #[must_use]
+    pub fn of(execution: &Arc<ExecutionLog>, entry: &Entry) -> Option<Self> {
+        let payload = entry.replayable.clone()?;
+        let item = Item {
+            kind: entry.kind,
+            step: Arc::clone(&entry.step),
+            index: entry.index,
+            replay_of: Some(entry.id),
+            recorded_at: Timestamp::now(),
+            payload,
+            warnings: Vec::new(),
+            refused: None,
+        };
+        Some(Self { id: entry.id, execution: Arc::clone(execution), item })
+    }
 }

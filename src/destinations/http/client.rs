@@ -60,10 +60,7 @@ impl Http {
     /// What the log shows of a call that was not sent yet.
     #[must_use]
     pub fn describe(&self, payload: &Payload) -> RequestLog {
-        request::prepare(payload, &self.defaults).map_or_else(
-            |_| unprepared_log(payload),
-            |prepared| request_log(&prepared, &self.config),
-        )
+        described(payload, &self.defaults, &self.config)
     }
 
     /// Sends the request and those that redirects ask for; `received` holds what came back.
@@ -157,6 +154,19 @@ impl Http {
             body: Capture::new(self.config.log_body_bytes, self.config.max_response_bytes),
         }
     }
+}
+
+/// What the log shows of a call that was not sent yet, where no destination is configured.
+#[must_use]
+pub fn describe(payload: &Payload) -> RequestLog {
+    let config = Config::default();
+    let user_agent = HeaderValue::from_static(super::config::USER_AGENT);
+    described(payload, &Defaults { user_agent }, &config)
+}
+
+fn described(payload: &Payload, defaults: &Defaults, config: &Config) -> RequestLog {
+    request::prepare(payload, defaults)
+        .map_or_else(|_| unprepared_log(payload), |prepared| request_log(&prepared, config))
 }
 
 impl Destination for Http {

@@ -23,6 +23,9 @@ pub struct Config {
     pub redact: Vec<String>,
 }
 
+/// The `User-Agent` of requests that do not bring their own.
+pub(super) const USER_AGENT: &str = concat!("dollar-send/", env!("CARGO_PKG_VERSION"));
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -32,7 +35,7 @@ impl Default for Config {
             log_body_bytes: 64 << 10,
             concurrency: 1024,
             per_host_concurrency: 64,
-            user_agent: concat!("dollar-send/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: USER_AGENT.to_owned(),
             redact: Vec::new(),
         }
     }

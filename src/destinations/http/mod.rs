@@ -25,5 +25,5 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
-pub use client::Http;
+pub use client::{Http, describe};
 pub use config::Config;

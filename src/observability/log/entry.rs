@@ -26,6 +26,22 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status.
+    pub const ALL: [Self; 6] = [
+        Self::Recorded,
+        Self::Pending,
+        Self::InFlight,
+        Self::Delivered,
+        Self::Failed,
+        Self::Discarded,
+    ];
+
+    /// The status with this spelling.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+
     /// The spelling in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -75,6 +91,8 @@ pub struct Entry {
     pub id: Uuid,
     /// Place of the call within its execution, from 0.
     pub index: u32,
+    /// The delivery that this one repeats.
+    pub replay_of: Option<Uuid>,
     /// The step that made the call.
     pub step: Arc<str>,
     /// The destination.
@@ -87,6 +105,8 @@ pub struct Entry {
     pub response: Option<Box<ResponseLog>>,
     /// Why it failed.
     pub failure: Option<Box<Failure>>,
+    /// What it would take to do it again, if it failed.
+    pub replayable: Option<Payload>,
     /// What the sender should know.
     pub warnings: Vec<String>,
     /// Attempts begun.
@@ -101,6 +121,9 @@ impl Entry {
     /// Moves to the terminal state that `settlement` says.
     pub fn settle(&mut self, settlement: Settlement, now: Timestamp) {
         self.status = if settlement.failure.is_none() { Status::Delivered } else { Status::Failed };
+        if let (Status::Failed, Request::Recorded(payload)) = (self.status, &self.request) {
+            self.replayable = Some(payload.clone());
+        }
         self.failure = settlement.failure.map(Box::new);
         if let Some(request) = settlement.request {
             self.request = Request::Sent(request);
@@ -118,11 +141,13 @@ impl Entry {
             Request::Sent(request) => request.size(),
         };
         let response = self.response.as_ref().map_or(0, |response| response.size());
-        size_of::<Self>() + request + response
+        let replayable = self.replayable.as_ref().map_or(0, Payload::len);
+        size_of::<Self>() + request + response + replayable
     }
 
     /// Drops what the log has no room for, keeping everything but the bodies.
     pub fn strip(&mut self) {
+        self.replayable = None;
         match &mut self.request {
             Request::Recorded(payload) => *payload = Payload::from_text("{}"),
             Request::Sent(request) => request.strip(),

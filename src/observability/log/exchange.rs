@@ -1,8 +1,8 @@
 //! Requests and responses as the log keeps them: redacted and capped before they arrive here.
 
 use std::borrow::Cow;
-
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -41,12 +41,30 @@ impl LoggedBody {
     pub fn kept(&self) -> usize {
         self.bytes.len()
     }
+
+    /// The first bytes of it.
+    #[must_use]
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// How many bytes were seen.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Whether the bytes kept are all there were.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.complete
+    }
 }
 
 /// One side of an exchange: a JSON object of what is known about it, and its body.
 #[derive(Debug, Clone)]
 pub struct Logged {
-    head: Box<str>,
+    head: Arc<str>,
     body: Option<LoggedBody>,
 }
 
@@ -70,6 +88,25 @@ impl Logged {
     /// An exchange's side from a serialisable head (a JSON object) and a body.
     pub fn new(head: &impl Serialize, body: Option<LoggedBody>) -> Self {
         Self { head: to_json(head), body }
+    }
+
+    /// A side that was written down before: the text of its head, a JSON object, and its body.
+    #[must_use]
+    pub fn restored(head: &str, body: Option<LoggedBody>) -> Self {
+        let head = if head.starts_with('{') && head.ends_with('}') { head } else { "{}" };
+        Self { head: head.into(), body }
+    }
+
+    /// The JSON object that describes it.
+    #[must_use]
+    pub fn head(&self) -> &str {
+        &self.head
+    }
+
+    /// Its body, if it has one.
+    #[must_use]
+    pub const fn body(&self) -> Option<&LoggedBody> {
+        self.body.as_ref()
     }
 
     /// A call shown as it was recorded: the JSON text itself up to `limit` bytes; past it, a body
@@ -120,7 +157,7 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-fn to_json(value: &impl Serialize) -> Box<str> {
+fn to_json(value: &impl Serialize) -> Arc<str> {
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.clear();
         scratch.shrink_to(MAX_SCRATCH_BYTES);

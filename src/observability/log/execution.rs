@@ -34,9 +34,30 @@ pub struct Completion {
     pub discarded: bool,
 }
 
+/// How many deliveries ended in which way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Reached their destination.
+    pub delivered: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Were discarded.
+    pub discarded: usize,
+}
+
+impl Tally {
+    /// All of them.
+    #[must_use]
+    pub const fn total(self) -> usize {
+        self.delivered + self.failed + self.discarded
+    }
+}
+
 /// The changing part of an execution's log.
 #[derive(Debug, Default)]
 pub struct ExecutionState {
+    /// Deliveries that were terminal before this process knew the execution: its journal has them.
+    pub before: Tally,
     /// The deliveries in the order of their calls.
     pub entries: Vec<Entry>,
     /// How it ended; `None` while it runs.
@@ -52,6 +73,22 @@ pub struct ExecutionState {
 }
 
 impl ExecutionState {
+    /// Deliveries that are terminal, those before included.
+    #[must_use]
+    pub const fn tally(&self) -> Tally {
+        Tally {
+            delivered: self.before.delivered + self.delivered,
+            failed: self.before.failed + self.failed,
+            discarded: self.before.discarded + self.discarded,
+        }
+    }
+
+    /// All deliveries, those before included.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.before.total() + self.entries.len()
+    }
+
     /// Deliveries that are not terminal yet.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -87,7 +124,7 @@ pub struct Settled {
 #[derive(Debug)]
 pub struct ExecutionLog {
     /// What it is.
-    pub info: ExecutionInfo,
+    pub info: Arc<ExecutionInfo>,
     serial: u64,
     state: Mutex<ExecutionState>,
     finished: Notify,
@@ -99,12 +136,35 @@ impl ExecutionLog {
     #[must_use]
     pub fn new(info: ExecutionInfo) -> Self {
         Self {
-            info,
+            info: Arc::new(info),
             serial: NEXT_SERIAL.fetch_add(1, Ordering::Relaxed),
             state: Mutex::default(),
             finished: Notify::new(),
             retained: AtomicBool::new(false),
         }
+    }
+
+    /// The log of an execution that a journal remembers, under the number that it has there.
+    #[must_use]
+    pub fn restored(
+        info: ExecutionInfo,
+        serial: u64,
+        completion: Option<Completion>,
+        before: Tally,
+    ) -> Self {
+        let state = ExecutionState { before, completion, ..ExecutionState::default() };
+        Self {
+            info: Arc::new(info),
+            serial,
+            state: Mutex::new(state),
+            finished: Notify::new(),
+            retained: AtomicBool::new(false),
+        }
+    }
+
+    /// Numbers from here on are larger than `serial`.
+    pub fn number_after(serial: u64) {
+        NEXT_SERIAL.fetch_max(serial + 1, Ordering::Relaxed);
     }
 
     /// A number that no other execution of this process has, growing with time.

@@ -10,8 +10,10 @@ mod store;
 mod view;
 
 pub use entry::{Entry, Request, Settlement, Status};
-pub use exchange::{LoggedBody, RequestLog, ResponseLog};
-pub use execution::{Completion, ExecutionInfo, ExecutionLog, Room, Settled};
-pub use query::{DeliveryQuery, ExecutionQuery};
-pub use store::{Log, Retention};
-pub use view::{DeliveryView, ExecutionView, Render};
+pub use exchange::{Logged, LoggedBody, RequestLog, ResponseLog};
+pub use execution::{
+    Completion, ExecutionInfo, ExecutionLog, ExecutionState, Room, Settled, Tally,
+};
+pub use query::{DeliveryQuery, ExecutionQuery, Selection};
+pub use store::{Found, Log, OpenBuffer, Retention};
+pub use view::{DeliveryView, ExecutionView, Render, array, deliveries_json};

@@ -3,7 +3,7 @@
 use super::{Entry, ExecutionInfo};
 
 /// How many rows an answer has when the question does not say.
-pub(super) const DEFAULT_LIMIT: usize = 100;
+const DEFAULT_LIMIT: usize = 100;
 
 /// A question for deliveries. Absent members do not restrict.
 #[derive(Debug, Clone, Default)]
@@ -25,16 +25,46 @@ pub struct DeliveryQuery {
 }
 
 impl DeliveryQuery {
-    pub(super) fn admits_execution(&self, info: &ExecutionInfo) -> bool {
+    /// How many deliveries the answer has at most.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit.unwrap_or(DEFAULT_LIMIT)
+    }
+
+    /// Whether deliveries of this execution are asked for.
+    #[must_use]
+    pub fn admits_execution(&self, info: &ExecutionInfo) -> bool {
         admits(self.workflow_id.as_deref(), &info.workflow_id)
             && admits(self.execution_id.as_deref(), &info.execution_id)
     }
 
-    pub(super) fn admits(&self, entry: &Entry) -> bool {
+    /// Whether this delivery of such an execution is asked for.
+    #[must_use]
+    pub fn admits(&self, entry: &Entry) -> bool {
         admits(self.step.as_deref(), &entry.step)
             && admits(self.destination.as_deref(), entry.kind.name())
             && admits(self.status.as_deref(), entry.status.as_str())
             && self.before.is_none_or(|before| entry.id < before)
+    }
+}
+
+/// Which failed deliveries are meant: those with these ids, or those that a question finds.
+#[derive(Debug, Clone)]
+pub enum Selection {
+    /// By their ids.
+    Ids(Vec<uuid::Uuid>),
+    /// As in the log.
+    Query(DeliveryQuery),
+}
+
+impl Selection {
+    /// Whether this delivery is meant.
+    #[must_use]
+    pub fn admits(&self, info: &ExecutionInfo, entry: &Entry) -> bool {
+        match self {
+            Self::Ids(ids) => ids.contains(&entry.id),
+            Self::Query(query) => query.admits_execution(info) && query.admits(entry),
+        }
     }
 }
 
@@ -50,7 +80,15 @@ pub struct ExecutionQuery {
 }
 
 impl ExecutionQuery {
-    pub(super) fn admits(&self, info: &ExecutionInfo) -> bool {
+    /// How many executions the answer has at most.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit.unwrap_or(DEFAULT_LIMIT)
+    }
+
+    /// Whether this execution is asked for.
+    #[must_use]
+    pub fn admits(&self, info: &ExecutionInfo) -> bool {
         admits(self.workflow_id.as_deref(), &info.workflow_id)
     }
 }

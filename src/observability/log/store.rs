@@ -7,10 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::execution::Room;
-use super::query::DEFAULT_LIMIT;
-use super::{
-    DeliveryQuery, DeliveryView, Entry, ExecutionLog, ExecutionQuery, ExecutionView, Render,
-};
+use super::{DeliveryQuery, Entry, ExecutionInfo, ExecutionLog, ExecutionQuery, Selection, Status};
 use crate::observability::time::Timestamp;
 
 /// How long the log remembers finished executions. Unfinished ones are never forgotten.
@@ -34,6 +31,12 @@ impl Default for Retention {
         }
     }
 }
+
+/// A delivery and what its execution is.
+pub type Found = (Arc<ExecutionInfo>, Entry);
+
+/// An execution that still records, and the log's entries of the calls in its buffer.
+pub type OpenBuffer = (Arc<ExecutionLog>, Vec<Entry>);
 
 /// The log of one engine.
 #[derive(Debug)]
@@ -94,62 +97,68 @@ impl Log {
         self.forget_old_and_excess(&mut index, now);
     }
 
-    /// Deliveries as JSON values, newest first, chained with those of open buffers.
-    pub fn deliveries(
-        &self,
-        query: &DeliveryQuery,
-        open: &[(Arc<ExecutionLog>, Vec<Entry>)],
-        render: Render<'_>,
-    ) -> String {
-        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-        let mut found: Vec<(Arc<ExecutionLog>, Entry)> = Vec::new();
+    /// Deliveries, newest first, chained with those of open buffers.
+    pub fn deliveries(&self, query: &DeliveryQuery, open: &[OpenBuffer]) -> Vec<Found> {
+        let limit = query.limit();
+        let mut found: Vec<Found> = Vec::new();
         for execution in self.snapshot(|execution| query.admits_execution(&execution.info)) {
             let state = execution.state();
             let entries = state.entries.iter().filter(|entry| query.admits(entry));
-            found.extend(entries.map(|entry| (Arc::clone(&execution), entry.clone())));
+            found.extend(entries.map(|entry| (Arc::clone(&execution.info), entry.clone())));
             drop(state);
             keep_newest(&mut found, limit);
         }
         for (execution, entries) in open {
             if query.admits_execution(&execution.info) {
                 let entries = entries.iter().filter(|entry| query.admits(entry));
-                found.extend(entries.map(|entry| (Arc::clone(execution), entry.clone())));
+                found.extend(entries.map(|entry| (Arc::clone(&execution.info), entry.clone())));
             }
         }
         found.sort_unstable_by_key(|(_, entry)| Reverse(entry.id));
         found.truncate(limit);
-        let views: Vec<_> = found
-            .iter()
-            .map(|(execution, entry)| DeliveryView::new(&execution.info, entry, render))
-            .collect();
-        to_json(&views)
+        found
     }
 
-    /// Executions as JSON, newest first. `recorded` tells the calls in an execution's open buffer.
+    /// Executions, newest first, each with the calls in its open buffer; `open` are those that
+    /// have one.
     pub fn executions(
         &self,
         query: &ExecutionQuery,
-        recorded: &HashMap<u64, (Arc<ExecutionLog>, usize)>,
-    ) -> String {
-        let mut found = self.snapshot(|execution| {
-            query.admits(&execution.info) && !recorded.contains_key(&execution.serial())
-        });
-        let open = recorded.values().map(|(execution, _)| Arc::clone(execution));
-        found.extend(open.filter(|execution| query.admits(&execution.info)));
-        found.sort_unstable_by_key(|execution| Reverse(execution.serial()));
-        if let Some(before) = query.before.as_deref() {
-            let place = found.iter().position(|execution| *execution.info.execution_id == *before);
-            found.drain(..place.map_or(found.len(), |place| place + 1));
-        }
-        found.truncate(query.limit.unwrap_or(DEFAULT_LIMIT));
-        let states: Vec<_> = found
+        open: &[OpenBuffer],
+    ) -> Vec<(Arc<ExecutionLog>, usize)> {
+        let open: HashMap<u64, (&Arc<ExecutionLog>, usize)> = open
             .iter()
-            .map(|execution| {
-                let calls = recorded.get(&execution.serial()).map_or(0, |(_, calls)| *calls);
-                ExecutionView::new(&execution.info, &execution.state(), calls)
-            })
+            .map(|(execution, entries)| (execution.serial(), (execution, entries.len())))
             .collect();
-        to_json(&states)
+        let known = self.snapshot(|execution| {
+            query.admits(&execution.info) && !open.contains_key(&execution.serial())
+        });
+        let mut found: Vec<_> = known.into_iter().map(|execution| (execution, 0)).collect();
+        let open = open.into_values().filter(|(execution, _)| query.admits(&execution.info));
+        found.extend(open.map(|(execution, recorded)| (Arc::clone(execution), recorded)));
+        found.sort_unstable_by_key(|(execution, _)| Reverse(execution.serial()));
+        found
+    }
+
+    /// The failed deliveries of a selection, in the order of their calls.
+    #[must_use]
+    pub fn failed(&self, selection: &Selection) -> Vec<(Arc<ExecutionLog>, Entry)> {
+        let mut found = Vec::new();
+        for execution in self.snapshot(|_| true) {
+            let state = execution.state();
+            let failed = state.entries.iter().filter(|entry| {
+                entry.status == Status::Failed && selection.admits(&execution.info, entry)
+            });
+            found.extend(failed.map(|entry| (Arc::clone(&execution), entry.clone())));
+        }
+        found.sort_unstable_by_key(|(_, entry)| entry.id);
+        found
+    }
+
+    /// The execution with this number, if the log knows it.
+    #[must_use]
+    pub fn execution(&self, serial: u64) -> Option<Arc<ExecutionLog>> {
+        self.index().executions.get(&serial).cloned()
     }
 
     fn snapshot(&self, admits: impl Fn(&ExecutionLog) -> bool) -> Vec<Arc<ExecutionLog>> {
@@ -200,13 +209,9 @@ impl Log {
 }
 
 /// Bounds what a long log costs: never more than twice the rows that are asked for.
-fn keep_newest(found: &mut Vec<(Arc<ExecutionLog>, Entry)>, limit: usize) {
+fn keep_newest(found: &mut Vec<Found>, limit: usize) {
     if found.len() > limit.saturating_mul(2).max(1024) {
         found.sort_unstable_by_key(|(_, entry)| Reverse(entry.id));
         found.truncate(limit);
     }
-}
-
-fn to_json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_else(|_| "[]".to_owned())
 }

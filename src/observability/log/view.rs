@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::execution::ExecutionState;
-use super::{Entry, ExecutionInfo, Request, RequestLog, Status};
+use super::execution::{Completion, ExecutionState, Tally};
+use super::{Entry, ExecutionInfo, Found, Request, RequestLog, Status};
 use crate::destinations::{Failure, Kind, Payload};
 use crate::observability::time::Timestamp;
 
@@ -20,6 +20,8 @@ pub struct DeliveryView<'a> {
     execution_id: &'a str,
     step: &'a str,
     index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replay_of: Option<uuid::Uuid>,
     destination: &'static str,
     status: &'static str,
     request: Box<RawValue>,
@@ -67,6 +69,7 @@ impl<'a> DeliveryView<'a> {
             execution_id: &info.execution_id,
             step: &entry.step,
             index: entry.index,
+            replay_of: entry.replay_of,
             destination: entry.kind.name(),
             status: entry.status.as_str(),
             request,
@@ -105,7 +108,17 @@ impl<'a> ExecutionView<'a> {
     /// The JSON shape of an execution's log, with `recorded` calls in its open buffer.
     #[must_use]
     pub fn new(info: &'a ExecutionInfo, state: &ExecutionState, recorded: usize) -> Self {
-        let completion = state.completion.as_ref();
+        Self::of(info, state.completion.as_ref(), state.tally(), state.total() + recorded)
+    }
+
+    /// The JSON shape of an execution with `total` deliveries, of which the tally is terminal.
+    #[must_use]
+    pub fn of(
+        info: &'a ExecutionInfo,
+        completion: Option<&Completion>,
+        tally: Tally,
+        total: usize,
+    ) -> Self {
         Self {
             execution_id: &info.execution_id,
             workflow_id: &info.workflow_id,
@@ -116,14 +129,28 @@ impl<'a> ExecutionView<'a> {
                 Some(completion) if completion.error.is_some() => "failed",
                 Some(_) => "completed",
             },
-            delivered: state.delivered,
-            failed: state.failed,
-            discarded: state.discarded,
-            pending: state.open() + recorded,
-            total: state.entries.len() + recorded,
+            delivered: tally.delivered,
+            failed: tally.failed,
+            discarded: tally.discarded,
+            pending: total.saturating_sub(tally.total()),
+            total,
             started_at: info.started_at,
             completed_at: completion.map(|completion| completion.at),
             error: completion.and_then(|completion| completion.error.clone()),
         }
     }
+}
+
+/// Deliveries as a JSON array.
+#[must_use]
+pub fn deliveries_json(found: &[Found], render: Render<'_>) -> String {
+    let views: Vec<_> =
+        found.iter().map(|(info, entry)| DeliveryView::new(info, entry, render)).collect();
+    array(&views)
+}
+
+/// Rows as a JSON array.
+#[must_use]
+pub fn array(rows: &[impl Serialize]) -> String {
+    serde_json::to_string(rows).unwrap_or_else(|_| "[]".to_owned())
 }

@@ -1,0 +1,86 @@
+//! The journal that the options choose: one `match` for each operation.
+
+use super::{
+    Commit, Finished, Journal, Lane, MemoryJournal, Record, Refill, Replayable, SqliteJournal,
+};
+use crate::error::Result;
+use crate::observability::log::{
+    DeliveryQuery, ExecutionQuery, Found, Log, OpenBuffer, Selection, Settlement,
+};
+
+/// In memory, or in a data directory.
+#[derive(Debug)]
+pub enum ChosenJournal {
+    /// As durable as the process.
+    Memory(MemoryJournal),
+    /// As durable as its file.
+    Sqlite(Box<SqliteJournal>),
+}
+
+/// Asks whichever journal it is.
+macro_rules! ask {
+    ($self:ident, $journal:ident => $answer:expr) => {
+        match $self {
+            Self::Memory($journal) => $answer,
+            Self::Sqlite($journal) => $answer,
+        }
+    };
+}
+
+impl Journal for ChosenJournal {
+    async fn append(&self, commit: Commit) -> Result<Vec<Lane>> {
+        ask!(self, journal => journal.append(commit).await)
+    }
+
+    async fn lease(&self, lane: &Lane) -> Option<Record> {
+        ask!(self, journal => journal.lease(lane).await)
+    }
+
+    fn lease_rest(&self) -> Vec<Record> {
+        ask!(self, journal => journal.lease_rest())
+    }
+
+    fn settle(&self, record: &Record, settlement: Settlement) -> Finished {
+        ask!(self, journal => journal.settle(record, settlement))
+    }
+
+    fn log(&self) -> &Log {
+        ask!(self, journal => journal.log())
+    }
+
+    fn waiting(&self, lane: &Lane) -> usize {
+        ask!(self, journal => journal.waiting(lane))
+    }
+
+    fn is_durable(&self) -> bool {
+        ask!(self, journal => journal.is_durable())
+    }
+
+    async fn refill(&self) -> Result<Option<Refill>> {
+        ask!(self, journal => journal.refill().await)
+    }
+
+    async fn room(&self) {
+        ask!(self, journal => journal.room().await);
+    }
+
+    fn backlog(&self) -> usize {
+        ask!(self, journal => journal.backlog())
+    }
+
+    async fn deliveries(&self, query: &DeliveryQuery, open: &[OpenBuffer]) -> Result<Vec<Found>> {
+        ask!(self, journal => journal.deliveries(query, open).await)
+    }
+
+    async fn executions(&self, query: &ExecutionQuery, open: &[OpenBuffer]) -> Result<String> {
+        ask!(self, journal => journal.executions(query, open).await)
+    }
+
+    async fn replayable(&self, selection: &Selection) -> Result<Vec<Replayable>> {
+        ask!(self, journal => journal.replayable(selection).await)
+    }
+
+    async fn close(&self) {
+        ask!(self, journal => journal.close().await);
+    }
+}

@@ -1,0 +1,105 @@
+//! The data directory and the lock that keeps it to one process.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The file that is locked, and holds the pid of who locked it.
+const LOCK: &str = "lock";
+
+/// An open data directory. The system releases the lock when this is dropped or the process ends,
+/// however it ends.
+#[derive(Debug)]
+pub(super) struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if it is not there, and locks it.
+    ///
+    /// # Errors
+    /// `DataDirLocked`, `Journal`.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let failed = |what: &str, source: std::io::Error| {
+            let message = format!("the data directory {} {what}", path.display());
+            Error::new(ErrorKind::Journal, message).with_source(source)
+        };
+        create(path).map_err(|error| failed("cannot be made", error))?;
+        let path = fs::canonicalize(path).map_err(|error| failed("cannot be opened", error))?;
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path.join(LOCK))
+            .map_err(|error| failed("cannot be written: check its permissions", error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(locked(&path, &mut lock)),
+            Err(TryLockError::Error(error)) => return Err(failed("cannot be locked", error)),
+        }
+        let pid = std::process::id().to_string();
+        lock.set_len(0)
+            .and_then(|()| lock.write_all(pid.as_bytes()))
+            .map_err(|error| failed("cannot be written", error))?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn create(path: &Path) -> std::io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn locked(path: &Path, lock: &mut File) -> Error {
+    let mut pid = String::new();
+    // Who holds it may not have written its pid yet.
+    let _ = lock.read_to_string(&mut pid);
+    let holder = if pid.is_empty() { "another process".to_owned() } else { format!("pid {pid}") };
+    let message = format!(
+        "the data directory {} is in use by {holder}: one process at a time may open it",
+        path.display()
+    );
+    Error::new(ErrorKind::DataDirLocked, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_holder_at_a_time() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b");
+        let first = DataDir::open(&path).unwrap();
+        let refused = DataDir::open(&path).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::DataDirLocked);
+        assert!(refused.to_string().contains(&format!("pid {}", std::process::id())));
+        drop(first);
+        fs::write(path.join(LOCK), "999999999").unwrap();
+        let second = DataDir::open(&path).unwrap();
+        let pid = fs::read_to_string(second.path().join(LOCK)).unwrap();
+        assert_eq!(pid, std::process::id().to_string());
+    }
+
+    #[test]
+    fn what_is_no_directory_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [file.as_path(), &file.join("below"), Path::new("")] {
+            assert_eq!(DataDir::open(path).unwrap_err().kind(), ErrorKind::Journal);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The key that seals what is secret at rest.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind as IoKind, Write};
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The file in the data directory that holds the key when the options bring none.
+const FILE: &str = "journal.key";
+/// Bytes of a key.
+pub(super) const KEY_BYTES: usize = 32;
+
+/// A key. It is never shown.
+#[derive(Clone)]
+pub(super) struct Key([u8; KEY_BYTES]);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+impl Key {
+    /// The given key, or the one in the directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// `InvalidOption` when the given key has another length; `Journal`.
+    pub(super) fn load(directory: &Path, given: Option<&[u8]>) -> Result<Self> {
+        if let Some(given) = given {
+            return Self::of(given).ok_or_else(|| {
+                let message =
+                    format!("journal.key: must be {KEY_BYTES} bytes, not {}", given.len());
+                Error::new(ErrorKind::InvalidOption, message)
+            });
+        }
+        match Self::existing(directory)? {
+            Some(key) => Ok(key),
+            None => Self::create(directory),
+        }
+    }
+
+    /// The key in the directory, if there is one.
+    ///
+    /// # Errors
+    /// `Journal`.
+    pub(super) fn existing(directory: &Path) -> Result<Option<Self>> {
+        let path = directory.join(FILE);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == IoKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(&path, "cannot be read").with_source(error)),
+        };
+        check_permissions(&path)?;
+        let key = Self::of(&bytes).ok_or_else(|| {
+            failed(&path, &format!("has {} bytes, not {KEY_BYTES}: restore a copy", bytes.len()))
+        })?;
+        Ok(Some(key))
+    }
+
+    /// The key's bytes.
+    pub(super) const fn bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+
+    fn of(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    fn create(directory: &Path) -> Result<Self> {
+        let path = directory.join(FILE);
+        let mut key = Self([0; KEY_BYTES]);
+        aws_lc_rs::rand::fill(&mut key.0)
+            .map_err(|_| Error::new(ErrorKind::Journal, "the system has no random numbers"))?;
+        let written = write(directory, &path, &key.0);
+        written.map_err(|error| failed(&path, "cannot be made").with_source(error))?;
+        Ok(key)
+    }
+}
+
+fn write(directory: &Path, path: &Path, key: &[u8]) -> std::io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(key)?;
+    file.sync_all()?;
+    // The file's name has to last as well.
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(unix)]
+fn check_permissions(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(path)
+        .map_err(|error| failed(path, "cannot be read").with_source(error))?
+        .permissions()
+        .mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(failed(path, "may be read by others: chmod 600"))
+}
+
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the form that it has where there are modes")]
+fn check_permissions(_path: &Path) -> Result<()> {
+    Ok(())
+}
+
+fn failed(path: &Path, what: &str) -> Error {
+    Error::new(ErrorKind::Journal, format!("the key file {} {what}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_found_again() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(Key::existing(directory.path()).unwrap().is_none());
+        let made = Key::load(directory.path(), None).unwrap();
+        let found = Key::load(directory.path(), None).unwrap();
+        assert_eq!(made.bytes(), found.bytes());
+        assert_eq!(format!("{made:?}"), "Key");
+        assert_eq!(Key::load(directory.path(), Some(&[7; 32])).unwrap().bytes(), &[7; 32]);
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let refused = Key::load(directory.path(), Some(&[7; 31])).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidOption);
+        fs::write(directory.path().join(FILE), "short").unwrap();
+        let refused = Key::load(directory.path(), None).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Journal);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_key_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        Key::load(directory.path(), None).unwrap();
+        let path = directory.path().join(FILE);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let refused = Key::load(directory.path(), None).unwrap_err();
+        assert!(refused.to_string().contains("chmod 600"), "{refused}");
+    }
+}
