@@ -413,6 +413,17 @@ export declare class Execution {
   settled(options?: TimeoutOptions | undefined | null): Promise<Array<Delivery>>
 }
 
+/**
+ * The circuit breaker of each host: after so many failures in a row it opens, and nothing is
+ * attempted; after the cooldown one attempt decides whether it closes.
+ */
+export interface BreakerOptions {
+  /** Failures in a row that open it; 0: it never opens. Default: 10. */
+  failures?: number
+  /** Milliseconds that it stays open. Default: 30000. */
+  cooldownMs?: number
+}
+
 /** What `engine.close()` answers. */
 export interface CloseResult {
   /** Deliveries that reached their destination since the engine was opened. */
@@ -586,7 +597,9 @@ export interface EngineStats {
   pendingBytes: number
   /** Executions that are neither completed nor discarded. */
   openExecutions: number
-  /** The queues that have work, busiest first. */
+  /** Deliveries that wait for their next attempt. */
+  retrying: number
+  /** The queues that have work or fail, busiest first. */
   lanes: Array<LaneStats>
 }
 
@@ -650,6 +663,8 @@ export interface HttpOptions {
   perHostConcurrency?: number
   /** The `User-Agent` of requests that bring none. Default: `dollar-send/VERSION`. */
   userAgent?: string
+  /** When a failed request is made again. Default: never; `{}` means five attempts. */
+  retry?: RetryOptions
   /**
    * What becomes of a request that was under way when the process died. `'resend'`: it is sent
    * again, with the same id in an `Idempotency-Key` header (at least once). `'fail'`: it fails
@@ -683,6 +698,8 @@ export interface LaneStats {
   inFlight: number
   /** Deliveries that wait. */
   waiting: number
+  /** `open`: the host keeps failing and is left alone; `half-open`: it is probed. */
+  breaker: 'closed' | 'open' | 'half-open'
 }
 
 /** What the log keeps. */
@@ -740,6 +757,51 @@ export interface ReplaySelection {
   limit?: number
   /** Only older than the delivery with this id. */
   before?: string
+}
+
+/**
+ * When a failed request is made again. The delays between attempts are either those of
+ * `scheduleMs`, or grow from `initialMs`. Every attempt carries the delivery's id in an
+ * `Idempotency-Key` header, unless the call brings one. A call may have its own `retry`: `false`,
+ * a number of attempts, or an object with these members but `hosts`.
+ */
+export interface RetryOptions {
+  /**
+   * Milliseconds to wait after the first attempt, the second, and so on: there is one attempt
+   * more than delays. Default: none, the delays grow.
+   */
+  scheduleMs?: Array<number>
+  /** Attempts altogether, the first included. Default: 5. */
+  attempts?: number
+  /** Milliseconds before the second attempt. Default: 1000. */
+  initialMs?: number
+  /** How many times as long each delay is as the one before. Default: 2. */
+  factor?: number
+  /** Milliseconds that no delay exceeds. Default: 300000, five minutes. */
+  maxMs?: number
+  /** The share of each delay that chance may take away, from 0 to 1. Default: 0.5. */
+  jitter?: number
+  /** Milliseconds after the call past which nothing is attempted. Default: a day. */
+  maxAgeMs?: number
+  /**
+   * Milliseconds of the longest `Retry-After` that is waited for; a server that asks for more
+   * ends the delivery. Default: an hour.
+   */
+  retryAfterMaxMs?: number
+  /** Statuses after which there is another attempt. Default: 408, 425, 429, 500, 502, 503, 504. */
+  statuses?: Array<number>
+  /**
+   * Codes of failures after which there is another attempt. Default: `ERR_SEND_DNS`,
+   * `ERR_SEND_CONNECT`, `ERR_SEND_TLS`, `ERR_SEND_CONNECTION`, `ERR_SEND_TIMEOUT`.
+   */
+  errors?: Array<ErrorCode>
+  /** When a host that keeps failing is left alone. */
+  breaker?: BreakerOptions
+  /**
+   * Hosts with options of their own, by host name, `*.example.com`, address or CIDR range; what
+   * they do not say is as for all. Default: none.
+   */
+  hosts?: Record<string, RetryOptions>
 }
 
 /** A delivery that cannot be replayed. */

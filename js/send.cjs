@@ -136,7 +136,26 @@ function httpCall(config, strict) {
   else if (timeout !== undefined && timeout !== null) {
     warnings.push('the timeout is ignored: it is not a number of milliseconds')
   }
+  const retry = retryOf(unchecked(config, 'retry'), warnings)
+  if (retry !== undefined) known.retry = retry
   return { text: textOf('http', known, warnings), warnings, body }
+}
+
+/**
+ * What a call says of its retries, as far as it is text; the delivery reads it. The original knows
+ * no such key, so nothing in it is an error.
+ *
+ * @param {unknown} retry
+ * @param {string[]} warnings
+ */
+function retryOf(retry, warnings) {
+  if (retry === undefined || retry === null) return undefined
+  try {
+    return JSON.parse(JSON.stringify(retry))
+  } catch {
+    warnings.push('`retry` is ignored: it is not a value that JSON holds')
+    return undefined
+  }
 }
 
 /**

@@ -13,6 +13,7 @@ mod listen;
 mod options;
 mod promise;
 mod recorder;
+mod retry_options;
 mod text;
 mod types;
 
@@ -20,6 +21,7 @@ pub use engine::{Engine, flush_at_exit, read_log, watch_exit};
 pub use execution::Execution;
 pub use options::{EgressOptions, EngineOptions, HttpOptions, JournalOptions, LogOptions};
 pub use recorder::{record_with, recorder};
+pub use retry_options::{BreakerOptions, RetryOptions};
 pub use types::{
     CloseResult, CompletionReceipt, Delivery, DeliveryError, DeliveryFilter, EngineStats,
     ExecutionFilter, ExecutionSummary, LaneStats, Replay, ReplayResult, ReplaySelection,

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use napi_derive::napi;
 use serde::Deserialize;
 
+use super::retry_options::RetryOptions;
 use crate::config::{Config, DEFAULT_MAX_PAYLOAD_BYTES, DEFAULT_MAX_PENDING_BYTES};
 use crate::destinations::http;
 use crate::egress;
@@ -110,6 +111,8 @@ pub struct HttpOptions {
     pub per_host_concurrency: Option<f64>,
     /// The `User-Agent` of requests that bring none. Default: `dollar-send/VERSION`.
     pub user_agent: Option<String>,
+    /// When a failed request is made again. Default: never; `{}` means five attempts.
+    pub retry: Option<RetryOptions>,
     /// What becomes of a request that was under way when the process died. `'resend'`: it is sent
     /// again, with the same id in an `Idempotency-Key` header (at least once). `'fail'`: it fails
     /// with `ERR_SEND_INTERRUPTED` and can be replayed (at most once). Default: `'resend'`.
@@ -151,6 +154,10 @@ pub(super) fn read(text: &str) -> Result<Config> {
             .find(|name| object.get(*name).is_some_and(serde_json::Value::is_array));
         if let Some(name) = list {
             return Err(invalid(format!("{name}: must be an object, not a list")));
+        }
+        let retry = object.get("http").and_then(|http| http.get("retry"));
+        if retry.is_some_and(serde_json::Value::is_array) {
+            return Err(invalid("http.retry: must be an object, not a list"));
         }
         let planned = NOT_YET.iter().find(|(name, _)| object.contains_key(*name));
         if let Some((name, feature)) = planned {
@@ -252,6 +259,10 @@ fn http_config(options: HttpOptions, redact: Vec<String>) -> Result<http::Config
             default.per_host_concurrency,
         )?,
         user_agent,
+        retries: options.retry.map_or_else(
+            || Ok(http::Retries::default()),
+            |retry| retry.read().map_err(|reason| invalid(format!("http.retry.{reason}"))),
+        )?,
         redact,
     })
 }
@@ -419,6 +430,11 @@ mod tests {
             (r#"{"dataDir":"x","durability":"disk"}"#, "durability: \"disk\" is neither"),
             (r#"{"dataDir":"x","journal":{"key":"abc"}}"#, "journal.key: must be 32 bytes"),
             (r#"{"dataDir":"x","journal":{"maxBytes":5}}"#, "journal.maxBytes: 5 is not"),
+            (r#"{"http":{"retry":{"factor":0}}}"#, "http.retry.factor: 0 is not from 1 to 100"),
+            (
+                r#"{"http":{"retry":{"hosts":{"a.b":{"jitter":9}}}}}"#,
+                "http.retry.hosts.a.b.jitter: 9 is not",
+            ),
             (r#"{"http":{"onInterrupted":"x"}}"#, "http.onInterrupted: \"x\" is neither"),
             (r#"{"sql":{}}"#, "sql: the SQL destination is not available"),
             (r#"{"name":""}"#, "name: must not be empty"),

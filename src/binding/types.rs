@@ -178,7 +178,9 @@ pub struct EngineStats {
     pub pending_bytes: f64,
     /// Executions that are neither completed nor discarded.
     pub open_executions: f64,
-    /// The queues that have work, busiest first.
+    /// Deliveries that wait for their next attempt.
+    pub retrying: f64,
+    /// The queues that have work or fail, busiest first.
     pub lanes: Vec<LaneStats>,
 }
 
@@ -194,6 +196,9 @@ pub struct LaneStats {
     pub in_flight: f64,
     /// Deliveries that wait.
     pub waiting: f64,
+    /// `open`: the host keeps failing and is left alone; `half-open`: it is probed.
+    #[napi(ts_type = "'closed' | 'open' | 'half-open'")]
+    pub breaker: String,
 }
 
 /// Which deliveries `engine.deliveries()` answers; what is absent does not restrict.

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use uuid::Uuid;
+
 use super::{Failure, Payload, Verdict};
 use crate::observability::log::{RequestLog, ResponseLog};
 
@@ -11,7 +13,17 @@ use crate::observability::log::{RequestLog, ResponseLog};
 /// and when, is decided by [`crate::engine`].
 pub trait Destination {
     /// Makes one attempt to deliver `payload`.
-    fn deliver(&self, payload: &Payload) -> impl Future<Output = Outcome> + Send;
+    fn deliver(&self, payload: &Payload, attempt: &Attempt)
+    -> impl Future<Output = Outcome> + Send;
+}
+
+/// What a destination may know of the attempt that it makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// The delivery's id, the same for each attempt.
+    pub id: Uuid,
+    /// Whether an earlier process may have made an attempt that nobody knows of.
+    pub recovered: bool,
 }
 
 /// What was sent and what came back, as the log keeps it: already redacted and capped.

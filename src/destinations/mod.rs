@@ -8,10 +8,12 @@ pub mod http;
 mod kind;
 mod outcome;
 mod payload;
+mod retry;
 mod set;
 
-pub use destination::{Destination, Exchange, Outcome};
+pub use destination::{Attempt, Destination, Exchange, Outcome};
 pub use kind::Kind;
 pub use outcome::{Failure, Phase, Verdict};
 pub use payload::{Body, Payload};
+pub use retry::{BreakerPolicy, Delays, RetryPolicy, TRANSIENT};
 pub use set::{Destinations, describe};

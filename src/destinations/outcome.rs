@@ -56,12 +56,21 @@ pub struct Failure {
     pub message: String,
     /// Where the delivery was, when that is known.
     pub phase: Option<Phase>,
+    /// The status of the response, if there was one.
+    pub status: Option<u16>,
 }
 
 impl Failure {
     /// A failure outside any network phase.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), phase: None }
+        Self { kind, message: message.into(), phase: None, status: None }
+    }
+
+    /// The same failure, with the status of the response.
+    #[must_use]
+    pub const fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
     }
 
     /// The same failure, with the phase it happened in.

@@ -1,7 +1,7 @@
 //! The destinations of one engine, and the one `match` that routes a call to its own.
 
 use super::http::{self, Http};
-use super::{Destination, Failure, Kind, Outcome, Payload};
+use super::{Attempt, Destination, Failure, Kind, Outcome, Payload, RetryPolicy};
 use crate::error::ErrorKind;
 use crate::observability::log::RequestLog;
 
@@ -31,15 +31,24 @@ impl Destinations {
     }
 
     /// Makes one attempt at the destination of this kind.
-    pub async fn deliver(&self, kind: Kind, payload: &Payload) -> Outcome {
+    pub async fn deliver(&self, kind: Kind, payload: &Payload, attempt: &Attempt) -> Outcome {
         match kind {
-            Kind::Http => self.http.deliver(payload).await,
+            Kind::Http => self.http.deliver(payload, attempt).await,
             Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
                 Outcome::rejected(Failure::new(
                     ErrorKind::NotConfigured,
                     format!("$send.{} has no destination in this version", kind.name()),
                 ))
             }
+        }
+    }
+
+    /// When a failed attempt of this call is followed by another; `None`: never.
+    #[must_use]
+    pub fn retry_policy(&self, kind: Kind, payload: &Payload) -> Option<RetryPolicy> {
+        match kind {
+            Kind::Http => self.http.retry_policy(payload),
+            Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => None,
         }
     }
 

@@ -32,5 +32,6 @@ pub use door::Door;
 pub use failure::failure_in;
 pub use lookup::{Looking, Lookup, SystemLookup};
 pub use options::Options;
+pub use pattern::Pattern as HostPattern;
 pub use policy::Policy;
 pub use progress::{Progress, Timings};

@@ -7,7 +7,7 @@ use url::Host;
 
 /// What an entry stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Pattern {
+pub enum Pattern {
     /// A CIDR range, or a single address as the longest one.
     Net(IpNet),
     /// A host name, lower-case ASCII without the trailing dot.
@@ -18,7 +18,8 @@ pub(super) enum Pattern {
 
 impl Pattern {
     /// Reads an entry. A name is normalised as a URL's host is, so both are compared in one form.
-    pub(super) fn parse(entry: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(entry: &str) -> Option<Self> {
         if let Ok(net) = entry.parse::<IpNet>() {
             return Some(Self::Net(net));
         }
@@ -36,6 +37,17 @@ impl Pattern {
             (false, Host::Ipv4(ip)) => Some(Self::Net(IpNet::from(IpAddr::V4(ip)))),
             (false, Host::Ipv6(ip)) => Some(Self::Net(IpNet::from(IpAddr::V6(ip)))),
             (true, _) => None,
+        }
+    }
+
+    /// Whether the entry means this host of a URL.
+    #[must_use]
+    pub fn is_host(&self, host: &Host<&str>) -> bool {
+        match (self, host) {
+            (_, Host::Domain(name)) => self.names(normal(name)),
+            (Self::Net(net), Host::Ipv4(ip)) => net.contains(&IpAddr::V4(*ip)),
+            (Self::Net(net), Host::Ipv6(ip)) => net.contains(&IpAddr::V6(*ip)),
+            _ => false,
         }
     }
 

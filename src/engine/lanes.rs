@@ -4,24 +4,20 @@
 //! There is no loop that watches all lanes, so a lane that is slow or dead delays no other.
 
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::sync::atomic::Ordering;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::Engine;
-use super::retry::{Decision, decide};
-use crate::destinations::{Failure, Outcome};
-use crate::error::ErrorKind;
-use crate::journal::{Finished, Journal, Lane, Record};
-use crate::observability::events::Topic;
-use crate::observability::log::{DeliveryView, RequestLog, Settlement};
+use super::breaker::Breaker;
+use crate::destinations::BreakerPolicy;
+use crate::journal::{Journal, Lane};
 use crate::observability::stats::LaneStats;
+use crate::observability::time::Timestamp;
 use crate::recording::Item;
 
 /// The workers of one engine.
@@ -30,6 +26,9 @@ pub(super) struct Lanes {
     active: Mutex<HashMap<Lane, usize>>,
     workers: Mutex<JoinSet<()>>,
     slots: Semaphore,
+    /// The lanes whose last attempts failed, where retries are wanted.
+    breakers: Mutex<HashMap<Lane, Breaker>>,
+    troubled: AtomicUsize,
 }
 
 impl Lanes {
@@ -39,18 +38,27 @@ impl Lanes {
             active: Mutex::default(),
             workers: Mutex::default(),
             slots: Semaphore::new(concurrency.clamp(1, Semaphore::MAX_PERMITS)),
+            breakers: Mutex::default(),
+            troubled: AtomicUsize::new(0),
         }
     }
 
     pub(super) fn stats(&self, waiting: impl Fn(&Lane) -> usize) -> Vec<LaneStats> {
-        let mut lanes: Vec<_> = self
-            .active()
-            .iter()
-            .map(|(lane, active)| LaneStats {
+        let mut all: HashMap<Lane, (usize, Breaker)> = HashMap::new();
+        for (lane, active) in &*self.active() {
+            all.entry(lane.clone()).or_default().0 = *active;
+        }
+        for (lane, breaker) in &*self.breakers() {
+            all.entry(lane.clone()).or_default().1 = *breaker;
+        }
+        let mut lanes: Vec<_> = all
+            .into_iter()
+            .map(|(lane, (in_flight, breaker))| LaneStats {
                 destination: lane.kind.name(),
                 lane: lane.key.to_string(),
-                in_flight: *active,
-                waiting: waiting(lane),
+                in_flight,
+                waiting: waiting(&lane),
+                breaker: breaker.as_str(),
             })
             .collect();
         lanes.sort_by_key(|lane| std::cmp::Reverse(lane.in_flight + lane.waiting));
@@ -71,6 +79,10 @@ impl Lanes {
 
     /// Claims a place for a worker in the lane.
     fn enter(&self, lane: &Lane, limit: usize) -> bool {
+        let limit = self.breaker(lane).admits(limit);
+        if limit == 0 {
+            return false;
+        }
         let mut active = self.active();
         if let Some(workers) = active.get_mut(lane) {
             let admitted = *workers < limit;
@@ -91,40 +103,67 @@ impl Lanes {
         }
     }
 
+    /// Whether attempts may be made in the lane now.
+    fn is_served(&self, lane: &Lane) -> bool {
+        self.breaker(lane).admits(1) > 0
+    }
+
+    /// Whether the lane's next attempt decides over the others.
+    pub(super) fn is_probed(&self, lane: &Lane) -> bool {
+        self.breaker(lane) == Breaker::HalfOpen
+    }
+
+    fn breaker(&self, lane: &Lane) -> Breaker {
+        if self.troubled.load(Ordering::Acquire) == 0 {
+            return Breaker::default();
+        }
+        self.breakers().get(lane).copied().unwrap_or_default()
+    }
+
+    /// Takes note of an attempt that reached the host; the answer is whether that closes a breaker.
+    pub(super) fn succeeded(&self, lane: &Lane) -> bool {
+        if self.troubled.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let mut breakers = self.breakers();
+        let before = breakers.remove(lane).unwrap_or_default();
+        self.troubled.store(breakers.len(), Ordering::Release);
+        before.admits(2) < 2
+    }
+
+    /// Takes note of an attempt that failed as others may not.
+    pub(super) fn failed(&self, lane: &Lane, policy: BreakerPolicy, now: Timestamp) {
+        let mut breakers = self.breakers();
+        let breaker = breakers.entry(lane.clone()).or_default();
+        *breaker = breaker.after_failure(policy, now);
+        self.troubled.store(breakers.len(), Ordering::Release);
+    }
+
+    /// Lets probes through where it is time for one; answers those lanes, and when there are more.
+    fn reopen(&self, now: Timestamp) -> (Vec<Lane>, Option<Timestamp>) {
+        let (mut reopened, mut next) = (Vec::new(), None);
+        for (lane, breaker) in &mut *self.breakers() {
+            let before = *breaker;
+            *breaker = breaker.at(now);
+            match *breaker {
+                Breaker::Open(until) => next = next.min(Some(until)).or(Some(until)),
+                Breaker::HalfOpen if before != Breaker::HalfOpen => reopened.push(lane.clone()),
+                _ => {}
+            }
+        }
+        (reopened, next)
+    }
+
+    fn breakers(&self) -> MutexGuard<'_, HashMap<Lane, Breaker>> {
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn active(&self) -> MutexGuard<'_, HashMap<Lane, usize>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn workers(&self) -> MutexGuard<'_, JoinSet<()>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A leased record. **Invariant:** it is settled, also when its worker panics or is aborted.
-struct Lease<'a> {
-    engine: &'a Engine,
-    record: Record,
-    settled: bool,
-}
-
-impl Lease<'_> {
-    fn settle(mut self, settlement: Settlement) {
-        self.settled = true;
-        self.engine.settle(&self.record, settlement);
-    }
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        self.engine.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if !self.settled && self.engine.journal.is_durable() {
-            self.engine.leave(&self.record);
-        } else if !self.settled {
-            let message =
-                "the engine closed while the attempt was under way: its outcome is unknown";
-            let failure = Failure::new(ErrorKind::Interrupted, message);
-            self.engine.settle(&self.record, self.engine.unsent(&self.record, failure));
-        }
     }
 }
 
@@ -162,105 +201,55 @@ impl Engine {
         workers.spawn_on(task, &self.runtime);
     }
 
+    /// Sees to it that somebody wakes when a record or a lane is due.
+    pub(super) fn set_alarm(self: &Arc<Self>) {
+        if self.alarm_set.swap(true, Ordering::AcqRel) {
+            self.alarm.notify_one();
+        } else {
+            self.spawn(Arc::clone(self).keep_time());
+        }
+    }
+
+    async fn keep_time(self: Arc<Self>) {
+        loop {
+            if let Some(next) = self.wake_due() {
+                let wait = next.as_millis().saturating_sub(Timestamp::now().as_millis()).max(1);
+                let wait = Duration::from_millis(wait);
+                // Whichever comes first, there is something to look at.
+                let _ = tokio::time::timeout(wait, self.alarm.notified()).await;
+                continue;
+            }
+            self.alarm_set.store(false, Ordering::Release);
+            // What was put off since the last look would wait for nobody.
+            if self.wake_due().is_none() || self.alarm_set.swap(true, Ordering::AcqRel) {
+                return;
+            }
+        }
+    }
+
+    /// Wakes what is due; the answer is when there is more.
+    fn wake_due(self: &Arc<Self>) -> Option<Timestamp> {
+        let now = Timestamp::now();
+        let (mut lanes, due) = self.journal.wake_due(now);
+        let (reopened, opening) = self.lanes.reopen(now);
+        lanes.extend(reopened);
+        self.wake(lanes);
+        due.into_iter().chain(opening).min()
+    }
+
     async fn work(self: Arc<Self>, lane: Lane) {
         let limit = self.destinations.lane_concurrency(lane.kind);
         loop {
-            self.serve(&lane).await;
+            while self.lanes.is_served(&lane) {
+                let Ok(_slot) = self.lanes.slots.acquire().await else { return };
+                let Some(record) = self.journal.lease(&lane).await else { break };
+                self.take_on(&lane, record).await;
+            }
             self.lanes.leave(&lane);
             // A record that came between the last look and leaving would wait for nobody.
             if self.journal.waiting(&lane) == 0 || !self.lanes.enter(&lane, limit) {
                 return;
             }
         }
-    }
-
-    async fn serve(&self, lane: &Lane) {
-        loop {
-            let Ok(_slot) = self.lanes.slots.acquire().await else { return };
-            let Some(record) = self.journal.lease(lane).await else { return };
-            self.counters.in_flight.fetch_add(1, Ordering::Relaxed);
-            let lease = Lease { engine: self, record, settled: false };
-            let settlement = self.attempt(&lease.record).await;
-            lease.settle(settlement);
-        }
-    }
-
-    async fn attempt(&self, record: &Record) -> Settlement {
-        if let Some(failure) = record.refused.clone() {
-            return self.unsent(record, *failure);
-        }
-        let outcome = caught(self.destinations.deliver(record.kind, &record.payload)).await;
-        let failure = match decide(outcome.verdict) {
-            Decision::Done => None,
-            Decision::Dead(failure) => Some(failure),
-        };
-        let exchange = outcome.exchange;
-        let request = exchange.request.unwrap_or_else(|| self.describe(record));
-        let (response, warnings) = (exchange.response, exchange.warnings);
-        Settlement { failure, request: Some(request), response, warnings }
-    }
-
-    /// The end of a record of which nothing was sent, or nobody knows what was.
-    pub(super) fn unsent(&self, record: &Record, failure: Failure) -> Settlement {
-        let request = Some(self.describe(record));
-        Settlement { failure: Some(failure), request, response: None, warnings: Vec::new() }
-    }
-
-    fn describe(&self, record: &Record) -> RequestLog {
-        self.destinations.describe(record.kind, &record.payload)
-    }
-
-    /// Writes the end of a record and tells of it.
-    pub(super) fn settle(&self, record: &Record, settlement: Settlement) {
-        let counter = match settlement.failure {
-            None => &self.counters.delivered,
-            Some(_) => &self.counters.failed,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-        let finished = self.journal.settle(record, settlement);
-        self.release(record.payload.len());
-        self.tell(record);
-        if let Finished::Execution(execution) = finished {
-            self.tell_if_finished(&execution);
-        }
-        self.end(1);
-    }
-
-    fn tell(&self, record: &Record) {
-        self.events.emit(Topic::Delivery, || {
-            let state = record.execution.state();
-            let render = |kind, payload: &_| self.destinations.describe(kind, payload);
-            let view =
-                DeliveryView::new(&record.execution.info, &state.entries[record.place], &render);
-            serde_json::value::to_raw_value(&view).unwrap_or_default()
-        });
-    }
-}
-
-/// Runs an attempt; a panic in it becomes a failed delivery instead of a lost one.
-async fn caught(attempt: impl Future<Output = Outcome>) -> Outcome {
-    let mut attempt = pin!(attempt);
-    let poll = poll_fn(|context| {
-        match catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(context))) {
-            Ok(poll) => poll,
-            Err(_) => Poll::Ready(Outcome::rejected(Failure::new(
-                ErrorKind::Internal,
-                "a defect of dollar-send: the attempt panicked. Please report it",
-            ))),
-        }
-    });
-    poll.await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::destinations::Verdict;
-
-    #[tokio::test]
-    async fn a_panic_is_a_failed_delivery() {
-        let outcome = caught(async { panic!("a defect") }).await;
-        let Verdict::Rejected(failure) = outcome.verdict else { panic!("it is final") };
-        assert_eq!(failure.kind, ErrorKind::Internal); // reaches ERR_SEND_INTERNAL
     }
 }

@@ -3,6 +3,8 @@
 //! [`Engine`] is what `Engine.open` opens, [`Execution`] the buffer of one run; [`lanes`] holds
 //! the workers that lease and deliver, [`shutdown`] how an engine ends, [`registry`] who shares it.
 
+mod attempt;
+mod breaker;
 mod execution;
 mod lanes;
 mod recovery;
@@ -56,6 +58,9 @@ pub struct Engine {
     /// Read by hand-overs under way; who looks at the log waits for them, so that it shows what a
     /// resolved completion hook promised.
     appending: Arc<RwLock<()>>,
+    /// Rung when a record is put off, so that who keeps the time looks again.
+    alarm: Notify,
+    alarm_set: AtomicBool,
     /// The closing deadline has passed: what is still handed over is interrupted.
     cut_off: AtomicBool,
 }
@@ -83,6 +88,8 @@ impl Engine {
             running: Mutex::default(),
             runtime,
             appending: Arc::default(),
+            alarm: Notify::new(),
+            alarm_set: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
             config,
         });
@@ -113,7 +120,8 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let lanes = self.lanes.stats(|lane| self.journal.waiting(lane));
         let running = self.running_executions();
-        let mut stats = self.counters.read(self.pending_deliveries(), running.len(), lanes);
+        let (pending, retrying) = (self.pending_deliveries(), self.journal.postponed());
+        let mut stats = self.counters.read(pending, retrying, running.len(), lanes);
         stats.recorded += running.iter().map(|run| run.recorded_count() as u64).sum::<u64>();
         stats
     }

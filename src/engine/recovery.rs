@@ -45,9 +45,8 @@ impl Engine {
 
     /// The answer is whether there may be more.
     async fn bring_back_part(self: &Arc<Self>) -> Result<bool> {
-        let Some(Refill { lanes, calls, bytes, interrupted }) = self.journal.refill().await? else {
-            return Ok(false);
-        };
+        let Some(refill) = self.journal.refill().await? else { return Ok(false) };
+        let Refill { lanes, calls, bytes, delayed, interrupted } = refill;
         self.begin(calls);
         self.counters.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
         for record in interrupted {
@@ -57,6 +56,9 @@ impl Engine {
             self.settle(&record, self.unsent(&record, failure));
         }
         self.wake(lanes);
+        if delayed {
+            self.set_alarm();
+        }
         Ok(true)
     }
 }

@@ -1,37 +1,200 @@
 //! What happens after an attempt: the only place that knows when there is another one.
 
-use crate::destinations::{Failure, Verdict};
+use std::time::Duration;
+
+use crate::destinations::{Failure, RetryPolicy, Verdict};
+use crate::error::ErrorKind;
+use crate::observability::time::Timestamp;
 
 /// What becomes of a delivery after an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Decision {
     /// It is delivered.
     Done,
+    /// It is attempted again, not before then.
+    RetryAt(Timestamp, Failure),
     /// It failed for good.
     Dead(Failure),
 }
 
-/// Decides on a verdict. There is one attempt, as in the original: a failure that another attempt
-/// may mend is final all the same.
+/// How far a delivery has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Attempts made, the last one included.
+    pub attempts: u32,
+    /// When the call was made.
+    pub recorded_at: Timestamp,
+    /// The present.
+    pub now: Timestamp,
+}
+
+/// Decides on a verdict. Without a policy there is one attempt, as in the original: a failure that
+/// another attempt may mend is final all the same. `chance` is from 0 to 1.
 #[must_use]
-pub(super) fn decide(verdict: Verdict) -> Decision {
-    match verdict {
-        Verdict::Delivered => Decision::Done,
-        Verdict::Retry { failure, .. } | Verdict::Rejected(failure) => Decision::Dead(failure),
+pub(super) fn decide(
+    verdict: Verdict,
+    policy: Option<&RetryPolicy>,
+    progress: Progress,
+    chance: f64,
+) -> Decision {
+    let (failure, after) = match verdict {
+        Verdict::Delivered => return Decision::Done,
+        Verdict::Retry { failure, after } => (failure, after),
+        Verdict::Rejected(failure) => (failure, None),
+    };
+    match policy {
+        Some(policy) if may_mend(&failure, policy) => {
+            next_attempt(failure, after, policy, progress, chance)
+        }
+        _ => Decision::Dead(failure),
     }
+}
+
+/// Whether another attempt may mend the failure, as the policy sees it.
+#[must_use]
+pub(super) fn may_mend(failure: &Failure, policy: &RetryPolicy) -> bool {
+    match (failure.kind, failure.status) {
+        (ErrorKind::Status, Some(status)) => policy.statuses.contains(&status),
+        (kind, _) => policy.errors.contains(&kind),
+    }
+}
+
+fn next_attempt(
+    failure: Failure,
+    after: Option<Duration>,
+    policy: &RetryPolicy,
+    Progress { attempts, recorded_at, now }: Progress,
+    chance: f64,
+) -> Decision {
+    let all = policy.delays.attempts();
+    let Some(delay) = policy.delays.after(attempts, chance) else {
+        return match all {
+            1 => Decision::Dead(failure),
+            _ => dead(failure, &format!("attempt {attempts} of {all}, the last")),
+        };
+    };
+    if let Some(asked) = after.filter(|after| *after > policy.retry_after_max) {
+        let limit = policy.retry_after_max.as_secs();
+        let seconds = asked.as_secs();
+        let reason = format!("it asks to wait {seconds} s, and at most {limit} s are waited");
+        return dead(failure, &reason);
+    }
+    let delay = delay.max(after.unwrap_or_default());
+    let due = later(now, delay);
+    if due > later(recorded_at, policy.max_age) {
+        let reason = format!("attempt {attempts}, and another one would be too late");
+        return dead(failure, &reason);
+    }
+    Decision::RetryAt(due, failure)
+}
+
+/// The point in time so much after another.
+pub(super) fn later(time: Timestamp, delay: Duration) -> Timestamp {
+    let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    Timestamp::from_millis(time.as_millis().saturating_add(millis))
+}
+
+fn dead(failure: Failure, reason: &str) -> Decision {
+    let message = format!("{} ({reason})", failure.message);
+    Decision::Dead(Failure { message, ..failure })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
+    use crate::destinations::Delays;
+
+    const NOW: Timestamp = Timestamp::from_millis(100_000);
+
+    fn status(status: u16) -> Failure {
+        Failure::new(ErrorKind::Status, "no").with_status(status)
+    }
+
+    fn retry(failure: Failure, after: Option<u64>) -> Verdict {
+        Verdict::Retry { failure, after: after.map(Duration::from_secs) }
+    }
+
+    fn schedule(delays: &[u64]) -> RetryPolicy {
+        let delays = delays.iter().map(|millis| Duration::from_millis(*millis)).collect();
+        RetryPolicy { delays: Delays::Schedule(delays), ..RetryPolicy::default() }
+    }
+
+    fn at(attempts: u32, recorded_at: u64) -> Progress {
+        Progress { attempts, recorded_at: Timestamp::from_millis(recorded_at), now: NOW }
+    }
+
+    fn due(decision: &Decision) -> Option<u64> {
+        match decision {
+            Decision::RetryAt(due, _) => Some(due.as_millis() - NOW.as_millis()),
+            _ => None,
+        }
+    }
 
     #[test]
-    fn one_attempt_is_all_there_is() {
-        let failure = Failure::new(ErrorKind::Status, "503");
-        assert_eq!(decide(Verdict::Delivered), Decision::Done);
-        assert_eq!(decide(Verdict::Rejected(failure.clone())), Decision::Dead(failure.clone()));
-        let retry = Verdict::Retry { failure: failure.clone(), after: None };
-        assert_eq!(decide(retry), Decision::Dead(failure));
+    fn without_a_policy_one_attempt_is_all_there_is() {
+        let decided = |verdict| decide(verdict, None, at(1, 0), 0.0);
+        assert_eq!(decided(Verdict::Delivered), Decision::Done);
+        assert_eq!(decided(Verdict::Rejected(status(404))), Decision::Dead(status(404)));
+        assert_eq!(decided(retry(status(503), None)), Decision::Dead(status(503)));
+    }
+
+    #[test]
+    fn a_schedule_is_kept_to_its_end() {
+        let policy = schedule(&[10, 20]);
+        for (attempts, expected) in [(1, Some(10)), (2, Some(20)), (3, None)] {
+            let decision = decide(retry(status(503), None), Some(&policy), at(attempts, 0), 1.0);
+            assert_eq!(due(&decision), expected);
+        }
+        let last = decide(retry(status(503), None), Some(&policy), at(3, 0), 0.0);
+        let Decision::Dead(failure) = last else { panic!("it is over") };
+        assert_eq!(failure.message, "no (attempt 3 of 3, the last)");
+    }
+
+    #[test]
+    fn exponential_delays_grow_to_their_limit_and_shrink_by_chance() {
+        let delays = Delays::Exponential {
+            initial: Duration::from_secs(1),
+            factor: 3.0,
+            max: Duration::from_secs(5),
+            jitter: 0.5,
+            attempts: 5,
+        };
+        let seconds = |attempts, chance| delays.after(attempts, chance).map(|d| d.as_secs_f64());
+        assert_eq!(seconds(1, 0.0), Some(1.0));
+        assert_eq!(seconds(2, 0.0), Some(3.0));
+        assert_eq!(seconds(3, 0.0), Some(5.0));
+        assert_eq!(seconds(3, 1.0), Some(2.5));
+        assert_eq!(seconds(5, 0.0), None);
+    }
+
+    #[test]
+    fn what_the_policy_does_not_name_is_final() {
+        let policy = schedule(&[10]);
+        let mended = |failure| due(&decide(retry(failure, None), Some(&policy), at(1, 0), 0.0));
+        assert_eq!(mended(status(501)), None);
+        assert_eq!(mended(Failure::new(ErrorKind::Timeout, "late")), Some(10));
+        assert_eq!(mended(Failure::new(ErrorKind::EgressDenied, "no")), None);
+        let named = RetryPolicy { statuses: vec![404], ..policy };
+        let decision = decide(Verdict::Rejected(status(404)), Some(&named), at(1, 0), 0.0);
+        assert_eq!(due(&decision), Some(10));
+    }
+
+    #[test]
+    fn the_server_may_ask_for_a_longer_wait_up_to_a_limit() {
+        let policy = RetryPolicy { retry_after_max: Duration::from_secs(60), ..schedule(&[10]) };
+        let asked =
+            |after| decide(retry(status(429), Some(after)), Some(&policy), at(1, 100_000), 0.0);
+        assert_eq!(due(&asked(0)), Some(10));
+        assert_eq!(due(&asked(7)), Some(7000));
+        assert!(matches!(asked(61), Decision::Dead(failure) if failure.message.contains("61 s")));
+    }
+
+    #[test]
+    fn nothing_is_attempted_past_its_age() {
+        let policy = RetryPolicy { max_age: Duration::from_secs(50), ..schedule(&[1000]) };
+        let decision =
+            |recorded| decide(retry(status(503), None), Some(&policy), at(1, recorded), 0.0);
+        assert_eq!(due(&decision(60_000)), Some(1000));
+        assert!(matches!(decision(40_000), Decision::Dead(_)));
     }
 }

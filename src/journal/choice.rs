@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::observability::log::{
     DeliveryQuery, ExecutionQuery, Found, Log, OpenBuffer, Selection, Settlement,
 };
+use crate::observability::time::Timestamp;
 
 /// In memory, or in a data directory.
 #[derive(Debug)]
@@ -38,6 +39,18 @@ impl Journal for ChosenJournal {
 
     fn lease_rest(&self) -> Vec<Record> {
         ask!(self, journal => journal.lease_rest())
+    }
+
+    fn postpone(&self, lane: &Lane, record: Record, until: Timestamp, note: String) {
+        ask!(self, journal => journal.postpone(lane, record, until, note));
+    }
+
+    fn wake_due(&self, now: Timestamp) -> (Vec<Lane>, Option<Timestamp>) {
+        ask!(self, journal => journal.wake_due(now))
+    }
+
+    fn postponed(&self) -> usize {
+        ask!(self, journal => journal.postponed())
     }
 
     fn settle(&self, record: &Record, settlement: Settlement) -> Finished {

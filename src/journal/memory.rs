@@ -1,6 +1,6 @@
 //! The journal without a data directory: it is as durable as the process.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,8 @@ use crate::recording::Item;
 pub struct MemoryJournal {
     log: Log,
     lanes: Mutex<HashMap<Lane, VecDeque<Record>>>,
+    /// Records that wait for their time, by it and by their numbers.
+    delayed: Mutex<BTreeMap<(Timestamp, u64), (Lane, Record)>>,
     next_seq: AtomicU64,
 }
 
@@ -34,7 +36,12 @@ impl MemoryJournal {
     /// An empty journal.
     #[must_use]
     pub fn new(retention: Retention) -> Self {
-        Self { log: Log::new(retention), lanes: Mutex::default(), next_seq: AtomicU64::new(0) }
+        Self {
+            log: Log::new(retention),
+            lanes: Mutex::default(),
+            delayed: Mutex::default(),
+            next_seq: AtomicU64::new(0),
+        }
     }
 
     fn lanes(&self) -> MutexGuard<'_, HashMap<Lane, VecDeque<Record>>> {
@@ -63,6 +70,15 @@ impl MemoryJournal {
     /// Executions that are under way, and what is kept of those that are over.
     pub(super) const fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// Puts a record where it waits for its time.
+    pub(super) fn delay(&self, lane: Lane, record: Record, until: Timestamp) {
+        self.delayed().insert((until, record.seq), (lane, record));
+    }
+
+    fn delayed(&self) -> MutexGuard<'_, BTreeMap<(Timestamp, u64), (Lane, Record)>> {
+        self.delayed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a record into its lane.
@@ -116,6 +132,8 @@ pub(super) fn record(
     Record {
         id: crate::recording::delivery_id(item.recorded_at, item.index, seed),
         seq,
+        attempts: 0,
+        recorded_at: item.recorded_at,
         recovered: false,
         execution: Arc::clone(execution),
         place,
@@ -145,17 +163,45 @@ impl Journal for MemoryJournal {
 
     async fn lease(&self, lane: &Lane) -> Option<Record> {
         let mut lanes = self.lanes();
-        let Some(record) = lanes.get_mut(lane)?.pop_front() else {
+        let Some(mut record) = lanes.get_mut(lane)?.pop_front() else {
             lanes.remove(lane);
             return None;
         };
         drop(lanes);
+        record.attempts += 1;
         record.execution.start(record.place);
         Some(record)
     }
 
     fn lease_rest(&self) -> Vec<Record> {
-        self.lanes().drain().flat_map(|(_, queue)| queue).collect()
+        let delayed = std::mem::take(&mut *self.delayed());
+        let waiting = self.lanes().drain().flat_map(|(_, queue)| queue).collect::<Vec<_>>();
+        waiting.into_iter().chain(delayed.into_values().map(|(_, record)| record)).collect()
+    }
+
+    fn postpone(&self, lane: &Lane, record: Record, until: Timestamp, note: String) {
+        record.execution.postpone(record.place, note);
+        self.delay(lane.clone(), record, until);
+    }
+
+    fn wake_due(&self, now: Timestamp) -> (Vec<Lane>, Option<Timestamp>) {
+        let mut delayed = self.delayed();
+        let later = delayed.split_off(&(now, u64::MAX));
+        let due = std::mem::replace(&mut *delayed, later);
+        let next = delayed.keys().next().map(|(until, _)| *until);
+        drop(delayed);
+        let mut touched = Vec::new();
+        for (lane, record) in due.into_values() {
+            if !touched.contains(&lane) {
+                touched.push(lane.clone());
+            }
+            self.put(lane, record);
+        }
+        (touched, next)
+    }
+
+    fn postponed(&self) -> usize {
+        self.delayed().len()
     }
 
     fn settle(&self, record: &Record, settlement: Settlement) -> Finished {

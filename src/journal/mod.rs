@@ -24,6 +24,7 @@ use crate::error::Result;
 use crate::observability::log::{
     DeliveryQuery, ExecutionLog, ExecutionQuery, Found, Log, OpenBuffer, Selection, Settlement,
 };
+use crate::observability::time::Timestamp;
 
 /// Where handed-over calls wait, and where their ends are written.
 pub trait Journal: Send + Sync {
@@ -37,6 +38,16 @@ pub trait Journal: Send + Sync {
 
     /// Takes everything that waits in any lane: what a closing engine leaves behind.
     fn lease_rest(&self) -> Vec<Record>;
+
+    /// Puts a leased record back, to be leased again when it is `until`; `note` goes to the log.
+    fn postpone(&self, lane: &Lane, record: Record, until: Timestamp, note: String);
+
+    /// Brings records whose time has come into their lanes. The answer names the lanes that have
+    /// work now, and when the next record is due.
+    fn wake_due(&self, now: Timestamp) -> (Vec<Lane>, Option<Timestamp>);
+
+    /// Records that wait for their time.
+    fn postponed(&self) -> usize;
 
     /// Writes how a record ended, to the queue and to the log at once. The answer is whether its
     /// execution is finished by it.

@@ -52,6 +52,10 @@ pub struct Record {
     pub id: Uuid,
     /// The number that the journal knows it by.
     pub seq: u64,
+    /// Attempts begun, this one included once it is leased.
+    pub attempts: u32,
+    /// When the call was made.
+    pub recorded_at: Timestamp,
     /// Whether an earlier process left it: it may have been sent by that one.
     pub recovered: bool,
     /// The execution it belongs to.
@@ -75,6 +79,8 @@ pub struct Refill {
     pub calls: usize,
     /// Bytes that those have.
     pub bytes: usize,
+    /// Whether some wait for their time.
+    pub delayed: bool,
     /// Calls that are not to be sent again: an attempt was under way, and nobody knows what became
     /// of it.
     pub interrupted: Vec<Record>,

@@ -41,7 +41,9 @@ pub struct Stats {
     pub pending_bytes: usize,
     /// Executions that are neither completed nor discarded.
     pub open_executions: usize,
-    /// Lanes (for `http`: hosts) that have work, busiest first.
+    /// Deliveries that wait for their next attempt.
+    pub retrying: usize,
+    /// Lanes (for `http`: hosts) that have work or fail, busiest first.
     pub lanes: Vec<LaneStats>,
 }
 
@@ -57,12 +59,20 @@ pub struct LaneStats {
     pub in_flight: usize,
     /// Records that wait.
     pub waiting: usize,
+    /// `closed`, or why the lane is left alone: `open`, or `half-open` while it is probed.
+    pub breaker: &'static str,
 }
 
 impl Counters {
     /// The counters now, completed with what only the engine knows.
     #[must_use]
-    pub fn read(&self, pending: usize, open_executions: usize, lanes: Vec<LaneStats>) -> Stats {
+    pub fn read(
+        &self,
+        pending: usize,
+        retrying: usize,
+        open_executions: usize,
+        lanes: Vec<LaneStats>,
+    ) -> Stats {
         Stats {
             recorded: self.recorded.load(Ordering::Relaxed),
             delivered: self.delivered.load(Ordering::Relaxed),
@@ -72,6 +82,7 @@ impl Counters {
             in_flight: self.in_flight.load(Ordering::Relaxed),
             pending_bytes: self.pending_bytes.load(Ordering::Relaxed),
             open_executions,
+            retrying,
             lanes,
         }
     }

@@ -19,19 +19,27 @@ pub(super) fn verdict(status: StatusCode, headers: &HeaderMap) -> Verdict {
     let failure = Failure::new(
         ErrorKind::Status,
         format!("the server answered {} {reason}", status.as_u16()),
-    );
+    )
+    .with_status(status.as_u16());
     let transient = status.is_server_error()
-        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+        || matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
+        );
     if transient {
-        return Verdict::Retry { failure, after: retry_after(headers) };
+        return Verdict::Retry { failure, after: retry_after(headers, jiff::Timestamp::now()) };
     }
     Verdict::Rejected(failure)
 }
 
-/// `Retry-After` in seconds (RFC 9110, 10.2.3). The form with a date is left to the default delay.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+/// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3).
+fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
 }
 
 /// The verdict on a request that got no whole response.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::header::{self, HeaderName};
 use http::{HeaderValue, Response, response};
 
 use super::Config;
@@ -11,9 +12,12 @@ use super::exchange::{Hop, request_log, response_log, unprepared_log};
 use super::redirect;
 use super::request::{self, Defaults, Prepared};
 use super::response::{Appetite, Capture, Received};
+use super::retry::Retries;
 use super::target::origin;
 use super::transport::{Body, Transport};
-use crate::destinations::{Destination, Exchange, Failure, Outcome, Payload, Phase, Verdict};
+use crate::destinations::{
+    Attempt, Destination, Exchange, Failure, Outcome, Payload, Phase, RetryPolicy, Verdict,
+};
 use crate::egress::{Door, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observability::log::RequestLog;
@@ -35,7 +39,7 @@ impl Http {
             Error::new(ErrorKind::InvalidOption, "http.userAgent is not a header value")
                 .with_source(source)
         })?;
-        let defaults = Defaults { user_agent };
+        let defaults = Defaults { user_agent, retries: config.retries.clone() };
         Ok(Self { config, defaults, transport, door })
     }
 
@@ -61,6 +65,20 @@ impl Http {
     #[must_use]
     pub fn describe(&self, payload: &Payload) -> RequestLog {
         described(payload, &self.defaults, &self.config)
+    }
+
+    /// When a failed attempt of this call is followed by another; `None`: never.
+    #[must_use]
+    pub fn retry_policy(&self, payload: &Payload) -> Option<RetryPolicy> {
+        let prepared = request::prepare(payload, &self.defaults).ok()?;
+        self.policy_of(&prepared).cloned()
+    }
+
+    fn policy_of<'a>(&'a self, prepared: &'a Prepared) -> Option<&'a RetryPolicy> {
+        match &prepared.retry {
+            Some(of_call) => of_call.as_deref(),
+            None => self.config.retries.of(&prepared.url),
+        }
     }
 
     /// Sends the request and those that redirects ask for; `received` holds what came back.
@@ -161,7 +179,7 @@ impl Http {
 pub fn describe(payload: &Payload) -> RequestLog {
     let config = Config::default();
     let user_agent = HeaderValue::from_static(super::config::USER_AGENT);
-    described(payload, &Defaults { user_agent }, &config)
+    described(payload, &Defaults { user_agent, retries: Retries::default() }, &config)
 }
 
 fn described(payload: &Payload, defaults: &Defaults, config: &Config) -> RequestLog {
@@ -170,12 +188,15 @@ fn described(payload: &Payload, defaults: &Defaults, config: &Config) -> Request
 }
 
 impl Destination for Http {
-    async fn deliver(&self, payload: &Payload) -> Outcome {
+    async fn deliver(&self, payload: &Payload, attempt: &Attempt) -> Outcome {
         let mut prepared = match request::prepare(payload, &self.defaults) {
             Ok(prepared) => prepared,
             Err(failure) => return Outcome::rejected(failure),
         };
         let warnings = std::mem::take(&mut prepared.warnings);
+        if attempt.recovered || self.policy_of(&prepared).is_some() {
+            identify(&mut prepared, attempt);
+        }
         let request = request_log(&prepared, &self.config);
         let limit = prepared.timeout.unwrap_or(self.config.timeout);
         let body = prepared.body.clone();
@@ -192,6 +213,20 @@ impl Destination for Http {
             Box::new(response_log(received, progress.timings(), duration, &self.config))
         });
         Outcome { verdict, exchange: Exchange { request: Some(request), response, warnings } }
+    }
+}
+
+/// What a receiver tells repeated requests by (the IETF's draft of the header).
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Gives the request the delivery's id, unless the call brings a key of its own.
+fn identify(prepared: &mut Prepared, attempt: &Attempt) {
+    let mut buffer = uuid::Uuid::encode_buffer();
+    let id = attempt.id.hyphenated().encode_lower(&mut buffer);
+    if let (Ok(value), header::Entry::Vacant(place)) =
+        (HeaderValue::from_str(id), prepared.headers.entry(IDEMPOTENCY_KEY))
+    {
+        place.insert(value);
     }
 }
 

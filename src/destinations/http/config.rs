@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use super::retry::Retries;
+
 /// The options of the HTTP destination.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Whole-request deadline: from the first lookup to the last byte of the body. Default: 5 s.
     pub timeout: Duration,
@@ -19,6 +21,8 @@ pub struct Config {
     pub per_host_concurrency: usize,
     /// The `User-Agent` of requests that do not bring their own. Default: `dollar-send/VERSION`.
     pub user_agent: String,
+    /// When a failed request is made again. Default: never.
+    pub retries: Retries,
     /// More names of headers whose values never reach the log.
     pub redact: Vec<String>,
 }
@@ -36,6 +40,7 @@ impl Default for Config {
             concurrency: 1024,
             per_host_concurrency: 64,
             user_agent: USER_AGENT.to_owned(),
+            retries: Retries::default(),
             redact: Vec::new(),
         }
     }

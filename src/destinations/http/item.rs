@@ -20,6 +20,7 @@ pub(super) struct Item<'a> {
     pub params: Option<&'a str>,
     pub auth: Option<&'a str>,
     pub timeout: Option<&'a str>,
+    pub retry: Option<&'a str>,
 }
 
 impl<'a> Item<'a> {
@@ -61,6 +62,7 @@ impl<'de> Visitor<'de> for Fields {
                 "params" => &mut item.params,
                 "auth" => &mut item.auth,
                 "timeout" => &mut item.timeout,
+                "retry" => &mut item.retry,
                 _ => continue,
             };
             *field = Some(value.get());

@@ -19,6 +19,7 @@ mod query;
 mod redirect;
 mod request;
 mod response;
+mod retry;
 mod target;
 mod transport;
 
@@ -27,3 +28,4 @@ mod tests;
 
 pub use client::{Http, describe};
 pub use config::Config;
+pub use retry::{BreakerSpelling, Retries, RetrySpelling};

@@ -38,6 +38,7 @@ pub(super) fn next(
         headers,
         body: request.body.clone(),
         timeout: request.timeout,
+        retry: None,
         warnings: Vec::new(),
     };
     if becomes_get(status, &request.method) {
@@ -102,7 +103,10 @@ mod tests {
 
     fn request(method: &str) -> Prepared {
         let payload = Payload::from_text(format!("{SENT}{method:?}}}"));
-        let defaults = Defaults { user_agent: HeaderValue::from_static("test") };
+        let defaults = Defaults {
+            user_agent: HeaderValue::from_static("test"),
+            retries: crate::destinations::http::Retries::default(),
+        };
         prepare(&payload, &defaults).unwrap()
     }
 

@@ -14,8 +14,9 @@ use url::Url;
 
 use super::headers::Headers;
 use super::item::Item;
-use super::{auth, body, json, query, target};
-use crate::destinations::{Failure, Payload};
+use super::retry::Retries;
+use super::{auth, body, json, query, retry, target};
+use crate::destinations::{Failure, Payload, RetryPolicy};
 use crate::error::ErrorKind;
 use crate::observability::redact::redact_url;
 
@@ -27,6 +28,8 @@ const MAX_TIMEOUT_MS: f64 = 300_000.0;
 pub(super) struct Defaults {
     /// The `User-Agent`.
     pub user_agent: HeaderValue,
+    /// When a request is made again.
+    pub retries: Retries,
 }
 
 /// One request, ready to be sent.
@@ -43,9 +46,14 @@ pub(super) struct Prepared {
     pub body: Option<Bytes>,
     /// The whole-request deadline that the call asks for instead of the engine's.
     pub timeout: Option<Duration>,
+    /// When the call is to be attempted again, if it says so.
+    pub retry: Option<CallRetry>,
     /// Sentences for the step's log. A request after a redirect has none of its own.
     pub warnings: Vec<String>,
 }
+
+/// What a call says of its own retries: the policy, or `None` for one attempt.
+pub(super) type CallRetry = Option<Box<RetryPolicy>>;
 
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,7 +85,8 @@ pub(super) fn prepare(payload: &Payload, defaults: &Defaults) -> Result<Prepared
         headers.insert(CONTENT_LENGTH, length.into());
     }
     let timeout = timeout(item.timeout, &mut warnings);
-    Ok(Prepared { method, url, headers, body, timeout, warnings })
+    let retry = item.retry.and_then(|raw| call_retry(raw, &url, defaults, &mut warnings));
+    Ok(Prepared { method, url, headers, body, timeout, retry, warnings })
 }
 
 fn address(item: &Item<'_>) -> Result<(Url, Option<target::UserInfo>), Failure> {
@@ -134,6 +143,24 @@ fn content_length(method: &Method, body: Option<&Bytes>) -> Option<usize> {
             &Method::GET | &Method::HEAD | &Method::DELETE | &Method::OPTIONS | &Method::TRACE,
         ) => None,
         (None, _) => Some(0),
+    }
+}
+
+fn call_retry(
+    raw: &str,
+    url: &Url,
+    defaults: &Defaults,
+    warnings: &mut Vec<String>,
+) -> Option<CallRetry> {
+    if raw == "null" {
+        return None;
+    }
+    match retry::of_call(raw, defaults.retries.of(url)) {
+        Ok(policy) => Some(policy.map(Box::new)),
+        Err(reason) => {
+            warnings.push(format!("`retry` is ignored: {reason}"));
+            None
+        }
     }
 }
 

@@ -45,7 +45,7 @@ enum Expected {
 }
 
 fn defaults() -> Defaults {
-    Defaults { user_agent: HeaderValue::from_static("{agent}") }
+    Defaults { user_agent: HeaderValue::from_static("{agent}"), retries: super::Retries::default() }
 }
 
 fn prepared(text: &str) -> Result<Prepared, Failure> {

@@ -270,6 +270,20 @@ impl Journal for SqliteJournal {
         self.memory.lease_rest()
     }
 
+    fn postpone(&self, lane: &Lane, record: Record, until: Timestamp, note: String) {
+        let (seq, attempts) = (record.seq, record.attempts);
+        self.writer.push(Op::Postpone { seq, attempts, due: until });
+        self.memory.postpone(lane, record, until, note);
+    }
+
+    fn wake_due(&self, now: Timestamp) -> (Vec<Lane>, Option<Timestamp>) {
+        self.memory.wake_due(now)
+    }
+
+    fn postponed(&self) -> usize {
+        self.memory.postponed()
+    }
+
     fn settle(&self, record: &Record, settlement: Settlement) -> Finished {
         let log = self.memory.log();
         let settled = record.execution.settle(record.place, settlement, log.room());

@@ -12,7 +12,7 @@ use super::tables::int;
 use super::{OnInterrupted, OpenCommit, SqliteJournal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::memory::record;
-use crate::journal::{Lane, Record, Refill};
+use crate::journal::{Record, Refill};
 use crate::observability::log::{ExecutionLog, Status};
 use crate::observability::time::Timestamp;
 
@@ -175,21 +175,27 @@ impl SqliteJournal {
             entry.attempts = 1;
             entry.warnings.push(INTERRUPTED.to_owned());
         }
+        if let Progress::Retrying { attempts, .. } = progress {
+            entry.attempts = attempts;
+        }
+        let attempts = entry.attempts;
         let place = execution.add([entry]);
-        let record = Record { recovered: true, ..record(execution, seed, place, seq, item) };
+        let record = record(execution, seed, place, seq, item);
+        let record = Record { recovered: true, attempts, ..record };
         refill.bytes += record.payload.len();
         if interrupted && self.on_interrupted == OnInterrupted::Fail {
             refill.interrupted.push(record);
             return;
         }
-        self.put(lane.clone(), record, progress);
+        if let Progress::Retrying { due, .. } = progress {
+            self.memory.delay(lane, record, due);
+            refill.delayed = true;
+            return;
+        }
+        self.memory.put(lane.clone(), record);
         if !refill.lanes.contains(&lane) {
             refill.lanes.push(lane);
         }
-    }
-
-    fn put(&self, lane: Lane, record: Record, _progress: Progress) {
-        self.memory.put(lane, record);
     }
 
     /// Marks that an attempt begins and waits until that is on disk.

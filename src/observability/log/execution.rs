@@ -211,6 +211,14 @@ impl ExecutionLog {
         entry.attempts += 1;
     }
 
+    /// Notes that a delivery waits for another attempt, and why.
+    pub fn postpone(&self, place: usize, note: String) {
+        let mut state = self.state();
+        let entry = &mut state.entries[place];
+        entry.status = Status::Pending;
+        entry.warnings.push(note);
+    }
+
     /// Ends a delivery, keeping as much of its bodies as `room` says.
     pub fn settle(&self, place: usize, settlement: Settlement, room: Room) -> Settled {
         let mut state = self.state();
