@@ -388,7 +388,10 @@ export declare class Execution {
    * can be recorded from the moment of the call. Resolves when the calls are as durable as
    * configured; never waits for the network.
    *
-   * Rejects with `ERR_SEND_EXECUTION_COMPLETED`, `ERR_SEND_CLOSED`.
+   * Rejects with `ERR_SEND_EXECUTION_COMPLETED`, `ERR_SEND_CLOSED`; and with
+   * `ERR_SEND_JOURNAL_FULL` or `ERR_SEND_JOURNAL` when the data directory cannot take the calls.
+   * Then none of them is handed over, and the execution is open as before: it can be completed
+   * again.
    */
   complete(options?: CompleteOptions): Promise<CompletionReceipt>
   /**

@@ -28,7 +28,8 @@ function optionsText(options) {
  */
 function withKeyAsText(options) {
   const { journal } = options
-  if (!isObject(journal) || !(/** @type {any} */ (journal).key instanceof Uint8Array)) return options
+  if (!isObject(journal) || !(/** @type {any} */ (journal).key instanceof Uint8Array))
+    return options
   return { ...options, journal: { ...journal, key: keyText(/** @type {any} */ (journal).key) } }
 }
 

@@ -266,6 +266,29 @@ impl Recording {
         Calls { calls: std::mem::take(&mut self.calls), steps: self.steps.clone() }
     }
 
+    /// Puts calls back that were taken and could not be handed over; the recording is open again.
+    pub fn restore(&mut self, items: Vec<Item>) {
+        self.state = State::Open;
+        let later = std::mem::take(&mut self.calls);
+        self.calls = items.into_iter().map(|item| self.call(item)).chain(later).collect();
+    }
+
+    fn call(&self, item: Item) -> Call {
+        let step = self.steps.iter().position(|name| *name == item.step).unwrap_or_default();
+        let Payload { text, body } = item.payload;
+        let plain = body.is_none() && item.warnings.is_empty() && item.refused.is_none();
+        let arrival = BodyArrival::Now;
+        let extra = Extra { body, warnings: item.warnings, refused: item.refused, arrival };
+        Call {
+            text: text.into(),
+            recorded_at: item.recorded_at,
+            extra: (!plain).then(|| Box::new(extra)),
+            index: item.index,
+            step: StepId(u32::try_from(step).unwrap_or_default()),
+            kind: item.kind,
+        }
+    }
+
     /// Ends the recording for nothing.
     pub fn discard(&mut self) -> Result<Calls> {
         self.check_open()?;

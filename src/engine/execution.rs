@@ -325,7 +325,6 @@ impl Execution {
             items: with_lanes(engine, calls),
             completion,
         };
-        let bytes = commit.items.iter().map(|(_, item)| item.payload.len()).sum();
         match engine.journal.append(commit).await {
             Ok(_) if engine.cut_off.load(Ordering::Acquire) => {
                 engine.give_up_waiting();
@@ -339,10 +338,20 @@ impl Execution {
                 Ok(())
             }
             Err(refusal) => {
-                engine.release(bytes);
+                engine.counters.recorded.fetch_sub(count as u64, Ordering::Relaxed);
                 engine.end(count);
-                Err(refusal)
+                self.take_back(refusal.commit);
+                Err(refusal.error)
             }
+        }
+    }
+
+    /// After a refusal the calls are recorded as before, and the hook can fire again.
+    fn take_back(self: &Arc<Self>, commit: Commit) {
+        let ended = commit.completion != Completion::Continues;
+        self.recording().restore(commit.items.into_iter().map(|(_, item)| item).collect());
+        if ended {
+            self.engine.running().insert(self.log.serial(), Arc::downgrade(self));
         }
     }
 

@@ -145,6 +145,12 @@ impl Engine {
         running.iter().map(|run| (Arc::clone(run.log()), run.recorded())).collect()
     }
 
+    /// Whether what is handed over survives the end of the process.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.journal.is_durable()
+    }
+
     /// The addresses that the operator declared as this engine's own.
     #[must_use]
     pub fn egress_addresses(&self) -> &[String] {

@@ -106,7 +106,7 @@ impl Engine {
             Err(refusal) => {
                 self.release(bytes);
                 self.end(count);
-                Err(refusal)
+                Err(refusal.error)
             }
         }
     }

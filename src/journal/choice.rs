@@ -1,7 +1,8 @@
 //! The journal that the options choose: one `match` for each operation.
 
 use super::{
-    Commit, Finished, Journal, Lane, MemoryJournal, Record, Refill, Replayable, SqliteJournal,
+    Commit, Finished, Journal, Lane, MemoryJournal, Record, Refill, Refusal, Replayable,
+    SqliteJournal,
 };
 use crate::error::Result;
 use crate::observability::log::{
@@ -29,7 +30,7 @@ macro_rules! ask {
 }
 
 impl Journal for ChosenJournal {
-    async fn append(&self, commit: Commit) -> Result<Vec<Lane>> {
+    async fn append(&self, commit: Commit) -> std::result::Result<Vec<Lane>, Box<Refusal>> {
         ask!(self, journal => journal.append(commit).await)
     }
 

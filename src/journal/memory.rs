@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Commit, Completion, Finished, Journal, Lane, Record, Refill, Replayable};
+use super::{Commit, Completion, Finished, Journal, Lane, Record, Refill, Refusal, Replayable};
 use crate::destinations::Failure;
 use crate::error::{ErrorKind, Result};
 use crate::observability::log::{
@@ -153,7 +153,7 @@ pub(super) fn discarded(item: &Item, seed: u64) -> Entry {
 }
 
 impl Journal for MemoryJournal {
-    async fn append(&self, commit: Commit) -> Result<Vec<Lane>> {
+    async fn append(&self, commit: Commit) -> std::result::Result<Vec<Lane>, Box<Refusal>> {
         let first_seq = self.next_seq.fetch_add(commit.items.len() as u64, Ordering::Relaxed);
         let execution = Arc::clone(&commit.execution);
         let Taken { lanes, finished } = self.take(commit, first_seq);

@@ -14,7 +14,7 @@ mod sqlite;
 
 pub use choice::ChosenJournal;
 pub use memory::MemoryJournal;
-pub use record::{Commit, Completion, Lane, Record, Refill, Replayable};
+pub use record::{Commit, Completion, Lane, Record, Refill, Refusal, Replayable};
 pub use sqlite::{Describe, Durability, OnInterrupted, Options, Report, SqliteJournal, read_log};
 
 use std::future::Future;
@@ -29,8 +29,11 @@ use crate::observability::time::Timestamp;
 /// Where handed-over calls wait, and where their ends are written.
 pub trait Journal: Send + Sync {
     /// Takes a commit as durably as the journal promises. The answer names the lanes that have
-    /// work now. `Err`: nothing of the commit was taken.
-    fn append(&self, commit: Commit) -> impl Future<Output = Result<Vec<Lane>>> + Send;
+    /// work now. `Err`: nothing of the commit was taken, and it comes back.
+    fn append(
+        &self,
+        commit: Commit,
+    ) -> impl Future<Output = std::result::Result<Vec<Lane>, Box<Refusal>>> + Send;
 
     /// Takes the oldest waiting record of a lane and marks it as in flight. Each record is leased
     /// to one worker at a time.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::destinations::{Failure, Kind, Payload};
+use crate::error::Error;
 use crate::observability::log::{Entry, ExecutionLog};
 use crate::observability::time::Timestamp;
 use crate::recording::Item;
@@ -43,6 +44,15 @@ pub struct Commit {
     pub items: Vec<(Lane, Item)>,
     /// Whether this is the end.
     pub completion: Completion,
+}
+
+/// A commit that was not taken, and why.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Why.
+    pub error: Error,
+    /// All of it.
+    pub commit: Commit,
 }
 
 /// A handed-over call, leased for one attempt.

@@ -44,7 +44,8 @@ use writer::Writer;
 
 use super::memory::{Taken, discarded};
 use super::{
-    Commit, Completion, Finished, Journal, Lane, MemoryJournal, Record, Refill, Replayable, codec,
+    Commit, Completion, Finished, Journal, Lane, MemoryJournal, Record, Refill, Refusal,
+    Replayable, codec,
 };
 use crate::destinations::{Kind, Payload};
 use crate::error::Result;
@@ -238,12 +239,17 @@ fn ending(completion: &Completion) -> Option<Ending> {
 }
 
 impl Journal for SqliteJournal {
-    async fn append(&self, commit: Commit) -> Result<Vec<Lane>> {
+    async fn append(&self, commit: Commit) -> std::result::Result<Vec<Lane>, Box<Refusal>> {
         let calls = commit.items.len();
         let first_seq = self.next_seq.fetch_add(calls as u64, Ordering::Relaxed);
-        let append = self.append_op(&commit, first_seq)?;
+        let append = match self.append_op(&commit, first_seq) {
+            Ok(append) => append,
+            Err(error) => return Err(Box::new(Refusal { error, commit })),
+        };
         let waits = append.commit.is_some();
-        self.writer.append(append).await?;
+        if let Err(error) = self.writer.append(append).await {
+            return Err(Box::new(Refusal { error, commit }));
+        }
         if waits {
             let commit = OpenCommit { left: calls, failed: false };
             self.open_commits().insert(first_seq, commit);

@@ -1,0 +1,413 @@
+// The journal in a data directory, as its user sees it.
+
+import assert from 'node:assert/strict'
+import { statSync, writeFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
+
+import { Engine } from '../js/index.mjs'
+import { startChild } from './support/child.mjs'
+import { bytesIn, dataDirectory } from './support/data-dir.mjs'
+import { finish, LOCAL, openEngine } from './support/engine.mjs'
+import { blackHole, receiver } from './support/receiver.mjs'
+
+const require = createRequire(import.meta.url)
+
+/**
+ * @param {import('../index.d.ts').Engine} engine
+ * @param {object[]} calls
+ * @param {string} [workflowId]
+ */
+function record(engine, calls, workflowId = 'p_test') {
+  const execution = engine.execution({ workflowId })
+  const { $send } = execution.step('step')
+  for (const call of calls)
+    $send.http({ method: 'POST', data: { a: 1 }, .../** @type {any} */ (call) })
+  return execution
+}
+
+/** @param {Promise<unknown>} refused */
+async function codeOf(refused) {
+  const error = await refused.then(
+    () => assert.fail('it was not refused'),
+    (reason) => reason,
+  )
+  return [error.code, error.message]
+}
+
+test('the log is there after the engine was closed and opened again', async (t) => {
+  const server = await receiver(t, ({ path }, response) => {
+    response.statusCode = path === '/bad' ? 500 : 200
+    response.end('answer')
+  })
+  const dataDir = dataDirectory(t)
+  const first = await Engine.open({ dataDir, egress: LOCAL })
+  const execution = record(first, [{ url: server.url }, { url: `${server.origin}/bad` }])
+  const receipt = await execution.complete({ error: 'boom' })
+  assert.deepEqual(receipt, { executionId: execution.executionId, recorded: 2, durable: true })
+  const settled = await execution.settled()
+  const before = await first.deliveries()
+  const rows = await first.executions()
+  assert.deepEqual(settled, before.toReversed?.() ?? [...before].reverse())
+  await first.close()
+
+  const second = await openEngine(t, { dataDir })
+  assert.deepEqual(await second.deliveries(), before)
+  assert.deepEqual(await second.executions(), rows)
+  assert.deepEqual(
+    [rows[0].status, rows[0].error, rows[0].delivered, rows[0].failed, rows[0].total],
+    ['failed', 'boom', 1, 1, 2],
+  )
+  const [bad, good] = before
+  assert.deepEqual([bad.response?.status, good.response?.status], [500, 200])
+  const ids = async (/** @type {object} */ filter) =>
+    (await second.deliveries(filter)).map(({ id }) => id)
+  assert.deepEqual(await ids({ status: 'failed' }), [bad.id])
+  assert.deepEqual(await ids({ limit: 1 }), [bad.id])
+  assert.deepEqual(await ids({ before: bad.id }), [good.id])
+  assert.deepEqual(await ids({ workflowId: 'other' }), [])
+  assert.deepEqual(await ids({ executionId: execution.executionId, step: 'step' }), [
+    bad.id,
+    good.id,
+  ])
+  assert.deepEqual(await second.executions({ before: execution.executionId }), [])
+})
+
+test('what is not delivered at the close is delivered after the next opening', async (t) => {
+  const dataDir = dataDirectory(t)
+  const hole = await blackHole(t)
+  const first = await Engine.open({ dataDir, egress: LOCAL, http: { timeoutMs: 60_000 } })
+  const server = await receiver(t)
+  const hanging = record(first, [{ url: hole.url }])
+  const arrived = hole.requests(1)
+  await hanging.complete()
+  await arrived
+  const open = record(first, [{ url: server.url, data: 'never completed' }])
+  const closed = await first.close({ timeoutMs: 0 })
+  assert.deepEqual(closed, { delivered: 0, failed: 0, pending: 1 })
+  assert.ok(open.executionId)
+
+  const again = hole.requests(1)
+  const second = await openEngine(t, { dataDir, http: { timeoutMs: 60_000 } })
+  await again
+  const [delivery] = await second.deliveries()
+  assert.equal(delivery.executionId, hanging.executionId)
+  assert.equal(delivery.status, 'in-flight')
+  assert.equal(delivery.attempts, 2)
+  assert.match(delivery.warnings[0], /it may have been received before, under the same id/)
+  assert.equal(server.requests.length, 0)
+  assert.equal(second.stats().pending, 1)
+})
+
+const HANG = `
+  const execution = engine.execution({ workflowId: 'p', executionId: 'killed' })
+  const { $send } = execution.step('s')
+  $send.http({ method: 'POST', url, data: 'first' })
+  await execution.flush()
+  while (engine.stats().inFlight === 0) await new Promise(setImmediate)
+  // On disk with it is what was asked for before: that the attempt begins.
+  await engine.execution({ workflowId: 'p' }).complete()
+  console.log('begun')
+  await new Promise(() => setInterval(() => {}, 1000))`
+
+for (const onInterrupted of /** @type {const} */ (['resend', 'fail'])) {
+  test(`a request under way at a crash, with onInterrupted: '${onInterrupted}'`, async (t) => {
+    const dataDir = dataDirectory(t)
+    let answers = false
+    const server = await receiver(t, (_request, response) => {
+      if (answers) response.end('ok')
+    })
+    const child = startChild(server.url, HANG, { dataDir, http: { onInterrupted } })
+    await Promise.all([server.received(1), child.line('begun')])
+    await child.kill()
+    answers = true
+    const engine = await openEngine(t, { dataDir, http: { onInterrupted } })
+    await engine.flush({ timeoutMs: 20_000 })
+    const [delivery] = await engine.deliveries()
+    const row = (await engine.executions()).find(({ executionId }) => executionId === 'killed')
+    assert.equal(row?.error, 'the process ended before the execution was completed')
+    assert.match(delivery.warnings[0], /may have been received before/)
+    if (onInterrupted === 'fail') {
+      assert.equal(server.requests.length, 1)
+      assert.equal(delivery.error?.code, 'ERR_SEND_INTERRUPTED')
+      const { replayed } = await engine.replay({ ids: [delivery.id] })
+      await engine.flush({ timeoutMs: 20_000 })
+      assert.equal((await engine.deliveries())[0].id, replayed[0].id)
+      assert.equal(server.requests[1].text, 'first')
+    } else {
+      assert.equal(server.requests.length, 2)
+      assert.deepEqual([delivery.status, delivery.attempts], ['delivered', 2])
+      assert.equal(server.requests[0].headers['idempotency-key'], undefined)
+      assert.equal(server.requests[1].headers['idempotency-key'], delivery.id)
+    }
+  })
+}
+
+test('one process at a time, and one engine for all its threads', async (t) => {
+  const server = await receiver(t)
+  const dataDir = dataDirectory(t)
+  const child = startChild(server.url, "console.log('open'); setInterval(() => {}, 1000)", {
+    dataDir,
+  })
+  await child.line('open')
+  const [code, message] = await codeOf(Engine.open({ dataDir }))
+  assert.equal(code, 'ERR_SEND_DATA_DIR_LOCKED')
+  assert.match(message, new RegExp(`in use by pid ${child.pid}`))
+  await child.kill()
+
+  const engine = await openEngine(t, { dataDir })
+  const again = await openEngine(t, { dataDir })
+  await finish(record(engine, [{ url: server.url }]))
+  assert.equal((await again.deliveries()).length, 1)
+  const [refused] = await codeOf(Engine.open({ dataDir, durability: 'os' }))
+  assert.equal(refused, 'ERR_SEND_INVALID_OPTION')
+  const worker = new Worker(
+    `const { workerData, parentPort } = require('node:worker_threads')
+     const { Engine } = require(workerData.entry)
+     Engine.open({ dataDir: workerData.dataDir, egress: { allow: ['127.0.0.0/8'] } })
+       .then(async (engine) => {
+         parentPort.postMessage((await engine.deliveries()).length)
+         await engine.close()
+       })`,
+    { eval: true, workerData: { dataDir, entry: require.resolve('../js/index.cjs') } },
+  )
+  const seen = await new Promise((resolve, reject) => {
+    worker.on('message', resolve)
+    worker.on('error', reject)
+  })
+  assert.equal(seen, 1)
+})
+
+test('no secret is in any file of the directory', async (t) => {
+  const hole = await blackHole(t)
+  const server = await receiver(t, ({ path }, response) => {
+    response.statusCode = path === '/bad' ? 500 : 200
+    response.end('ok')
+  })
+  const dataDir = dataDirectory(t)
+  const engine = await openEngine(t, { dataDir, http: { timeoutMs: 60_000 } })
+  const secrets = {
+    headers: { Authorization: 'Bearer hunter2-header', 'X-Api-Key': 'hunter2-key' },
+    data: { shown: 'plainly' },
+  }
+  const withUser = (/** @type {string} */ url) => url.replace('://', '://user:hunter2-url@')
+  const arrived = hole.requests(3)
+  await record(engine, [
+    { url: hole.url, ...secrets },
+    { url: withUser(hole.url), auth: undefined },
+    { url: hole.url, auth: { username: 'u', password: 'hunter2-basic' } },
+  ]).complete()
+  await arrived
+  assert.doesNotMatch(bytesIn(dataDir), /hunter2/)
+  await finish(
+    record(engine, [
+      { url: server.url, ...secrets },
+      { url: `${server.origin}/bad`, ...secrets },
+    ]),
+  )
+  assert.equal((await engine.deliveries({ status: 'failed' })).length, 1)
+  await engine.executions()
+  const bytes = bytesIn(dataDir)
+  assert.doesNotMatch(bytes, /hunter2/)
+  assert.match(bytes, /plainly/)
+  assert.equal(server.requests[0].headers.authorization, 'Bearer hunter2-header')
+})
+
+test('the key is for its owner, and another one is refused', async (t) => {
+  const hole = await blackHole(t)
+  const dataDir = dataDirectory(t)
+  const first = await Engine.open({ dataDir, egress: LOCAL })
+  await record(first, [{ url: hole.url }]).complete()
+  await first.close({ timeoutMs: 0 })
+  const file = join(dataDir, 'journal.key')
+  const key = readFileSync(file)
+  assert.equal(key.length, 32)
+  if (process.platform !== 'win32') assert.equal(statSync(file).mode & 0o777, 0o600)
+
+  rmSync(file)
+  const warned = []
+  const other = await Engine.open({ dataDir, egress: LOCAL })
+  other.on('warning', (warning) => warned.push(warning))
+  await assert.rejects(other.flush({ timeoutMs: 1500 }), { code: 'ERR_SEND_TIMEOUT' })
+  await other.close({ timeoutMs: 0 })
+  assert.match(warned[0].message, /sealed with another key/)
+  for (const given of [key, key.toString('base64'), key.toString('hex')]) {
+    const right = await Engine.open({ dataDir, egress: LOCAL, journal: { key: given } })
+    await right.close({ timeoutMs: 0 })
+  }
+  const [code] = await codeOf(Engine.open({ dataDir, journal: { key: 'short' } }))
+  assert.equal(code, 'ERR_SEND_INVALID_OPTION')
+})
+
+test('a full journal refuses a whole hand-over, and takes it again later', async (t) => {
+  let answers = false
+  /** @type {Array<() => void>} */
+  const held = []
+  const server = await receiver(t, (_request, response) => {
+    if (answers) response.end('ok')
+    else held.push(() => response.end('ok'))
+  })
+  const dataDir = dataDirectory(t)
+  const engine = await openEngine(t, {
+    dataDir,
+    journal: { maxBytes: 1 << 20 },
+    log: { maxExecutionsPerWorkflow: 1 },
+    http: { timeoutMs: 60_000, logBodyBytes: 0 },
+  })
+  const large = 'x'.repeat(150_000)
+  let kept = 0
+  /** @type {any} */
+  let refusal
+  /** @type {import('../index.d.ts').Execution} */
+  let refused
+  do {
+    refused = record(engine, [
+      { url: server.url, data: large },
+      { url: server.url, data: 'small' },
+    ])
+    refusal = await refused.complete().then(
+      () => void kept++,
+      (error) => error,
+    )
+  } while (!refusal)
+  assert.equal(refusal.code, 'ERR_SEND_JOURNAL_FULL')
+  assert.match(refusal.message, /journal\.maxBytes is 1048576/)
+  assert.ok(kept >= 2 && kept < 8, `${kept} hand-overs fit`)
+  assert.equal(engine.stats().pending, 2 * kept)
+  answers = true
+  for (const answer of held) answer()
+  await engine.flush({ timeoutMs: 20_000 })
+  assert.equal(server.requests.length, 2 * kept)
+  const retried = await refused.complete()
+  assert.deepEqual([retried.recorded, retried.durable], [2, true])
+  await refused.settled({ timeoutMs: 20_000 })
+  assert.equal(server.requests.length, 2 * kept + 2)
+})
+
+test('a disk that takes no more gives a clear error and keeps what there is', async (t) => {
+  const server = await receiver(t)
+  const dataDir = dataDirectory(t)
+  const child = startChild(
+    server.url,
+    `const data = 'x'.repeat(100_000)
+     for (;;) {
+       const execution = engine.execution({ workflowId: 'p' })
+       execution.step('s').$send.http({ method: 'POST', url: 'http://192.0.2.1/', data })
+       const failed = await execution.complete().then(() => {}, (error) => error)
+       if (failed) { console.log(failed.code + ' ' + failed.message); break }
+       console.log('kept')
+     }
+     process.exit(0)`,
+    { dataDir },
+    { limit: 'ulimit -f 2000' },
+  )
+  const { stdout } = await child.ended
+  const lines = stdout.trim().split('\n')
+  assert.match(lines.at(-1) ?? '', /^ERR_SEND_JOURNAL(_FULL)? the journal .* cannot be written: /)
+  const kept = lines.length - 1
+  assert.ok(kept > 1)
+  const engine = await openEngine(t, { dataDir })
+  await engine.flush({ timeoutMs: 20_000 })
+  assert.equal((await engine.deliveries({ limit: 1000 })).length, kept)
+})
+
+test('what is no journal is refused with what to do', async (t) => {
+  const dataDir = dataDirectory(t)
+  for (const [path, expected] of [
+    ['/proc/nowhere/data', /data directory \/proc\/nowhere\/data cannot be made/],
+    [import.meta.filename ?? new URL(import.meta.url).pathname, /cannot be (made|opened)/],
+  ]) {
+    const [code, message] = await codeOf(Engine.open({ dataDir: /** @type {string} */ (path) }))
+    assert.equal(code, 'ERR_SEND_JOURNAL')
+    assert.match(message, /** @type {RegExp} */ (expected))
+  }
+  mkdirSync(dataDir, { recursive: true })
+  writeFileSync(join(dataDir, 'journal.sqlite'), 'no journal '.repeat(1000))
+  const [code, message] = await codeOf(Engine.open({ dataDir }))
+  assert.equal(code, 'ERR_SEND_JOURNAL')
+  assert.match(message, /damaged or no journal/)
+})
+
+test('the log forgets what is over its limits', async (t) => {
+  const server = await receiver(t)
+  const dataDir = dataDirectory(t)
+  const options = { dataDir, durability: /** @type {const} */ ('os'), egress: LOCAL }
+  const first = await Engine.open({ ...options, log: { maxExecutionsPerWorkflow: 3 } })
+  for (let n = 0; n < 20; n++) {
+    await finish(record(first, [{ url: server.url, data: String(n) }], n % 2 ? 'p_odd' : 'p_even'))
+  }
+  await first.close()
+  const second = await openEngine(t, { ...options, log: { maxExecutionsPerWorkflow: 2 } })
+  /** @type {import('../index.d.ts').ExecutionSummary[]} */
+  let left = []
+  do left = await second.executions({ limit: 100 })
+  while (left.length > 4)
+  assert.deepEqual(left.map(({ workflowId }) => workflowId).sort(), [
+    'p_even',
+    'p_even',
+    'p_odd',
+    'p_odd',
+  ])
+  const bodies = (await second.deliveries()).map(({ request }) => /** @type {any} */ (request).body)
+  assert.deepEqual(bodies, ['19', '18', '17', '16'])
+})
+
+for (const durable of [false, true]) {
+  test(`failed deliveries are made again, ${durable ? 'on disk' : 'in memory'}`, async (t) => {
+    let status = 500
+    const server = await receiver(t, (_request, response) => {
+      response.statusCode = status
+      response.end()
+    })
+    const dataDir = durable ? dataDirectory(t) : undefined
+    const options = dataDir ? { dataDir } : {}
+    let engine = await Engine.open({ ...options, egress: LOCAL })
+    const headers = { authorization: 'Bearer once-more' }
+    const data = { n: 1 }
+    const execution = record(engine, [{ url: server.url, headers, data }, { url: server.url }])
+    const [one, two] = await finish(execution)
+    status = 200
+    const [good] = await finish(record(engine, [{ url: server.url }]))
+    if (durable) {
+      await engine.close()
+      engine = await Engine.open({ ...options, egress: LOCAL })
+    }
+    t.after(() => engine.close())
+    const unknown = '01a1fc6c-3fe1-7000-8040-000047d48dac'
+    const answer = await engine.replay({ ids: [one.id, good.id, unknown] })
+    assert.deepEqual(
+      answer.skipped.map(({ id }) => id),
+      [good.id, unknown],
+    )
+    assert.deepEqual(
+      answer.replayed.map(({ replayOf }) => replayOf),
+      [one.id],
+    )
+    await engine.flush({ timeoutMs: 20_000 })
+    const [again] = await engine.deliveries({ executionId: execution.executionId })
+    assert.deepEqual(
+      [again.id, again.replayOf, again.status, again.index, again.step],
+      [answer.replayed[0].id, one.id, 'delivered', 2, 'step'],
+    )
+    const request = server.requests.at(-1)
+    assert.deepEqual(
+      [request?.headers.authorization, request?.text],
+      [headers.authorization, '{"n":1}'],
+    )
+    const [row] = (await engine.executions()).filter(
+      ({ executionId }) => executionId === execution.executionId,
+    )
+    assert.deepEqual([row.delivered, row.failed, row.total], [1, 2, 3])
+
+    const rest = await engine.replay({ status: 'failed' })
+    assert.deepEqual(rest.replayed.map(({ replayOf }) => replayOf).sort(), [one.id, two.id].sort())
+    assert.equal(new Set(rest.replayed.map(({ id }) => id)).size, 2)
+    await engine.flush({ timeoutMs: 20_000 })
+    for (const wrong of [{}, { ids: ['x'] }, { ids: [one.id], status: 'failed' }]) {
+      const [code] = await codeOf(engine.replay(/** @type {any} */ (wrong)))
+      assert.equal(code, 'ERR_SEND_INVALID_ARGUMENT')
+    }
+  })
+}

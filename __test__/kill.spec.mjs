@@ -1,0 +1,151 @@
+// A process is killed at random moments, again and again, over one data directory: what was promised
+// is delivered, and nothing else.
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+import { dataDirectory } from './support/data-dir.mjs'
+import { openEngine } from './support/engine.mjs'
+import { randomOf } from './support/random.mjs'
+import { receiver } from './support/receiver.mjs'
+
+const CHILD = fileURLToPath(new URL('support/killed.mjs', import.meta.url))
+/** Promises after which a process is killed at the latest. */
+const MOST_PROMISES = 40
+/** Milliseconds that it lives on after that, at most. */
+const MOST_MILLISECONDS = 12
+
+/**
+ * Runs one process until its random end; answers the calls of each hand-over that was promised.
+ *
+ * @param {object} settings
+ * @param {() => number} random
+ * @returns {Promise<Array<[string, number]>>}
+ */
+async function runAndKill(settings, random) {
+  const seed = Math.floor(random() * 2 ** 32)
+  const child = spawn(process.execPath, [CHILD, JSON.stringify({ ...settings, seed })], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const closed = once(child, 'close')
+  const least = Math.floor(random() * MOST_PROMISES)
+  const longer = random() * MOST_MILLISECONDS
+  /** @type {Array<[string, number]>} */
+  const promised = []
+  let opened = false
+  for await (const line of createInterface(child.stdout)) {
+    const [word, executionId, calls] = line.split(' ')
+    opened ||= word === 'open'
+    if (word === 'kept') promised.push([executionId, Number(calls)])
+    if (promised.length === least) setTimeout(() => child.kill('SIGKILL'), longer)
+  }
+  const [code, signal] = await closed
+  assert.ok(opened, 'the process did not come to open its engine')
+  assert.equal(signal, 'SIGKILL', `the process ended by itself with ${code}`)
+  return promised
+}
+
+/**
+ * Kills as often as told, then lets one more engine deliver what is left.
+ *
+ * @param {import('node:test').TestContext} t
+ * @param {{ kills: number, onInterrupted: 'resend' | 'fail' }} settings
+ */
+async function survive(t, { kills, onInterrupted }) {
+  const seed = Number(process.env.KILL_SEED ?? Math.floor(Math.random() * 2 ** 32))
+  t.diagnostic(`KILL_SEED=${seed}`)
+  const random = randomOf(seed)
+  const server = await receiver(t)
+  const dataDir = dataDirectory(t)
+  /** @type {Map<string, number>} */
+  const promised = new Map()
+  for (let round = 0; round < kills; round++) {
+    const settings = { dataDir, url: server.url, round, onInterrupted }
+    for (const [id, calls] of await runAndKill(settings, random)) promised.set(id, calls)
+  }
+  const log = { maxExecutionsPerWorkflow: 1_000_000 }
+  const engine = await openEngine(t, { dataDir, log, http: { onInterrupted } })
+  await engine.flush({ timeoutMs: 60_000 })
+  const deliveries = await engine.deliveries({ limit: 1_000_000 })
+  return { promised, deliveries, requests: server.requests }
+}
+
+/** @param {Awaited<ReturnType<typeof survive>>} outcome */
+function arrivals({ requests }) {
+  /** @type {Map<string, import('./support/receiver.mjs').Received[]>} */
+  const calls = new Map()
+  for (const request of requests) {
+    const { executionId, call } = JSON.parse(request.text)
+    const name = `${executionId}/${call}`
+    calls.set(name, [...(calls.get(name) ?? []), request])
+  }
+  return calls
+}
+
+/** @param {Awaited<ReturnType<typeof survive>>} outcome */
+function checkLog({ deliveries }) {
+  // What was recorded and never handed over is discarded, where the process came to notice it.
+  const terminal = ['delivered', 'failed', 'discarded']
+  assert.deepEqual(
+    deliveries.filter(({ status }) => !terminal.includes(status)),
+    [],
+  )
+  assert.equal(new Set(deliveries.map(({ id }) => id)).size, deliveries.length)
+  const places = deliveries.map(({ executionId, index }) => `${executionId}/${index}`)
+  assert.equal(new Set(places).size, places.length)
+}
+
+/** @param {Awaited<ReturnType<typeof survive>>} outcome */
+function checkNothingUnpromised(outcome) {
+  for (const name of arrivals(outcome).keys()) assert.doesNotMatch(name, /\/99$/)
+  const logged = new Set(outcome.deliveries.map(({ executionId }) => executionId))
+  for (const name of arrivals(outcome).keys()) {
+    // A hand-over may be on disk although the process died before it could say so; what the log does
+    // not know was never handed over.
+    assert.ok(logged.has(name.split('/')[0]), `${name} was delivered and is in no log`)
+  }
+}
+
+test('200 kills lose nothing that was promised, and repeat with the same key', async (t) => {
+  const outcome = await survive(t, { kills: 200, onInterrupted: 'resend' })
+  checkLog(outcome)
+  checkNothingUnpromised(outcome)
+  const arrived = arrivals(outcome)
+  for (const [executionId, calls] of outcome.promised) {
+    for (let call = 0; call < calls; call++) {
+      assert.ok(arrived.has(`${executionId}/${call}`), `${executionId}/${call} was lost`)
+    }
+  }
+  assert.ok(outcome.deliveries.every(({ status }) => status !== 'failed'))
+  let repeated = 0
+  for (const requests of arrived.values()) {
+    const keys = requests.slice(1).map(({ headers }) => headers['idempotency-key'])
+    repeated += keys.length
+    for (const key of keys) assert.equal(key, keys[0])
+    if (keys.length > 0) assert.ok(outcome.deliveries.some(({ id }) => id === keys[0]))
+  }
+  t.diagnostic(`${outcome.promised.size} promises, ${arrived.size} calls, ${repeated} repeated`)
+  assert.ok(outcome.promised.size > 200)
+})
+
+test("with onInterrupted: 'fail' no call arrives twice", async (t) => {
+  const outcome = await survive(t, { kills: 40, onInterrupted: 'fail' })
+  checkLog(outcome)
+  checkNothingUnpromised(outcome)
+  const arrived = arrivals(outcome)
+  for (const [name, requests] of arrived) assert.equal(requests.length, 1, name)
+  const failed = outcome.deliveries.filter(({ status }) => status === 'failed')
+  for (const { error } of failed) assert.equal(error?.code, 'ERR_SEND_INTERRUPTED')
+  const missing = new Set(failed.map(({ executionId, index }) => `${executionId}/${index}`))
+  for (const [executionId, calls] of outcome.promised) {
+    for (let call = 0; call < calls; call++) {
+      const name = `${executionId}/${call}`
+      assert.ok(arrived.has(name) || missing.has(name), `${name} was lost`)
+    }
+  }
+  t.diagnostic(`${arrived.size} calls, ${failed.length} with an unknown outcome`)
+})

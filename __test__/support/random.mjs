@@ -1,0 +1,16 @@
+// Random numbers that can be had again: a test prints its seed.
+
+/**
+ * Numbers from 0 to 1 (mulberry32).
+ *
+ * @param {number} seed
+ */
+export function randomOf(seed) {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
