@@ -56,7 +56,7 @@ fn code(text: &str) -> String {
 
 fn is_test(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == "tests")
-        || ["tests.rs", "contract.rs"].iter().any(|name| path.ends_with(name))
+        || ["tests.rs", "contract.rs", "model.rs"].iter().any(|name| path.ends_with(name))
 }
 
 #[test]

@@ -242,7 +242,13 @@ impl Engine {
         loop {
             while self.lanes.is_served(&lane) {
                 let Ok(_slot) = self.lanes.slots.acquire().await else { return };
-                let Some(record) = self.journal.lease(&lane).await else { break };
+                let Some(record) = self.journal.lease(&lane).await else {
+                    // It may have been put off because its beginning could not be written.
+                    if self.journal.is_durable() && self.journal.postponed() > 0 {
+                        self.set_alarm();
+                    }
+                    break;
+                };
                 self.take_on(&lane, record).await;
             }
             self.lanes.leave(&lane);

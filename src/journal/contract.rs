@@ -24,6 +24,7 @@ pub(super) async fn check<J: Journal + 'static>(open: impl Fn() -> J) {
     discarded_calls_are_terminal_and_never_leased(open()).await;
     a_flush_goes_on(open()).await;
     what_waits_can_be_taken_at_the_end(open()).await;
+    what_is_put_off_comes_back_in_its_time(open()).await;
     concurrent_leases_share_nothing(Arc::new(open())).await;
 }
 
@@ -106,6 +107,26 @@ async fn what_waits_can_be_taken_at_the_end(journal: impl Journal) {
     assert!(journal.lease(&lane("a")).await.is_none());
 }
 
+async fn what_is_put_off_comes_back_in_its_time(journal: impl Journal) {
+    let (commit, execution) = commit(&["a", "a"], Completion::Completed { error: None });
+    journal.append(commit).await.unwrap();
+    let first = journal.lease(&lane("a")).await.unwrap();
+    let at = Timestamp::from_millis;
+    journal.postpone(&lane("a"), first, at(50), "503".to_owned());
+    assert_eq!(journal.postponed(), 1);
+    assert_eq!(execution.state().entries[0].warnings, ["503"]);
+    assert_eq!(journal.wake_due(at(49)), (vec![], Some(at(50))));
+    let second = journal.lease(&lane("a")).await.unwrap();
+    assert_eq!((second.place, second.attempts), (1, 1));
+    assert!(journal.lease(&lane("a")).await.is_none());
+    assert_eq!(journal.wake_due(at(50)), (vec![lane("a")], None));
+    let again = journal.lease(&lane("a")).await.unwrap();
+    assert_eq!((again.place, again.attempts), (0, 2));
+    journal.postpone(&lane("a"), again, at(90), "503".to_owned());
+    assert_eq!(journal.lease_rest().len(), 1);
+    assert_eq!(journal.postponed(), 0);
+}
+
 async fn concurrent_leases_share_nothing(journal: Arc<impl Journal + 'static>) {
     const CALLS: usize = 1000;
     let (commit, execution) = commit(&["a"; CALLS], Completion::Completed { error: None });
@@ -132,7 +153,7 @@ async fn concurrent_leases_share_nothing(journal: Arc<impl Journal + 'static>) {
     assert!(execution.state().is_finished());
 }
 
-fn commit(lanes: &[&str], completion: Completion) -> (Commit, Arc<ExecutionLog>) {
+pub(super) fn commit(lanes: &[&str], completion: Completion) -> (Commit, Arc<ExecutionLog>) {
     let execution = Arc::new(ExecutionLog::new(ExecutionInfo {
         execution_id: "e_1".into(),
         workflow_id: "p_1".into(),
@@ -140,7 +161,8 @@ fn commit(lanes: &[&str], completion: Completion) -> (Commit, Arc<ExecutionLog>)
         started_at: Timestamp::from_millis(1),
     }));
     let log = Arc::clone(&execution);
-    (Commit { execution, seed: 1, items: items(lanes), completion }, log)
+    let seed = execution.serial();
+    (Commit { execution, seed, items: items(lanes), completion }, log)
 }
 
 fn items(lanes: &[&str]) -> Vec<(Lane, Item)> {
@@ -152,7 +174,7 @@ fn items(lanes: &[&str]) -> Vec<(Lane, Item)> {
     lanes.iter().map(|key| lane(key)).zip(recording.take().into_items()).collect()
 }
 
-fn lane(key: &str) -> Lane {
+pub(super) fn lane(key: &str) -> Lane {
     Lane { kind: Kind::Http, key: key.into() }
 }
 
@@ -160,11 +182,11 @@ fn status(record: &Record) -> Status {
     record.execution.state().entries[record.place].status
 }
 
-fn delivered() -> Settlement {
+pub(super) fn delivered() -> Settlement {
     Settlement { failure: None, request: None, response: None, warnings: Vec::new() }
 }
 
-fn failed() -> Settlement {
+pub(super) fn failed() -> Settlement {
     let failure = Some(Failure::new(ErrorKind::Status, "the server answered 500"));
     Settlement { failure, ..delivered() }
 }

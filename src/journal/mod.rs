@@ -9,6 +9,8 @@ mod codec;
 #[cfg(test)]
 mod contract;
 mod memory;
+#[cfg(test)]
+mod model;
 mod record;
 mod sqlite;
 

@@ -264,10 +264,21 @@ impl Journal for SqliteJournal {
     }
 
     async fn lease(&self, lane: &Lane) -> Option<Record> {
-        let record = self.memory.lease(lane).await?;
+        let mut record = self.memory.lease(lane).await?;
         match self.on_interrupted {
-            OnInterrupted::Resend => self.writer.push(Op::Lease(record.seq, None)),
-            OnInterrupted::Fail => self.mark(&record).await,
+            OnInterrupted::Resend => {
+                let Record { seq, attempts, .. } = record;
+                self.writer.push(Op::Lease { seq, attempts, waiter: None });
+            }
+            OnInterrupted::Fail => {
+                if !self.mark(&record).await {
+                    // It may not be sent before its beginning is on disk.
+                    record.attempts -= 1;
+                    let until = Timestamp::from_millis(Timestamp::now().as_millis() + 1000);
+                    self.memory.delay(lane.clone(), record, until);
+                    return None;
+                }
+            }
         }
         Some(record)
     }

@@ -19,8 +19,15 @@ pub(super) enum Op {
     Append(Box<Append>, Waiter),
     /// A delivery that is terminal.
     Settle(Box<Row>),
-    /// An attempt begins; `Some`: it waits until that is on disk.
-    Lease(u64, Option<Waiter>),
+    /// An attempt begins.
+    Lease {
+        /// The record.
+        seq: u64,
+        /// Attempts begun, this one included.
+        attempts: u32,
+        /// The attempt waits until its beginning is on disk.
+        waiter: Option<Waiter>,
+    },
     /// Another attempt is made later.
     Postpone {
         /// The record.

@@ -57,7 +57,10 @@ pub(super) enum Progress {
     /// No attempt was made.
     Waiting,
     /// An attempt had begun.
-    UnderWay,
+    UnderWay {
+        /// Attempts begun.
+        attempts: u32,
+    },
     /// Attempts were made, and there is to be another one.
     Retrying {
         /// Attempts made.
@@ -65,6 +68,16 @@ pub(super) enum Progress {
         /// When the next one is due.
         due: Timestamp,
     },
+}
+
+impl Progress {
+    /// Attempts begun.
+    pub(super) const fn attempts(self) -> u32 {
+        match self {
+            Self::Waiting => 0,
+            Self::UnderWay { attempts } | Self::Retrying { attempts, .. } => attempts,
+        }
+    }
 }
 
 /// An execution as it was written.
@@ -220,9 +233,10 @@ fn settled(connection: &Connection, first: u64, last: u64) -> Rows<(Vec<u64>, bo
 }
 
 fn progress(connection: &Connection, seq: u64) -> Rows<Progress> {
-    let mut leased = connection.prepare_cached("SELECT 1 FROM leases WHERE seq = ?1")?;
-    if leased.exists([int(seq)])? {
-        return Ok(Progress::UnderWay);
+    let mut lease = connection.prepare_cached("SELECT attempts FROM leases WHERE seq = ?1")?;
+    let attempts = lease.query_row([int(seq)], |row| row.get(0)).optional()?;
+    if let Some(attempts) = attempts {
+        return Ok(Progress::UnderWay { attempts });
     }
     let mut retry =
         connection.prepare_cached("SELECT attempts, due_at FROM retries WHERE seq = ?1")?;

@@ -170,13 +170,10 @@ impl SqliteJournal {
     ) {
         let LeftCall { seq, lane, item, progress } = call;
         let mut entry = item.entry(seed, Status::Pending);
-        let interrupted = progress == Progress::UnderWay;
+        entry.attempts = progress.attempts();
+        let interrupted = matches!(progress, Progress::UnderWay { .. });
         if interrupted {
-            entry.attempts = 1;
             entry.warnings.push(INTERRUPTED.to_owned());
-        }
-        if let Progress::Retrying { attempts, .. } = progress {
-            entry.attempts = attempts;
         }
         let attempts = entry.attempts;
         let place = execution.add([entry]);
@@ -198,10 +195,10 @@ impl SqliteJournal {
         }
     }
 
-    /// Marks that an attempt begins and waits until that is on disk.
-    pub(super) async fn mark(&self, record: &Record) {
-        // The journal reports its own trouble.
-        let _ = self.writer.lease(record.seq).await;
+    /// Marks that an attempt begins and waits until that is on disk; the answer is whether it is.
+    /// The writer reports its own trouble.
+    pub(super) async fn mark(&self, record: &Record) -> bool {
+        self.writer.lease(record.seq, record.attempts).await.is_ok()
     }
 }
 

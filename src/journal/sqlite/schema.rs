@@ -53,7 +53,10 @@ const STEPS: [&str; 2] = [
     CREATE INDEX commits_open ON commits (first_seq, calls) WHERE open = 1;
     CREATE INDEX commits_of_execution ON commits (execution);
 
-    CREATE TABLE leases (seq INTEGER PRIMARY KEY);
+    CREATE TABLE leases (
+        seq INTEGER PRIMARY KEY,
+        attempts INTEGER NOT NULL
+    );
     CREATE TABLE retries (
         seq INTEGER PRIMARY KEY,
         attempts INTEGER NOT NULL,

@@ -129,9 +129,9 @@ impl<'a> Side<'a> {
 }
 
 /// Marks that an attempt begins.
-pub(super) fn lease(connection: &Connection, seq: u64) -> Result<()> {
-    let mut insert = connection.prepare_cached("INSERT OR IGNORE INTO leases VALUES (?1)")?;
-    insert.execute([int(seq)]).map(drop)
+pub(super) fn lease(connection: &Connection, seq: u64, attempts: u32) -> Result<()> {
+    let mut insert = connection.prepare_cached("INSERT OR REPLACE INTO leases VALUES (?1, ?2)")?;
+    insert.execute(params![int(seq), attempts]).map(drop)
 }
 
 /// Forgets that an attempt is under way.

@@ -1,17 +1,23 @@
-//! The file from inside: the contract, and what an earlier process leaves.
+//! The file from inside: the contract, the model, and what goes wrong.
 
+use std::fs;
 use std::path::Path;
 
-use super::*;
-use crate::journal::contract;
+use proptest::prelude::*;
 
-fn options(directory: &Path) -> Options {
-    Options::bare(directory.to_owned())
+use super::*;
+use crate::error::ErrorKind;
+use crate::journal::contract::{commit, delivered, failed, lane};
+use crate::journal::{contract, model};
+
+fn describe() -> Describe {
+    Box::new(|_, payload| RequestLog::recorded(payload, 1024))
 }
 
 fn open(directory: &Path) -> SqliteJournal {
-    let describe: Describe = Box::new(|_, payload| RequestLog::recorded(payload, 1024));
-    SqliteJournal::open(options(directory), describe, Box::new(|error| panic!("{error}"))).unwrap()
+    let retention = Retention { max_executions_per_workflow: 1000, ..Retention::default() };
+    let options = Options { retention, ..Options::bare(directory.to_owned()) };
+    SqliteJournal::open(options, describe(), Box::new(|error| panic!("{error}"))).unwrap()
 }
 
 #[tokio::test]
@@ -23,4 +29,147 @@ async fn the_journal_in_a_data_directory_keeps_the_contract() {
         open(&parent.path().join(next.get().to_string()))
     })
     .await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_journal_in_a_data_directory_is_as_its_model(steps in model::steps()) {
+        let parent = tempfile::tempdir().unwrap();
+        let reopen = async |journal: SqliteJournal| {
+            journal.close().await;
+            drop(journal);
+            open(parent.path())
+        };
+        model::run(model::check(open(parent.path()), Some(reopen), steps));
+    }
+}
+
+async fn bring_all_back(journal: &SqliteJournal) -> usize {
+    let mut calls = 0;
+    while let Some(refill) = journal.refill().await.unwrap() {
+        calls += refill.calls;
+    }
+    calls
+}
+
+#[tokio::test]
+async fn what_was_left_comes_back_in_parts() {
+    let parent = tempfile::tempdir().unwrap();
+    let journal = open(parent.path());
+    for _ in 0..100 {
+        let (commit, _) = commit(&["a"; 30], Completion::Completed { error: None });
+        journal.append(commit).await.unwrap();
+    }
+    for place in 0..45 {
+        let record = journal.lease(&lane("a")).await.unwrap();
+        journal.settle(&record, if place < 40 { delivered() } else { failed() });
+    }
+    journal.close().await;
+    drop(journal);
+
+    let journal = open(parent.path());
+    // The second commit is open still, with half of its calls.
+    assert_eq!(journal.backlog(), 99 * 30);
+    let first = journal.refill().await.unwrap().unwrap();
+    assert!(first.calls >= 256 - 30 && first.calls < 500, "{}", first.calls);
+    assert!(journal.backlog() > 2000);
+    let query = DeliveryQuery { limit: Some(10_000), ..DeliveryQuery::default() };
+    assert_eq!(journal.deliveries(&query, &[]).await.unwrap().len(), 3000);
+    assert_eq!(first.calls + bring_all_back(&journal).await, 3000 - 45);
+    assert_eq!(journal.backlog(), 0);
+    assert_eq!(journal.waiting(&lane("a")), 3000 - 45);
+    assert_eq!(journal.deliveries(&query, &[]).await.unwrap().len(), 3000);
+}
+
+/// A journal whose file cannot grow beyond so many pages.
+fn open_on_a_small_disk(directory: &Path, pages: u32) -> SqliteJournal {
+    let path = directory.join(FILE);
+    let data_dir = DataDir::open(directory).unwrap();
+    let connection = schema::open(&path, Durability::Fsync).unwrap();
+    connection.pragma_update(None, "max_page_count", pages).unwrap();
+    let upkeep = Upkeep::new(&connection, Retention::default(), None).unwrap();
+    let mut journal = open(&directory.join("another"));
+    let reader = Reader::open(&path, None).unwrap();
+    let writer = Writer::start(connection, data_dir, path, upkeep, Box::new(|_| {})).unwrap();
+    journal.reader = Arc::new(reader);
+    journal.writer = Arc::new(writer);
+    journal
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_a_hand_over_and_keeps_nothing_of_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let journal = open_on_a_small_disk(parent.path(), 60);
+    let mut kept = 0;
+    let refusal = loop {
+        let (commit, _) = commit(&["a"; 200], Completion::Completed { error: None });
+        match journal.append(commit).await {
+            Ok(_) => kept += 1,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert!(kept > 0);
+    assert_eq!(refusal.error.kind(), ErrorKind::JournalFull);
+    assert_eq!(refusal.commit.items.len(), 200);
+    assert_eq!(journal.waiting(&lane("a")), 200 * kept);
+    let rows = |table: &str| -> usize {
+        let statement = format!("SELECT count(*) FROM {table}");
+        journal.reader.connection().query_row(&statement, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((rows("commits"), rows("executions")), (kept, kept));
+    // What is written when there is no room waits; nothing of it is lost.
+    while let Some(record) = journal.lease(&lane("a")).await {
+        journal.settle(&record, delivered());
+    }
+    let written = journal.writer.sync().await;
+    assert_eq!(written.unwrap_err().kind(), ErrorKind::JournalFull);
+    journal.close().await;
+}
+
+/// Made by the first layout: one execution of three calls, of which one was delivered, one failed
+/// and one waits.
+const OLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/journal-1");
+
+#[tokio::test]
+async fn a_file_of_the_first_layout_is_brought_to_this_one() {
+    let parent = tempfile::tempdir().unwrap();
+    for name in [FILE, "journal.key"] {
+        fs::copy(Path::new(OLD).join(name), parent.path().join(name)).unwrap();
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let key = parent.path().join("journal.key");
+        fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let journal = open(parent.path());
+    assert_eq!(bring_all_back(&journal).await, 1);
+    let found = journal.deliveries(&DeliveryQuery::default(), &[]).await.unwrap();
+    let mut statuses: Vec<_> = found.iter().map(|(_, entry)| entry.status.as_str()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, ["delivered", "failed", "pending"]);
+    let failed = Selection::Query(DeliveryQuery::default());
+    assert_eq!(journal.replayable(&failed).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_file_of_a_later_layout_is_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    let journal = open(parent.path());
+    journal.close().await;
+    drop(journal);
+    let path = parent.path().join(FILE);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
+    drop(connection);
+    let options = Options::bare(parent.path().to_owned());
+    let refused = SqliteJournal::open(options, describe(), Box::new(|_| {})).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Journal);
+    assert!(refused.to_string().contains("a newer version of dollar-send wrote it"));
 }

@@ -100,8 +100,8 @@ impl Writer {
     }
 
     /// Marks that an attempt begins; resolves when that is on disk.
-    pub(super) async fn lease(&self, seq: u64) -> Result<()> {
-        self.wait(|waiter| Op::Lease(seq, Some(waiter))).await
+    pub(super) async fn lease(&self, seq: u64, attempts: u32) -> Result<()> {
+        self.wait(|waiter| Op::Lease { seq, attempts, waiter: Some(waiter) }).await
     }
 
     /// Resolves when everything asked for before is on disk.
@@ -234,7 +234,7 @@ impl Pen {
                 for op in batch {
                     let error = trouble(&self.path, "cannot be written", copy(&error));
                     match op {
-                        Op::Append(..) | Op::Lease(_, Some(_)) | Op::Sync(_) => {
+                        Op::Append(..) | Op::Lease { waiter: Some(_), .. } | Op::Sync(_) => {
                             answer(op, Err(error));
                         }
                         op => self.left.push(op),
@@ -285,8 +285,8 @@ fn apply(connection: &Connection, op: &Op, settled: &HashSet<u64>) -> rusqlite::
             Ok(())
         }
         // It ends in the same transaction.
-        Op::Lease(seq, _) if settled.contains(seq) => Ok(()),
-        Op::Lease(seq, _) => tables::lease(connection, *seq),
+        Op::Lease { seq, .. } if settled.contains(seq) => Ok(()),
+        Op::Lease { seq, attempts, .. } => tables::lease(connection, *seq, *attempts),
         Op::Postpone { seq, attempts, due } => {
             tables::release(connection, *seq)?;
             tables::postpone(connection, *seq, *attempts, *due)
@@ -298,7 +298,9 @@ fn apply(connection: &Connection, op: &Op, settled: &HashSet<u64>) -> rusqlite::
 }
 
 fn answer(op: Op, result: Result<()>) {
-    if let Op::Append(_, waiter) | Op::Lease(_, Some(waiter)) | Op::Sync(waiter) = op {
+    if let Op::Append(_, waiter)
+    | Op::Lease { waiter: Some(waiter), .. }
+    | Op::Sync(waiter) = op {
         // Who does not wait any more needs no answer.
         let _ = waiter.send(result);
     }
