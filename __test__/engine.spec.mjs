@@ -198,7 +198,7 @@ test('stats() counts', async (t) => {
   const under = engine.stats()
   assert.deepEqual([under.pending, under.inFlight, under.openExecutions], [5, 2, 0])
   assert.deepEqual(under.lanes, [
-    { destination: 'http', lane: server.origin, inFlight: 2, waiting: 3 },
+    { destination: 'http', lane: server.origin, inFlight: 2, waiting: 3, breaker: 'closed' },
   ])
   assert.ok(under.pendingBytes > 0)
   server.open()
@@ -213,6 +213,7 @@ test('stats() counts', async (t) => {
     inFlight: 0,
     pendingBytes: 0,
     openExecutions: 0,
+    retrying: 0,
     lanes: [],
   })
 })

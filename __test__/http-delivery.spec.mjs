@@ -84,7 +84,9 @@ test('no more than http.perHostConcurrency requests are under way to one host', 
   const deliveries = await deliver(engine, ...calls)
   assert.ok(deliveries.every(({ status }) => status === 'delivered'))
   const lane = `http://${server.host}`
-  assert.deepEqual(lanes, [{ destination: 'http', lane, inFlight: 3, waiting: 9 }])
+  assert.deepEqual(lanes, [
+    { destination: 'http', lane, inFlight: 3, waiting: 9, breaker: 'closed' },
+  ])
   assert.ok(server.seen.connections <= 3)
 })
 

@@ -153,7 +153,7 @@ test('one process at a time, and one engine for all its threads', async (t) => {
   })
   await child.line('open')
   const [code, message] = await codeOf(Engine.open({ dataDir }))
-  assert.equal(code, 'ERR_SEND_DATA_DIR_LOCKED')
+  assert.equal(code, 'ERR_SEND_DATA_DIR_LOCKED') // reaches ERR_SEND_DATA_DIR_LOCKED
   assert.match(message, new RegExp(`in use by pid ${child.pid}`))
   await child.kill()
 
@@ -327,6 +327,7 @@ test('what is no journal is refused with what to do', async (t) => {
   writeFileSync(join(dataDir, 'journal.sqlite'), 'no journal '.repeat(1000))
   const [code, message] = await codeOf(Engine.open({ dataDir }))
   assert.equal(code, 'ERR_SEND_JOURNAL')
+  // reaches ERR_SEND_JOURNAL
   assert.match(message, /damaged or no journal/)
 })
 

@@ -2,7 +2,7 @@
 
 import { parseArgs } from 'node:util'
 
-import { COMMANDS, nearest, OPTIONS, UsageError } from './usage.mjs'
+import { COMMANDS, nearest, OPTIONS, OPTIONS_OF, UsageError } from './usage.mjs'
 
 /**
  * @typedef {object} RunSettings
@@ -17,8 +17,18 @@ import { COMMANDS, nearest, OPTIONS, UsageError } from './usage.mjs'
  * @property {boolean} json
  */
 /**
+ * @typedef {object} LogSettings
+ * @property {string} dataDir
+ * @property {Record<string, string | number>} filter of `engine.deliveries()`
+ * @property {boolean} json
+ */
+/**
+ * @typedef {LogSettings & { ids: string[], allow: string[], timeoutMs?: number }} ReplaySettings
+ */
+/**
  * @typedef {{ command: 'version' } | { command: 'help', topic?: string, asked: boolean }
- *   | { command: 'run', settings: RunSettings }} Decision
+ *   | { command: 'run', settings: RunSettings } | { command: 'log', settings: LogSettings }
+ *   | { command: 'replay', settings: ReplaySettings }} Decision
  */
 
 /** What `--timeout` accepts at most: an hour, in milliseconds. */
@@ -103,6 +113,74 @@ function runSettings(files, values) {
   }
 }
 
+/** The statuses that the log can be asked for. */
+const STATUSES = ['pending', 'delivered', 'failed', 'discarded']
+
+/** What `--limit` accepts at most. */
+const MAX_LIMIT = 1_000_000
+
+/**
+ * The filter of the log in options, under the names of `engine.deliveries()`.
+ *
+ * @param {ReturnType<typeof parse>['values']} values
+ */
+function filterOf({ workflow, execution, step, destination, status, limit, before }) {
+  if (status !== undefined && !STATUSES.includes(status))
+    throw new UsageError(`--status must be one of ${STATUSES.join(', ')}, not ${status}.`)
+  const count = limit === undefined ? undefined : Number(limit)
+  if (count !== undefined && !(Number.isInteger(count) && count > 0 && count <= MAX_LIMIT))
+    throw new UsageError(`--limit must be a whole number from 1 to ${MAX_LIMIT}, not ${limit}.`)
+  const filter = {
+    workflowId: workflow,
+    executionId: execution,
+    step,
+    destination,
+    status,
+    limit: count,
+    before,
+  }
+  return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined))
+}
+
+/**
+ * @param {'log' | 'replay'} command
+ * @param {ReturnType<typeof parse>['values']} values
+ * @returns {LogSettings}
+ */
+function logSettings(command, values) {
+  const dataDir = values['data-dir']
+  if (!dataDir) throw new UsageError(`${command} needs --data-dir: the directory to read.`)
+  return {
+    dataDir,
+    filter: /** @type {LogSettings['filter']} */ (filterOf(values)),
+    json: values.json ?? false,
+  }
+}
+
+/**
+ * @param {string[]} ids
+ * @param {ReturnType<typeof parse>['values']} values
+ * @returns {ReplaySettings}
+ */
+function replaySettings(ids, values) {
+  const settings = logSettings('replay', values)
+  if (ids.length > 0 && Object.keys(settings.filter).length > 0)
+    throw new UsageError('replay takes either ids or filters.')
+  return { ...settings, ids, allow: values.allow ?? [], timeoutMs: timeoutOf(values.timeout) }
+}
+
+/**
+ * Refuses options that belong to another command.
+ *
+ * @param {keyof typeof OPTIONS_OF} command
+ * @param {object} values
+ */
+function checkOptions(command, values) {
+  const known = OPTIONS_OF[command]
+  const other = Object.keys(values).find((name) => !known.includes(name))
+  if (other) throw new UsageError(`${command} has no option --${other}.`)
+}
+
 /**
  * What the command line asks for.
  *
@@ -122,5 +200,11 @@ export function decide(args) {
   if (values.help || command === undefined) {
     return { command: 'help', topic: command, asked: values.help ?? false }
   }
+  checkOptions(/** @type {keyof typeof OPTIONS_OF} */ (command), values)
+  if (command === 'log') {
+    if (rest.length > 0) throw new UsageError('log takes no arguments, only options.')
+    return { command, settings: logSettings(command, values) }
+  }
+  if (command === 'replay') return { command, settings: replaySettings(rest, values) }
   return { command: 'run', settings: runSettings(rest, values) }
 }

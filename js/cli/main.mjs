@@ -7,7 +7,7 @@ import { inspect } from 'node:util'
 // Before any step file: components call defineComponent while they load.
 import '../global.mjs'
 import { decide } from './arguments.mjs'
-import { EXIT, HELP, RUN_HELP, UsageError } from './usage.mjs'
+import { EXIT, HELP, HELP_OF, UsageError } from './usage.mjs'
 
 /** @param {string[]} args @returns {Promise<number>} */
 async function main(args) {
@@ -18,20 +18,29 @@ async function main(args) {
     return 0
   }
   if (decision.command === 'help') {
-    const text = decision.topic === 'run' ? RUN_HELP : HELP
+    const text = HELP_OF[/** @type {keyof typeof HELP_OF} */ (decision.topic)] ?? HELP
     if (decision.asked) process.stdout.write(text)
     else process.stderr.write(text)
     return decision.asked ? 0 : EXIT.usage
   }
   // The native addon loads only when there is something to run, so that help works without it.
-  const { runCommand } = await import('./run.mjs')
-  return runCommand(decision.settings)
+  switch (decision.command) {
+    case 'log':
+      return (await import('./log.mjs')).logCommand(decision.settings)
+    case 'replay':
+      return (await import('./replay.mjs')).replayCommand(decision.settings)
+    default:
+      return (await import('./run.mjs')).runCommand(decision.settings)
+  }
 }
 
 /** @param {unknown} error @returns {number} */
 function report(error) {
+  const command = process.argv[2] ?? ''
   if (error instanceof UsageError) {
-    process.stderr.write(`dollar-send: ${error.message}\nSee: dollar-send help run\n`)
+    process.stderr.write(
+      `dollar-send: ${error.message}\nSee: dollar-send help${command in HELP_OF ? ` ${command}` : ''}\n`,
+    )
     return EXIT.usage
   }
   process.stderr.write(`${inspect(error)}\n`)

@@ -10,6 +10,9 @@ import { harmless } from './paint.mjs'
  * A delivery of the log.
  *
  * @typedef {object} Delivery
+ * @property {string} [id]
+ * @property {string} [replayOf]
+ * @property {string} [recordedAt]
  * @property {string} step
  * @property {number} index
  * @property {string} destination
@@ -155,17 +158,25 @@ function statusLines(response, paint) {
   ]
 }
 
+/** @param {Delivery} delivery @param {Paint} paint @returns {string} what names it in other commands */
+function idLine({ id, replayOf, recordedAt }, paint) {
+  const origin = replayOf ? `, replay of ${replayOf}` : ''
+  return paint('dim', `  ${id}  ${recordedAt}${origin}`)
+}
+
 /**
  * One delivery: what was sent, what came back, why it failed, what its author should know.
  *
  * @param {Delivery} delivery
  * @param {Paint} paint
+ * @param {'identified'} [how] with its id, for what can be done with it next
  * @returns {string} lines, the last one ended too
  */
-export function formatDelivery(delivery, paint) {
+export function formatDelivery(delivery, paint, how) {
   const { request, response, error } = delivery
   const isHttp = delivery.destination === 'http'
   const lines = [titleLine(delivery, paint)]
+  if (how) lines.push(idLine(delivery, paint))
   lines.push(...exchangeLines(paint('cyan', '>'), isHttp ? [] : otherLines(request), request))
   if (response)
     lines.push(...exchangeLines(paint('cyan', '<'), statusLines(response, paint), response))

@@ -5,11 +5,12 @@ import { inspect } from 'node:util'
 
 import root from '../index.cjs'
 import runner from '../run-step.cjs'
+import { asUsage, engineOptions } from './engine.mjs'
 import { loadJson, loadStep } from './load.mjs'
 import { createPaint, harmless } from './paint.mjs'
 import { formatDelivery, formatResult, formatSummary } from './print.mjs'
 import { showProgress } from './progress.mjs'
-import { EXIT, UsageError } from './usage.mjs'
+import { EXIT } from './usage.mjs'
 import { Interrupt, watchProcess } from './watch.mjs'
 
 /** @type {any} the engine's own types are those of `index.d.ts`; this file only passes them on */
@@ -36,33 +37,6 @@ const CUT_OFF = ['ERR_SEND_DISCARDED', 'ERR_SEND_INTERRUPTED']
 
 /** Deliveries are over when the engine closes; this only bounds a close that goes wrong. */
 const CLOSE_MS = 2000
-
-/**
- * Refusals of the engine to what the command line said become bad usage.
- *
- * @template T
- * @param {() => T | Promise<T>} open
- * @returns {Promise<T>}
- */
-async function asUsage(open) {
-  try {
-    return await open()
-  } catch (error) {
-    const { code, message } = /** @type {{ code?: unknown, message: string }} */ (error)
-    if (typeof code === 'string' && code.startsWith('ERR_SEND_'))
-      throw new UsageError(message, { cause: error })
-    throw error
-  }
-}
-
-/** @param {RunSettings} settings */
-function engineOptions({ dataDir, allow, timeoutMs }) {
-  return {
-    ...(dataDir === undefined ? {} : { dataDir }),
-    ...(allow.length === 0 ? {} : { egress: { allow } }),
-    ...(timeoutMs === undefined ? {} : { http: { timeoutMs } }),
-  }
-}
 
 /**
  * The deliveries of an execution as the log has them now, in call order.
@@ -225,7 +199,7 @@ function asJson({ executionId, result, thrown, deliveries }) {
  *
  * @param {RunSettings} settings
  * @returns {Promise<number>} the exit status
- * @throws {UsageError}
+ * @throws {import('./usage.mjs').UsageError}
  */
 export async function runCommand(settings) {
   // The step's own console.log must not get between the lines of the JSON.

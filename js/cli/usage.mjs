@@ -15,18 +15,38 @@ export const OPTIONS = /** @type {const} */ ({
   'data-dir': { type: 'string' },
   allow: { type: 'string', multiple: true },
   timeout: { type: 'string' },
+  execution: { type: 'string' },
+  destination: { type: 'string' },
+  status: { type: 'string' },
+  limit: { type: 'string' },
+  before: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 })
 
 /** The commands there are; `help` takes one as its argument. */
-export const COMMANDS = ['run', 'help']
+export const COMMANDS = ['run', 'log', 'replay', 'help']
+
+/** The options that each command knows beside --help and --version. */
+export const OPTIONS_OF = {
+  run: ['event', 'props', 'workflow', 'step', 'data-dir', 'allow', 'timeout', 'json'],
+  log: [
+    ...['data-dir', 'workflow', 'execution', 'step', 'destination', 'status', 'limit', 'before'],
+    'json',
+  ],
+  replay: [
+    ...['data-dir', 'workflow', 'execution', 'step', 'destination', 'limit', 'before'],
+    ...['allow', 'timeout', 'json'],
+  ],
+}
 
 export const HELP = `Usage: dollar-send <command> [options]
 
 Commands:
   run <file>        Run one workflow step or component action and deliver what it sends
+  log               Show the deliveries that a data directory holds
+  replay [id...]    Make failed deliveries of a data directory again
   help [command]    Explain a command
 
 Options:
@@ -47,7 +67,7 @@ Options:
   --step <name>       Step name in the log                                    (default: code)
   --allow <cidr>      Also deliver to this private host or network; repeatable
   --timeout <ms>      Deadline of one HTTP request                            (default: 5000)
-  --data-dir <dir>    Keep journal and log there; not available yet           (default: in memory)
+  --data-dir <dir>    Keep journal and log there; they outlive the process    (default: in memory)
   --json              Print one JSON object instead of text
   -h, --help          Print this
 
@@ -58,6 +78,54 @@ Exit status: 0 all delivered, 1 the step threw (what it sent before is still del
 Example:
   dollar-send run step.mjs --event event.json --allow 127.0.0.0/8
 `
+
+const FILTERS = `  --workflow <id>     Only of this workflow
+  --execution <id>    Only of this execution
+  --step <name>       Only of this step
+  --destination <d>   Only to this destination: http, email, s3, sql, sse, emit`
+
+export const LOG_HELP = `Usage: dollar-send log --data-dir <dir> [options]
+
+Shows deliveries with their requests and responses, the newest last. Nothing is delivered, and the
+directory may be in use by another process.
+
+Options:
+  --data-dir <dir>    The data directory
+${FILTERS}
+  --status <status>   Only in this status: pending, delivered, failed, discarded
+  --limit <n>         At most this many, the newest                           (default: 100)
+  --before <id>       Only older than the delivery with this id
+  --json              Print a JSON array instead of text, the newest first
+  -h, --help          Print this
+
+Example:
+  dollar-send log --data-dir ./.dollar-send --status failed
+`
+
+export const REPLAY_HELP = `Usage: dollar-send replay --data-dir <dir> [id...] [options]
+
+Makes failed deliveries again, as new ones that name the old, and waits for them. Which ones: those
+with the ids, or those that the filters find; without either, all failed ones. What else waits in the
+directory is delivered too, as by every opening. No other process may have it open.
+
+Options:
+  --data-dir <dir>    The data directory
+${FILTERS}
+  --limit <n>         At most this many, the newest                           (default: all)
+  --before <id>       Only older than the delivery with this id
+  --allow <cidr>      Also deliver to this private host or network; repeatable
+  --timeout <ms>      Deadline of one HTTP request                            (default: 5000)
+  --json              Print one JSON object instead of text
+  -h, --help          Print this
+
+Exit status: 0 all delivered, 2 bad usage, 3 some delivery failed or could not be replayed.
+
+Example:
+  dollar-send replay --data-dir ./.dollar-send --workflow p_abc123
+`
+
+/** The help of each command. */
+export const HELP_OF = { run: RUN_HELP, log: LOG_HELP, replay: REPLAY_HELP }
 
 /**
  * Edit distance of two words (Levenshtein).

@@ -268,12 +268,12 @@ pub fn flush_at_exit(timeout_ms: f64, main_thread: bool) -> u32 {
 
 /// Reads the log of a data directory that this process need not have open.
 #[napi(js_name = "_readLog", catch_unwind, skip_typescript)]
-pub fn read_log<'env>(
-    env: &'env Env,
+pub fn read_log(
+    env: &Env,
     directory: String,
     key: Option<String>,
     filter: Option<DeliveryFilter>,
-) -> napi::Result<Object<'env>> {
+) -> napi::Result<Object<'_>> {
     let runtime = runtime::handle().map_err(|error| rejected(*env, &error))?;
     let query = filter.unwrap_or_default().into_query();
     let read = async move {

@@ -101,7 +101,7 @@ pub fn recorder(env: &Env) -> napi::Result<Function<'_, (), bool>> {
     env.create_function_from_closure("record", |context| {
         let step = context.get::<f64>(0)?;
         let kind = context.get::<u32>(1)?;
-        let text = utf8(context.env, context.get::<JsString<'_>>(2)?)?;
+        let text = utf8(*context.env, context.get::<JsString<'_>>(2)?)?;
         if EMPTY_OBJECT.find(&text).is_some() {
             return Ok(false);
         }
@@ -124,7 +124,7 @@ pub fn record_with(
     extras: Object<'_>,
 ) -> napi::Result<u32> {
     let extra = extra(&extras)?;
-    add(step, kind, utf8(env, text)?, Some(extra)).map_err(|error| rejected(*env, &error))
+    add(step, kind, utf8(*env, text)?, Some(extra)).map_err(|error| rejected(*env, &error))
 }
 
 fn add(step: f64, kind: u32, text: Vec<u8>, extra: Option<Box<Extra>>) -> Result<u32> {

@@ -18,7 +18,7 @@ thread_local! {
 /// The text as UTF-8. V8 of Node 20 goes three times over a string to encode it and writes byte by
 /// byte; copying its UTF-16 and narrowing that is several times faster for what is nearly always
 /// ASCII.
-pub(super) fn utf8(env: &Env, text: JsString<'_>) -> napi::Result<Vec<u8>> {
+pub(super) fn utf8(env: Env, text: JsString<'_>) -> napi::Result<Vec<u8>> {
     let read = SCRATCH.with_borrow_mut(|scratch| {
         scratch.resize(SCRATCH_UNITS, 0);
         let length = read_units(env, &text, scratch)?;
@@ -26,19 +26,17 @@ pub(super) fn utf8(env: &Env, text: JsString<'_>) -> napi::Result<Vec<u8>> {
         let whole = scratch.get(..length).filter(|_| length < SCRATCH_UNITS - 1);
         napi::Result::Ok(whole.map(narrowed))
     })?;
-    match read {
-        Some(bytes) => Ok(bytes),
-        None => {
-            let units = text.into_utf16()?;
-            // The last unit is the terminator.
-            Ok(narrowed(units.split_last().map_or(&[][..], |(_, text)| text)))
-        }
+    if let Some(bytes) = read {
+        return Ok(bytes);
     }
+    let units = text.into_utf16()?;
+    // The last unit is the terminator.
+    Ok(narrowed(units.split_last().map_or(&[][..], |(_, text)| text)))
 }
 
 /// Copies as much of the text as `units` holds, with a terminator; answers its length without it.
 #[expect(unsafe_code, reason = "napi's own readers allocate a buffer for each text")]
-fn read_units(env: &Env, text: &JsString<'_>, units: &mut [u16]) -> napi::Result<usize> {
+fn read_units(env: Env, text: &JsString<'_>, units: &mut [u16]) -> napi::Result<usize> {
     let mut length = 0;
     // SAFETY: the environment and the value belong to the call that is under way on this thread,
     // and Node-API writes at most `units.len()` units, the terminator included, into the slice.

@@ -226,8 +226,8 @@ fn journal(
     destinations: &Arc<Destinations>,
     events: &Arc<Events>,
 ) -> Result<ChosenJournal> {
-    let Some(options) = config.journal.clone() else {
-        return Ok(ChosenJournal::Memory(MemoryJournal::new(config.log)));
+    let Some(options) = &config.journal else {
+        return Ok(ChosenJournal::Memory(Box::new(MemoryJournal::new(config.log))));
     };
     let shows = Arc::clone(destinations);
     let describe: Describe = Box::new(move |kind, payload| shows.describe(kind, payload));

@@ -94,9 +94,9 @@ pub(super) fn later(time: Timestamp, delay: Duration) -> Timestamp {
     Timestamp::from_millis(time.as_millis().saturating_add(millis))
 }
 
-fn dead(failure: Failure, reason: &str) -> Decision {
-    let message = format!("{} ({reason})", failure.message);
-    Decision::Dead(Failure { message, ..failure })
+fn dead(mut failure: Failure, reason: &str) -> Decision {
+    failure.message = format!("{} ({reason})", failure.message);
+    Decision::Dead(failure)
 }
 
 #[cfg(test)]

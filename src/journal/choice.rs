@@ -14,7 +14,7 @@ use crate::observability::time::Timestamp;
 #[derive(Debug)]
 pub enum ChosenJournal {
     /// As durable as the process.
-    Memory(MemoryJournal),
+    Memory(Box<MemoryJournal>),
     /// As durable as its file.
     Sqlite(Box<SqliteJournal>),
 }

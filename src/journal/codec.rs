@@ -85,7 +85,9 @@ impl<'a> Writer<'a> {
         }
         if !warnings.is_empty() {
             self.length(warnings.len());
-            warnings.iter().for_each(|warning| self.text(warning.as_bytes()));
+            for warning in warnings {
+                self.text(warning.as_bytes());
+            }
         }
         if let Some(failure) = refused {
             self.text(failure.kind.code().as_bytes());

@@ -51,16 +51,33 @@ struct Model {
     /// When calls that were put off were due.
     due: BTreeMap<u64, u64>,
     ended: BTreeMap<u64, bool>,
+    /// The journal's numbers.
+    numbers: BTreeMap<u64, u64>,
     now: u64,
 }
 
 impl Model {
     fn wake(&mut self) {
-        while let Some((due, call)) = self.delayed.first().copied().filter(|(due, _)| *due <= self.now)
+        while let Some((due, call)) =
+            self.delayed.first().copied().filter(|(due, _)| *due <= self.now)
         {
             self.delayed.remove(&(due, call));
             self.waiting[self.lanes[&call]].push_back(call);
         }
+    }
+
+    /// Takes the call that the journal should have leased, and holds the record against it.
+    fn lease(&mut self, lane: usize, record: Option<&Record>) -> u64 {
+        let expected = self.waiting[lane].pop_front();
+        assert_eq!(record.is_some(), expected.is_some());
+        let (Some(record), Some(call)) = (record, expected) else { return 0 };
+        let attempts = self.attempts.entry(call).or_default();
+        *attempts += 1;
+        assert_eq!(record.attempts, *attempts, "attempts of {call}");
+        // The same call has the same number, also after the next opening.
+        assert_eq!(*self.numbers.entry(call).or_insert(record.seq), record.seq);
+        self.marked.insert(call);
+        call
     }
 
     /// What was leased waits again, in the order of the numbers, and what was put off is behind it.
@@ -85,8 +102,6 @@ pub(super) async fn check<J: Journal>(
     let mut model = Model::default();
     // Leased records with the model's numbers, oldest first.
     let mut leased: VecDeque<(u64, Lane, Record)> = VecDeque::new();
-    // The journal's numbers, in the order of the model's.
-    let mut numbers: BTreeMap<u64, u64> = BTreeMap::new();
     for step in steps {
         match step {
             Step::Append(lanes) => {
@@ -101,17 +116,8 @@ pub(super) async fn check<J: Journal>(
             }
             Step::Lease(place) => {
                 let record = journal.lease(&lane(LANES[place])).await;
-                let expected = model.waiting[place].pop_front();
-                assert_eq!(record.is_some(), expected.is_some());
-                if let (Some(record), Some(call)) = (record, expected) {
-                    let attempts = model.attempts.entry(call).or_default();
-                    *attempts += 1;
-                    assert_eq!(record.attempts, *attempts, "attempts of {call}");
-                    // The same call has the same number, and numbers are in order.
-                    assert_eq!(*numbers.entry(call).or_insert(record.seq), record.seq);
-                    model.marked.insert(call);
-                    leased.push_back((call, lane(LANES[place]), record));
-                }
+                let call = model.lease(place, record.as_ref());
+                leased.extend(record.map(|record| (call, lane(LANES[place]), record)));
             }
             Step::Settle(well) => {
                 let Some((call, _, record)) = leased.pop_front() else { continue };

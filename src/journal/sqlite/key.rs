@@ -98,7 +98,8 @@ fn check_permissions(path: &Path) -> Result<()> {
         .map_err(|error| failed(path, "cannot be read").with_source(error))?
         .permissions()
         .mode();
-    if mode & 0o077 == 0 {
+    let others = mode & 0o077;
+    if others == 0 {
         return Ok(());
     }
     Err(failed(path, "may be read by others: chmod 600"))

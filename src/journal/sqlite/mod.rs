@@ -138,7 +138,7 @@ impl SqliteJournal {
     ///
     /// # Errors
     /// `DataDirLocked`, `Journal`, `JournalFull`.
-    pub fn open(options: Options, describe: Describe, report: Report) -> Result<Self> {
+    pub fn open(options: &Options, describe: Describe, report: Report) -> Result<Self> {
         let directory = DataDir::open(&options.directory)?;
         let key = Key::load(directory.path(), options.key.as_deref())?;
         let path = directory.path().join(FILE);

@@ -9,7 +9,7 @@ use super::schema;
 use super::seal::Sealer;
 use super::tables::int;
 use super::trouble::trouble;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Lane, codec};
 use crate::observability::log::{Completion, ExecutionInfo, Status, Tally};
 use crate::observability::time::Timestamp;
@@ -164,14 +164,12 @@ impl Reader {
     }
 
     /// The calls in a sealed commit.
-    pub(super) fn calls(&self, first_seq: u64, sealed: &[u8]) -> Result<Vec<(Lane, Item)>> {
-        let sealer = self.sealer.as_ref().ok_or_else(|| {
-            Error::new(
-                crate::error::ErrorKind::Journal,
-                "the calls that wait are sealed: give the key (journal.key)",
-            )
-        })?;
-        codec::decode(&sealer.open(&first_seq.to_le_bytes(), sealed)?)
+    pub(super) fn calls(&self, first_seq: u64, message: &[u8]) -> Result<Vec<(Lane, Item)>> {
+        let Some(sealer) = &self.sealer else {
+            let reason = "the calls that wait are sealed: give the key (journal.key)";
+            return Err(Error::new(ErrorKind::Journal, reason));
+        };
+        codec::decode(&sealer.open(&first_seq.to_le_bytes(), message)?)
     }
 
     /// One execution.

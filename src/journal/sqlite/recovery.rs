@@ -132,14 +132,12 @@ impl SqliteJournal {
                 self.bring(&log, left, &mut refill);
             }
         }
-        match last {
-            Some(last) => self.backlog.after.store(last, Ordering::Release),
-            None => {
-                self.backlog.done.store(true, Ordering::Release);
-                self.backlog.left.store(0, Ordering::Relaxed);
-                return Ok(None);
-            }
-        }
+        let Some(last) = last else {
+            self.backlog.done.store(true, Ordering::Release);
+            self.backlog.left.store(0, Ordering::Relaxed);
+            return Ok(None);
+        };
+        self.backlog.after.store(last, Ordering::Release);
         Ok(Some(refill))
     }
 

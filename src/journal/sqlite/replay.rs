@@ -1,6 +1,7 @@
 //! Failed deliveries as the calls they were: their payloads stay sealed in the file for this.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Result as Rows, params};
@@ -92,11 +93,12 @@ impl Reader {
     ) -> Result<Option<Item>> {
         let found = self.commit_of(seq).map_err(|error| self.failed_to_read(error))?;
         let Some((first_seq, sealed)) = found else { return Ok(None) };
-        if !commits.contains_key(&first_seq) {
-            commits.insert(first_seq, self.calls(first_seq, &sealed)?);
-        }
+        let calls = match commits.entry(first_seq) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(self.calls(first_seq, &sealed)?),
+        };
         let place = usize::try_from(seq - first_seq).unwrap_or(usize::MAX);
-        Ok(commits[&first_seq].get(place).map(|(_, item)| item.clone()))
+        Ok(calls.get(place).map(|(_, item)| item.clone()))
     }
 
     fn commit_of(&self, seq: u64) -> Rows<Option<(u64, Vec<u8>)>> {

@@ -124,27 +124,27 @@ mod tests {
     #[test]
     fn what_is_sealed_opens_with_the_same_key_and_context_alone() {
         let (one, same, other) = (sealer(1), sealer(1), sealer(2));
-        for plain in [&b""[..], b"secret", &[7; 100_000]] {
-            let sealed = one.seal(b"5", plain).unwrap();
-            assert!(plain.is_empty() || !sealed.windows(plain.len()).any(|part| part == plain));
+        for plain in [&b""[..], b"secret", &vec![7; 100_000]] {
+            let message = one.seal(b"5", plain).unwrap();
+            assert!(plain.is_empty() || !message.windows(plain.len()).any(|part| part == plain));
             for reader in [&one, &same] {
-                assert_eq!(reader.open(b"5", &sealed).unwrap(), plain);
+                assert_eq!(reader.open(b"5", &message).unwrap(), plain);
             }
-            assert_eq!(other.open(b"5", &sealed).unwrap_err().kind(), ErrorKind::Journal);
-            assert_eq!(one.open(b"6", &sealed).unwrap_err().kind(), ErrorKind::Journal);
-            assert_eq!(one.open(b"5", &sealed).unwrap(), plain);
+            assert_eq!(other.open(b"5", &message).unwrap_err().kind(), ErrorKind::Journal);
+            assert_eq!(one.open(b"6", &message).unwrap_err().kind(), ErrorKind::Journal);
+            assert_eq!(one.open(b"5", &message).unwrap(), plain);
         }
     }
 
     #[test]
     fn damage_is_noticed_wherever_it_is() {
         let sealer = sealer(1);
-        let sealed = sealer.seal(b"5", b"secret").unwrap();
-        for place in 0..sealed.len() {
-            let mut flipped = sealed.clone();
+        let message = sealer.seal(b"5", b"secret").unwrap();
+        for place in 0..message.len() {
+            let mut flipped = message.clone();
             flipped[place] ^= 1;
             assert!(sealer.open(b"5", &flipped).is_err(), "{place}");
-            assert!(sealer.open(b"5", &sealed[..place]).is_err(), "{place}");
+            assert!(sealer.open(b"5", &message[..place]).is_err(), "{place}");
         }
     }
 }

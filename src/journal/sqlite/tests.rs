@@ -17,7 +17,7 @@ fn describe() -> Describe {
 fn open(directory: &Path) -> SqliteJournal {
     let retention = Retention { max_executions_per_workflow: 1000, ..Retention::default() };
     let options = Options { retention, ..Options::bare(directory.to_owned()) };
-    SqliteJournal::open(options, describe(), Box::new(|error| panic!("{error}"))).unwrap()
+    SqliteJournal::open(&options, describe(), Box::new(|error| panic!("{error}"))).unwrap()
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn a_file_of_a_later_layout_is_refused() {
     connection.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
     drop(connection);
     let options = Options::bare(parent.path().to_owned());
-    let refused = SqliteJournal::open(options, describe(), Box::new(|_| {})).unwrap_err();
+    let refused = SqliteJournal::open(&options, describe(), Box::new(|_| {})).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Journal);
     assert!(refused.to_string().contains("a newer version of dollar-send wrote it"));
 }

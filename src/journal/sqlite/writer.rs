@@ -298,9 +298,7 @@ fn apply(connection: &Connection, op: &Op, settled: &HashSet<u64>) -> rusqlite::
 }
 
 fn answer(op: Op, result: Result<()>) {
-    if let Op::Append(_, waiter)
-    | Op::Lease { waiter: Some(waiter), .. }
-    | Op::Sync(waiter) = op {
+    if let Op::Append(_, waiter) | Op::Lease { waiter: Some(waiter), .. } | Op::Sync(waiter) = op {
         // Who does not wait any more needs no answer.
         let _ = waiter.send(result);
     }
