@@ -6,12 +6,18 @@ import { fileURLToPath } from 'node:url'
 
 const ROUND_TIMEOUT_MS = 120_000
 
-/** Runs a program and gives the JSON of the last line it printed. */
-export function runForJson(program, args) {
+/**
+ * Runs a program and gives the JSON of the last line it printed.
+ *
+ * @param {string} program
+ * @param {string[]} args
+ * @param {'killed'} [end] it ends itself with SIGKILL, as if the machine had failed
+ */
+export function runForJson(program, args, end) {
   return new Promise((resolve, reject) => {
     const options = { timeout: ROUND_TIMEOUT_MS, killSignal: 'SIGKILL', maxBuffer: 2 ** 26 }
     execFile(program, args, options, (error, stdout, stderr) => {
-      if (error)
+      if (error && !(end === 'killed' && error.signal === 'SIGKILL' && stdout))
         return reject(new Error(`${program} ${args.join(' ')}\n${stderr}`, { cause: error }))
       resolve(JSON.parse(stdout.trimEnd().split('\n').at(-1)))
     })
@@ -19,9 +25,9 @@ export function runForJson(program, args) {
 }
 
 /** Runs a script of `candidates/` in Node with one argument, an object. */
-export function runCandidate(script, argument) {
+export function runCandidate(script, argument, end) {
   const path = fileURLToPath(new URL(`./candidates/${script}`, import.meta.url))
-  return runForJson(process.execPath, ['--expose-gc', path, JSON.stringify(argument)])
+  return runForJson(process.execPath, ['--expose-gc', path, JSON.stringify(argument)], end)
 }
 
 /**
