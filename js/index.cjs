@@ -7,6 +7,7 @@ const { isMainThread } = require('node:worker_threads')
 
 /** @type {any} */
 const binding = require('../binding.cjs')
+const { createReceipts } = require('./completion.cjs')
 const { invalidArgument } = require('./errors.cjs')
 const { addEvents } = require('./events.cjs')
 const { optionsText } = require('./options.cjs')
@@ -69,6 +70,8 @@ Execution.prototype.step = function step(name) {
   return { name, $send, $: { send: $send } }
 }
 
+const receipt = createReceipts(binding)
+
 const nativeComplete = Execution.prototype.complete
 
 /**
@@ -77,22 +80,14 @@ const nativeComplete = Execution.prototype.complete
  * @param {{ error?: unknown }} [options]
  */
 Execution.prototype.complete = async function complete(options) {
-  return receipt(this, nativeComplete.call(this, errorMessage(options?.error)))
+  const message = errorMessage(options?.error)
+  return receipt(this, (ticket) => nativeComplete.call(this, message, ticket))
 }
 
 const nativeFlush = Execution.prototype.flush
 
 Execution.prototype.flush = async function flush() {
-  return receipt(this, nativeFlush.call(this))
-}
-
-/**
- * @param {any} execution
- * @param {number | Promise<unknown>} handed the calls that were handed over, or the receipt to come
- */
-function receipt({ executionId }, handed) {
-  if (typeof handed !== 'number') return handed
-  return { executionId, recorded: handed, durable: false }
+  return receipt(this, (ticket) => nativeFlush.call(this, ticket))
 }
 
 /**

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Buffer, Either, Object};
+use napi::bindgen_prelude::{Buffer, Object};
 use napi_derive::napi;
 
+use super::completions::answer_later;
 use super::error::{rejected, thrown};
 use super::promise::{parsed, promise};
 use super::recorder::Registration;
-use super::types::{CompletionReceipt, TimeoutOptions};
-use crate::engine::{self, Handover, Receipt};
+use super::types::TimeoutOptions;
+use crate::engine::{self, Handover};
 use crate::error::ErrorKind;
 
 /// One run of one workflow: its steps record calls, and its completion hook hands them over.
@@ -61,13 +62,14 @@ impl Execution {
         ts_args_type = "options?: CompleteOptions",
         ts_return_type = "Promise<CompletionReceipt>"
     )]
-    pub fn complete<'env>(
+    pub fn complete(
         &self,
-        env: &'env Env,
+        env: &Env,
         error: Option<String>,
-    ) -> napi::Result<Either<u32, Object<'env>>> {
+        ticket: u32,
+    ) -> napi::Result<Option<u32>> {
         let handed = self.inner.complete(error).map_err(|error| rejected(*env, &error))?;
-        self.answer(env, handed)
+        Ok(self.answer(ticket, handed))
     }
 
     /// Hands over what is recorded so far, for a run that suspends or delays; the execution goes
@@ -76,11 +78,12 @@ impl Execution {
         catch_unwind,
         writable = true,
         configurable = true,
+        ts_args_type = "",
         ts_return_type = "Promise<CompletionReceipt>"
     )]
-    pub fn flush<'env>(&self, env: &'env Env) -> napi::Result<Either<u32, Object<'env>>> {
+    pub fn flush(&self, env: &Env, ticket: u32) -> napi::Result<Option<u32>> {
         let handed = self.inner.flush().map_err(|error| rejected(*env, &error))?;
-        self.answer(env, handed)
+        Ok(self.answer(ticket, handed))
     }
 
     /// Drops what is recorded and not handed over; the log keeps it as `discarded`. The answer is
@@ -131,27 +134,17 @@ impl Execution {
         self.inner.fill(index, body.ok_or_else(|| reason.unwrap_or_default()));
     }
 
-    /// The number of calls of a hand-over that is done; a promise of the receipt of one that is
-    /// not. JavaScript makes the receipt of a number: a promise costs a handle of the event loop,
-    /// and an object is made faster there.
-    fn answer<'env>(
-        &self,
-        env: &'env Env,
-        handed: Handover,
-    ) -> napi::Result<Either<u32, Object<'env>>> {
+    /// The number of calls of a hand-over that is done; nothing of one that will be: JavaScript
+    /// learns of it by its ticket.
+    fn answer(&self, ticket: u32, handed: Handover) -> Option<u32> {
         match handed {
-            Handover::Done(recorded) => Ok(Either::A(u32::try_from(recorded).unwrap_or(u32::MAX))),
+            Handover::Done(recorded) => Some(u32::try_from(recorded).unwrap_or(u32::MAX)),
             Handover::Awaiting(handed) => {
-                let runtime = self.inner.engine().runtime();
-                promise(env, runtime, handed, receipt).map(Either::B)
+                answer_later(self.inner.engine().runtime(), ticket, handed);
+                None
             }
         }
     }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "the form of a promise's conversion")]
-fn receipt(_env: Env, receipt: Receipt) -> napi::Result<CompletionReceipt> {
-    Ok(receipt.into())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53")]

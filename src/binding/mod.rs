@@ -6,6 +6,7 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "napi hands over owned values")]
 
+mod completions;
 mod engine;
 mod error;
 mod execution;
@@ -17,6 +18,7 @@ mod retry_options;
 mod text;
 mod types;
 
+pub use completions::{completions, take_completions, throw_refusal};
 pub use engine::{Engine, flush_at_exit, read_log, watch_exit};
 pub use execution::Execution;
 pub use options::{EgressOptions, EngineOptions, HttpOptions, JournalOptions, LogOptions};

@@ -6,7 +6,7 @@ use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
 use super::execution::limit;
-use crate::engine::{Drained, Receipt};
+use crate::engine::Drained;
 use crate::observability::log::{DeliveryQuery, ExecutionQuery, Selection};
 
 /// A limit for a wait.
@@ -33,16 +33,6 @@ pub struct CompletionReceipt {
     pub recorded: u32,
     /// Whether they survive the end of the process: `true` with `dataDir`.
     pub durable: bool,
-}
-
-impl From<Receipt> for CompletionReceipt {
-    fn from(receipt: Receipt) -> Self {
-        Self {
-            execution_id: receipt.execution_id,
-            recorded: u32::try_from(receipt.recorded).unwrap_or(u32::MAX),
-            durable: receipt.durable,
-        }
-    }
 }
 
 /// What `engine.close()` answers.
