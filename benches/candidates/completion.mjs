@@ -1,16 +1,18 @@
-// One round of completion hooks: how long `complete()` takes while 32 executions are completed at once,
-// and how long the same disk takes for one bare fsync.
+// One round of completion hooks: how long `complete()` takes while 32 executions are open at once, each
+// with a step of `stepMs` milliseconds, and how long the same disk takes for one bare fsync. With steps
+// of no time at all the machine has no time left either: what is measured then is the queue for it.
 
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { example } from '../examples.mjs'
 
 const RUNNERS = 32
 const FSYNCS = 300
 
-const { entry, url, completions, warmUp, dataDir } = JSON.parse(process.argv[2])
+const { entry, url, completions, warmUp, dataDir, stepMs } = JSON.parse(process.argv[2])
 const { Engine } = createRequire(import.meta.url)(entry)
 const call = example(url)
 
@@ -22,6 +24,7 @@ async function completeAll(engine, count) {
     while (begun++ < count) {
       const execution = engine.execution({ workflowId: 'p_bench' })
       execution.step('notify').$send.http(call)
+      if (stepMs > 0) await pause(stepMs * (0.5 + Math.random()))
       const start = process.hrtime.bigint()
       await execution.complete()
       times.push(Number(process.hrtime.bigint() - start) / 1000)

@@ -14,8 +14,10 @@ use crate::observability::time::Timestamp;
 
 /// How often the retention is looked at when there is nothing left to remove.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// How long it waits for the writer to have nothing else to do.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Executions that one part removes at most.
-const EXECUTIONS_AT_ONCE: usize = 100;
+const EXECUTIONS_AT_ONCE: usize = 10;
 /// Workflows that one part looks at most.
 const WORKFLOWS_AT_ONCE: usize = 100;
 /// Free pages that one part gives back at most: 4 MiB.
@@ -101,9 +103,10 @@ impl Upkeep {
         ))
     }
 
-    /// Does a part of what is due.
-    pub(super) fn run(&mut self, connection: &Connection) -> Result<()> {
-        if !self.more && Instant::now() < self.next {
+    /// Does a part of what is due; while the writer is busy, only what was put off for long.
+    pub(super) fn run(&mut self, connection: &Connection, busy: bool) -> Result<()> {
+        let now = Instant::now();
+        if (!self.more && now < self.next) || (busy && now < self.next + PATIENCE) {
             return Ok(());
         }
         let removed = self.forget(connection)?;

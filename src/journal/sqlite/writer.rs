@@ -155,6 +155,11 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether somebody waits for something to be written.
+    fn is_busy(&self) -> bool {
+        self.queue().awaited
+    }
+
     /// Waits for work. The answer is whether there will be more.
     fn next(&self, batch: &mut Vec<Op>, at_most: Duration) -> bool {
         let mut queue = self.queue();
@@ -202,7 +207,7 @@ impl Pen {
             if !more || (troubled && !self.left.is_empty() && shared.queue().stopping) {
                 break;
             }
-            if let Err(error) = self.upkeep.run(&self.connection) {
+            if let Err(error) = self.upkeep.run(&self.connection, shared.is_busy()) {
                 (self.report)(&trouble(&self.path, "cannot be tidied", error));
             }
         }
