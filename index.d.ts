@@ -70,6 +70,11 @@ export interface HttpConfig {
   auth?: { username: string; password: string }
   /** Milliseconds for the whole request, instead of `http.timeoutMs`. Default: the engine's. */
   timeout?: number
+  /**
+   * When it is made again, instead of `http.retry`: `false` for never, a number of attempts
+   * altogether, or the members of `http.retry` that differ. Default: the engine's.
+   */
+  retry?: false | number | Omit<RetryOptions, 'hosts'>
 }
 
 /** The argument of `$send.email()`. */

@@ -1,5 +1,7 @@
 // Engines that may reach the servers of the tests, and end with the test.
 
+import assert from 'node:assert/strict'
+
 import { Engine } from '../../js/index.mjs'
 
 export const LOCAL = { allow: ['127.0.0.0/8'] }
@@ -56,4 +58,32 @@ export function nextEvent(engine, topic, wanted = () => true) {
       resolve(event)
     })
   })
+}
+
+/**
+ * An execution of one step that recorded these calls.
+ *
+ * @param {import('../../index.d.ts').Engine} engine
+ * @param {object[]} calls
+ * @param {string} [workflowId]
+ */
+export function record(engine, calls, workflowId = 'p_test') {
+  const execution = engine.execution({ workflowId })
+  const { $send } = execution.step('step')
+  for (const call of calls)
+    $send.http({ method: 'POST', data: { a: 1 }, .../** @type {any} */ (call) })
+  return execution
+}
+
+/**
+ * The code and the message of a refusal.
+ *
+ * @param {Promise<unknown>} refused
+ */
+export async function codeOf(refused) {
+  const error = await refused.then(
+    () => assert.fail('it was not refused'),
+    (reason) => reason,
+  )
+  return [error.code, error.message]
 }

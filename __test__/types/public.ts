@@ -11,6 +11,7 @@ import type {
   ExecutionSummary,
   HttpRequestLog,
   HttpResponseLog,
+  ReplayResult,
   Send,
   Step,
   WarningEvent,
@@ -23,6 +24,9 @@ export async function opening(): Promise<void> {
   await Engine.open()
   await Engine.open({})
   await Engine.open({
+    dataDir: '.dollar-send',
+    durability: 'os',
+    journal: { maxBytes: 1, key: new Uint8Array(32) },
     name: 'shared',
     strict: true,
     maxPayloadBytes: 1,
@@ -44,6 +48,14 @@ export async function opening(): Promise<void> {
       concurrency: 1,
       perHostConcurrency: 1,
       userAgent: 'x',
+      retry: {
+        scheduleMs: [1000, 5000],
+        statuses: [503],
+        errors: ['ERR_SEND_TIMEOUT'],
+        breaker: { failures: 3, cooldownMs: 1000 },
+        hosts: { '*.example.com': { attempts: 1 } },
+      },
+      onInterrupted: 'fail',
     },
     log: { maxExecutionsPerWorkflow: 1, maxAgeDays: 1, maxBytes: 1, redact: ['x-own'] },
   })
@@ -58,8 +70,10 @@ export async function opening(): Promise<void> {
   await Engine.open({ http: { timeoutMs: '5' } })
   // @ts-expect-error a list is wanted
   await Engine.open({ egress: { allow: '10.0.0.0/8' } })
-  // @ts-expect-error not there yet
-  await Engine.open({ dataDir: './x' })
+  // @ts-expect-error there is no such durability
+  await Engine.open({ dataDir: './x', durability: 'none' })
+  // @ts-expect-error the unit is part of the name
+  await Engine.open({ http: { retry: { schedule: [1] } } })
   // @ts-expect-error no options object
   await Engine.open(null)
   // @ts-expect-error engines are opened
@@ -115,6 +129,8 @@ export async function asking(engine: Engine): Promise<void> {
   })
   exactly<ExecutionSummary[]>(await engine.executions({ workflowId: 'p', limit: 5, before: 'e' }))
   exactly<void>(await engine.flush({ timeoutMs: 5 }))
+  exactly<ReplayResult>(await engine.replay({ ids: ['id'] }))
+  await engine.replay({ workflowId: 'p', status: 'failed', limit: 5 })
   exactly<CloseResult>(await engine.close({ timeoutMs: 5 }))
   exactly<EngineStats>(engine.stats())
   exactly<string[]>(engine.egressAddresses())
@@ -125,6 +141,8 @@ export async function asking(engine: Engine): Promise<void> {
   await engine.deliveries({ destination: 'slack' })
   // @ts-expect-error there is no such status
   await engine.deliveries({ status: 'done' })
+  // @ts-expect-error only failed deliveries are made again
+  await engine.replay({ status: 'delivered' })
   // @ts-expect-error there is no such filter
   await engine.deliveries({ workflow: 'p' })
   // @ts-expect-error a number is wanted
@@ -157,6 +175,7 @@ export function reading(delivery: Delivery): void {
   exactly<ErrorCode | undefined>(delivery.error?.code)
   exactly<string[]>(delivery.warnings)
   exactly<string | undefined>(delivery.deliveredAt)
+  exactly<string | undefined>(delivery.replayOf)
   if (delivery.response) exactly<number>(delivery.response.timings.firstByteMs)
   if (delivery.error?.code === 'ERR_SEND_TIMEOUT') return
 

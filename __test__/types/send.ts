@@ -15,6 +15,11 @@ export function accepted({ $send, $ }: Step, named: Named): void {
   const nothing: void = http({ method: 'POST', url: 'https://example.com/', data: { a: 1 } })
   void nothing
   http({ url: new URL('https://example.com/') })
+  http({ url: 'x', retry: false })
+  http({ url: 'x', retry: 3 })
+  http({ url: 'x', retry: { scheduleMs: [1000], statuses: [500] } })
+  // @ts-expect-error hosts are the engine's
+  http({ url: 'x', retry: { hosts: {} } })
   http({ url: 'x', data: 'text' })
   http({ url: 'x', data: [1, 'two', null] })
   http({ url: 'x', data: named })
