@@ -15,6 +15,7 @@ const CALLS_EACH = 10
 const REQUESTS = { ours: 60_000, bullmq: 8_000 }
 const WARM_UP = 4_000
 const COMPLETIONS = 20_000
+const STEP_MS = 10
 const BACKLOGS = { few: 1_000, many: 1_000_000 }
 const SETTLED = { some: 200_000, many: 1_000_000 }
 
@@ -30,7 +31,8 @@ export async function durability(settings) {
     const { entry, rounds } = settings
     const results = await interleave(rounds, {
       ...throughputs(server, entry, redis),
-      completion: () => inFolder((dataDir) => completion(server, entry, dataDir)),
+      completion: () => inFolder((dataDir) => completion(server, entry, dataDir, STEP_MS)),
+      saturated: () => inFolder((dataDir) => completion(server, entry, dataDir, 0)),
     })
     const reopening = await reopenings(entry, rounds)
     const sizes = await settledSizes(server, entry)
@@ -68,11 +70,12 @@ function throughputs(server, entry, redis) {
   return { ...candidates, bullmq }
 }
 
-const completion = (server, entry, dataDir) =>
+const completion = (server, entry, dataDir, stepMs) =>
   runCandidate('completion.mjs', {
     entry,
     url: server.url,
     dataDir,
+    stepMs,
     completions: COMPLETIONS,
     warmUp: WARM_UP,
   })
@@ -150,16 +153,21 @@ function detailsOf(all) {
       'µs',
       all.completion.map(({ fsyncP99Us }) => fsyncP99Us),
     ),
-    detail(
-      'complete(), 32 at once: median',
-      'µs',
-      all.completion.map(({ medianUs }) => medianUs),
-    ),
-    detail(
-      'complete(), 32 at once: p99',
-      'µs',
-      all.completion.map(({ p99Us }) => p99Us),
-    ),
+    ...[
+      ['completion', `steps of ${STEP_MS} ms`],
+      ['saturated', 'steps of no time'],
+    ].flatMap(([name, steps]) => [
+      detail(
+        `complete(), 32 at once, ${steps}: median`,
+        'µs',
+        all[name].map(({ medianUs }) => medianUs),
+      ),
+      detail(
+        `complete(), 32 at once, ${steps}: p99`,
+        'µs',
+        all[name].map(({ p99Us }) => p99Us),
+      ),
+    ]),
     detail(
       'first delivery, 1,000 wait',
       'ms',
