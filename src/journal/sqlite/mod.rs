@@ -7,6 +7,7 @@
 //! [`schema`] is the file's layout, [`writer`] the one thread that writes, [`reader`] and [`query`]
 //! what is asked of it, [`upkeep`] what keeps it small.
 
+mod checkpoint;
 mod directory;
 mod key;
 mod log;

@@ -99,11 +99,6 @@ pub(super) const VERSION: usize = STEPS.len();
 /// `dsnd`: so that `file` and the like can tell what the file is.
 const APPLICATION_ID: i64 = 0x6473_6e64;
 
-/// Pages of the write-ahead log that are brought into the file together: 32 MiB. The same few pages
-/// are written again and again, so the longer this is put off, the less there is to bring; and
-/// hand-overs wait while it is done.
-const CHECKPOINT_PAGES: u32 = 8192;
-
 /// Opens the file for writing, makes it if it is not there, and brings it to this version.
 pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection> {
     let failed = |error: rusqlite::Error| trouble(path, "cannot be opened", error);
@@ -120,7 +115,6 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection> {
              PRAGMA synchronous = {level};
              PRAGMA cache_size = -16384;
              PRAGMA temp_store = MEMORY;
-             PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
              PRAGMA journal_size_limit = 67108864;"
         ))
         .map_err(failed)?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::checkpoint::Checkpoints;
 use super::op::{Append, Op, Waiter};
 use super::trouble::trouble;
 use super::upkeep::Upkeep;
@@ -52,15 +53,17 @@ pub type Report = Box<dyn Fn(&Error) + Send>;
 impl Writer {
     /// Starts the thread. It holds the data directory until it ends.
     pub(super) fn start(
-        connection: Connection,
+        mut connection: Connection,
         directory: DataDir,
         path: PathBuf,
         upkeep: Upkeep,
         report: Report,
     ) -> Result<Self> {
         let shared = Arc::<Shared>::default();
+        let checkpoints = Checkpoints::start(&mut connection, &path)?;
         let mut pen = Pen {
             connection,
+            checkpoints,
             path,
             upkeep,
             report,
@@ -186,6 +189,7 @@ impl Shared {
 /// What the thread holds.
 struct Pen {
     connection: Connection,
+    checkpoints: Checkpoints,
     path: PathBuf,
     upkeep: Upkeep,
     report: Report,
@@ -207,10 +211,14 @@ impl Pen {
             if !more || (troubled && !self.left.is_empty() && shared.queue().stopping) {
                 break;
             }
-            if let Err(error) = self.upkeep.run(&self.connection, shared.is_busy()) {
+            let tidied = self.checkpoints.run(&self.connection);
+            let tidied =
+                tidied.and_then(|()| self.upkeep.run(&self.connection, shared.is_busy()));
+            if let Err(error) = tidied {
                 (self.report)(&trouble(&self.path, "cannot be tidied", error));
             }
         }
+        self.checkpoints.stop();
         // The file is whole without the log beside it from here on.
         let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
