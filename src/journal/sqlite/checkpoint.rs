@@ -44,10 +44,7 @@ struct Helper {
 
 impl Checkpoints {
     /// Takes over the checkpoints of `writer`.
-    pub(super) fn start(
-        writer: &mut Connection,
-        path: &Path,
-    ) -> std::result::Result<Self, Error> {
+    pub(super) fn start(writer: &mut Connection, path: &Path) -> std::result::Result<Self, Error> {
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| {
             Error::new(ErrorKind::Journal, "the journal's checkpoints could not start")
                 .with_source(source)

@@ -66,6 +66,11 @@ impl Upkeep {
         }
     }
 
+    /// Whether the file may not grow without bounds.
+    pub(super) const fn is_limited(&self) -> bool {
+        self.max_bytes.is_some()
+    }
+
     /// How long the writer may sleep when nothing comes.
     pub(super) fn pause(&self) -> Duration {
         if self.more {

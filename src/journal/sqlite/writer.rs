@@ -1,14 +1,14 @@
 //! The one thread that writes, and the queue in front of it.
 //!
-//! Whatever waits when the thread comes back for more is one transaction: the more there is to do,
-//! the less each part of it costs (group commit). Nobody waits for a transaction but hand-overs, so
-//! one without any may wait a moment for company.
+//! Hand-overs that wait when the thread comes back for more are one transaction: the more there are,
+//! the less each of them costs (group commit). Nobody waits for anything else, such as the ends of
+//! deliveries: it is put off a moment, and then written in parts beside them.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -20,10 +20,12 @@ use super::upkeep::Upkeep;
 use super::{directory::DataDir, tables};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long a transaction that nobody waits for may be put off.
-const LINGER: Duration = Duration::from_millis(2);
-/// Operations that are a transaction worth beginning.
+/// How long what nobody waits for may be put off.
+const LINGER: Duration = Duration::from_millis(3);
+/// So much of it is a transaction worth beginning before.
 const ENOUGH: usize = 256;
+/// So much of it goes into one transaction, and half of it if there is more.
+const PART: usize = 24;
 /// The wait after a transaction that failed, before what is left of it is tried again.
 const PAUSE_AFTER_TROUBLE: Duration = Duration::from_millis(500);
 
@@ -32,6 +34,8 @@ const PAUSE_AFTER_TROUBLE: Duration = Duration::from_millis(500);
 pub(super) struct Writer {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// The size of the file is.
+    limited: bool,
 }
 
 #[derive(Debug, Default)]
@@ -42,9 +46,47 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    ops: Vec<Op>,
-    awaited: bool,
+    /// What somebody waits for.
+    awaited: Vec<Op>,
+    /// What nobody waits for, in its order. A hand-over may overtake it, nothing else may.
+    put_off: VecDeque<Op>,
+    /// When the first of it was put off.
+    since: Option<Instant>,
+    /// Everything is to be written, in its order.
+    whole: bool,
     stopping: bool,
+}
+
+impl Queue {
+    fn put_off(&mut self, ops: impl IntoIterator<Item = Op>) {
+        self.put_off.extend(ops);
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// How long the next transaction may be waited for; `None`: there is nothing to write.
+    fn patience(&self, now: Instant) -> Option<Duration> {
+        if self.stopping || !self.awaited.is_empty() || self.put_off.len() >= ENOUGH {
+            return Some(Duration::ZERO);
+        }
+        self.since.map(|since| LINGER.saturating_sub(now - since))
+    }
+
+    /// What the next transaction writes.
+    fn take(&mut self, now: Instant, batch: &mut Vec<Op>) {
+        let all = self.put_off.len();
+        let due = self.since.is_some_and(|since| now - since >= LINGER) || all >= ENOUGH;
+        let part = match (self.whole || self.stopping, due) {
+            (true, _) => all,
+            (false, true) => PART.max(all / 2).min(all),
+            (false, false) => 0,
+        };
+        batch.extend(self.put_off.drain(..part));
+        batch.append(&mut self.awaited);
+        self.whole = false;
+        if self.put_off.is_empty() {
+            self.since = None;
+        }
+    }
 }
 
 /// Called when the file cannot be written, and with nothing when it can be again.
@@ -61,6 +103,7 @@ impl Writer {
     ) -> Result<Self> {
         let shared = Arc::<Shared>::default();
         let checkpoints = Checkpoints::start(&mut connection, &path)?;
+        let limited = upkeep.is_limited();
         let mut pen = Pen {
             connection,
             checkpoints,
@@ -78,23 +121,22 @@ impl Writer {
                 Error::new(ErrorKind::Journal, "the journal's thread could not start")
                     .with_source(source)
             })?;
-        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+        Ok(Self { shared, thread: Mutex::new(Some(thread)), limited })
     }
 
     /// Asks for something that nobody waits for.
     pub(super) fn push(&self, op: Op) {
-        let mut queue = self.shared.queue();
-        queue.ops.push(op);
-        if matches!(queue.ops.len(), 1 | ENOUGH) {
-            self.shared.ready.notify_one();
-        }
+        self.push_all([op]);
     }
 
     /// Asks for several such things.
     pub(super) fn push_all(&self, ops: impl IntoIterator<Item = Op>) {
         let mut queue = self.shared.queue();
-        queue.ops.extend(ops);
-        self.shared.ready.notify_one();
+        let (first, before) = (queue.since.is_none(), queue.put_off.len());
+        queue.put_off(ops);
+        if first || (before < ENOUGH && queue.put_off.len() >= ENOUGH) {
+            self.shared.ready.notify_one();
+        }
     }
 
     /// Writes a hand-over; resolves when it is as durable as configured.
@@ -119,8 +161,11 @@ impl Writer {
             if queue.stopping {
                 return Err(closed());
             }
-            queue.ops.push(op(waiter));
-            queue.awaited = true;
+            let op = op(waiter);
+            // A hand-over has nothing to do with what was asked for before it, unless that makes
+            // room for it.
+            queue.whole |= self.limited || !matches!(op, Op::Append(..));
+            queue.awaited.push(op);
             self.shared.ready.notify_one();
         }
         written.await.unwrap_or_else(|_| Err(closed()))
@@ -160,29 +205,24 @@ impl Shared {
 
     /// Whether somebody waits for something to be written.
     fn is_busy(&self) -> bool {
-        self.queue().awaited
+        !self.queue().awaited.is_empty()
     }
 
     /// Waits for work. The answer is whether there will be more.
     fn next(&self, batch: &mut Vec<Op>, at_most: Duration) -> bool {
         let mut queue = self.queue();
-        while queue.ops.is_empty() && !queue.stopping {
-            let (woken, waited) =
-                self.ready.wait_timeout(queue, at_most).unwrap_or_else(PoisonError::into_inner);
-            queue = woken;
-            if waited.timed_out() {
-                break;
+        let until = Instant::now() + at_most;
+        loop {
+            let now = Instant::now();
+            let left = until.saturating_duration_since(now);
+            let wait = queue.patience(now).map_or(left, |patience| patience.min(left));
+            if wait.is_zero() {
+                queue.take(now, batch);
+                return !queue.stopping || !batch.is_empty();
             }
+            let woken = self.ready.wait_timeout(queue, wait);
+            queue = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
-        if !queue.awaited && !queue.stopping && !queue.ops.is_empty() {
-            let pressing =
-                |queue: &mut Queue| !queue.awaited && !queue.stopping && queue.ops.len() < ENOUGH;
-            let waited = self.ready.wait_timeout_while(queue, LINGER, pressing);
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        queue.awaited = false;
-        batch.append(&mut queue.ops);
-        !queue.stopping || !batch.is_empty()
     }
 }
 
@@ -212,8 +252,7 @@ impl Pen {
                 break;
             }
             let tidied = self.checkpoints.run(&self.connection);
-            let tidied =
-                tidied.and_then(|()| self.upkeep.run(&self.connection, shared.is_busy()));
+            let tidied = tidied.and_then(|()| self.upkeep.run(&self.connection, shared.is_busy()));
             if let Err(error) = tidied {
                 (self.report)(&trouble(&self.path, "cannot be tidied", error));
             }
