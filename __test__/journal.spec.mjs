@@ -85,8 +85,8 @@ const HANG = `
   $send.http({ method: 'POST', url, data: 'first' })
   await execution.flush()
   while (engine.stats().inFlight === 0) await new Promise(setImmediate)
-  // On disk with it is what was asked for before: that the attempt begins.
-  await engine.execution({ workflowId: 'p' }).complete()
+  // It is read from the disk, after what was asked for before: that the attempt begins.
+  await engine.executions()
   console.log('begun')
   await new Promise(() => setInterval(() => {}, 1000))`
 

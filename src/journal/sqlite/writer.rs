@@ -268,13 +268,12 @@ impl Pen {
         if batch.is_empty() {
             return;
         }
-        let used = self.upkeep.used(&self.connection);
         for op in &batch {
             if let Op::Finish { execution, .. } = op {
                 self.upkeep.note(&execution.info.workflow_id);
             }
         }
-        match self.transaction(&batch, used) {
+        match self.transaction(&batch) {
             Ok(mut refused) => {
                 for (place, op) in batch.into_iter().enumerate() {
                     let refusal = refused.iter().position(|(at, _)| *at == place);
@@ -298,21 +297,19 @@ impl Pen {
     }
 
     /// The answer names the hand-overs that the limit refuses, by their places.
-    fn transaction(
-        &mut self,
-        batch: &[Op],
-        mut used: u64,
-    ) -> rusqlite::Result<Vec<(usize, Error)>> {
+    fn transaction(&mut self, batch: &[Op]) -> rusqlite::Result<Vec<(usize, Error)>> {
         let settled: HashSet<u64> = batch
             .iter()
             .filter_map(|op| if let Op::Settle(row) = op { Some(row.seq) } else { None })
             .collect();
         let mut refused = Vec::new();
+        let mut used = None;
         let transaction = self.connection.transaction()?;
         for (place, op) in batch.iter().enumerate() {
             if let Op::Append(append, _) = op {
                 let size = append.commit.as_ref().map_or(0, |commit| commit.sealed.len() as u64);
-                match self.upkeep.admit(&mut used, size) {
+                let used = used.get_or_insert_with(|| self.upkeep.used(&transaction));
+                match self.upkeep.admit(used, size) {
                     Ok(()) => tables::append(&transaction, append)?,
                     Err(error) => refused.push((place, error)),
                 }
