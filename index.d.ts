@@ -77,7 +77,28 @@ export interface HttpConfig {
   retry?: false | number | Omit<RetryOptions, 'hosts'>
 }
 
-/** The argument of `$send.email()`. */
+/** Addresses: text with commas, an object, or a list of these. */
+export type EmailAddresses =
+  string | { name?: string; address: string } | Array<string | { name?: string; address: string }>
+
+/** One file of a mail. */
+export interface EmailAttachment {
+  /** Its name. Default: `attachment-1` and so on. */
+  filename?: string
+  /** What is in it: bytes, text, or base64 text where `encoding` says so. */
+  content: string | Uint8Array | ArrayBuffer
+  /** Its type. Default: guessed from the name. */
+  contentType?: string
+  /** How text is encoded. Default: `'utf8'`. */
+  encoding?: 'base64' | 'utf8'
+  /** By which `html` shows it: `<img src="cid:…">`. Default: none, it is an attachment. */
+  cid?: string
+}
+
+/**
+ * The argument of `$send.email()`. Without more than the first four members the mail goes to the
+ * owner, `email.to` of the engine. Other recipients get it as far as `email.allowRecipients` allows.
+ */
 export interface EmailConfig {
   /** The subject. Default: none. */
   subject?: string
@@ -87,6 +108,20 @@ export interface EmailConfig {
   html?: string
   /** Whether it goes to the collaborators too. Default: `false`. */
   include_collaborators?: boolean
+  /** Whom it goes to instead of the owner. */
+  to?: EmailAddresses
+  /** Who gets a copy. Default: nobody. */
+  cc?: EmailAddresses
+  /** Who gets a copy that others do not see. Default: nobody. */
+  bcc?: EmailAddresses
+  /** Whom an answer goes to. Default: the sender. */
+  replyTo?: EmailAddresses
+  /** The name of the sender; its address is the engine's. Default: the engine's. */
+  from?: string
+  /** Files. Default: none. */
+  attachments?: Array<EmailAttachment>
+  /** Headers that begin with `List-`, such as `List-Unsubscribe`. Default: none. */
+  headers?: Record<string, string>
 }
 
 /** The argument of `$send.s3()`. */
@@ -125,7 +160,7 @@ export interface SseConfig {
 export interface Send {
   /** One HTTP request, with one attempt and a deadline of 5 s unless configured otherwise. */
   http(config: HttpConfig): void
-  /** A mail. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  /** A mail to the owner, over `email.smtp` of the engine or into a file. One attempt by default. */
   email(config: EmailConfig): void
   /** A record for S3. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
   s3(config: S3Config): void
@@ -164,6 +199,52 @@ export interface HttpRequestLog {
   bodyBytes?: number
   /** Whether `body` is only its beginning (`http.logBodyBytes`). */
   truncated?: boolean
+}
+
+/** A mail in the log: as it was sent, or as it was recorded if it was not. */
+export interface EmailRequestLog {
+  /** The `Message-ID`, the same for each attempt. Absent if it was not sent. */
+  messageId?: string
+  /** The sender. */
+  from?: string
+  /** Whom it goes to. */
+  to: Array<string>
+  /** Who gets a copy. */
+  cc?: Array<string>
+  /** Who gets a copy that others do not see. */
+  bcc?: Array<string>
+  /** Whom an answer goes to. */
+  replyTo?: Array<string>
+  /** The subject. */
+  subject: string
+  /** The beginning of the plain text, up to `email.logBodyBytes`. */
+  text?: string
+  /** Bytes of the plain text. */
+  textBytes?: number
+  /** The beginning of the HTML text, up to `email.logBodyBytes`. */
+  html?: string
+  /** Bytes of the HTML text. */
+  htmlBytes?: number
+  /** Whether `text` or `html` is only the beginning. */
+  truncated: boolean
+  /** The attachments, without what is in them. */
+  attachments?: Array<{ filename: string; contentType?: string; bytes: number }>
+  /** Bytes of the mail as it was sent. */
+  bytes?: number
+}
+
+/** What became of a mail: the server's answer, or the file that it was written to. */
+export interface EmailResponseLog {
+  /** The code of the server's answer. */
+  code?: number
+  /** The text of the server's answer. */
+  message?: string
+  /** The server. */
+  server?: string
+  /** The file, where no server is configured. */
+  file?: string
+  /** Milliseconds that it took. */
+  durationMs: number
 }
 
 /** The `response` of an `http` delivery. */
@@ -476,10 +557,13 @@ export interface Delivery {
   destination: 'http' | 'email' | 's3' | 'sql' | 'sse' | 'emit'
   /** Where it is. `delivered`, `failed` and `discarded` are terminal. */
   status: 'recorded' | 'pending' | 'batched' | 'in-flight' | 'delivered' | 'failed' | 'discarded'
-  /** The request, redacted. `http`: `HttpRequestLog`; other destinations: the call as recorded. */
-  request: HttpRequestLog | Record<string, unknown>
+  /**
+   * The request, redacted. `http`: `HttpRequestLog`; `email`: the mail, `EmailRequestLog`; other
+   * destinations: the call as recorded.
+   */
+  request: HttpRequestLog | EmailRequestLog | Record<string, unknown>
   /** The response, if there was one, also when it means failure. */
-  response?: HttpResponseLog
+  response?: HttpResponseLog | EmailResponseLog
   /** Why it failed. */
   error?: DeliveryError
   /** What is odd about the call, one sentence each. */
@@ -552,6 +636,85 @@ export interface EgressOptions {
   addresses?: Array<string>
 }
 
+/** Bounds of what is sent. A mail over a rate waits until it is in order; it does not fail. */
+export interface EmailLimits {
+  /** Mails from one sender in a time. Default: any number. */
+  perSender?: EmailRate
+  /** Mails to one recipient in a time. Default: any number. */
+  perRecipient?: EmailRate
+  /** Recipients of one mail. Default: 100. */
+  maxRecipients?: number
+  /** Bytes of one mail as it is sent, attachments encoded. Default: 25 MiB. */
+  maxBytes?: number
+}
+
+/** The email destination. */
+export interface EmailOptions {
+  /**
+   * The SMTP server: `smtp://user:password@host:587`, or `smtps://` for TLS from the first byte
+   * (port 465). `smtp://` encrypts with STARTTLS when the server offers it, and does not send
+   * without it when there is a password; `?tls=required` and `?tls=none` say otherwise. Default:
+   * none, mails become `.eml` files.
+   */
+  smtp?: string
+  /**
+   * Whom mails are from: `notifications@example.com`, or with a name, `Notifications
+   * <notifications@example.com>`. Needed with `smtp`.
+   */
+  from?: string
+  /** The owner, whom mails go to. Needed with `smtp`. */
+  to?: string
+  /** Whom mails with `include_collaborators` go to too. Default: nobody. */
+  collaborators?: Array<string>
+  /**
+   * Workflows with people of their own, by id; `*` in it stands for any characters. The pattern
+   * that says most counts. Default: none.
+   */
+  recipients?: Record<string, EmailPeople>
+  /**
+   * Whom a call may address beyond the owner and the collaborators: addresses, and domains such
+   * as `@example.com`. Default: nobody.
+   */
+  allowRecipients?: Array<string>
+  /** How much is sent. */
+  limits?: EmailLimits
+  /**
+   * The directory for mails as files. Default: `mail` in `dataDir`, or `dollar-send/mail` in the
+   * system's temporary directory.
+   */
+  file?: string
+  /** Milliseconds that the delivery of one mail may take. Default: 60000. */
+  timeoutMs?: number
+  /** Mails under way at once, and connections to the server. Default: 4. */
+  concurrency?: number
+  /**
+   * When a mail that the server could not take is sent again: after 4xx answers and failed
+   * connections. `statuses` and `hosts` have no meaning here. Default: never; `{}` means five
+   * attempts.
+   */
+  retry?: Omit<RetryOptions, 'hosts' | 'statuses'>
+  /** Bytes of each text and html that the log keeps. Default: 64 KiB. */
+  logBodyBytes?: number
+}
+
+/** The people of one workflow; what is not here is as for all. */
+export interface EmailPeople {
+  /** Whom mails are from. */
+  from?: string
+  /** The owner. */
+  to?: string
+  /** The collaborators. */
+  collaborators?: Array<string>
+}
+
+/** So many in a time: all at once, then one after another as they come to be in order. */
+export interface EmailRate {
+  /** How many. */
+  count: number
+  /** In how many milliseconds. */
+  perMs: number
+}
+
 /** What `Engine.open()` takes. Unknown keys are refused. */
 export interface EngineOptions {
   /**
@@ -585,6 +748,8 @@ export interface EngineOptions {
   egress?: EgressOptions
   /** The HTTP destination. */
   http?: HttpOptions
+  /** The email destination. Default: mails become `.eml` files. */
+  email?: EmailOptions
   /** What the log keeps. */
   log?: LogOptions
 }

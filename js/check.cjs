@@ -71,12 +71,6 @@ const IGNORED = {
   },
   email: {
     body: 'the text goes into `text` or `html`',
-    to: 'mail goes to the address in the configuration',
-    cc: 'mail goes to the address in the configuration',
-    bcc: 'mail goes to the address in the configuration',
-    replyTo: 'mail goes out from the address in the configuration',
-    from: 'mail goes out from the address in the configuration',
-    attachments: 'attachments are not sent',
   },
 }
 

@@ -103,7 +103,7 @@ function createSend(native, execution, name, strict) {
 
   /**
    * @param {number} kind
-   * @param {'email' | 's3' | 'sql' | 'sse'} destination
+   * @param {'s3' | 'sql' | 'sse'} destination
    */
   const method = (kind, destination) => (/** @type {unknown} */ config) =>
     keep(kind, namedCall(destination, config))
@@ -111,7 +111,8 @@ function createSend(native, execution, name, strict) {
   return /** @type {any} */ ({
     __proto__: UNKNOWN,
     http,
-    email: method(EMAIL, 'email'),
+    /** @param {unknown} config */
+    email: (config) => keep(EMAIL, emailCall(config, execution._maxPayloadBytes)),
     s3: method(S3, 's3'),
     sql: method(SQL, 'sql'),
     sse: method(SSE, 'sse'),
@@ -158,10 +159,51 @@ function retryOf(retry, warnings) {
   }
 }
 
+/** What a mail may have beyond the original's members; the delivery reads it, under its policy. */
+const MAIL_MEMBERS = ['from', 'to', 'cc', 'bcc', 'replyTo', 'headers']
+
+/**
+ * @param {any} config
+ * @param {number} limit bytes that a call may have
+ * @returns {Call}
+ */
+function emailCall(config, limit) {
+  const known = check('email', config)
+  const warnings = oddities('email', config)
+  for (const member of MAIL_MEMBERS) {
+    const value = unchecked(config, member)
+    if (value !== undefined) known[member] = value
+  }
+  const attachments = unchecked(config, 'attachments')
+  if (attachments !== undefined) known.attachments = attached(attachments, limit)
+  return { text: textOf('email', known, warnings), warnings }
+}
+
+/**
+ * Attachments with their bytes as base64 text.
+ *
+ * @param {unknown} attachments
+ * @param {number} limit
+ */
+function attached(attachments, limit) {
+  if (!Array.isArray(attachments)) return attachments
+  let size = 0
+  return attachments.map((attachment) => {
+    if (!isObject(attachment)) return attachment
+    const { filename, content, contentType, encoding, cid } = /** @type {any} */ (attachment)
+    const bytes = bytesOf(content)
+    if (!bytes) return { filename, content, contentType, encoding, cid }
+    size += Math.ceil(bytes.length / 3) * 4
+    // So that nothing huge is encoded first.
+    if (size > limit) throw tooLarge('email', `attachments of ${size} bytes or more, encoded`)
+    return { filename, content: bytes.toString('base64'), contentType, encoding: 'base64', cid }
+  })
+}
+
 /**
  * The other destinations have no fast path of their own: they check and snapshot.
  *
- * @param {'email' | 's3' | 'sql' | 'sse'} name
+ * @param {'s3' | 'sql' | 'sse'} name
  * @param {any} config
  * @returns {Call}
  */

@@ -77,7 +77,28 @@ export interface HttpConfig {
   retry?: false | number | Omit<RetryOptions, 'hosts'>
 }
 
-/** The argument of `$send.email()`. */
+/** Addresses: text with commas, an object, or a list of these. */
+export type EmailAddresses =
+  string | { name?: string; address: string } | Array<string | { name?: string; address: string }>
+
+/** One file of a mail. */
+export interface EmailAttachment {
+  /** Its name. Default: `attachment-1` and so on. */
+  filename?: string
+  /** What is in it: bytes, text, or base64 text where `encoding` says so. */
+  content: string | Uint8Array | ArrayBuffer
+  /** Its type. Default: guessed from the name. */
+  contentType?: string
+  /** How text is encoded. Default: `'utf8'`. */
+  encoding?: 'base64' | 'utf8'
+  /** By which `html` shows it: `<img src="cid:…">`. Default: none, it is an attachment. */
+  cid?: string
+}
+
+/**
+ * The argument of `$send.email()`. Without more than the first four members the mail goes to the
+ * owner, `email.to` of the engine. Other recipients get it as far as `email.allowRecipients` allows.
+ */
 export interface EmailConfig {
   /** The subject. Default: none. */
   subject?: string
@@ -87,6 +108,20 @@ export interface EmailConfig {
   html?: string
   /** Whether it goes to the collaborators too. Default: `false`. */
   include_collaborators?: boolean
+  /** Whom it goes to instead of the owner. */
+  to?: EmailAddresses
+  /** Who gets a copy. Default: nobody. */
+  cc?: EmailAddresses
+  /** Who gets a copy that others do not see. Default: nobody. */
+  bcc?: EmailAddresses
+  /** Whom an answer goes to. Default: the sender. */
+  replyTo?: EmailAddresses
+  /** The name of the sender; its address is the engine's. Default: the engine's. */
+  from?: string
+  /** Files. Default: none. */
+  attachments?: Array<EmailAttachment>
+  /** Headers that begin with `List-`, such as `List-Unsubscribe`. Default: none. */
+  headers?: Record<string, string>
 }
 
 /** The argument of `$send.s3()`. */
@@ -125,7 +160,7 @@ export interface SseConfig {
 export interface Send {
   /** One HTTP request, with one attempt and a deadline of 5 s unless configured otherwise. */
   http(config: HttpConfig): void
-  /** A mail. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  /** A mail to the owner, over `email.smtp` of the engine or into a file. One attempt by default. */
   email(config: EmailConfig): void
   /** A record for S3. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
   s3(config: S3Config): void
@@ -164,6 +199,52 @@ export interface HttpRequestLog {
   bodyBytes?: number
   /** Whether `body` is only its beginning (`http.logBodyBytes`). */
   truncated?: boolean
+}
+
+/** A mail in the log: as it was sent, or as it was recorded if it was not. */
+export interface EmailRequestLog {
+  /** The `Message-ID`, the same for each attempt. Absent if it was not sent. */
+  messageId?: string
+  /** The sender. */
+  from?: string
+  /** Whom it goes to. */
+  to: Array<string>
+  /** Who gets a copy. */
+  cc?: Array<string>
+  /** Who gets a copy that others do not see. */
+  bcc?: Array<string>
+  /** Whom an answer goes to. */
+  replyTo?: Array<string>
+  /** The subject. */
+  subject: string
+  /** The beginning of the plain text, up to `email.logBodyBytes`. */
+  text?: string
+  /** Bytes of the plain text. */
+  textBytes?: number
+  /** The beginning of the HTML text, up to `email.logBodyBytes`. */
+  html?: string
+  /** Bytes of the HTML text. */
+  htmlBytes?: number
+  /** Whether `text` or `html` is only the beginning. */
+  truncated: boolean
+  /** The attachments, without what is in them. */
+  attachments?: Array<{ filename: string; contentType?: string; bytes: number }>
+  /** Bytes of the mail as it was sent. */
+  bytes?: number
+}
+
+/** What became of a mail: the server's answer, or the file that it was written to. */
+export interface EmailResponseLog {
+  /** The code of the server's answer. */
+  code?: number
+  /** The text of the server's answer. */
+  message?: string
+  /** The server. */
+  server?: string
+  /** The file, where no server is configured. */
+  file?: string
+  /** Milliseconds that it took. */
+  durationMs: number
 }
 
 /** The `response` of an `http` delivery. */

@@ -2,7 +2,9 @@
 //!
 //! What JavaScript passes is read and checked in `binding::options`; from here on it is trusted.
 
-use crate::destinations::http;
+use std::path::PathBuf;
+
+use crate::destinations::{email, http};
 use crate::egress;
 use crate::journal;
 use crate::observability::log::Retention;
@@ -22,6 +24,8 @@ pub struct Config {
     pub egress: egress::Options,
     /// The HTTP destination.
     pub http: http::Config,
+    /// The email destination.
+    pub email: email::Config,
     /// What the log keeps.
     pub log: Retention,
     /// The data directory; `None`: everything is in memory.
@@ -33,6 +37,12 @@ pub const DEFAULT_MAX_PAYLOAD_BYTES: usize = 10 << 20;
 /// All undelivered calls together may have this many bytes: 256 MiB.
 pub const DEFAULT_MAX_PENDING_BYTES: usize = 256 << 20;
 
+/// Where mails go that nobody said a place for.
+#[must_use]
+pub fn mail_folder() -> PathBuf {
+    std::env::temp_dir().join("dollar-send").join("mail")
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -42,6 +52,7 @@ impl Default for Config {
             max_pending_bytes: DEFAULT_MAX_PENDING_BYTES,
             egress: egress::Options::default(),
             http: http::Config::default(),
+            email: email::Config::files(mail_folder(), true),
             log: Retention::default(),
             journal: None,
         }

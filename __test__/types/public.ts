@@ -5,6 +5,8 @@ import type {
   CloseResult,
   CompletionReceipt,
   Delivery,
+  EmailRequestLog,
+  EmailResponseLog,
   EngineOptions,
   EngineStats,
   ErrorCode,
@@ -26,6 +28,14 @@ export async function opening(): Promise<void> {
   await Engine.open({
     dataDir: '.dollar-send',
     durability: 'os',
+    email: {
+      smtp: 'smtp://127.0.0.1',
+      from: 'a@example.com',
+      to: 'b@example.com',
+      recipients: { 'p_*': { to: 'c@example.com' } },
+      limits: { perSender: { count: 1, perMs: 1000 } },
+      retry: { attempts: 2 },
+    },
     journal: { maxBytes: 1, key: new Uint8Array(32) },
     name: 'shared',
     strict: true,
@@ -170,13 +180,15 @@ export function listening(engine: Engine): void {
 export function reading(delivery: Delivery): void {
   exactly<string>(delivery.id)
   exactly<number>(delivery.index)
-  exactly<HttpRequestLog | Record<string, unknown>>(delivery.request)
-  exactly<HttpResponseLog | undefined>(delivery.response)
+  exactly<HttpRequestLog | EmailRequestLog | Record<string, unknown>>(delivery.request)
+  exactly<HttpResponseLog | EmailResponseLog | undefined>(delivery.response)
   exactly<ErrorCode | undefined>(delivery.error?.code)
   exactly<string[]>(delivery.warnings)
   exactly<string | undefined>(delivery.deliveredAt)
   exactly<string | undefined>(delivery.replayOf)
-  if (delivery.response) exactly<number>(delivery.response.timings.firstByteMs)
+  if (delivery.response && 'timings' in delivery.response) {
+    exactly<number>(delivery.response.timings.firstByteMs)
+  }
   if (delivery.error?.code === 'ERR_SEND_TIMEOUT') return
 
   // @ts-expect-error there is no such status

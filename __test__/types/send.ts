@@ -78,8 +78,9 @@ export function refused({ $send, $ }: Step): void {
   $send.email({ subject: 5 })
   // @ts-expect-error a boolean is wanted
   $send.email({ include_collaborators: 'yes' })
-  // @ts-expect-error recipients come from the configuration
-  $send.email({ to: 'x@example.com' })
+  // @ts-expect-error an attachment has content
+  $send.email({ attachments: [{ filename: 'x' }] })
+  $send.email({ to: ['x@example.com', { name: 'Y', address: 'y@example.com' }] })
   // @ts-expect-error the payload is required
   $send.s3({ bucket: 'b' })
   // @ts-expect-error the bucket is required

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use napi_derive::napi;
 use serde::Deserialize;
 
+use super::email_options::EmailOptions;
 use super::retry_options::RetryOptions;
 use crate::config::{Config, DEFAULT_MAX_PAYLOAD_BYTES, DEFAULT_MAX_PENDING_BYTES};
 use crate::destinations::http;
@@ -46,6 +47,8 @@ pub struct EngineOptions {
     pub egress: Option<EgressOptions>,
     /// The HTTP destination.
     pub http: Option<HttpOptions>,
+    /// The email destination. Default: mails become `.eml` files.
+    pub email: Option<EmailOptions>,
     /// What the log keeps.
     pub log: Option<LogOptions>,
 }
@@ -138,18 +141,14 @@ pub struct LogOptions {
 }
 
 /// Options that belong to features which are not there yet: refused by name.
-const NOT_YET: [(&str, &str); 4] = [
-    ("email", "the email destination"),
-    ("s3", "the S3 destination"),
-    ("sql", "the SQL destination"),
-    ("server", "the server"),
-];
+const NOT_YET: [(&str, &str); 3] =
+    [("s3", "the S3 destination"), ("sql", "the SQL destination"), ("server", "the server")];
 
 /// Reads the options' JSON text.
 pub(super) fn read(text: &str) -> Result<Config> {
     if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
         // A JSON array would be read as an object's members in their order.
-        let list = ["egress", "http", "log", "journal"]
+        let list = ["egress", "http", "log", "journal", "email"]
             .into_iter()
             .find(|name| object.get(*name).is_some_and(serde_json::Value::is_array));
         if let Some(name) = list {
@@ -187,6 +186,7 @@ impl TryFrom<EngineOptions> for Config {
         let redact = log.redact.clone().unwrap_or_default();
         let retention = retention(&log)?;
         let http = options.http.unwrap_or_default();
+        let email = options.email.unwrap_or_default().read(options.data_dir.as_deref())?;
         let on_interrupted = on_interrupted(http.on_interrupted.as_deref())?;
         let durable = Durable {
             directory: options.data_dir,
@@ -211,6 +211,7 @@ impl TryFrom<EngineOptions> for Config {
             )?,
             egress: options.egress.unwrap_or_default().into(),
             http: http_config(http, redact)?,
+            email,
             log: retention,
             journal: durable.options(on_interrupted, retention)?,
         })
@@ -346,7 +347,7 @@ fn on_interrupted(value: Option<&str>) -> Result<journal::OnInterrupted> {
 }
 
 /// A request may take this long at most: an hour.
-const MAX_TIMEOUT_MS: u64 = 3_600_000;
+pub(super) const MAX_TIMEOUT_MS: u64 = 3_600_000;
 /// No count in the options is larger.
 const MAX_COUNT: u64 = 1_000_000;
 const MAX_DAYS: u64 = 36_500;
@@ -368,12 +369,12 @@ fn retention(options: &LogOptions) -> Result<Retention> {
     })
 }
 
-fn bytes(path: &str, value: Option<f64>, default: usize) -> Result<usize> {
+pub(super) fn bytes(path: &str, value: Option<f64>, default: usize) -> Result<usize> {
     let value = whole(path, value, 0..=MAX_BYTES, default as u64)?;
     Ok(usize::try_from(value).unwrap_or(usize::MAX))
 }
 
-fn count(path: &str, value: Option<f64>, least: u64, default: usize) -> Result<usize> {
+pub(super) fn count(path: &str, value: Option<f64>, least: u64, default: usize) -> Result<usize> {
     let value = whole(path, value, least..=MAX_COUNT, default as u64)?;
     Ok(usize::try_from(value).unwrap_or(usize::MAX))
 }
@@ -384,7 +385,7 @@ fn count(path: &str, value: Option<f64>, least: u64, default: usize) -> Result<u
     clippy::cast_precision_loss,
     reason = "the range check comes first, and the limits are far below 2^53"
 )]
-fn whole(
+pub(super) fn whole(
     path: &str,
     value: Option<f64>,
     range: std::ops::RangeInclusive<u64>,
@@ -400,7 +401,7 @@ fn whole(
     Ok(value as u64)
 }
 
-fn invalid(message: impl AsRef<str>) -> Error {
+pub(super) fn invalid(message: impl AsRef<str>) -> Error {
     Error::new(ErrorKind::InvalidOption, format!("Engine.open(): {}", message.as_ref()))
 }
 

@@ -72,7 +72,8 @@ impl RetryOptions {
         Retries::read(self.spelled(), hosts)
     }
 
-    fn spelled(self) -> RetrySpelling {
+    /// The policy as it is spelled, without the hosts.
+    pub(super) fn spelled(self) -> RetrySpelling {
         RetrySpelling {
             schedule_ms: self.schedule_ms,
             attempts: self.attempts,

@@ -97,11 +97,12 @@ pub struct Delivery {
         ts_type = "'recorded' | 'pending' | 'batched' | 'in-flight' | 'delivered' | 'failed' | 'discarded'"
     )]
     pub status: String,
-    /// The request, redacted. `http`: `HttpRequestLog`; other destinations: the call as recorded.
-    #[napi(ts_type = "HttpRequestLog | Record<string, unknown>")]
+    /// The request, redacted. `http`: `HttpRequestLog`; `email`: the mail, `EmailRequestLog`; other
+    /// destinations: the call as recorded.
+    #[napi(ts_type = "HttpRequestLog | EmailRequestLog | Record<string, unknown>")]
     pub request: Object<'static>,
     /// The response, if there was one, also when it means failure.
-    #[napi(ts_type = "HttpResponseLog")]
+    #[napi(ts_type = "HttpResponseLog | EmailResponseLog")]
     pub response: Option<Object<'static>>,
     /// Why it failed.
     pub error: Option<DeliveryError>,

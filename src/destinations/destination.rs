@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{Failure, Payload, Verdict};
 use crate::observability::log::{RequestLog, ResponseLog};
+use crate::observability::time::Timestamp;
 
 /// Something that a recorded call can be delivered to.
 ///
@@ -13,15 +14,22 @@ use crate::observability::log::{RequestLog, ResponseLog};
 /// and when, is decided by [`crate::engine`].
 pub trait Destination {
     /// Makes one attempt to deliver `payload`.
-    fn deliver(&self, payload: &Payload, attempt: &Attempt)
-    -> impl Future<Output = Outcome> + Send;
+    fn deliver(
+        &self,
+        payload: &Payload,
+        attempt: &Attempt<'_>,
+    ) -> impl Future<Output = Outcome> + Send;
 }
 
 /// What a destination may know of the attempt that it makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attempt {
+pub struct Attempt<'a> {
     /// The delivery's id, the same for each attempt.
     pub id: Uuid,
+    /// The workflow whose step made the call.
+    pub workflow_id: &'a str,
+    /// When the call was made.
+    pub recorded_at: Timestamp,
     /// Whether an earlier process may have made an attempt that nobody knows of.
     pub recovered: bool,
 }

@@ -4,7 +4,9 @@
 //! came of it. It never sleeps, retries, spawns or sees the journal: [`crate::engine`] does.
 
 mod destination;
+pub mod email;
 pub mod http;
+mod json;
 mod kind;
 mod outcome;
 mod payload;

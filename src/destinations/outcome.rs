@@ -103,4 +103,11 @@ pub enum Verdict {
     },
     /// It failed for good.
     Rejected(Failure),
+    /// Nothing was attempted: a limit of the operator's asks for a later time.
+    Later {
+        /// How much later.
+        after: Duration,
+        /// The option that holds the limit.
+        reason: String,
+    },
 }

@@ -1,5 +1,6 @@
 //! The destinations of one engine, and the one `match` that routes a call to its own.
 
+use super::email::{self, Email};
 use super::http::{self, Http};
 use super::{Attempt, Destination, Failure, Kind, Outcome, Payload, RetryPolicy};
 use crate::error::ErrorKind;
@@ -11,7 +12,8 @@ use crate::observability::log::RequestLog;
 pub fn describe(kind: Kind, payload: &Payload) -> RequestLog {
     match kind {
         Kind::Http => http::describe(payload),
-        Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
+        Kind::Email => email::describe(payload),
+        Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
             RequestLog::recorded(payload, http::Config::default().log_body_bytes)
         }
     }
@@ -21,26 +23,32 @@ pub fn describe(kind: Kind, payload: &Payload) -> RequestLog {
 #[derive(Debug)]
 pub struct Destinations {
     http: Http,
+    email: Email,
 }
 
 impl Destinations {
     /// A set of configured destinations.
     #[must_use]
-    pub const fn new(http: Http) -> Self {
-        Self { http }
+    pub const fn new(http: Http, email: Email) -> Self {
+        Self { http, email }
     }
 
     /// Makes one attempt at the destination of this kind.
-    pub async fn deliver(&self, kind: Kind, payload: &Payload, attempt: &Attempt) -> Outcome {
+    pub async fn deliver(&self, kind: Kind, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
         match kind {
             Kind::Http => self.http.deliver(payload, attempt).await,
-            Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
-                Outcome::rejected(Failure::new(
-                    ErrorKind::NotConfigured,
-                    format!("$send.{} has no destination in this version", kind.name()),
-                ))
-            }
+            // Boxed: it is rare, and large beside a request.
+            Kind::Email => Box::pin(self.email.deliver(payload, attempt)).await,
+            Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => Outcome::rejected(Failure::new(
+                ErrorKind::NotConfigured,
+                format!("$send.{} has no destination in this version", kind.name()),
+            )),
         }
+    }
+
+    /// Lets go of connections that are kept for the next call.
+    pub fn close(&self) {
+        self.email.close();
     }
 
     /// When a failed attempt of this call is followed by another; `None`: never.
@@ -48,7 +56,8 @@ impl Destinations {
     pub fn retry_policy(&self, kind: Kind, payload: &Payload) -> Option<RetryPolicy> {
         match kind {
             Kind::Http => self.http.retry_policy(payload),
-            Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => None,
+            Kind::Email => self.email.retry_policy(),
+            Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => None,
         }
     }
 
@@ -66,7 +75,8 @@ impl Destinations {
     pub fn lane_concurrency(&self, kind: Kind) -> usize {
         match kind {
             Kind::Http => self.http.per_host_concurrency(),
-            Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => 1,
+            Kind::Email => self.email.concurrency(),
+            Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => 1,
         }
     }
 
@@ -75,7 +85,8 @@ impl Destinations {
     pub fn describe(&self, kind: Kind, payload: &Payload) -> RequestLog {
         match kind {
             Kind::Http => self.http.describe(payload),
-            Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
+            Kind::Email => self.email.describe(payload),
+            Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
                 RequestLog::recorded(payload, self.http.log_body_bytes())
             }
         }

@@ -1,7 +1,7 @@
 //! The door: what a destination holds to reach the network.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::connector::ReportLayer;
 use super::lookup::Lookup;
 use super::policy::Policy;
 use super::progress::Progress;
-use super::resolver::{PolicyResolver, addresses_of};
+use super::resolver::{PolicyResolver, addresses_of, permitted};
 use super::tls::{LoadRoots, client_config, system_roots};
 use crate::destinations::{Failure, Phase};
 use crate::error::{Error, ErrorKind, Result};
@@ -88,6 +88,22 @@ impl Door {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Where a host is that does not speak HTTP: the addresses that may be connected to, at least
+    /// one. The proxy is not for it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::EgressDenied`], [`ErrorKind::Dns`].
+    pub async fn endpoints(
+        &self,
+        host: &str,
+        port: u16,
+    ) -> std::result::Result<Vec<SocketAddr>, Failure> {
+        self.policy.check_endpoint(host, port)?;
+        let addresses = permitted(&self.policy, self.lookup.as_ref(), host).await?;
+        Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
     }
 
     /// The policy of this door.

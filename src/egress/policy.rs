@@ -96,6 +96,23 @@ impl Policy {
         })
     }
 
+    /// Decides over a host and a port that are named outside a URL. A host's addresses are decided
+    /// over by [`Policy::check_address`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::EgressDenied`].
+    pub fn check_endpoint(&self, host: &str, port: u16) -> std::result::Result<(), Failure> {
+        self.check_port(Some(port))?;
+        self.check_name(host)
+    }
+
+    /// The source address of connections.
+    #[must_use]
+    pub const fn local_address(&self) -> Option<IpAddr> {
+        self.local_address
+    }
+
     /// The addresses that the operator declared as those that receivers see, as written.
     #[must_use]
     pub fn addresses(&self) -> &[String] {
@@ -109,10 +126,6 @@ impl Policy {
 
     pub(super) fn proxy(&self) -> Option<&Proxy> {
         self.proxy.as_ref()
-    }
-
-    pub(super) fn local_address(&self) -> Option<IpAddr> {
-        self.local_address
     }
 
     fn opens_name(&self, host: &str) -> bool {

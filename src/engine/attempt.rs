@@ -43,6 +43,8 @@ enum Attempted {
     Settled(Settlement),
     /// There is another attempt then, for the reason in the note.
     Postponed(Timestamp, String),
+    /// There was none: it is made then, because of what this names.
+    PutOff(Timestamp, String),
 }
 
 impl Engine {
@@ -52,9 +54,15 @@ impl Engine {
         let mut lease = Lease { engine: self, record: Some(record) };
         let Some(record) = &lease.record else { return };
         let attempted = self.attempt(lane, record).await;
-        let Some(record) = lease.record.take() else { return };
+        let Some(mut record) = lease.record.take() else { return };
         match attempted {
             Attempted::Settled(settlement) => self.settle(&record, settlement),
+            Attempted::PutOff(until, reason) => {
+                record.attempts = record.attempts.saturating_sub(1);
+                let note = format!("it waits until {until}, because of {reason}");
+                self.journal.postpone(lane, record, until, note);
+                self.set_alarm();
+            }
             Attempted::Postponed(until, note) => {
                 self.journal.postpone(lane, record, until, note);
                 self.set_alarm();
@@ -69,12 +77,18 @@ impl Engine {
         if let Some(failure) = self.too_old_to_probe(lane, record) {
             return Attempted::Settled(self.unsent(record, failure));
         }
-        let attempt = Attempt { id: record.id, recovered: record.recovered };
+        let attempt = Attempt {
+            id: record.id,
+            workflow_id: &record.execution.info.workflow_id,
+            recorded_at: record.recorded_at,
+            recovered: record.recovered,
+        };
         let delivery = self.destinations.deliver(record.kind, &record.payload, &attempt);
         let Outcome { verdict, exchange } = caught(delivery).await;
         let failure = match self.decide(lane, record, verdict) {
             Decision::Done => None,
             Decision::Dead(failure) => Some(failure),
+            Decision::Later(until, reason) => return Attempted::PutOff(until, reason),
             Decision::RetryAt(until, failure) => {
                 let note =
                     format!("attempt {} failed: {failure}; again at {until}", record.attempts);

@@ -27,6 +27,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, RwLock};
 
 use crate::config::Config;
+use crate::destinations::email::Email;
 use crate::destinations::http::Http;
 use crate::destinations::{self, Destinations};
 use crate::egress::{Door, Lookup, Policy};
@@ -72,8 +73,9 @@ impl Engine {
         let _inside = runtime.enter();
         let policy = Policy::new(&config.egress).map_err(|error| error.within("Engine.open()"))?;
         let door = Door::new(policy, lookup);
+        let email = Email::new(config.email.clone(), door.clone());
         let http = Http::new(config.http.clone(), door)?;
-        let destinations = Arc::new(Destinations::new(http));
+        let destinations = Arc::new(Destinations::new(http, email));
         let events = Arc::<Events>::default();
         let engine = Arc::new(Self {
             journal: journal(&config, &destinations, &events)?,

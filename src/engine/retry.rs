@@ -13,6 +13,8 @@ pub(super) enum Decision {
     Done,
     /// It is attempted again, not before then.
     RetryAt(Timestamp, Failure),
+    /// It is attempted later, because of what this names; nothing was attempted yet.
+    Later(Timestamp, String),
     /// It failed for good.
     Dead(Failure),
 }
@@ -39,6 +41,9 @@ pub(super) fn decide(
 ) -> Decision {
     let (failure, after) = match verdict {
         Verdict::Delivered => return Decision::Done,
+        Verdict::Later { after, reason } => {
+            return Decision::Later(later(progress.now, after), reason);
+        }
         Verdict::Retry { failure, after } => (failure, after),
         Verdict::Rejected(failure) => (failure, None),
     };

@@ -52,6 +52,7 @@ impl Engine {
             self.interrupt().await;
         }
         if last {
+            self.destinations.close();
             self.journal.close().await;
         }
         drained

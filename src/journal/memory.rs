@@ -180,7 +180,7 @@ impl Journal for MemoryJournal {
     }
 
     fn postpone(&self, lane: &Lane, record: Record, until: Timestamp, note: String) {
-        record.execution.postpone(record.place, note);
+        record.execution.postpone(record.place, record.attempts, note);
         self.delay(lane.clone(), record, until);
     }
 

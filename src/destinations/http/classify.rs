@@ -142,6 +142,7 @@ mod tests {
     fn kind(verdict: Verdict) -> (&'static str, Option<ErrorKind>) {
         match verdict {
             Verdict::Delivered => ("delivered", None),
+            Verdict::Later { .. } => ("later", None),
             Verdict::Retry { failure, .. } => ("retry", Some(failure.kind)),
             Verdict::Rejected(failure) => ("rejected", Some(failure.kind)),
         }

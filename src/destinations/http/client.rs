@@ -188,7 +188,7 @@ fn described(payload: &Payload, defaults: &Defaults, config: &Config) -> Request
 }
 
 impl Destination for Http {
-    async fn deliver(&self, payload: &Payload, attempt: &Attempt) -> Outcome {
+    async fn deliver(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
         let mut prepared = match request::prepare(payload, &self.defaults) {
             Ok(prepared) => prepared,
             Err(failure) => return Outcome::rejected(failure),
@@ -220,7 +220,7 @@ impl Destination for Http {
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Gives the request the delivery's id, unless the call brings a key of its own.
-fn identify(prepared: &mut Prepared, attempt: &Attempt) {
+fn identify(prepared: &mut Prepared, attempt: &Attempt<'_>) {
     let mut buffer = uuid::Uuid::encode_buffer();
     let id = attempt.id.hyphenated().encode_lower(&mut buffer);
     if let (Ok(value), header::Entry::Vacant(place)) =

@@ -14,7 +14,6 @@ mod flatten;
 mod form;
 mod headers;
 mod item;
-mod json;
 mod query;
 mod redirect;
 mod request;
@@ -25,6 +24,8 @@ mod transport;
 
 #[cfg(test)]
 mod tests;
+
+use super::json;
 
 pub use client::{Http, describe};
 pub use config::Config;

@@ -212,10 +212,11 @@ impl ExecutionLog {
     }
 
     /// Notes that a delivery waits for another attempt, and why.
-    pub fn postpone(&self, place: usize, note: String) {
+    pub fn postpone(&self, place: usize, attempts: u32, note: String) {
         let mut state = self.state();
         let entry = &mut state.entries[place];
         entry.status = Status::Pending;
+        entry.attempts = attempts;
         entry.warnings.push(note);
     }
 

@@ -1,9 +1,9 @@
 //! JSON text read as the JavaScript values it was made of.
 //!
-//! `serde_json` refuses a lone surrogate and turns numbers into binary; a request needs the first
+//! `serde_json` refuses a lone surrogate and turns numbers into binary; a request or a mail needs the first
 //! as U+FFFD, as Node writes it, and the second as the text that `String(number)` gives, which is
 //! what `JSON.stringify` wrote. So this reader keeps every value's own text. It is linear, and
-//! bounded in depth by [`MAX_DEPTH`]. It never validates: [`super::item::Item::parse`] has.
+//! bounded in depth by [`MAX_DEPTH`]. It never validates: the text is what `JSON.stringify` made.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,0 +1,122 @@
+//! `email.smtp`: the relay, spelled as a URL.
+
+use std::fmt;
+
+use url::{Host, Url};
+
+/// When the connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encryption {
+    /// From the first byte.
+    Implicit,
+    /// By STARTTLS, and not at all without it.
+    Required,
+    /// By STARTTLS if the server offers it.
+    Offered,
+    /// Never.
+    None,
+}
+
+/// An SMTP server and how to log in there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Server {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) encryption: Encryption,
+    pub(super) login: Option<(String, String)>,
+}
+
+impl Server {
+    /// Reads `smtp://user:password@host:587` or `smtps://…`. With `?tls=required`, `?tls=none` the
+    /// first says more of STARTTLS: by default it is used when offered, and required where there is
+    /// a password to protect.
+    ///
+    /// # Errors
+    /// Why it cannot be read; the text repeats nothing of the URL, in which there may be a password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+        let implicit = match url.scheme() {
+            "smtp" => false,
+            "smtps" => true,
+            _ => return Err("must begin with smtp:// or smtps://".to_owned()),
+        };
+        let host = match url.host().ok_or("names no host")? {
+            Host::Domain(name) => name.to_ascii_lowercase(),
+            Host::Ipv4(ip) => ip.to_string(),
+            Host::Ipv6(ip) => ip.to_string(),
+        };
+        if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
+            return Err("has a path, which means nothing here".to_owned());
+        }
+        let login = match (url.username(), url.password()) {
+            ("", None) => None,
+            (user, password) => Some((decoded(user)?, decoded(password.unwrap_or_default())?)),
+        };
+        let mut asked = None;
+        for (name, value) in url.query_pairs() {
+            asked = match (&*name, &*value, implicit) {
+                ("tls", "required", false) => Some(Encryption::Required),
+                ("tls", "none", false) => Some(Encryption::None),
+                _ => return Err("knows only ?tls=required and ?tls=none, with smtp://".to_owned()),
+            };
+        }
+        let encryption = match (implicit, asked) {
+            (true, _) => Encryption::Implicit,
+            (false, Some(asked)) => asked,
+            (false, None) if login.is_some() => Encryption::Required,
+            (false, None) => Encryption::Offered,
+        };
+        let port = url.port().unwrap_or(if implicit { 465 } else { 587 });
+        Ok(Self { host, port, encryption, login })
+    }
+}
+
+fn decoded(text: &str) -> Result<String, String> {
+    let bytes = percent_encoding::percent_decode_str(text);
+    let decoded = bytes.decode_utf8().map_err(|_| "has a user or password that is not UTF-8")?;
+    Ok(decoded.into_owned())
+}
+
+impl fmt::Debug for Server {
+    /// Without the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("encryption", &self.encryption)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_only_sent_encrypted_unless_asked_otherwise() {
+        let encryption = |text| Server::parse(text).unwrap().encryption;
+        assert_eq!(encryption("smtp://mail.example.com"), Encryption::Offered);
+        assert_eq!(encryption("smtp://u:p@mail.example.com"), Encryption::Required);
+        assert_eq!(encryption("smtp://u:p@mail.example.com?tls=none"), Encryption::None);
+        assert_eq!(encryption("smtp://mail.example.com/?tls=required"), Encryption::Required);
+        assert_eq!(encryption("smtps://u:p@mail.example.com"), Encryption::Implicit);
+    }
+
+    #[test]
+    fn host_port_and_login_are_read() {
+        let server = Server::parse("smtp://me%40x.org:p%2Fw@[::1]:2525").unwrap();
+        assert_eq!((server.host.as_str(), server.port), ("::1", 2525));
+        assert_eq!(server.login, Some(("me@x.org".to_owned(), "p/w".to_owned())));
+        assert_eq!(Server::parse("smtps://h").unwrap().port, 465);
+        assert_eq!(Server::parse("smtp://h").unwrap().port, 587);
+        assert!(!format!("{server:?}").contains("p/w"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_without_repeating_it() {
+        for text in ["", "mail", "http://u:secret@h", "smtp://", "smtp://h/path", "smtp://h?a=b"] {
+            let reason = Server::parse(text).unwrap_err();
+            assert!(!reason.contains("secret"), "{reason}");
+        }
+    }
+}
