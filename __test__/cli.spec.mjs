@@ -161,12 +161,21 @@ it('dollar-send run: says how to reach private addresses when they are refused',
   assert.equal(requests.length, 0)
 })
 
-it('dollar-send run: shows destinations that are not configured', async (t) => {
+it('dollar-send run: shows a mail and where it went', async (t) => {
   const step = 'export default () => { $send.email({ subject: "Hello", text: "World" }) }'
   const { code, stdout } = await command(t, { 'step.mjs': step }, ['run', 'step.mjs'])
-  assert.equal(code, 3)
-  assert.match(stdout, /✘ email {2}failed/)
+  assert.equal(code, 0)
+  assert.match(stdout, /✔ email/)
   assert.match(stdout, /subject: Hello/)
+  assert.match(stdout, /file: .*\.eml/)
+})
+
+it('dollar-send run: shows destinations that are not configured', async (t) => {
+  const step = 'export default () => { $send.s3({ bucket: "Hello", payload: "World" }) }'
+  const { code, stdout } = await command(t, { 'step.mjs': step }, ['run', 'step.mjs'])
+  assert.equal(code, 3)
+  assert.match(stdout, /✘ s3 {2}failed/)
+  assert.match(stdout, /bucket: Hello/)
   assert.match(stdout, /ERR_SEND_NOT_CONFIGURED/)
 })
 

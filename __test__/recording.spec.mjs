@@ -5,6 +5,7 @@ import { inspect } from 'node:util'
 import { test } from 'node:test'
 
 import { finish, nextEvent, openStep } from './support/engine.mjs'
+import { dataDirectory } from './support/data-dir.mjs'
 import { receiver } from './support/receiver.mjs'
 
 const NAMES = ['http', 'email', 's3', 'sql', 'sse', 'emit']
@@ -108,12 +109,13 @@ test('a call that is refused leaves nothing behind', async (t) => {
 
 test('keys without effect leave a warning in the log', async (t) => {
   const server = await receiver(t)
-  const { $send, execution } = await openStep(t)
+  const { $send, execution } = await openStep(t, { dataDir: dataDirectory(t) })
   for (const key of ['body', 'json', 'form', 'validateStatus']) {
     $send.http({ method: 'POST', url: server.url, [key]: 'x' })
   }
-  const mail = ['body', 'to', 'cc', 'bcc', 'replyTo', 'from', 'attachments']
-  for (const key of mail) $send.email({ subject: 's', [key]: 'x' })
+  const mail = ['body', 'to', 'cc', 'bcc', 'replyTo', 'from', 'headers', 'attachments']
+  $send.email({ subject: 's', body: 'x' })
+  for (const key of mail.slice(1)) $send.email({ subject: 's', [key]: 1n })
   $send.email({ include_collaborators: 'yes' })
   $send.emit({ raw_event: {}, extra: 1 })
   $send.emit({ a: 1 }, 5)
@@ -126,7 +128,7 @@ test('keys without effect leave a warning in the log', async (t) => {
 
 test('a call without oddities has no warnings', async (t) => {
   const server = await receiver(t)
-  const { $send, execution } = await openStep(t)
+  const { $send, execution } = await openStep(t, { dataDir: dataDirectory(t) })
   $send.http({ method: 'POST', url: server.url, data: { a: 1 }, timeout: 3000, unknown: 1 })
   $send.http({ method: 'POST', url: server.url, body: undefined, auth: undefined, data: 'x' })
   $send.email({ subject: 's', include_collaborators: false })

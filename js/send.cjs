@@ -170,13 +170,35 @@ const MAIL_MEMBERS = ['from', 'to', 'cc', 'bcc', 'replyTo', 'headers']
 function emailCall(config, limit) {
   const known = check('email', config)
   const warnings = oddities('email', config)
-  for (const member of MAIL_MEMBERS) {
-    const value = unchecked(config, member)
-    if (value !== undefined) known[member] = value
+  /** @type {Record<string, unknown>} */
+  const extra = {}
+  for (const member of MAIL_MEMBERS) extra[member] = unchecked(config, member)
+  try {
+    extra.attachments = attached(unchecked(config, 'attachments'), limit)
+    return { text: textOf('email', { ...known, ...extra }, warnings), warnings }
+  } catch (error) {
+    if (/** @type {any} */ (error)?.code === 'ERR_SEND_PAYLOAD_TOO_LARGE') throw error
   }
-  const attachments = unchecked(config, 'attachments')
-  if (attachments !== undefined) known.attachments = attached(attachments, limit)
+  // The original never looks at these, so nothing in them is an error.
+  for (const [member, value] of Object.entries(extra)) {
+    if (isText(value)) known[member] = value
+    else warnings.push(`\`${member}\` is ignored: it is not a value that JSON holds`)
+  }
   return { text: textOf('email', known, warnings), warnings }
+}
+
+/**
+ * Whether JSON.stringify can make text of a value.
+ *
+ * @param {unknown} value
+ */
+function isText(value) {
+  try {
+    JSON.stringify(value)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**
