@@ -202,7 +202,10 @@ test('the key is for its owner, and another one is refused', async (t) => {
   const file = join(dataDir, 'journal.key')
   const key = readFileSync(file)
   assert.equal(key.length, 32)
-  if (process.platform !== 'win32') assert.equal(statSync(file).mode & 0o777, 0o600)
+  if (process.platform !== 'win32') {
+    assert.equal(statSync(file).mode & 0o777, 0o600)
+    assert.equal(statSync(dataDir).mode & 0o777, 0o700)
+  }
 
   rmSync(file)
   const warned = []

@@ -9,7 +9,7 @@ use super::{Engine, runtime};
 use crate::config::Config;
 use crate::egress::SystemLookup;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::Options;
+use crate::journal::{self, Options};
 
 static ENGINES: Lazy<Mutex<Vec<Weak<Engine>>>> = Lazy::new(Mutex::default);
 
@@ -18,7 +18,7 @@ static ENGINES: Lazy<Mutex<Vec<Weak<Engine>>>> = Lazy::new(Mutex::default);
 pub fn open(mut config: Config) -> Result<Arc<Engine>> {
     if let Some(journal) = &mut config.journal {
         // Whoever opens it says what is wrong with it.
-        let _ = std::fs::create_dir_all(&journal.directory);
+        let _ = journal::create_directory(&journal.directory);
         if let Ok(path) = journal.directory.canonicalize() {
             journal.directory = path;
         }

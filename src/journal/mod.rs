@@ -17,7 +17,9 @@ mod sqlite;
 pub use choice::ChosenJournal;
 pub use memory::MemoryJournal;
 pub use record::{Commit, Completion, Lane, Record, Refill, Refusal, Replayable};
-pub use sqlite::{Describe, Durability, OnInterrupted, Options, Report, SqliteJournal, read_log};
+pub use sqlite::{
+    Describe, Durability, OnInterrupted, Options, Report, SqliteJournal, create_directory, read_log,
+};
 
 use std::future::Future;
 use std::sync::Arc;

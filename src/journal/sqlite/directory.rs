@@ -27,7 +27,7 @@ impl DataDir {
             let message = format!("the data directory {} {what}", path.display());
             Error::new(ErrorKind::Journal, message).with_source(source)
         };
-        create(path).map_err(|error| failed("cannot be made", error))?;
+        create_directory(path).map_err(|error| failed("cannot be made", error))?;
         let path = fs::canonicalize(path).map_err(|error| failed("cannot be opened", error))?;
         let mut lock = OpenOptions::new()
             .read(true)
@@ -54,7 +54,11 @@ impl DataDir {
     }
 }
 
-fn create(path: &Path) -> std::io::Result<()> {
+/// Makes a directory that only its owner may look into, if it is not there.
+///
+/// # Errors
+/// Of the file system.
+pub fn create_directory(path: &Path) -> std::io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

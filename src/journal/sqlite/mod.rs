@@ -23,6 +23,7 @@ mod trouble;
 mod upkeep;
 mod writer;
 
+pub use directory::create_directory;
 pub use log::read_log;
 pub use schema::Durability;
 pub use writer::Report;
