@@ -124,13 +124,23 @@ export interface EmailConfig {
   headers?: Record<string, string>
 }
 
-/** The argument of `$send.s3()`. */
+/**
+ * The argument of `$send.s3()`. Records of one bucket and prefix are stored together, once a minute
+ * by default, as the lines of one compressed object
+ * `PREFIX` + `YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-IDENTIFIER.gz` (UTC).
+ */
 export interface S3Config {
   /** The bucket. */
   bucket: string
-  /** What the keys of the objects begin with. Default: nothing. */
+  /**
+   * What the keys of the objects begin with, as it is: end it with `/` for a folder. No `..`, no
+   * control characters, no `/` at its beginning, at most 919 bytes. Default: nothing.
+   */
   prefix?: string
-  /** One record. */
+  /**
+   * One record, which becomes one line: JSON, and a text as it is. An empty text and one with line
+   * breaks become JSON texts, so that they stay one line; bytes become base64 text.
+   */
   payload: Content
 }
 
@@ -162,7 +172,7 @@ export interface Send {
   http(config: HttpConfig): void
   /** A mail to the owner, over `email.smtp` of the engine or into a file. One attempt by default. */
   email(config: EmailConfig): void
-  /** A record for S3. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  /** A record of an object, in S3 (`s3` of the engine) or in a file. Stored with others, in batches. */
   s3(config: S3Config): void
   /** A row. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
   sql(config: SqlConfig): void
@@ -247,6 +257,26 @@ export interface EmailResponseLog {
   durationMs: number
 }
 
+/** The `response` of an `s3` delivery: where its record is. */
+export interface S3ResponseLog {
+  /** The bucket. Absent if the batch failed, as are the next four. */
+  bucket?: string
+  /** The key of the object. */
+  key?: string
+  /** What the service calls this version of the object. Absent for a file. */
+  etag?: string
+  /** The file, where no service is configured. */
+  file?: string
+  /** Bytes of the object. */
+  objectBytes?: number
+  /** Milliseconds that the attempt took that stored it. */
+  durationMs?: number
+  /** The batch that the record was in. */
+  batch: { reason: BatchReason; records: number }
+  /** The line of the record, from 1. */
+  line: number
+}
+
 /** The `response` of an `http` delivery. */
 export interface HttpResponseLog {
   /** The status code. */
@@ -289,14 +319,39 @@ export interface WarningEvent {
   executionId?: string
 }
 
+/** What happened to a batch of records. */
+export interface BatchEvent {
+  /** The destination. */
+  destination: string
+  /** Where it is stored: for `s3` the bucket, `/` and the key. */
+  name: string
+  /** `delayed`: an attempt failed, and there is another. The last of all is `stored` or `failed`. */
+  status: 'sealed' | 'delayed' | 'stored' | 'failed'
+  /** Why it was closed. */
+  reason: BatchReason
+  /** How many records it has. */
+  records: number
+  /** How many bytes it has, encoded. */
+  bytes: number
+  /** When it was closed, as ISO 8601 text. */
+  sealedAt: string
+  /** Attempts to store it. */
+  attempts: number
+  /** Why it is delayed or failed. */
+  error?: string
+}
+
+/** Why a batch was closed: a limit of its options, `engine.flush()`, or the end of the engine. */
+export type BatchReason = 'maxBytes' | 'maxCount' | 'interval' | 'idle' | 'flush' | 'close'
+
 /** What `engine.on()` tells. */
 export interface EngineEvents {
   /** A delivery became terminal. */
   delivery: Delivery
   /** An execution is over and all its deliveries are terminal. */
   execution: ExecutionSummary
-  /** A batch was closed. No destination batches yet. */
-  batch: Record<string, unknown>
+  /** Something happened to a batch. */
+  batch: BatchEvent
   /** Something that the operator should know. */
   warning: WarningEvent
 }
@@ -502,6 +557,30 @@ export declare class Execution {
    * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs`; without it, waits as long as it takes.
    */
   settled(options?: TimeoutOptions | undefined | null): Promise<Array<Delivery>>
+}
+
+/** A role that is taken with the keys (AWS Security Token Service). */
+export interface AssumeRoleOptions {
+  /** The role: `arn:aws:iam::123456789012:role/NAME`. */
+  roleArn: string
+  /** What the session is called in the service's logs. Default: `dollar-send`. */
+  sessionName?: string
+  /** What the owner of the role wants to hear. Default: none. */
+  externalId?: string
+  /** The token service. Default: that of the region. */
+  endpoint?: string
+}
+
+/** When a batch is closed: at the first of these, and when the engine is flushed or closed. */
+export interface BatchOptions {
+  /** Milliseconds since its first record. Default: 60000. */
+  intervalMs?: number
+  /** Milliseconds since its last record. Default: any number. */
+  idleMs?: number
+  /** Bytes as they are encoded, within a few percents. Default: 64 MiB. */
+  maxBytes?: number
+  /** Records. Default: 100000. */
+  maxCount?: number
 }
 
 /**
@@ -750,6 +829,8 @@ export interface EngineOptions {
   http?: HttpOptions
   /** The email destination. Default: mails become `.eml` files. */
   email?: EmailOptions
+  /** The S3 destination. Default: objects become files. */
+  s3?: S3Options
   /** What the log keeps. */
   log?: LogOptions
 }
@@ -977,6 +1058,56 @@ export interface RetryOptions {
    * they do not say is as for all. Default: none.
    */
   hosts?: Record<string, RetryOptions>
+}
+
+/**
+ * The S3 destination. With `region`, `endpoint`, keys or a role, objects go to a service; without
+ * any of them they become files.
+ */
+export interface S3Options {
+  /** A service other than Amazon S3: `https://host:port`. Default: Amazon S3. */
+  endpoint?: string
+  /**
+   * The region, such as `eu-west-1`; `auto` looks up the region of each bucket. Default: `auto`,
+   * with `endpoint` `us-east-1`.
+   */
+  region?: string
+  /**
+   * The id of an access key. Default: what the environment of the process says
+   * (`AWS_ACCESS_KEY_ID` and the others of the AWS SDKs: web identity, ECS and EKS containers),
+   * and the metadata service of the machine after that. Files such as `~/.aws/credentials` are
+   * not read.
+   */
+  accessKeyId?: string
+  /** The secret of the access key. */
+  secretAccessKey?: string
+  /** The token of a session, for keys that last for a time. */
+  sessionToken?: string
+  /** A role that is taken with the keys. */
+  assumeRole?: AssumeRoleOptions
+  /**
+   * Whether buckets are in the path of URLs, and not in the host name. Default: `false`, with
+   * `endpoint` `true`.
+   */
+  forcePathStyle?: boolean
+  /** Whether `endpoint` may be `http://`, which sends everything in the clear. Default: `false`. */
+  allowHttp?: boolean
+  /**
+   * How objects are compressed, which their keys end with: `.gz`, `.zst` or `.ndjson`. Default:
+   * `'gzip'`.
+   */
+  compression?: 'gzip' | 'zstd' | 'none'
+  /** When a batch is closed and stored. */
+  batch?: BatchOptions
+  /**
+   * The directory for objects as files, `BUCKET/KEY` in it. Default: `s3` in `dataDir`, or
+   * `dollar-send/s3` in the system's temporary directory.
+   */
+  file?: string
+  /** Milliseconds that one attempt to store a batch may take. Default: 300000. */
+  timeoutMs?: number
+  /** Bytes of each call that the log keeps. Default: 64 KiB. */
+  logBodyBytes?: number
 }
 
 /** A delivery that cannot be replayed. */

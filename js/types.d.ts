@@ -124,13 +124,23 @@ export interface EmailConfig {
   headers?: Record<string, string>
 }
 
-/** The argument of `$send.s3()`. */
+/**
+ * The argument of `$send.s3()`. Records of one bucket and prefix are stored together, once a minute
+ * by default, as the lines of one compressed object
+ * `PREFIX` + `YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-IDENTIFIER.gz` (UTC).
+ */
 export interface S3Config {
   /** The bucket. */
   bucket: string
-  /** What the keys of the objects begin with. Default: nothing. */
+  /**
+   * What the keys of the objects begin with, as it is: end it with `/` for a folder. No `..`, no
+   * control characters, no `/` at its beginning, at most 919 bytes. Default: nothing.
+   */
   prefix?: string
-  /** One record. */
+  /**
+   * One record, which becomes one line: JSON, and a text as it is. An empty text and one with line
+   * breaks become JSON texts, so that they stay one line; bytes become base64 text.
+   */
   payload: Content
 }
 
@@ -162,7 +172,7 @@ export interface Send {
   http(config: HttpConfig): void
   /** A mail to the owner, over `email.smtp` of the engine or into a file. One attempt by default. */
   email(config: EmailConfig): void
-  /** A record for S3. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  /** A record of an object, in S3 (`s3` of the engine) or in a file. Stored with others, in batches. */
   s3(config: S3Config): void
   /** A row. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
   sql(config: SqlConfig): void
@@ -247,6 +257,26 @@ export interface EmailResponseLog {
   durationMs: number
 }
 
+/** The `response` of an `s3` delivery: where its record is. */
+export interface S3ResponseLog {
+  /** The bucket. Absent if the batch failed, as are the next four. */
+  bucket?: string
+  /** The key of the object. */
+  key?: string
+  /** What the service calls this version of the object. Absent for a file. */
+  etag?: string
+  /** The file, where no service is configured. */
+  file?: string
+  /** Bytes of the object. */
+  objectBytes?: number
+  /** Milliseconds that the attempt took that stored it. */
+  durationMs?: number
+  /** The batch that the record was in. */
+  batch: { reason: BatchReason; records: number }
+  /** The line of the record, from 1. */
+  line: number
+}
+
 /** The `response` of an `http` delivery. */
 export interface HttpResponseLog {
   /** The status code. */
@@ -289,14 +319,39 @@ export interface WarningEvent {
   executionId?: string
 }
 
+/** What happened to a batch of records. */
+export interface BatchEvent {
+  /** The destination. */
+  destination: string
+  /** Where it is stored: for `s3` the bucket, `/` and the key. */
+  name: string
+  /** `delayed`: an attempt failed, and there is another. The last of all is `stored` or `failed`. */
+  status: 'sealed' | 'delayed' | 'stored' | 'failed'
+  /** Why it was closed. */
+  reason: BatchReason
+  /** How many records it has. */
+  records: number
+  /** How many bytes it has, encoded. */
+  bytes: number
+  /** When it was closed, as ISO 8601 text. */
+  sealedAt: string
+  /** Attempts to store it. */
+  attempts: number
+  /** Why it is delayed or failed. */
+  error?: string
+}
+
+/** Why a batch was closed: a limit of its options, `engine.flush()`, or the end of the engine. */
+export type BatchReason = 'maxBytes' | 'maxCount' | 'interval' | 'idle' | 'flush' | 'close'
+
 /** What `engine.on()` tells. */
 export interface EngineEvents {
   /** A delivery became terminal. */
   delivery: Delivery
   /** An execution is over and all its deliveries are terminal. */
   execution: ExecutionSummary
-  /** A batch was closed. No destination batches yet. */
-  batch: Record<string, unknown>
+  /** Something happened to a batch. */
+  batch: BatchEvent
   /** Something that the operator should know. */
   warning: WarningEvent
 }

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::destinations::{email, http};
+use crate::destinations::{email, http, s3};
 use crate::egress;
 use crate::journal;
 use crate::observability::log::Retention;
@@ -26,6 +26,8 @@ pub struct Config {
     pub http: http::Config,
     /// The email destination.
     pub email: email::Config,
+    /// The S3 destination.
+    pub s3: s3::Config,
     /// What the log keeps.
     pub log: Retention,
     /// The data directory; `None`: everything is in memory.
@@ -43,6 +45,12 @@ pub fn mail_folder() -> PathBuf {
     std::env::temp_dir().join("dollar-send").join("mail")
 }
 
+/// Where objects go that nobody said a place for.
+#[must_use]
+pub fn object_folder() -> PathBuf {
+    std::env::temp_dir().join("dollar-send").join("s3")
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -53,6 +61,7 @@ impl Default for Config {
             egress: egress::Options::default(),
             http: http::Config::default(),
             email: email::Config::files(mail_folder(), true),
+            s3: s3::Config::files(object_folder(), true),
             log: Retention::default(),
             journal: None,
         }

@@ -110,7 +110,7 @@ struct Call {
 #[derive(Debug, Default)]
 pub struct Extra {
     /// The body that JSON cannot hold.
-    pub body: Option<Body>,
+    pub body: Option<Box<Body>>,
     /// What was odd about the call.
     pub warnings: Vec<String>,
     /// Why the call cannot be delivered.
@@ -208,7 +208,7 @@ impl Recording {
             Ok(bytes) => {
                 let placeholder = extra.body.take();
                 let content_type = placeholder.and_then(|body| body.content_type);
-                extra.body = Some(Body { bytes, content_type });
+                extra.body = Some(Box::new(Body { bytes, content_type }));
             }
             Err(failure) => extra.refused = Some(Box::new(failure)),
         }

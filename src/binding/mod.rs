@@ -16,6 +16,7 @@ mod options;
 mod promise;
 mod recorder;
 mod retry_options;
+mod s3_options;
 mod text;
 mod types;
 

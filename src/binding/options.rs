@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::email_options::EmailOptions;
 use super::retry_options::RetryOptions;
+use super::s3_options::S3Options;
 use crate::config::{Config, DEFAULT_MAX_PAYLOAD_BYTES, DEFAULT_MAX_PENDING_BYTES};
 use crate::destinations::http;
 use crate::egress;
@@ -49,6 +50,8 @@ pub struct EngineOptions {
     pub http: Option<HttpOptions>,
     /// The email destination. Default: mails become `.eml` files.
     pub email: Option<EmailOptions>,
+    /// The S3 destination. Default: objects become files.
+    pub s3: Option<S3Options>,
     /// What the log keeps.
     pub log: Option<LogOptions>,
 }
@@ -141,14 +144,13 @@ pub struct LogOptions {
 }
 
 /// Options that belong to features which are not there yet: refused by name.
-const NOT_YET: [(&str, &str); 3] =
-    [("s3", "the S3 destination"), ("sql", "the SQL destination"), ("server", "the server")];
+const NOT_YET: [(&str, &str); 2] = [("sql", "the SQL destination"), ("server", "the server")];
 
 /// Reads the options' JSON text.
 pub(super) fn read(text: &str) -> Result<Config> {
     if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
         // A JSON array would be read as an object's members in their order.
-        let list = ["egress", "http", "log", "journal", "email"]
+        let list = ["egress", "http", "log", "journal", "email", "s3"]
             .into_iter()
             .find(|name| object.get(*name).is_some_and(serde_json::Value::is_array));
         if let Some(name) = list {
@@ -187,6 +189,7 @@ impl TryFrom<EngineOptions> for Config {
         let retention = retention(&log)?;
         let http = options.http.unwrap_or_default();
         let email = options.email.unwrap_or_default().read(options.data_dir.as_deref())?;
+        let s3 = options.s3.unwrap_or_default().read(options.data_dir.as_deref())?;
         let on_interrupted = on_interrupted(http.on_interrupted.as_deref())?;
         let durable = Durable {
             directory: options.data_dir,
@@ -212,6 +215,7 @@ impl TryFrom<EngineOptions> for Config {
             egress: options.egress.unwrap_or_default().into(),
             http: http_config(http, redact)?,
             email,
+            s3,
             log: retention,
             journal: durable.options(on_interrupted, retention)?,
         })

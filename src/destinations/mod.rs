@@ -3,19 +3,23 @@
 //! A destination turns one recorded call into one exchange with the outside and classifies what
 //! came of it. It never sleeps, retries, spawns or sees the journal: [`crate::engine`] does.
 
+mod batch;
 mod destination;
 pub mod email;
+mod file;
 pub mod http;
 mod json;
 mod kind;
 mod outcome;
 mod payload;
 mod retry;
+pub mod s3;
 mod set;
 
+pub use batch::{BatchLimits, Encoded, Notebook, Stored};
 pub use destination::{Attempt, Destination, Exchange, Outcome};
 pub use kind::Kind;
 pub use outcome::{Failure, Phase, Verdict};
 pub use payload::{Body, Payload};
 pub use retry::{BreakerPolicy, Delays, RetryPolicy, TRANSIENT};
-pub use set::{Destinations, describe};
+pub use set::{Destinations, OpenBatch, describe};

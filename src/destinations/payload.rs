@@ -9,7 +9,7 @@ pub struct Payload {
     /// an escape such as `\ud800`.
     pub text: Bytes,
     /// What JavaScript took out of `data` because JSON cannot hold it.
-    pub body: Option<Body>,
+    pub body: Option<Box<Body>>,
 }
 
 /// A binary or already encoded request body: a `Buffer`, `URLSearchParams`, `FormData` or `Blob`.

@@ -1,10 +1,17 @@
 //! The destinations of one engine, and the one `match` that routes a call to its own.
 
+use uuid::Uuid;
+
 use super::email::{self, Email};
 use super::http::{self, Http};
-use super::{Attempt, Destination, Failure, Kind, Outcome, Payload, RetryPolicy};
+use super::s3::{self, S3};
+use super::{
+    Attempt, BatchLimits, Destination, Encoded, Failure, Kind, Notebook, Outcome, Payload,
+    RetryPolicy, Stored, Verdict,
+};
 use crate::error::ErrorKind;
 use crate::observability::log::RequestLog;
+use crate::observability::time::Timestamp;
 
 /// What the log shows of a call that was not sent yet, redacted, where no destination is
 /// configured.
@@ -24,13 +31,31 @@ pub fn describe(kind: Kind, payload: &Payload) -> RequestLog {
 pub struct Destinations {
     http: Http,
     email: Email,
+    s3: S3,
+}
+
+/// A batch that is still growing.
+#[derive(Debug)]
+pub enum OpenBatch {
+    /// Lines of an object.
+    S3(s3::Lines),
+}
+
+impl OpenBatch {
+    /// Bytes that it has encoded, as far as that is known yet.
+    #[must_use]
+    pub fn encoded(&self) -> usize {
+        match self {
+            Self::S3(lines) => lines.encoded(),
+        }
+    }
 }
 
 impl Destinations {
     /// A set of configured destinations.
     #[must_use]
-    pub const fn new(http: Http, email: Email) -> Self {
-        Self { http, email }
+    pub const fn new(http: Http, email: Email, s3: S3) -> Self {
+        Self { http, email, s3 }
     }
 
     /// Makes one attempt at the destination of this kind.
@@ -39,10 +64,73 @@ impl Destinations {
             Kind::Http => self.http.deliver(payload, attempt).await,
             // Boxed: it is rare, and large beside a request.
             Kind::Email => Box::pin(self.email.deliver(payload, attempt)).await,
-            Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => Outcome::rejected(Failure::new(
-                ErrorKind::NotConfigured,
-                format!("$send.{} has no destination in this version", kind.name()),
-            )),
+            Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
+                Outcome::rejected(not_configured(kind))
+            }
+        }
+    }
+
+    /// When batches of this kind are closed; `None`: its calls are delivered one by one.
+    #[must_use]
+    pub const fn batch_limits(&self, kind: Kind) -> Option<&BatchLimits> {
+        match kind {
+            Kind::S3 => Some(self.s3.limits()),
+            Kind::Http | Kind::Email | Kind::Sql | Kind::Sse | Kind::Emit => None,
+        }
+    }
+
+    /// An empty batch, for a first record of this id; with a name, one that was called so before.
+    ///
+    /// # Errors
+    /// `NotConfigured`: there are no batches of this kind.
+    pub fn begin_batch(
+        &self,
+        kind: Kind,
+        first: Uuid,
+        name: Option<&str>,
+    ) -> Result<OpenBatch, Failure> {
+        match kind {
+            Kind::S3 => Ok(OpenBatch::S3(self.s3.begin(first, name))),
+            _ => Err(not_configured(kind)),
+        }
+    }
+
+    /// Adds a call to a batch.
+    ///
+    /// # Errors
+    /// Why it can be in none.
+    pub fn add_to_batch(&self, batch: &mut OpenBatch, payload: &Payload) -> Result<(), Failure> {
+        match batch {
+            OpenBatch::S3(lines) => self.s3.add(lines, payload),
+        }
+    }
+
+    /// Closes the batch of a lane and encodes what is left of it: some work for the processor.
+    ///
+    /// # Errors
+    /// Why that cannot be done.
+    pub fn close_batch(
+        &self,
+        lane: &str,
+        batch: OpenBatch,
+        at: Timestamp,
+    ) -> Result<Encoded, Failure> {
+        match batch {
+            OpenBatch::S3(lines) => self.s3.finish(lane, lines, at),
+        }
+    }
+
+    /// Makes one attempt to store a batch. `left` is what an earlier attempt noted.
+    pub async fn store_batch(
+        &self,
+        kind: Kind,
+        batch: &Encoded,
+        left: Option<&str>,
+        notebook: &impl Notebook,
+    ) -> Stored {
+        match kind {
+            Kind::S3 => self.s3.store(batch, left, notebook).await,
+            _ => Stored::nowhere(Verdict::Rejected(not_configured(kind))),
         }
     }
 
@@ -66,7 +154,8 @@ impl Destinations {
     pub fn lane(&self, kind: Kind, payload: &Payload) -> String {
         match kind {
             Kind::Http => self.http.lane(payload),
-            Kind::Email | Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => kind.name().to_owned(),
+            Kind::S3 => self.s3.lane(payload),
+            Kind::Email | Kind::Sql | Kind::Sse | Kind::Emit => kind.name().to_owned(),
         }
     }
 
@@ -86,9 +175,15 @@ impl Destinations {
         match kind {
             Kind::Http => self.http.describe(payload),
             Kind::Email => self.email.describe(payload),
-            Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
+            Kind::S3 => self.s3.describe(payload),
+            Kind::Sql | Kind::Sse | Kind::Emit => {
                 RequestLog::recorded(payload, self.http.log_body_bytes())
             }
         }
     }
+}
+
+fn not_configured(kind: Kind) -> Failure {
+    let message = format!("$send.{} has no destination in this version", kind.name());
+    Failure::new(ErrorKind::NotConfigured, message)
 }

@@ -84,7 +84,8 @@ impl Engine {
             recovered: record.recovered,
         };
         let delivery = self.destinations.deliver(record.kind, &record.payload, &attempt);
-        let Outcome { verdict, exchange } = caught(delivery).await;
+        let Outcome { verdict, exchange } =
+            caught(delivery).await.unwrap_or_else(Outcome::rejected);
         let failure = match self.decide(lane, record, verdict) {
             Decision::Done => None,
             Decision::Dead(failure) => Some(failure),
@@ -190,12 +191,12 @@ impl Engine {
 }
 
 /// Runs an attempt; a panic in it becomes a failed delivery instead of a lost one.
-async fn caught(attempt: impl Future<Output = Outcome>) -> Outcome {
+pub(super) async fn caught<T>(attempt: impl Future<Output = T>) -> Result<T, Failure> {
     let mut attempt = pin!(attempt);
     let poll = poll_fn(|context| {
         match catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(context))) {
-            Ok(poll) => poll,
-            Err(_) => Poll::Ready(Outcome::rejected(Failure::new(
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(Err(Failure::new(
                 ErrorKind::Internal,
                 "a defect of dollar-send: the attempt panicked. Please report it",
             ))),
@@ -205,7 +206,7 @@ async fn caught(attempt: impl Future<Output = Outcome>) -> Outcome {
 }
 
 /// A number from 0 to 1 that nobody foresees.
-fn chance() -> f64 {
+pub(super) fn chance() -> f64 {
     let random = uuid::Uuid::now_v7().as_u64_pair().1;
     #[expect(clippy::cast_precision_loss, reason = "32 bits are exact")]
     let share = (random & 0xffff_ffff) as f64 / f64::from(u32::MAX);
@@ -215,12 +216,10 @@ fn chance() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::destinations::Verdict;
 
     #[tokio::test]
     async fn a_panic_is_a_failed_delivery() {
-        let outcome = caught(async { panic!("a defect") }).await;
-        let Verdict::Rejected(failure) = outcome.verdict else { panic!("it is final") };
+        let failure = caught(async { panic!("a defect") }).await.unwrap_err();
         assert_eq!(failure.kind, ErrorKind::Internal); // reaches ERR_SEND_INTERNAL
     }
 }

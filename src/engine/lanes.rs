@@ -180,6 +180,10 @@ impl Engine {
     /// Sees to it that lanes with work have workers.
     pub(super) fn wake(self: &Arc<Self>, lanes: Vec<Lane>) {
         for lane in lanes {
+            if self.destinations.batch_limits(lane.kind).is_some() {
+                self.gather_from(lane);
+                continue;
+            }
             let limit = self.destinations.lane_concurrency(lane.kind);
             for _ in 0..self.journal.waiting(&lane).min(limit) {
                 if !self.lanes.enter(&lane, limit) {

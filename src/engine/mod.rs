@@ -4,7 +4,10 @@
 //! the workers that lease and deliver, [`shutdown`] how an engine ends, [`registry`] who shares it.
 
 mod attempt;
+mod batch;
+mod batches;
 mod breaker;
+mod conclusion;
 mod execution;
 mod lanes;
 mod recovery;
@@ -29,6 +32,7 @@ use tokio::sync::{Notify, RwLock};
 use crate::config::Config;
 use crate::destinations::email::Email;
 use crate::destinations::http::Http;
+use crate::destinations::s3::S3;
 use crate::destinations::{self, Destinations};
 use crate::egress::{Door, Lookup, Policy};
 use crate::error::{Error, ErrorKind, Result};
@@ -38,6 +42,7 @@ use crate::journal::{
 use crate::observability::events::{Events, Topic, Warning};
 use crate::observability::log::{DeliveryQuery, ExecutionQuery, OpenBuffer, deliveries_json};
 use crate::observability::stats::{Counters, Stats};
+use batches::Batches;
 use lanes::Lanes;
 
 /// An open engine. Its workers hold it while there is something to deliver.
@@ -47,6 +52,7 @@ pub struct Engine {
     journal: ChosenJournal,
     destinations: Arc<Destinations>,
     lanes: Lanes,
+    batches: Batches,
     events: Arc<Events>,
     counters: Counters,
     /// Hand-overs under way and deliveries that are not terminal.
@@ -74,13 +80,15 @@ impl Engine {
         let policy = Policy::new(&config.egress).map_err(|error| error.within("Engine.open()"))?;
         let door = Door::new(policy, lookup);
         let email = Email::new(config.email.clone(), door.clone());
+        let s3 = S3::new(config.s3.clone(), door.clone()).map_err(|e| e.within("Engine.open()"))?;
         let http = Http::new(config.http.clone(), door)?;
-        let destinations = Arc::new(Destinations::new(http, email));
+        let destinations = Arc::new(Destinations::new(http, email, s3));
         let events = Arc::<Events>::default();
         let engine = Arc::new(Self {
             journal: journal(&config, &destinations, &events)?,
             destinations,
             lanes: Lanes::new(config.http.concurrency),
+            batches: Batches::default(),
             events,
             counters: Counters::default(),
             pending: AtomicUsize::new(0),

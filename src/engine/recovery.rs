@@ -46,7 +46,7 @@ impl Engine {
     /// The answer is whether there may be more.
     async fn bring_back_part(self: &Arc<Self>) -> Result<bool> {
         let Some(refill) = self.journal.refill().await? else { return Ok(false) };
-        let Refill { lanes, calls, bytes, delayed, interrupted } = refill;
+        let Refill { lanes, calls, bytes, delayed, interrupted, batches } = refill;
         self.begin(calls);
         self.counters.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
         for record in interrupted {
@@ -54,6 +54,9 @@ impl Engine {
                            unknown (http.onInterrupted is 'fail')";
             let failure = Failure::new(ErrorKind::Interrupted, message);
             self.settle(&record, self.unsent(&record, failure));
+        }
+        for batch in batches {
+            self.restore_batch(batch);
         }
         self.wake(lanes);
         if delayed {

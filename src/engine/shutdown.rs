@@ -24,8 +24,9 @@ pub struct Drained {
 }
 
 impl Engine {
-    /// Waits until nothing is handed over that is not terminal. `Err`: the time ran out.
+    /// Closes every batch, and waits until nothing is handed over that is not terminal. `Err`: the time ran out.
     pub async fn flush(&self, timeout: Option<Duration>) -> Result<Stats> {
+        let _hurry = self.batches.hurry();
         let Some(limit) = timeout else {
             self.drained().await;
             return Ok(self.stats());
@@ -58,8 +59,9 @@ impl Engine {
         drained
     }
 
-    /// Waits until nothing is open or the time is over, and counts.
+    /// Closes every batch, waits until nothing is open or the time is over, and counts.
     pub async fn drain(&self, timeout: Duration) -> Drained {
+        let _hurry = self.batches.hurry();
         let in_time = tokio::time::timeout(timeout, self.drained()).await.is_ok();
         Drained {
             delivered: self.counters.delivered.load(Ordering::Relaxed),
@@ -84,6 +86,7 @@ impl Engine {
         self.cut_off.store(true, Ordering::Release);
         self.lanes.abort();
         self.lanes.join().await;
+        self.batches.clear();
         self.give_up_waiting();
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Commit, Finished, Journal, Lane, MemoryJournal, Record, Refill, Refusal, Replayable,
-    SqliteJournal,
+    SealedBatch, SqliteJournal,
 };
 use crate::error::Result;
 use crate::observability::log::{
@@ -36,6 +36,30 @@ impl Journal for ChosenJournal {
 
     async fn lease(&self, lane: &Lane) -> Option<Record> {
         ask!(self, journal => journal.lease(lane).await)
+    }
+
+    fn join(&self, lane: &Lane) -> Option<Record> {
+        ask!(self, journal => journal.join(lane))
+    }
+
+    async fn seal(&self, batch: &SealedBatch, records: Vec<u64>) -> Result<()> {
+        ask!(self, journal => journal.seal(batch, records).await)
+    }
+
+    async fn note_batch(&self, batch: u64, note: &str) -> Result<()> {
+        ask!(self, journal => journal.note_batch(batch, note).await)
+    }
+
+    fn conclude(&self, batch: u64, conclusion: &str) {
+        ask!(self, journal => journal.conclude(batch, conclusion));
+    }
+
+    fn forget_batch(&self, batch: u64) {
+        ask!(self, journal => journal.forget_batch(batch));
+    }
+
+    async fn written(&self) {
+        ask!(self, journal => journal.written().await);
     }
 
     fn lease_rest(&self) -> Vec<Record> {

@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         let text = Bytes::copy_from_slice(self.text()?);
         let body = if has(HAS_BODY) { Some(Bytes::copy_from_slice(self.text()?)) } else { None };
         let content_type = if has(HAS_CONTENT_TYPE) { Some(self.string()?.into()) } else { None };
-        let body = body.map(|bytes| Body { bytes, content_type });
+        let body = body.map(|bytes| Box::new(Body { bytes, content_type }));
         let warnings = if has(HAS_WARNINGS) { self.strings()? } else { Vec::new() };
         let refused = if has(HAS_REFUSAL) { Some(Box::new(self.failure()?)) } else { None };
         let replay_of =
@@ -216,7 +216,8 @@ mod tests {
             warnings: Vec::new(),
             refused: None,
         };
-        let body = Some(Body { bytes: vec![0, 255, 7].into(), content_type: Some("x/y".into()) });
+        let body = Body { bytes: vec![0, 255, 7].into(), content_type: Some("x/y".into()) };
+        let body = Some(Box::new(body));
         let full = Item {
             index: 1,
             replay_of: Some(uuid::Uuid::from_u128(7)),
@@ -227,7 +228,7 @@ mod tests {
             )),
             ..plain.clone()
         };
-        let untyped = Some(Body::default());
+        let untyped = Some(Box::<Body>::default());
         let other = Item {
             kind: Kind::Emit,
             step: "other".into(),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::{Commit, Completion, Finished, Journal, Lane, MemoryJournal, Record};
+use super::{Commit, Completion, Finished, Journal, Lane, MemoryJournal, Record, SealedBatch};
 use crate::destinations::{Failure, Kind};
 use crate::error::ErrorKind;
 use crate::observability::log::{ExecutionInfo, ExecutionLog, Retention, Settlement, Status};
@@ -25,6 +25,7 @@ pub(super) async fn check<J: Journal + 'static>(open: impl Fn() -> J) {
     a_flush_goes_on(open()).await;
     what_waits_can_be_taken_at_the_end(open()).await;
     what_is_put_off_comes_back_in_its_time(open()).await;
+    what_joins_a_batch_is_in_no_lane(open()).await;
     concurrent_leases_share_nothing(Arc::new(open())).await;
 }
 
@@ -125,6 +126,37 @@ async fn what_is_put_off_comes_back_in_its_time(journal: impl Journal) {
     journal.postpone(&lane("a"), again, at(90), "503".to_owned());
     assert_eq!(journal.lease_rest().len(), 1);
     assert_eq!(journal.postponed(), 0);
+}
+
+async fn what_joins_a_batch_is_in_no_lane(journal: impl Journal) {
+    let (commit, execution) = commit(&["a", "b", "a"], Completion::Completed { error: None });
+    journal.append(commit).await.unwrap();
+    let records: Vec<_> = std::iter::from_fn(|| journal.join(&lane("a"))).collect();
+    assert_eq!(records.iter().map(|record| record.place).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(records.iter().map(status).collect::<Vec<_>>(), [Status::Batched; 2]);
+    assert_eq!(journal.waiting(&lane("a")), 0);
+    let sealed = sealed(&records, "b/key");
+    journal.seal(&sealed, records.iter().map(|record| record.seq).collect()).await.unwrap();
+    journal.note_batch(sealed.id, "upload 7").await.unwrap();
+    journal.conclude(sealed.id, "{}");
+    for record in &records {
+        assert!(matches!(journal.settle(record, delivered()), Finished::NotYet));
+    }
+    journal.forget_batch(sealed.id);
+    journal.written().await;
+    assert_eq!(execution.state().delivered, 2);
+    assert_eq!(journal.lease(&lane("b")).await.unwrap().place, 1);
+}
+
+pub(super) fn sealed(records: &[Record], name: &str) -> SealedBatch {
+    SealedBatch {
+        id: records[0].seq,
+        lane: lane("a"),
+        name: name.to_owned(),
+        reason: "flush".to_owned(),
+        sealed_at: Timestamp::from_millis(7),
+        records: records.len(),
+    }
 }
 
 async fn concurrent_leases_share_nothing(journal: Arc<impl Journal + 'static>) {

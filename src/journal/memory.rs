@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Commit, Completion, Finished, Journal, Lane, Record, Refill, Refusal, Replayable};
+use super::{
+    Commit, Completion, Finished, Journal, Lane, Record, Refill, Refusal, Replayable, SealedBatch,
+};
 use crate::destinations::Failure;
 use crate::error::{ErrorKind, Result};
 use crate::observability::log::{
@@ -172,6 +174,31 @@ impl Journal for MemoryJournal {
         record.execution.start(record.place);
         Some(record)
     }
+
+    fn join(&self, lane: &Lane) -> Option<Record> {
+        let mut lanes = self.lanes();
+        let Some(record) = lanes.get_mut(lane)?.pop_front() else {
+            lanes.remove(lane);
+            return None;
+        };
+        drop(lanes);
+        record.execution.join(record.place);
+        Some(record)
+    }
+
+    async fn seal(&self, _batch: &SealedBatch, _records: Vec<u64>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn note_batch(&self, _batch: u64, _note: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn conclude(&self, _batch: u64, _conclusion: &str) {}
+
+    fn forget_batch(&self, _batch: u64) {}
+
+    async fn written(&self) {}
 
     fn lease_rest(&self) -> Vec<Record> {
         let delayed = std::mem::take(&mut *self.delayed());

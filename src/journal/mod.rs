@@ -16,7 +16,9 @@ mod sqlite;
 
 pub use choice::ChosenJournal;
 pub use memory::MemoryJournal;
-pub use record::{Commit, Completion, Lane, Record, Refill, Refusal, Replayable};
+pub use record::{
+    Commit, Completion, Lane, Record, Refill, Refusal, Replayable, RestoredBatch, SealedBatch,
+};
 pub use sqlite::{
     Describe, Durability, OnInterrupted, Options, Report, SqliteJournal, create_directory, read_log,
 };
@@ -42,6 +44,31 @@ pub trait Journal: Send + Sync {
     /// Takes the oldest waiting record of a lane and marks it as in flight. Each record is leased
     /// to one worker at a time.
     fn lease(&self, lane: &Lane) -> impl Future<Output = Option<Record>> + Send;
+
+    /// Takes the oldest waiting record of a lane into a batch that is still open. That is not written
+    /// down: if the process ends before [`Journal::seal`], the record waits in its lane again.
+    fn join(&self, lane: &Lane) -> Option<Record>;
+
+    /// Writes down that the records of these numbers are a batch, in this order. When the process
+    /// ends before [`Journal::forget_batch`], [`Journal::refill`] answers it as it was.
+    fn seal(
+        &self,
+        batch: &SealedBatch,
+        records: Vec<u64>,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Writes a note beside a sealed batch, in the place of the one before.
+    fn note_batch(&self, batch: u64, note: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Writes what became of a sealed batch: its records are settled after that.
+    fn conclude(&self, batch: u64, conclusion: &str);
+
+    /// Forgets a sealed batch: all its records are settled.
+    fn forget_batch(&self, batch: u64);
+
+    /// Resolves when what was settled until now is written. Who settles many waits for it now and
+    /// then.
+    fn written(&self) -> impl Future<Output = ()> + Send;
 
     /// Takes everything that waits in any lane: what a closing engine leaves behind.
     fn lease_rest(&self) -> Vec<Record>;

@@ -80,6 +80,37 @@ pub struct Record {
     pub refused: Option<Box<Failure>>,
 }
 
+/// A closed batch: from here on these records, in this order, under this name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedBatch {
+    /// The number of its first record.
+    pub id: u64,
+    /// The lane whose records are in it.
+    pub lane: Lane,
+    /// What it is called where it is stored.
+    pub name: String,
+    /// Why it was closed.
+    pub reason: String,
+    /// When it was closed.
+    pub sealed_at: Timestamp,
+    /// How many records it has.
+    pub records: usize,
+}
+
+/// A sealed batch that an earlier process left.
+#[derive(Debug)]
+pub struct RestoredBatch {
+    /// What was sealed.
+    pub sealed: SealedBatch,
+    /// The destination's note about storing it.
+    pub note: Option<String>,
+    /// What became of it, if that is known.
+    pub conclusion: Option<String>,
+    /// The records of it that are not terminal, each with its place from 0: all of them unless
+    /// there is a conclusion.
+    pub records: Vec<(usize, Record)>,
+}
+
 /// What was brought back into the lanes.
 #[derive(Debug, Default)]
 pub struct Refill {
@@ -94,6 +125,8 @@ pub struct Refill {
     /// Calls that are not to be sent again: an attempt was under way, and nobody knows what became
     /// of it.
     pub interrupted: Vec<Record>,
+    /// Sealed batches, whose calls are in no lane.
+    pub batches: Vec<RestoredBatch>,
 }
 
 /// A failed delivery, as the call that it was.
@@ -111,7 +144,7 @@ impl Replayable {
     /// The call of a failed delivery whose payload the log still has.
     #[must_use]
     pub fn of(execution: &Arc<ExecutionLog>, entry: &Entry) -> Option<Self> {
-        let payload = entry.replayable.clone()?;
+        let payload = *entry.replayable.clone()?;
         let item = Item {
             kind: entry.kind,
             step: Arc::clone(&entry.step),

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use super::time::Timestamp;
+
 /// What can be listened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
@@ -55,6 +57,31 @@ pub struct Warning<'a> {
     /// The execution concerned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution_id: Option<&'a str>,
+}
+
+/// What happens to a batch.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchEvent<'a> {
+    /// The destination.
+    pub destination: &'static str,
+    /// Where it is stored.
+    pub name: &'a str,
+    /// `sealed`, `delayed`, `stored` or `failed`.
+    pub status: &'static str,
+    /// Why it was closed.
+    pub reason: &'a str,
+    /// How many records it has.
+    pub records: usize,
+    /// How many bytes it has, encoded.
+    pub bytes: usize,
+    /// When it was closed.
+    pub sealed_at: Timestamp,
+    /// Attempts to store it.
+    pub attempts: u32,
+    /// Why it is delayed or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<&'a str>,
 }
 
 /// The events of one subscriber that it has not taken yet.

@@ -43,7 +43,7 @@ fn retry_after(headers: &HeaderMap, now: jiff::Timestamp) -> Option<Duration> {
 }
 
 /// The verdict on a request that got no whole response.
-pub(super) fn broken(error: &(dyn StdError + 'static), phase: Phase) -> Verdict {
+pub(in crate::destinations) fn broken(error: &(dyn StdError + 'static), phase: Phase) -> Verdict {
     if let Some(failure) = failure_in(error) {
         return match failure.kind {
             ErrorKind::EgressDenied => Verdict::Rejected(failure),

@@ -27,6 +27,7 @@ mod tests;
 
 use super::json;
 
+pub(super) use classify::broken;
 pub use client::{Http, describe};
 pub use config::Config;
 pub use retry::{BreakerSpelling, Retries, RetrySpelling};

@@ -7,6 +7,7 @@
 //! [`schema`] is the file's layout, [`writer`] the one thread that writes, [`reader`] and [`query`]
 //! what is asked of it, [`upkeep`] what keeps it small.
 
+mod batches;
 mod checkpoint;
 mod directory;
 mod key;
@@ -34,9 +35,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use batches::LeftBatches;
 use directory::DataDir;
 use key::Key;
-use op::{Append, Commit as SealedCommit, Ending, Op, Row};
+use op::{Append, Commit as SealedCommit, Ending, Op, Row, Seal};
 use reader::Reader;
 use recovery::Backlog;
 use seal::Sealer;
@@ -47,7 +49,7 @@ use writer::Writer;
 use super::memory::{Taken, discarded};
 use super::{
     Commit, Completion, Finished, Journal, Lane, MemoryJournal, Record, Refill, Refusal,
-    Replayable, codec,
+    Replayable, SealedBatch, codec,
 };
 use crate::destinations::{Kind, Payload};
 use crate::error::Result;
@@ -118,6 +120,7 @@ pub struct SqliteJournal {
     /// Commits with calls that are not terminal, by the number of their first call.
     open: Mutex<BTreeMap<u64, OpenCommit>>,
     backlog: Backlog,
+    left_batches: LeftBatches,
     closed: AtomicBool,
 }
 
@@ -149,6 +152,8 @@ impl SqliteJournal {
         let upkeep =
             Upkeep::new(&connection, options.retention, options.max_bytes).map_err(failed)?;
         recovery::end_interrupted_executions(&connection).map_err(failed)?;
+        recovery::forget_finished_batches(&connection).map_err(failed)?;
+        let left_batches = LeftBatches::read(&connection).map_err(failed)?;
         let sealer = Sealer::new(&key)?;
         let reader = Arc::new(Reader::open(&path, Some(Sealer::new(&key)?))?);
         let (last_seq, last_serial) = reader.last_numbers()?;
@@ -166,6 +171,7 @@ impl SqliteJournal {
             next_seq: AtomicU64::new(last_seq + 1),
             open: Mutex::default(),
             backlog,
+            left_batches,
             closed: AtomicBool::new(false),
         })
     }
@@ -283,6 +289,36 @@ impl Journal for SqliteJournal {
             }
         }
         Some(record)
+    }
+
+    fn join(&self, lane: &Lane) -> Option<Record> {
+        let mut record = self.memory.join(lane)?;
+        if std::mem::take(&mut record.recovered) {
+            // Nothing of it was sent, and it makes room for others.
+            self.backlog.note_settled();
+        }
+        Some(record)
+    }
+
+    async fn seal(&self, batch: &SealedBatch, records: Vec<u64>) -> Result<()> {
+        self.writer.seal(Box::new(Seal { batch: batch.clone(), records })).await
+    }
+
+    async fn note_batch(&self, batch: u64, note: &str) -> Result<()> {
+        self.writer.note(batch, note.to_owned()).await
+    }
+
+    fn conclude(&self, batch: u64, conclusion: &str) {
+        self.writer.push(Op::Conclude { batch, conclusion: conclusion.to_owned() });
+    }
+
+    fn forget_batch(&self, batch: u64) {
+        self.writer.push(Op::Forget { batch });
+    }
+
+    async fn written(&self) {
+        // The writer reports its own trouble.
+        let _ = self.writer.sync().await;
     }
 
     fn lease_rest(&self) -> Vec<Record> {

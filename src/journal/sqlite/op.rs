@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::error::Result;
+use crate::journal::SealedBatch;
 use crate::observability::log::{Entry, ExecutionLog, Tally};
 use crate::observability::time::Timestamp;
 
@@ -53,6 +54,29 @@ pub(super) enum Op {
         /// When.
         at: Timestamp,
     },
+    /// Records become a batch, and who waits for it.
+    Seal(Box<Seal>, Waiter),
+    /// A note beside a batch.
+    Note {
+        /// The batch.
+        batch: u64,
+        /// The note.
+        note: String,
+        /// Who waits for it.
+        waiter: Waiter,
+    },
+    /// What became of a batch.
+    Conclude {
+        /// The batch.
+        batch: u64,
+        /// What.
+        conclusion: String,
+    },
+    /// Every record of a batch is terminal.
+    Forget {
+        /// The batch.
+        batch: u64,
+    },
     /// Everything asked for before this is on disk.
     Sync(Waiter),
 }
@@ -70,6 +94,15 @@ pub(super) struct Append {
     pub commit: Option<Commit>,
     /// The calls that are terminal already: they were discarded.
     pub settled: Vec<Row>,
+}
+
+/// Records that become a batch.
+#[derive(Debug)]
+pub(super) struct Seal {
+    /// The batch.
+    pub batch: SealedBatch,
+    /// The numbers of its records, in their order.
+    pub records: Vec<u64>,
 }
 
 /// How an execution ended.

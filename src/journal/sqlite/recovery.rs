@@ -97,6 +97,12 @@ pub(super) fn end_interrupted_executions(connection: &Connection) -> rusqlite::R
     )
 }
 
+/// Batches whose every record is terminal need nothing more.
+pub(super) fn forget_finished_batches(connection: &Connection) -> rusqlite::Result<usize> {
+    let statement = "DELETE FROM batches WHERE NOT EXISTS (SELECT 1 FROM commits WHERE open = 1)";
+    connection.execute(statement, [])
+}
+
 impl SqliteJournal {
     /// Brings the next part into the lanes.
     pub(super) async fn refill_part(&self) -> Result<Option<Refill>> {
@@ -132,13 +138,22 @@ impl SqliteJournal {
                 self.bring(&log, left, &mut refill);
             }
         }
-        let Some(last) = last else {
-            self.backlog.done.store(true, Ordering::Release);
-            self.backlog.left.store(0, Ordering::Relaxed);
-            return Ok(None);
-        };
-        self.backlog.after.store(last, Ordering::Release);
-        Ok(Some(refill))
+        // Everything before the last commit that was read is there.
+        refill.batches = self.left_batches.take_whole(last.map_or(u64::MAX, |last| last - 1));
+        refill.batches.retain(|batch| {
+            if batch.records.is_empty() {
+                // The process died between the last settlement and this.
+                self.writer.push(Op::Forget { batch: batch.sealed.id });
+            }
+            !batch.records.is_empty()
+        });
+        if let Some(last) = last {
+            self.backlog.after.store(last, Ordering::Release);
+            return Ok(Some(refill));
+        }
+        self.backlog.done.store(true, Ordering::Release);
+        self.backlog.left.store(0, Ordering::Relaxed);
+        Ok(if refill.batches.is_empty() { None } else { Some(refill) })
     }
 
     fn bring(&self, execution: &Arc<ExecutionLog>, left: Left, refill: &mut Refill) {
@@ -153,7 +168,6 @@ impl SqliteJournal {
         refill.calls += calls.len();
         let minuend = calls.len().min(self.backlog.left());
         self.backlog.left.fetch_sub(minuend, Ordering::Relaxed);
-        self.backlog.ahead.fetch_add(calls.len(), Ordering::AcqRel);
         for call in calls {
             self.bring_call(execution, seed, call, refill);
         }
@@ -167,7 +181,9 @@ impl SqliteJournal {
         refill: &mut Refill,
     ) {
         let LeftCall { seq, lane, item, progress } = call;
-        let mut entry = item.entry(seed, Status::Pending);
+        let batch = self.left_batches.place_of(seq);
+        let status = if batch.is_some() { Status::Batched } else { Status::Pending };
+        let mut entry = item.entry(seed, status);
         entry.attempts = progress.attempts();
         let interrupted = matches!(progress, Progress::UnderWay { .. });
         if interrupted {
@@ -178,6 +194,11 @@ impl SqliteJournal {
         let record = record(execution, seed, place, seq, item);
         let record = Record { recovered: true, attempts, ..record };
         refill.bytes += record.payload.len();
+        if let Some((batch, place)) = batch {
+            self.left_batches.add(batch, place, Record { recovered: false, ..record });
+            return;
+        }
+        self.backlog.ahead.fetch_add(1, Ordering::AcqRel);
         if interrupted && self.on_interrupted == OnInterrupted::Fail {
             refill.interrupted.push(record);
             return;

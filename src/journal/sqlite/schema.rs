@@ -21,7 +21,7 @@ pub enum Durability {
 
 /// The steps from each version of the layout to the next. The version of a file is its
 /// `user_version`; a step is never changed once it was released.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     CREATE TABLE executions (
         serial INTEGER PRIMARY KEY,
@@ -91,6 +91,19 @@ const STEPS: [&str; 2] = [
     CREATE INDEX deliveries_of_execution ON deliveries (execution);
     ",
     "ALTER TABLE deliveries ADD COLUMN replay_of BLOB;",
+    "
+    CREATE TABLE batches (
+        id INTEGER PRIMARY KEY,
+        destination TEXT NOT NULL,
+        lane TEXT NOT NULL,
+        name TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        sealed_at INTEGER NOT NULL,
+        records TEXT NOT NULL,
+        note TEXT,
+        conclusion TEXT
+    );
+    ",
 ];
 
 /// The version that this code writes.

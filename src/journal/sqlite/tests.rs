@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::journal::contract::{commit, delivered, failed, lane};
-use crate::journal::{contract, model};
+use crate::journal::contract::{commit, delivered, failed, lane, sealed};
+use crate::journal::{RestoredBatch, contract, model};
 
 fn describe() -> Describe {
     Box::new(|_, payload| RequestLog::recorded(payload, 1024))
@@ -56,6 +56,85 @@ async fn bring_all_back(journal: &SqliteJournal) -> usize {
         calls += refill.calls;
     }
     calls
+}
+
+/// A journal with two batches of a lane: the first sealed, the second not; and one call beside them.
+/// Answers the first batch and its records.
+async fn with_batches(journal: &SqliteJournal) -> (SealedBatch, Vec<Record>) {
+    for _ in 0..4 {
+        let (commit, _) = commit(&["a", "b", "a"], Completion::Completed { error: None });
+        journal.append(commit).await.unwrap();
+    }
+    let mut records: Vec<_> = std::iter::from_fn(|| journal.join(&lane("a"))).collect();
+    // The order of a batch is that of joining, whatever the numbers are.
+    records[..5].reverse();
+    let batch = sealed(&records[..5], "b/key");
+    let numbers = records[..5].iter().map(|record| record.seq).collect();
+    journal.seal(&batch, numbers).await.unwrap();
+    journal.note_batch(batch.id, "upload 7").await.unwrap();
+    (batch, records)
+}
+
+fn places(journal: &SqliteJournal, key: &str) -> usize {
+    std::iter::from_fn(|| journal.join(&lane(key))).count()
+}
+
+async fn restored(journal: &SqliteJournal) -> Vec<RestoredBatch> {
+    let mut batches = Vec::new();
+    while let Some(refill) = journal.refill().await.unwrap() {
+        batches.extend(refill.batches);
+    }
+    batches
+}
+
+#[tokio::test]
+async fn a_sealed_batch_is_the_same_batch_after_a_crash() {
+    let parent = tempfile::tempdir().unwrap();
+    let journal = open(parent.path());
+    let (batch, records) = with_batches(&journal).await;
+    let expected: Vec<_> = records[..5].iter().map(|record| (record.id, record.seq)).collect();
+    journal.close().await;
+    drop(journal);
+
+    let journal = open(parent.path());
+    let mut batches = restored(&journal).await;
+    let RestoredBatch { sealed, note, conclusion, records } = batches.pop().unwrap();
+    assert!(batches.is_empty());
+    assert_eq!((sealed, note.as_deref(), conclusion), (batch, Some("upload 7"), None));
+    let found: Vec<_> = records.iter().map(|(_, record)| (record.id, record.seq)).collect();
+    assert_eq!(found, expected);
+    assert!(records.iter().map(|(place, _)| *place).eq(0..5));
+    // What was not sealed waits again.
+    assert_eq!((places(&journal, "a"), places(&journal, "b")), (3, 4));
+}
+
+#[tokio::test]
+async fn what_became_of_a_batch_is_known_after_a_crash_amid_its_settlements() {
+    let parent = tempfile::tempdir().unwrap();
+    let journal = open(parent.path());
+    let (batch, records) = with_batches(&journal).await;
+    journal.conclude(batch.id, "stored");
+    for record in &records[..2] {
+        journal.settle(record, delivered());
+    }
+    journal.close().await;
+    drop(journal);
+
+    let journal = open(parent.path());
+    let mut batches = restored(&journal).await;
+    let RestoredBatch { conclusion, records, .. } = batches.pop().unwrap();
+    assert_eq!(conclusion.as_deref(), Some("stored"));
+    assert!(records.iter().map(|(place, _)| *place).eq(2..5));
+    for (_, record) in &records {
+        journal.settle(record, delivered());
+    }
+    journal.forget_batch(batch.id);
+    journal.close().await;
+    drop(journal);
+
+    let journal = open(parent.path());
+    assert!(restored(&journal).await.is_empty());
+    assert_eq!((places(&journal, "a"), places(&journal, "b")), (3, 4));
 }
 
 #[tokio::test]

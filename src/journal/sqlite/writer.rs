@@ -14,10 +14,10 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpoints;
-use super::op::{Append, Op, Waiter};
+use super::op::{Append, Op, Seal, Waiter};
 use super::trouble::trouble;
 use super::upkeep::Upkeep;
-use super::{directory::DataDir, tables};
+use super::{batches, directory::DataDir, tables};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long what nobody waits for may be put off.
@@ -26,6 +26,8 @@ const LINGER: Duration = Duration::from_millis(3);
 const ENOUGH: usize = 256;
 /// So much of it goes into one transaction, and half of it if there is more.
 const PART: usize = 24;
+/// No transaction has more of it: hand-overs wait for the one that is under way.
+const MOST: usize = 2048;
 /// The wait after a transaction that failed, before what is left of it is tried again.
 const PAUSE_AFTER_TROUBLE: Duration = Duration::from_millis(500);
 
@@ -77,7 +79,7 @@ impl Queue {
         let due = self.since.is_some_and(|since| now - since >= LINGER) || all >= ENOUGH;
         let part = match (self.whole || self.stopping, due) {
             (true, _) => all,
-            (false, true) => PART.max(all / 2).min(all),
+            (false, true) => PART.max(all / 2).min(MOST).min(all),
             (false, false) => 0,
         };
         batch.extend(self.put_off.drain(..part));
@@ -147,6 +149,16 @@ impl Writer {
     /// Marks that an attempt begins; resolves when that is on disk.
     pub(super) async fn lease(&self, seq: u64, attempts: u32) -> Result<()> {
         self.wait(|waiter| Op::Lease { seq, attempts, waiter: Some(waiter) }).await
+    }
+
+    /// Writes that records are a batch; resolves when that is on disk.
+    pub(super) async fn seal(&self, seal: Box<Seal>) -> Result<()> {
+        self.wait(|waiter| Op::Seal(seal, waiter)).await
+    }
+
+    /// Writes a note beside a batch; resolves when that is on disk.
+    pub(super) async fn note(&self, batch: u64, note: String) -> Result<()> {
+        self.wait(|waiter| Op::Note { batch, note, waiter }).await
     }
 
     /// Resolves when everything asked for before is on disk.
@@ -285,7 +297,11 @@ impl Pen {
                 for op in batch {
                     let error = trouble(&self.path, "cannot be written", copy(&error));
                     match op {
-                        Op::Append(..) | Op::Lease { waiter: Some(_), .. } | Op::Sync(_) => {
+                        Op::Append(..)
+                        | Op::Lease { waiter: Some(_), .. }
+                        | Op::Seal(..)
+                        | Op::Note { .. }
+                        | Op::Sync(_) => {
                             answer(op, Err(error));
                         }
                         op => self.left.push(op),
@@ -342,12 +358,21 @@ fn apply(connection: &Connection, op: &Op, settled: &HashSet<u64>) -> rusqlite::
         }
         Op::Close { first_seq, keep } => tables::close(connection, *first_seq, *keep),
         Op::Finish { execution, tally, at } => tables::finish(connection, execution, *tally, *at),
+        Op::Seal(seal, _) => batches::seal(connection, seal),
+        Op::Note { batch, note, .. } => batches::note(connection, *batch, note),
+        Op::Conclude { batch, conclusion } => batches::conclude(connection, *batch, conclusion),
+        Op::Forget { batch } => batches::forget(connection, *batch),
         Op::Sync(_) => Ok(()),
     }
 }
 
 fn answer(op: Op, result: Result<()>) {
-    if let Op::Append(_, waiter) | Op::Lease { waiter: Some(waiter), .. } | Op::Sync(waiter) = op {
+    if let Op::Append(_, waiter)
+    | Op::Lease { waiter: Some(waiter), .. }
+    | Op::Seal(_, waiter)
+    | Op::Note { waiter, .. }
+    | Op::Sync(waiter) = op
+    {
         // Who does not wait any more needs no answer.
         let _ = waiter.send(result);
     }

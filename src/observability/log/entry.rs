@@ -15,6 +15,8 @@ pub enum Status {
     Recorded,
     /// Handed over, waiting for its turn.
     Pending,
+    /// In a batch that is not stored yet.
+    Batched,
     /// An attempt is under way.
     InFlight,
     /// The destination has it.
@@ -27,9 +29,10 @@ pub enum Status {
 
 impl Status {
     /// Every status.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Recorded,
         Self::Pending,
+        Self::Batched,
         Self::InFlight,
         Self::Delivered,
         Self::Failed,
@@ -48,6 +51,7 @@ impl Status {
         match self {
             Self::Recorded => "recorded",
             Self::Pending => "pending",
+            Self::Batched => "batched",
             Self::InFlight => "in-flight",
             Self::Delivered => "delivered",
             Self::Failed => "failed",
@@ -106,7 +110,7 @@ pub struct Entry {
     /// Why it failed.
     pub failure: Option<Box<Failure>>,
     /// What it would take to do it again, if it failed.
-    pub replayable: Option<Payload>,
+    pub replayable: Option<Box<Payload>>,
     /// What the sender should know.
     pub warnings: Vec<String>,
     /// Attempts begun.
@@ -122,7 +126,7 @@ impl Entry {
     pub fn settle(&mut self, settlement: Settlement, now: Timestamp) {
         self.status = if settlement.failure.is_none() { Status::Delivered } else { Status::Failed };
         if let (Status::Failed, Request::Recorded(payload)) = (self.status, &self.request) {
-            self.replayable = Some(payload.clone());
+            self.replayable = Some(Box::new(payload.clone()));
         }
         self.failure = settlement.failure.map(Box::new);
         if let Some(request) = settlement.request {
@@ -141,7 +145,7 @@ impl Entry {
             Request::Sent(request) => request.size(),
         };
         let response = self.response.as_ref().map_or(0, |response| response.size());
-        let replayable = self.replayable.as_ref().map_or(0, Payload::len);
+        let replayable = self.replayable.as_ref().map_or(0, |payload| payload.len());
         size_of::<Self>() + request + response + replayable
     }
 

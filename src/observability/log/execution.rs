@@ -211,6 +211,16 @@ impl ExecutionLog {
         entry.attempts += 1;
     }
 
+    /// Marks that a delivery is in a batch.
+    pub fn join(&self, place: usize) {
+        self.state().entries[place].status = Status::Batched;
+    }
+
+    /// Takes note of the attempts that were made for a delivery together with others.
+    pub fn count_attempts(&self, place: usize, attempts: u32) {
+        self.state().entries[place].attempts = attempts;
+    }
+
     /// Notes that a delivery waits for another attempt, and why.
     pub fn postpone(&self, place: usize, attempts: u32, note: String) {
         let mut state = self.state();

@@ -1,0 +1,69 @@
+//! Batches: the policy as data, and what a destination makes of one.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::Verdict;
+
+/// When a batch is closed: at the first of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchLimits {
+    /// The age of its first record. Default: 60 s.
+    pub interval: Duration,
+    /// The time since its last record. Default: any.
+    pub idle: Option<Duration>,
+    /// Bytes as they are encoded. Default: 64 MiB.
+    pub max_bytes: usize,
+    /// Records. Default: 100,000.
+    pub max_count: usize,
+}
+
+impl Default for BatchLimits {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(60),
+            idle: None,
+            max_bytes: 64 << 20,
+            max_count: 100_000,
+        }
+    }
+}
+
+/// A closed batch, encoded. The same records in the same order are the same batch.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// What it is called from here on, whatever happens: where it is stored.
+    pub name: String,
+    /// What is stored.
+    pub bytes: Bytes,
+}
+
+/// What came of one attempt to store a batch.
+#[derive(Debug)]
+pub struct Stored {
+    /// How it ended, for every record of it.
+    pub verdict: Verdict,
+    /// What the log shows of it as the response to every record: a JSON object, to which the log
+    /// adds the record's place. `None`: there was none.
+    pub response: Option<Box<RawValue>>,
+    /// What the senders of the calls should know, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Stored {
+    /// An attempt that came to nothing.
+    #[must_use]
+    pub const fn nowhere(verdict: Verdict) -> Self {
+        Self { verdict, response: None, warnings: Vec::new() }
+    }
+}
+
+/// Where a destination writes down what it has begun outside, so that a later attempt, maybe of
+/// another process, can clear it away.
+pub trait Notebook: Sync {
+    /// Replaces the note of the batch; resolves when it is as durable as the batch.
+    fn write(&self, note: &str) -> impl Future<Output = ()> + Send;
+}

@@ -1,0 +1,240 @@
+//! Records as they are encoded, one line after another.
+
+use std::fmt;
+use std::io::{Result, Write};
+
+use bytes::Bytes;
+use flate2::GzBuilder;
+use flate2::write::GzEncoder;
+use uuid::Uuid;
+use zstd::stream::write::Encoder as ZstdEncoder;
+
+use super::config::Compression;
+
+/// Lines of one batch that is still growing.
+///
+/// The same batch, with the same version of the compressor, is the same bytes: nothing of the time
+/// or the machine is in them. Another batch is other bytes, even if its lines are the same: the id of
+/// its first record is in the compressed form (gzip: as the name of the file; Zstandard: in a frame
+/// that readers skip).
+pub struct Lines {
+    compression: Compression,
+    first: Uuid,
+    /// What the encoder has not got yet.
+    plain: Vec<u8>,
+    /// An encoder needs some hundred KiB of memory: it comes when there are as many to encode.
+    encoder: Option<Encoder>,
+    /// Bytes of all lines.
+    total: usize,
+    /// What so many bytes of lines came to, when it was last seen.
+    seen: (usize, usize),
+    /// Whether that is what the encoder put out, and no trial.
+    out: bool,
+}
+
+enum Encoder {
+    Gzip(GzEncoder<Vec<u8>>),
+    Zstd(ZstdEncoder<'static, Vec<u8>>),
+}
+
+/// Plain bytes that an encoder is begun for, and that it gets at once.
+const CHUNK: usize = 256 << 10;
+/// Bytes of lines with which it is tried for the first time how small they get; then with four
+/// times as many, until there is an encoder that tells.
+const TRIAL: usize = 4 << 10;
+
+/// The level of both compressors: more of it takes a multiple of the time for some percents less.
+const GZIP_LEVEL: u32 = 4;
+const ZSTD_LEVEL: i32 = 3;
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lines").field("total", &self.total).finish_non_exhaustive()
+    }
+}
+
+impl Lines {
+    /// No lines yet, of the batch whose first record has this id.
+    #[must_use]
+    pub const fn new(compression: Compression, first: Uuid) -> Self {
+        Self {
+            compression,
+            first,
+            plain: Vec::new(),
+            encoder: None,
+            total: 0,
+            seen: (1, 1),
+            out: false,
+        }
+    }
+
+    /// How it is compressed.
+    #[must_use]
+    pub(super) const fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// The id of its first record.
+    #[must_use]
+    pub(super) const fn first(&self) -> Uuid {
+        self.first
+    }
+
+    /// Adds a line.
+    pub(super) fn push(&mut self, line: &str) -> Result<()> {
+        self.plain.reserve(line.len() + 1);
+        self.plain.extend_from_slice(line.as_bytes());
+        self.plain.push(b'\n');
+        self.total += line.len() + 1;
+        if self.compression == Compression::None {
+            return Ok(());
+        }
+        if self.plain.len() >= CHUNK {
+            return self.encode();
+        }
+        if !self.out && self.total >= TRIAL.max(self.seen.0 * 4) {
+            self.seen = (self.total, trial(self.compression, &self.plain)?);
+        }
+        Ok(())
+    }
+
+    /// Bytes that all of it has when it is encoded, as far as can be told from what was.
+    #[must_use]
+    pub fn encoded(&self) -> usize {
+        let (seen, came_to) = self.seen;
+        self.total.saturating_mul(came_to) / seen
+    }
+
+    /// All of it, encoded.
+    ///
+    /// # Errors
+    /// The compressor's own, which is out of memory.
+    pub fn finish(mut self) -> Result<Bytes> {
+        if self.compression == Compression::None {
+            return Ok(self.plain.into());
+        }
+        self.encode()?;
+        Ok(match self.encoder {
+            Some(Encoder::Gzip(encoder)) => encoder.finish()?.into(),
+            Some(Encoder::Zstd(encoder)) => encoder.finish()?.into(),
+            None => Bytes::new(),
+        })
+    }
+
+    fn encode(&mut self) -> Result<()> {
+        if self.encoder.is_none() {
+            self.encoder = Encoder::new(self.compression, self.first)?;
+        }
+        let Some(encoder) = &mut self.encoder else { return Ok(()) };
+        let out = match encoder {
+            Encoder::Gzip(encoder) => {
+                encoder.write_all(&self.plain)?;
+                encoder.get_ref().len()
+            }
+            Encoder::Zstd(encoder) => {
+                encoder.write_all(&self.plain)?;
+                encoder.get_ref().len()
+            }
+        };
+        // Its first bytes say nothing: it holds back some.
+        if out > MEANINGFUL {
+            (self.seen, self.out) = ((self.total, out), true);
+        }
+        self.plain.clear();
+        Ok(())
+    }
+}
+
+/// Bytes that an encoder put out from which one can tell how it fares.
+const MEANINGFUL: usize = 1 << 10;
+
+/// How small these bytes get.
+fn trial(compression: Compression, bytes: &[u8]) -> Result<usize> {
+    Ok(match compression {
+        Compression::Gzip => {
+            let level = flate2::Compression::new(GZIP_LEVEL);
+            let mut encoder = GzEncoder::new(Vec::new(), level);
+            encoder.write_all(bytes)?;
+            encoder.finish()?.len()
+        }
+        Compression::Zstd => zstd::bulk::compress(bytes, ZSTD_LEVEL)?.len(),
+        Compression::None => bytes.len(),
+    })
+}
+
+impl Encoder {
+    fn new(compression: Compression, first: Uuid) -> Result<Option<Self>> {
+        Ok(match compression {
+            Compression::Gzip => {
+                let builder = GzBuilder::new().filename(format!("{first}.ndjson"));
+                let level = flate2::Compression::new(GZIP_LEVEL);
+                Some(Self::Gzip(builder.write(Vec::new(), level)))
+            }
+            Compression::Zstd => {
+                // RFC 8878, 3.1.2: a frame that is skipped, and its length.
+                let mut bytes = vec![0x50, 0x2a, 0x4d, 0x18, 16, 0, 0, 0];
+                bytes.extend_from_slice(first.as_bytes());
+                Some(Self::Zstd(ZstdEncoder::new(bytes, ZSTD_LEVEL)?))
+            }
+            Compression::None => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    fn encoded(compression: Compression, count: usize) -> (Bytes, usize) {
+        let mut lines = Lines::new(compression, Uuid::from_u128(7));
+        for number in 0..count {
+            lines.push(&format!(r#"{{"number":{number},"name":"Luke Skywalker"}}"#)).unwrap();
+        }
+        let guess = lines.encoded();
+        (lines.finish().unwrap(), guess)
+    }
+
+    fn decoded(compression: Compression, bytes: &[u8]) -> String {
+        let mut text = String::new();
+        match compression {
+            Compression::Gzip => {
+                flate2::read::MultiGzDecoder::new(bytes).read_to_string(&mut text).unwrap();
+            }
+            Compression::Zstd => {
+                zstd::Decoder::new(bytes).unwrap().read_to_string(&mut text).unwrap();
+            }
+            Compression::None => text = String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+        text
+    }
+
+    #[test]
+    fn lines_come_out_as_they_went_in_whatever_their_number() {
+        for compression in Compression::ALL {
+            for count in [1, 100, 30_000] {
+                let (bytes, _) = encoded(compression, count);
+                let text = decoded(compression, &bytes);
+                assert_eq!(text.lines().count(), count, "{compression:?}");
+                assert!(text.ends_with("}\n"));
+                assert_eq!(
+                    encoded(compression, count).0,
+                    bytes,
+                    "{compression:?} is deterministic"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_encoded_size_is_known_well_enough_while_it_grows() {
+        for compression in Compression::ALL {
+            for count in [1000, 100_000] {
+                let (bytes, guess) = encoded(compression, count);
+                let share = guess * 100 / bytes.len();
+                assert!((50..300).contains(&share), "{compression:?} {count}: {share} %");
+            }
+        }
+    }
+}

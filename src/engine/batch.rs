@@ -1,0 +1,146 @@
+//! When a batch is closed. Pure: time is an argument.
+
+use std::time::Instant;
+
+use crate::destinations::BatchLimits;
+
+/// Why a batch was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// It had as many bytes as it may have.
+    MaxBytes,
+    /// It had as many records as it may have.
+    MaxCount,
+    /// Its first record was as old as it may be.
+    Interval,
+    /// There was no record for as long as there may be none.
+    Idle,
+    /// Somebody flushed the engine.
+    Flush,
+    /// The engine closes.
+    Close,
+}
+
+impl Reason {
+    /// The spelling in the log: that of the option, where there is one.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxBytes => "maxBytes",
+            Self::MaxCount => "maxCount",
+            Self::Interval => "interval",
+            Self::Idle => "idle",
+            Self::Flush => "flush",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// How far an open batch is from its limits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Gauge {
+    limits: BatchLimits,
+    count: usize,
+    bytes: usize,
+    opened: Instant,
+    last: Instant,
+}
+
+impl Gauge {
+    /// An empty batch.
+    pub(super) const fn new(limits: BatchLimits, now: Instant) -> Self {
+        Self { limits, count: 0, bytes: 0, opened: now, last: now }
+    }
+
+    /// Takes note of another record, after which the batch has so many bytes encoded.
+    pub(super) const fn add(&mut self, bytes: usize, now: Instant) {
+        self.count += 1;
+        self.bytes = bytes;
+        self.last = now;
+    }
+
+    /// Why no other record fits, if none does.
+    pub(super) const fn full(&self) -> Option<Reason> {
+        if self.bytes >= self.limits.max_bytes {
+            return Some(Reason::MaxBytes);
+        }
+        if self.count >= self.limits.max_count { Some(Reason::MaxCount) } else { None }
+    }
+
+    /// Why it is closed now, if it is.
+    pub(super) fn due(&self, now: Instant) -> Option<Reason> {
+        let idle = self.limits.idle.is_some_and(|idle| now >= self.last + idle);
+        match self.full() {
+            None if now >= self.opened + self.limits.interval => Some(Reason::Interval),
+            None if idle => Some(Reason::Idle),
+            full => full,
+        }
+    }
+
+    /// When it is closed if nothing else comes.
+    pub(super) fn deadline(&self) -> Instant {
+        let interval = self.opened + self.limits.interval;
+        self.limits.idle.map_or(interval, |idle| interval.min(self.last + idle))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: BatchLimits = BatchLimits {
+        interval: Duration::from_millis(100),
+        idle: Some(Duration::from_millis(30)),
+        max_bytes: 1000,
+        max_count: 5,
+    };
+
+    #[test]
+    fn a_batch_is_closed_by_the_limit_that_it_reaches_first() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let gauge = |records: &[(usize, u64)]| {
+            let mut gauge = Gauge::new(LIMITS, start);
+            for (bytes, time) in records {
+                gauge.add(*bytes, at(*time));
+            }
+            gauge
+        };
+        for (records, now, expected) in [
+            (&[(10, 0)][..], 29, None),
+            (&[(10, 0)], 30, Some(Reason::Idle)),
+            (&[(10, 0), (20, 25), (30, 50), (40, 75)], 99, None),
+            (&[(10, 0), (20, 25), (30, 50), (40, 75)], 100, Some(Reason::Interval)),
+            (&[(1000, 0)], 0, Some(Reason::MaxBytes)),
+            (&[(1, 0), (2, 0), (3, 0), (4, 0), (5, 0)], 0, Some(Reason::MaxCount)),
+        ] {
+            assert_eq!(gauge(records).due(at(now)), expected, "{records:?} at {now}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_batch_is_due_at_its_deadline_and_not_before(
+            times in prop::collection::vec(0_u64..200, 1..4),
+            idle in prop::option::of(1_u64..100),
+            interval in 1_u64..100,
+        ) {
+            let start = Instant::now();
+            let millis = Duration::from_millis;
+            let limits = BatchLimits { interval: millis(interval), idle: idle.map(millis), ..LIMITS };
+            let mut gauge = Gauge::new(limits, start);
+            let mut sorted = times;
+            sorted.sort_unstable();
+            for time in sorted {
+                gauge.add(1, start + millis(time));
+            }
+            let deadline = gauge.deadline();
+            prop_assert!(gauge.due(deadline).is_some());
+            let before = deadline.checked_sub(Duration::from_nanos(1)).unwrap();
+            prop_assert!(gauge.due(before).is_none());
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! Batches: each lane of a batching destination has one that grows, and any number that are closed
+//! and being stored.
+//!
+//! The way of a record: it joins the batch of its lane and is encoded at once; when the batch is
+//! closed, the journal writes down which records are in it and what it is called, and only then is
+//! it stored, again and again until it is there or refused; the journal writes down which, and its
+//! records are settled. So after a crash at any point the same records are the same batch, under
+//! the same name.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, Semaphore, watch};
+
+use super::Engine;
+use super::attempt::{caught, chance};
+use super::batch::{Gauge, Reason};
+use super::conclusion::Conclusion;
+use crate::destinations::{Delays, Encoded, Failure, Kind, Notebook, OpenBatch, Stored, Verdict};
+use crate::error::ErrorKind;
+use crate::journal::{Journal, Lane, Record, RestoredBatch, SealedBatch};
+use crate::observability::events::{BatchEvent, Topic, Warning};
+use crate::observability::log::Settlement;
+use crate::observability::time::Timestamp;
+
+/// Batches that are stored at once.
+const STORING: usize = 4;
+/// Records that join a batch, or are settled, before others have their turn.
+const TURN: usize = 256;
+/// The wait before what the journal could not write is written again.
+const PAUSE_AFTER_TROUBLE: Duration = Duration::from_secs(1);
+/// The waits between attempts to store a batch: it is kept until it is stored or refused.
+const UNTIL_STORED: Delays = Delays::Exponential {
+    initial: Duration::from_millis(500),
+    factor: 2.0,
+    max: Duration::from_secs(60),
+    jitter: 0.5,
+    attempts: u32::MAX,
+};
+
+/// The batches of one engine.
+#[derive(Debug)]
+pub(super) struct Batches {
+    /// Rung when there is something new for the batch of a lane.
+    bells: Mutex<HashMap<Lane, Arc<Notify>>>,
+    slots: Semaphore,
+    /// Those who want everything stored now.
+    hurried: watch::Sender<usize>,
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        Self {
+            bells: Mutex::default(),
+            slots: Semaphore::new(STORING),
+            hurried: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Batches {
+    /// Closes what is open, and stores what waits for another attempt, until the answer is dropped.
+    pub(super) fn hurry(&self) -> Hurry<'_> {
+        self.hurried.send_modify(|hurried| *hurried += 1);
+        self.bells().values().for_each(|bell| bell.notify_one());
+        Hurry(self)
+    }
+
+    /// Forgets whoever gathered: they are gone.
+    pub(super) fn clear(&self) {
+        self.bells().clear();
+    }
+
+    fn is_hurried(&self) -> bool {
+        *self.hurried.borrow() > 0
+    }
+
+    fn bells(&self) -> MutexGuard<'_, HashMap<Lane, Arc<Notify>>> {
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who wants everything stored now.
+pub(super) struct Hurry<'a>(&'a Batches);
+
+impl Drop for Hurry<'_> {
+    fn drop(&mut self) {
+        self.0.hurried.send_modify(|hurried| *hurried -= 1);
+    }
+}
+
+/// The records of a batch, each with its place in it. **Invariant:** each is settled or put back,
+/// also when its task is aborted.
+struct Members {
+    engine: Arc<Engine>,
+    records: VecDeque<(usize, Record)>,
+    /// What became of the batch, once that is known.
+    conclusion: Option<Arc<Conclusion>>,
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        for (place, record) in std::mem::take(&mut self.records) {
+            if self.engine.journal.is_durable() {
+                self.engine.leave(&record);
+            } else if let Some(conclusion) = &self.conclusion {
+                self.engine.settle(&record, conclusion.settlement(place));
+            } else {
+                let message = "the engine closed before the batch was stored";
+                let failure = Failure::new(ErrorKind::Interrupted, message);
+                self.engine.settle(&record, unstored(failure));
+            }
+        }
+    }
+}
+
+/// The end of a record that was never in a stored batch.
+fn unstored(failure: Failure) -> Settlement {
+    Settlement { failure: Some(failure), request: None, response: None, warnings: Vec::new() }
+}
+
+/// A batch that grows.
+struct Open {
+    batch: OpenBatch,
+    gauge: Gauge,
+    members: Members,
+}
+
+/// A batch that is closed.
+struct Closed {
+    sealed: SealedBatch,
+    encoded: Encoded,
+    members: Members,
+    /// What an earlier process noted about storing it.
+    note: Option<String>,
+}
+
+/// The page of one batch in the journal.
+struct Page<'a> {
+    engine: &'a Engine,
+    batch: u64,
+    last: Mutex<Option<String>>,
+}
+
+impl Notebook for Page<'_> {
+    async fn write(&self, note: &str) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(note.to_owned());
+        // What is not written down is found by the rules of whoever stores it, not by us.
+        let _ = self.engine.journal.note_batch(self.batch, note).await;
+    }
+}
+
+impl Engine {
+    /// Sees to it that somebody gathers what waits in the lane.
+    pub(super) fn gather_from(self: &Arc<Self>, lane: Lane) {
+        let mut bells = self.batches.bells();
+        if let Some(bell) = bells.get(&lane) {
+            bell.notify_one();
+            return;
+        }
+        let bell = Arc::<Notify>::default();
+        bells.insert(lane.clone(), Arc::clone(&bell));
+        drop(bells);
+        self.spawn(Arc::clone(self).gather(lane, bell));
+    }
+
+    /// Gathers the records of a lane into batches, until none is left.
+    async fn gather(self: Arc<Self>, lane: Lane, bell: Arc<Notify>) {
+        let mut open: Option<Open> = None;
+        loop {
+            self.gather_waiting(&lane, &mut open).await;
+            let Some(batch) = &open else {
+                // A record that came between the last look and leaving would wait for nobody.
+                let mut bells = self.batches.bells();
+                if self.journal.waiting(&lane) == 0 {
+                    bells.remove(&lane);
+                    return;
+                }
+                continue;
+            };
+            let hurried = self.batches.is_hurried().then(|| self.why_hurried());
+            if let Some(reason) = hurried.or_else(|| batch.gauge.due(Instant::now())) {
+                self.close_batch(&lane, open.take(), reason).await;
+                continue;
+            }
+            let deadline = tokio::time::Instant::from_std(batch.gauge.deadline());
+            // Whichever comes first, there is something to look at.
+            let _ = tokio::time::timeout_at(deadline, bell.notified()).await;
+        }
+    }
+
+    fn why_hurried(&self) -> Reason {
+        if self.check_open().is_ok() { Reason::Flush } else { Reason::Close }
+    }
+
+    async fn gather_waiting(self: &Arc<Self>, lane: &Lane, open: &mut Option<Open>) {
+        for turn in 1_usize.. {
+            let Some(record) = self.journal.join(lane) else { return };
+            self.take_in(lane, open, record);
+            let full = open.as_ref().and_then(|open| open.gauge.full());
+            if let Some(reason) = full {
+                self.close_batch(lane, open.take(), reason).await;
+            }
+            if turn.is_multiple_of(TURN) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Adds a record to the batch that grows, and begins one if there is none. What can be in no
+    /// batch fails.
+    fn take_in(self: &Arc<Self>, lane: &Lane, open: &mut Option<Open>, record: Record) {
+        let added = match (&record.refused, &mut *open) {
+            (Some(failure), _) => Err((**failure).clone()),
+            (None, Some(_)) => Ok(()),
+            (None, none) => self.begin_batch(lane, &record).map(|batch| *none = Some(batch)),
+        };
+        let added = added.and_then(|()| match open {
+            Some(open) => self.destinations.add_to_batch(&mut open.batch, &record.payload),
+            None => Ok(()),
+        });
+        match (added, &mut *open) {
+            (Ok(()), Some(open)) => {
+                open.gauge.add(open.batch.encoded(), Instant::now());
+                let place = open.members.records.len();
+                open.members.records.push_back((place, record));
+            }
+            (Err(failure), _) => self.settle(&record, unstored(failure)),
+            (Ok(()), None) => {}
+        }
+        if open.as_ref().is_some_and(|open| open.members.records.is_empty()) {
+            *open = None;
+        }
+    }
+
+    fn begin_batch(self: &Arc<Self>, lane: &Lane, first: &Record) -> Result<Open, Failure> {
+        let batch = self.destinations.begin_batch(lane.kind, first.id, None)?;
+        let limits = self.destinations.batch_limits(lane.kind).copied().unwrap_or_default();
+        let gauge = Gauge::new(limits, Instant::now());
+        Ok(Open { batch, gauge, members: self.members(VecDeque::new()) })
+    }
+
+    fn members(self: &Arc<Self>, records: VecDeque<(usize, Record)>) -> Members {
+        Members { engine: Arc::clone(self), records, conclusion: None }
+    }
+
+    /// Names a batch, and has it stored beside the next one.
+    async fn close_batch(self: &Arc<Self>, lane: &Lane, open: Option<Open>, reason: Reason) {
+        let Some(Open { batch, members, .. }) = open else { return };
+        let Some((_, first)) = members.records.front() else { return };
+        let (id, at) = (first.seq, Timestamp::now());
+        let encoded = match self.encode(lane, batch, at).await {
+            Ok(encoded) => encoded,
+            Err(failure) => return self.fail_all(members, &failure),
+        };
+        let sealed = SealedBatch {
+            id,
+            lane: lane.clone(),
+            name: encoded.name.clone(),
+            reason: reason.as_str().to_owned(),
+            sealed_at: at,
+            records: members.records.len(),
+        };
+        let closed = Closed { sealed, encoded, members, note: None };
+        self.spawn(Arc::clone(self).seal_and_store(closed));
+    }
+
+    async fn encode(
+        self: &Arc<Self>,
+        lane: &Lane,
+        batch: OpenBatch,
+        at: Timestamp,
+    ) -> Result<Encoded, Failure> {
+        let (engine, lane) = (Arc::clone(self), Arc::clone(&lane.key));
+        let encoding =
+            tokio::task::spawn_blocking(move || engine.destinations.close_batch(&lane, batch, at));
+        encoding.await.unwrap_or_else(|_| {
+            let message = "a defect of dollar-send: encoding a batch panicked. Please report it";
+            Err(Failure::new(ErrorKind::Internal, message))
+        })
+    }
+
+    fn fail_all(&self, mut members: Members, failure: &Failure) {
+        for (_, record) in std::mem::take(&mut members.records) {
+            self.settle(&record, unstored(failure.clone()));
+        }
+    }
+
+    async fn seal_and_store(self: Arc<Self>, closed: Closed) {
+        // Before it is stored: from here on it is the same batch whatever happens.
+        loop {
+            let Closed { sealed, members, .. } = &closed;
+            let numbers = members.records.iter().map(|(_, record)| record.seq);
+            let Err(error) = self.journal.seal(sealed, numbers.collect()).await else { break };
+            self.warn("JOURNAL_TROUBLE", &error.to_string());
+            tokio::time::sleep(PAUSE_AFTER_TROUBLE).await;
+        }
+        self.store(closed).await;
+    }
+
+    /// Stores a sealed batch, however often it takes.
+    async fn store(self: Arc<Self>, closed: Closed) {
+        let Closed { sealed, encoded, members, note } = closed;
+        self.tell_batch(&sealed, &encoded, "sealed", 0, None);
+        let page = Page { engine: &self, batch: sealed.id, last: Mutex::new(note) };
+        let mut hurried = self.batches.hurried.subscribe();
+        for attempts in 1.. {
+            let Stored { verdict, response, warnings } =
+                self.attempt_batch(sealed.lane.kind, &encoded, &page).await;
+            let failure = match verdict {
+                Verdict::Delivered => None,
+                Verdict::Rejected(failure) => Some(failure),
+                Verdict::Retry { failure, after } => {
+                    let message = format!("{} could not be stored: {failure}", sealed.name);
+                    self.warn("BATCH_DELAYED", &message);
+                    self.tell_batch(&sealed, &encoded, "delayed", attempts, Some(&failure));
+                    let delay = UNTIL_STORED.after(attempts, chance()).unwrap_or_default();
+                    let delay = delay.max(after.unwrap_or_default());
+                    // Whoever is in a hurry has it tried at once.
+                    let _ = tokio::time::timeout(delay, hurried.changed()).await;
+                    continue;
+                }
+                Verdict::Later { after, .. } => {
+                    tokio::time::sleep(after).await;
+                    continue;
+                }
+            };
+            let status = if failure.is_none() { "stored" } else { "failed" };
+            self.tell_batch(&sealed, &encoded, status, attempts, failure.as_ref());
+            let response = response.as_deref();
+            let conclusion = Conclusion::new(&sealed, failure, response, warnings, attempts);
+            drop(encoded);
+            return self.conclude(sealed.id, conclusion, members).await;
+        }
+    }
+
+    async fn attempt_batch(&self, kind: Kind, encoded: &Encoded, page: &Page<'_>) -> Stored {
+        let Ok(_slot) = self.batches.slots.acquire().await else {
+            let failure = Failure::new(ErrorKind::Closed, "the engine is closed");
+            return Stored::nowhere(Verdict::Retry { failure, after: None });
+        };
+        let left = page.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let storing = self.destinations.store_batch(kind, encoded, left.as_deref(), page);
+        caught(storing).await.unwrap_or_else(|failure| Stored::nowhere(Verdict::Rejected(failure)))
+    }
+
+    /// Writes down what became of a batch, and then the end of each of its records.
+    async fn conclude(self: &Arc<Self>, id: u64, conclusion: Conclusion, mut members: Members) {
+        self.journal.conclude(id, &conclusion.to_text());
+        let conclusion = Arc::new(conclusion);
+        members.conclusion = Some(Arc::clone(&conclusion));
+        while let Some((place, record)) = members.records.pop_front() {
+            record.execution.count_attempts(record.place, conclusion.attempts);
+            self.settle(&record, conclusion.settlement(place));
+            if members.records.len().is_multiple_of(TURN) {
+                self.journal.written().await;
+                tokio::task::yield_now().await;
+            }
+        }
+        self.journal.forget_batch(id);
+    }
+
+    /// Goes on with a batch that an earlier process sealed.
+    pub(super) fn restore_batch(self: &Arc<Self>, restored: RestoredBatch) {
+        let RestoredBatch { sealed, note, conclusion, records } = restored;
+        let members = self.members(records.into());
+        let engine = Arc::clone(self);
+        self.spawn(async move {
+            if let Some(conclusion) = conclusion.as_deref().and_then(Conclusion::from_text) {
+                return engine.conclude(sealed.id, conclusion, members).await;
+            }
+            match engine.encode_again(&sealed, &members).await {
+                Ok(encoded) => {
+                    engine.store(Closed { sealed, encoded, members, note }).await;
+                }
+                Err(failure) => engine.fail_all(members, &failure),
+            }
+        });
+    }
+
+    async fn encode_again(
+        self: &Arc<Self>,
+        sealed: &SealedBatch,
+        members: &Members,
+    ) -> Result<Encoded, Failure> {
+        let first = members.records.front().map(|(_, record)| record.id).unwrap_or_default();
+        let (kind, name) = (sealed.lane.kind, Some(sealed.name.as_str()));
+        let mut batch = self.destinations.begin_batch(kind, first, name)?;
+        for (turn, (_, record)) in members.records.iter().enumerate() {
+            self.destinations.add_to_batch(&mut batch, &record.payload)?;
+            if turn.is_multiple_of(TURN) {
+                tokio::task::yield_now().await;
+            }
+        }
+        let encoded = self.encode(&sealed.lane, batch, sealed.sealed_at).await?;
+        Ok(Encoded { name: sealed.name.clone(), ..encoded })
+    }
+
+    fn warn(&self, code: &'static str, message: &str) {
+        self.events.emit(Topic::Warning, || Warning { code, message, execution_id: None });
+    }
+
+    fn tell_batch(
+        &self,
+        sealed: &SealedBatch,
+        encoded: &Encoded,
+        status: &'static str,
+        attempts: u32,
+        failure: Option<&Failure>,
+    ) {
+        self.events.emit(Topic::Batch, || BatchEvent {
+            destination: sealed.lane.kind.name(),
+            name: &sealed.name,
+            status,
+            reason: &sealed.reason,
+            records: sealed.records,
+            bytes: encoded.bytes.len(),
+            sealed_at: sealed.sealed_at,
+            attempts,
+            error: failure.map(|failure| failure.message.as_str()),
+        });
+    }
+}
