@@ -642,7 +642,7 @@ export interface Delivery {
    */
   request: HttpRequestLog | EmailRequestLog | Record<string, unknown>
   /** The response, if there was one, also when it means failure. */
-  response?: HttpResponseLog | EmailResponseLog
+  response?: HttpResponseLog | EmailResponseLog | S3ResponseLog
   /** Why it failed. */
   error?: DeliveryError
   /** What is odd about the call, one sentence each. */

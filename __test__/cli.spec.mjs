@@ -170,12 +170,20 @@ it('dollar-send run: shows a mail and where it went', async (t) => {
   assert.match(stdout, /file: .*\.eml/)
 })
 
+it('dollar-send run: stores what belongs to a batch at once', async (t) => {
+  const step = 'export default () => { $send.s3({ bucket: "hello", payload: "World" }) }'
+  const { code, stdout } = await command(t, { 'step.mjs': step }, ['run', 'step.mjs'])
+  assert.equal(code, 0)
+  assert.match(stdout, /✔ s3/)
+  assert.match(stdout, /file: .*\.gz/)
+})
+
 it('dollar-send run: shows destinations that are not configured', async (t) => {
-  const step = 'export default () => { $send.s3({ bucket: "Hello", payload: "World" }) }'
+  const step = 'export default () => { $send.sse({ channel: "Hello", payload: "World" }) }'
   const { code, stdout } = await command(t, { 'step.mjs': step }, ['run', 'step.mjs'])
   assert.equal(code, 3)
-  assert.match(stdout, /✘ s3 {2}failed/)
-  assert.match(stdout, /bucket: Hello/)
+  assert.match(stdout, /✘ sse {2}failed/)
+  assert.match(stdout, /channel: Hello/)
   assert.match(stdout, /ERR_SEND_NOT_CONFIGURED/)
 })
 

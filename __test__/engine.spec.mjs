@@ -221,7 +221,6 @@ test('stats() counts', async (t) => {
 test('the destinations that are not there fail, and show their request', async (t) => {
   const { $send, execution } = await openStep(t)
   const calls = {
-    s3: { bucket: 'b', payload: { a: [1] }, prefix: 'p/' },
     sql: { payload: [1], table: 't' },
     sse: { channel: 'c', payload: 'text' },
   }

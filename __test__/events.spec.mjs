@@ -112,7 +112,7 @@ test('thousands of events arrive, in order for one execution', async (t) => {
   const heard = []
   engine.on('delivery', ({ index }) => heard.push(index))
   const told = nextEvent(engine, 'execution')
-  for (let call = 0; call < 5000; call++) $send.s3({ bucket: 'b', payload: {} })
+  for (let call = 0; call < 5000; call++) $send.sse({ channel: 'c', payload: {} })
   await execution.complete()
   await told
   assert.deepEqual(

@@ -2,52 +2,13 @@
 // is delivered, and nothing else.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 
 import { dataDirectory } from './support/data-dir.mjs'
 import { openEngine } from './support/engine.mjs'
+import { runAndKill } from './support/kill.mjs'
 import { randomOf } from './support/random.mjs'
 import { receiver } from './support/receiver.mjs'
-
-const CHILD = fileURLToPath(new URL('support/killed.mjs', import.meta.url))
-/** Promises after which a process is killed at the latest. */
-const MOST_PROMISES = 40
-/** Milliseconds that it lives on after that, at most. */
-const MOST_MILLISECONDS = 12
-
-/**
- * Runs one process until its random end; answers the calls of each hand-over that was promised.
- *
- * @param {object} settings
- * @param {() => number} random
- * @returns {Promise<Array<[string, number]>>}
- */
-async function runAndKill(settings, random) {
-  const seed = Math.floor(random() * 2 ** 32)
-  const child = spawn(process.execPath, [CHILD, JSON.stringify({ ...settings, seed })], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const closed = once(child, 'close')
-  const least = Math.floor(random() * MOST_PROMISES)
-  const longer = random() * MOST_MILLISECONDS
-  /** @type {Array<[string, number]>} */
-  const promised = []
-  let opened = false
-  for await (const line of createInterface(child.stdout)) {
-    const [word, executionId, calls] = line.split(' ')
-    opened ||= word === 'open'
-    if (word === 'kept') promised.push([executionId, Number(calls)])
-    if (promised.length === least) setTimeout(() => child.kill('SIGKILL'), longer)
-  }
-  const [code, signal] = await closed
-  assert.ok(opened, 'the process did not come to open its engine')
-  assert.equal(signal, 'SIGKILL', `the process ended by itself with ${code}`)
-  return promised
-}
 
 /**
  * Kills as often as told, then lets one more engine deliver what is left.
@@ -65,7 +26,8 @@ async function survive(t, { kills, onInterrupted }) {
   const promised = new Map()
   for (let round = 0; round < kills; round++) {
     const settings = { dataDir, url: server.url, round, onInterrupted }
-    for (const [id, calls] of await runAndKill(settings, random)) promised.set(id, calls)
+    for (const [id, calls] of await runAndKill('killed.mjs', settings, random))
+      promised.set(id, calls)
   }
   const log = { maxExecutionsPerWorkflow: 1_000_000 }
   const engine = await openEngine(t, { dataDir, log, http: { onInterrupted } })

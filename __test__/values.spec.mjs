@@ -301,7 +301,7 @@ test('getters and toJSON that throw pass their own error', async (t) => {
 
 test('what cannot be in a snapshot is missing from it with a warning', async (t) => {
   const { $send, execution } = await openStep(t)
-  $send.s3({ bucket: 'b', payload: new Blob(['x']) })
+  $send.sse({ channel: 'c', payload: new Blob(['x']) })
   $send.sql({ table: 't', payload: { form: new FormData() } })
   const log = await finish(execution)
   assert.match(log[0].warnings.join(), /a Blob inside the call is not recorded/)
@@ -310,7 +310,7 @@ test('what cannot be in a snapshot is missing from it with a warning', async (t)
 
 test('bytes for the batching destinations are base64 text', async (t) => {
   const { $send, execution } = await openStep(t)
-  $send.s3({ bucket: 'b', payload: Buffer.from([0, 255]) })
+  $send.sse({ channel: 'b', payload: Buffer.from([0, 255]) })
   $send.sse({ channel: 'c', payload: new Uint8Array([1]).buffer })
   $send.sql({ table: 't', payload: new URLSearchParams('a=1') })
   const log = await finish(execution)
@@ -328,7 +328,7 @@ test('a Blob that can no longer be read is a failed delivery', async (t) => {
     }
   }
   $send.http({ method: 'POST', url: 'http://127.0.0.1:9/', data: new Broken(['x']) })
-  $send.s3({ bucket: 'b', payload: new Broken(['x']) })
+  $send.sse({ channel: 'c', payload: new Broken(['x']) })
   const [delivery] = await finish(execution)
   assert.equal(delivery.status, 'failed')
   assert.equal(delivery.error.code, 'ERR_SEND_INVALID_ARGUMENT')

@@ -6,6 +6,8 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { installS3Server } from './s3-server.mjs'
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** The Node versions beside the one that runs this, from the same addon file. */
@@ -35,9 +37,11 @@ const STAGES = {
     bin('tsc', ['--project', 'tsconfig.json'])
   },
   node() {
+    installS3Server()
     specs(process.execPath)
   },
   versions() {
+    installS3Server()
     for (const version of NODE_VERSIONS) specs(installNode(version))
   },
 }

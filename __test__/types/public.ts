@@ -2,6 +2,7 @@
 
 import { Engine, Execution } from 'dollar-send'
 import type {
+  BatchEvent,
   CloseResult,
   CompletionReceipt,
   Delivery,
@@ -14,6 +15,7 @@ import type {
   HttpRequestLog,
   HttpResponseLog,
   ReplayResult,
+  S3ResponseLog,
   Send,
   Step,
   WarningEvent,
@@ -35,6 +37,12 @@ export async function opening(): Promise<void> {
       recipients: { 'p_*': { to: 'c@example.com' } },
       limits: { perSender: { count: 1, perMs: 1000 } },
       retry: { attempts: 2 },
+    },
+    s3: {
+      region: 'auto',
+      compression: 'zstd',
+      batch: { intervalMs: 1, maxCount: 1 },
+      assumeRole: { roleArn: 'arn:aws:iam::1:role/send' },
     },
     journal: { maxBytes: 1, key: new Uint8Array(32) },
     name: 'shared',
@@ -165,7 +173,7 @@ export function listening(engine: Engine): void {
   engine
     .on('delivery', (delivery) => exactly<Delivery>(delivery))
     .on('execution', (execution) => exactly<ExecutionSummary>(execution))
-    .on('batch', (batch) => exactly<Record<string, unknown>>(batch))
+    .on('batch', (batch) => exactly<BatchEvent>(batch))
     .on('warning', (warning) => exactly<WarningEvent>(warning))
     .off('warning', () => {})
 
@@ -181,7 +189,7 @@ export function reading(delivery: Delivery): void {
   exactly<string>(delivery.id)
   exactly<number>(delivery.index)
   exactly<HttpRequestLog | EmailRequestLog | Record<string, unknown>>(delivery.request)
-  exactly<HttpResponseLog | EmailResponseLog | undefined>(delivery.response)
+  exactly<HttpResponseLog | EmailResponseLog | S3ResponseLog | undefined>(delivery.response)
   exactly<ErrorCode | undefined>(delivery.error?.code)
   exactly<string[]>(delivery.warnings)
   exactly<string | undefined>(delivery.deliveredAt)

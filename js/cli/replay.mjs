@@ -30,6 +30,8 @@ async function settle(engine, awaited) {
   )
   const alive = setInterval(() => {}, 2 ** 30)
   try {
+    // Batches are not waited for until they are due.
+    void engine.flush()
     await new Promise((resolve) => {
       engine.on('delivery', (/** @type {Delivery} */ delivery) => {
         if (awaited.has(delivery.id)) awaited.set(delivery.id, delivery)

@@ -69,7 +69,9 @@ async function settle(engine, execution) {
     () => `Waiting for ${Math.max(total - settled, 0)} of ${total} deliveries`,
   )
   try {
-    return await execution.settled()
+    // Batches are not waited for until they are due.
+    const [deliveries] = await Promise.all([execution.settled(), engine.flush()])
+    return deliveries
   } finally {
     progress.stop()
     engine.off('delivery', onDelivery)

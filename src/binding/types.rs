@@ -102,7 +102,7 @@ pub struct Delivery {
     #[napi(ts_type = "HttpRequestLog | EmailRequestLog | Record<string, unknown>")]
     pub request: Object<'static>,
     /// The response, if there was one, also when it means failure.
-    #[napi(ts_type = "HttpResponseLog | EmailResponseLog")]
+    #[napi(ts_type = "HttpResponseLog | EmailResponseLog | S3ResponseLog")]
     pub response: Option<Object<'static>>,
     /// Why it failed.
     pub error: Option<DeliveryError>,

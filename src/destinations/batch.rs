@@ -64,6 +64,7 @@ impl Stored {
 /// Where a destination writes down what it has begun outside, so that a later attempt, maybe of
 /// another process, can clear it away.
 pub trait Notebook: Sync {
-    /// Replaces the note of the batch; resolves when it is as durable as the batch.
-    fn write(&self, note: &str) -> impl Future<Output = ()> + Send;
+    /// Replaces the note of the batch; `None`: there is nothing left to clear away. Resolves when it
+    /// is as durable as the batch.
+    fn write(&self, note: Option<&str>) -> impl Future<Output = ()> + Send;
 }

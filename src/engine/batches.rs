@@ -144,8 +144,8 @@ struct Page<'a> {
 }
 
 impl Notebook for Page<'_> {
-    async fn write(&self, note: &str) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(note.to_owned());
+    async fn write(&self, note: Option<&str>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = note.map(str::to_owned);
         // What is not written down is found by the rules of whoever stores it, not by us.
         let _ = self.engine.journal.note_batch(self.batch, note).await;
     }

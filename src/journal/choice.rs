@@ -46,7 +46,7 @@ impl Journal for ChosenJournal {
         ask!(self, journal => journal.seal(batch, records).await)
     }
 
-    async fn note_batch(&self, batch: u64, note: &str) -> Result<()> {
+    async fn note_batch(&self, batch: u64, note: Option<&str>) -> Result<()> {
         ask!(self, journal => journal.note_batch(batch, note).await)
     }
 

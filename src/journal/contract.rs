@@ -137,7 +137,7 @@ async fn what_joins_a_batch_is_in_no_lane(journal: impl Journal) {
     assert_eq!(journal.waiting(&lane("a")), 0);
     let sealed = sealed(&records, "b/key");
     journal.seal(&sealed, records.iter().map(|record| record.seq).collect()).await.unwrap();
-    journal.note_batch(sealed.id, "upload 7").await.unwrap();
+    journal.note_batch(sealed.id, Some("upload 7")).await.unwrap();
     journal.conclude(sealed.id, "{}");
     for record in &records {
         assert!(matches!(journal.settle(record, delivered()), Finished::NotYet));

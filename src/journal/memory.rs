@@ -190,7 +190,7 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn note_batch(&self, _batch: u64, _note: &str) -> Result<()> {
+    async fn note_batch(&self, _batch: u64, _note: Option<&str>) -> Result<()> {
         Ok(())
     }
 

@@ -58,7 +58,8 @@ pub trait Journal: Send + Sync {
     ) -> impl Future<Output = Result<()>> + Send;
 
     /// Writes a note beside a sealed batch, in the place of the one before.
-    fn note_batch(&self, batch: u64, note: &str) -> impl Future<Output = Result<()>> + Send;
+    fn note_batch(&self, batch: u64, note: Option<&str>)
+    -> impl Future<Output = Result<()>> + Send;
 
     /// Writes what became of a sealed batch: its records are settled after that.
     fn conclude(&self, batch: u64, conclusion: &str);

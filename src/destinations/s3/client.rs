@@ -250,6 +250,7 @@ impl Remote {
         })?;
         if let Some(upload) = left {
             clear(&store, &path, upload).await;
+            notebook.write(None).await;
         }
         wire.take_heard();
         if bytes.len() <= PART_BYTES {
@@ -259,10 +260,11 @@ impl Remote {
         }
         let options = PutMultipartOptions { attributes: attributes(key), ..Default::default() };
         let upload = store.create_multipart_opts(&path, options).await.map_err(failed)?;
-        notebook.write(&upload).await;
+        notebook.write(Some(&upload)).await;
         let stored = store_parts(&store, &path, &upload, bytes).await.map_err(failed);
         if stored.is_err() {
             clear(&store, &path, &upload).await;
+            notebook.write(None).await;
         }
         stored
     }

@@ -36,7 +36,7 @@ pub(super) fn seal(connection: &Connection, seal: &Seal) -> Result<()> {
 }
 
 /// Writes a note beside a batch.
-pub(super) fn note(connection: &Connection, batch: u64, note: &str) -> Result<()> {
+pub(super) fn note(connection: &Connection, batch: u64, note: Option<&str>) -> Result<()> {
     let mut update = connection.prepare_cached("UPDATE batches SET note = ?2 WHERE id = ?1")?;
     update.execute(params![int(batch), note]).map(drop)
 }

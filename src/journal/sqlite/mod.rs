@@ -304,8 +304,8 @@ impl Journal for SqliteJournal {
         self.writer.seal(Box::new(Seal { batch: batch.clone(), records })).await
     }
 
-    async fn note_batch(&self, batch: u64, note: &str) -> Result<()> {
-        self.writer.note(batch, note.to_owned()).await
+    async fn note_batch(&self, batch: u64, note: Option<&str>) -> Result<()> {
+        self.writer.note(batch, note.map(str::to_owned)).await
     }
 
     fn conclude(&self, batch: u64, conclusion: &str) {

@@ -61,7 +61,7 @@ pub(super) enum Op {
         /// The batch.
         batch: u64,
         /// The note.
-        note: String,
+        note: Option<String>,
         /// Who waits for it.
         waiter: Waiter,
     },

@@ -71,7 +71,7 @@ async fn with_batches(journal: &SqliteJournal) -> (SealedBatch, Vec<Record>) {
     let batch = sealed(&records[..5], "b/key");
     let numbers = records[..5].iter().map(|record| record.seq).collect();
     journal.seal(&batch, numbers).await.unwrap();
-    journal.note_batch(batch.id, "upload 7").await.unwrap();
+    journal.note_batch(batch.id, Some("upload 7")).await.unwrap();
     (batch, records)
 }
 

@@ -157,7 +157,7 @@ impl Writer {
     }
 
     /// Writes a note beside a batch; resolves when that is on disk.
-    pub(super) async fn note(&self, batch: u64, note: String) -> Result<()> {
+    pub(super) async fn note(&self, batch: u64, note: Option<String>) -> Result<()> {
         self.wait(|waiter| Op::Note { batch, note, waiter }).await
     }
 
@@ -359,7 +359,7 @@ fn apply(connection: &Connection, op: &Op, settled: &HashSet<u64>) -> rusqlite::
         Op::Close { first_seq, keep } => tables::close(connection, *first_seq, *keep),
         Op::Finish { execution, tally, at } => tables::finish(connection, execution, *tally, *at),
         Op::Seal(seal, _) => batches::seal(connection, seal),
-        Op::Note { batch, note, .. } => batches::note(connection, *batch, note),
+        Op::Note { batch, note, .. } => batches::note(connection, *batch, note.as_deref()),
         Op::Conclude { batch, conclusion } => batches::conclude(connection, *batch, conclusion),
         Op::Forget { batch } => batches::forget(connection, *batch),
         Op::Sync(_) => Ok(()),
