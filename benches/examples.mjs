@@ -21,6 +21,21 @@ export function exampleOfOneString(url = 'https://example.com/hook') {
   return { method: 'POST', url, data }
 }
 
+/** Events that are made before they are measured: more than any compressor remembers. */
+export const DISTINCT = 20_000
+
+/** An event as a page view is one; its JSON has about 200 bytes, and no two are the same. */
+export function event(number) {
+  return {
+    id: `evt_${(number * 2654435761) % 4294967296}`,
+    type: number % 3 === 0 ? 'page_view' : 'click',
+    at: new Date(1_795_000_000_000 + number * 37).toISOString(),
+    user: { id: number % 5000, name: 'Luke Skywalker', plan: 'free' },
+    path: `/products/${number % 997}?ref=mail`,
+    ms: (number * 7919) % 1000,
+  }
+}
+
 function order() {
   const items = Array.from({ length: 8 }, (_, index) => ({
     sku: `SKU-${1000 + index}`,

@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
+import { batches } from './groups/batches.mjs'
 import { durability } from './groups/durability.mjs'
 import { isolation } from './groups/isolation.mjs'
 import { memory } from './groups/memory.mjs'
@@ -17,7 +18,7 @@ import { throughput } from './groups/throughput.mjs'
 import { machine, machineLine } from './machine.mjs'
 import { detailLines, tableLines } from './table.mjs'
 
-const GROUPS = { recording, throughput, memory, isolation, scaling, startup, durability }
+const GROUPS = { recording, throughput, memory, isolation, scaling, startup, durability, batches }
 const MINIMUM_ROUNDS = 5
 
 const USAGE = `usage: node benches/main.mjs [${Object.keys(GROUPS).join(' | ')}]... [options]

@@ -105,8 +105,13 @@ function createSend(native, execution, name, strict) {
    * @param {number} kind
    * @param {'s3' | 'sql' | 'sse'} destination
    */
-  const method = (kind, destination) => (/** @type {unknown} */ config) =>
-    keep(kind, namedCall(destination, config))
+  const method = (kind, destination) => {
+    const place = PLACES[destination]
+    return (/** @type {any} */ config) => {
+      const text = isPlainNamed(config, place) ? plainText(config) : undefined
+      if (text === undefined || !record(step, kind, text)) keep(kind, namedCall(destination, config))
+    }
+  }
 
   return /** @type {any} */ ({
     __proto__: UNKNOWN,
@@ -222,8 +227,29 @@ function attached(attachments, limit) {
   })
 }
 
+/** The member of a call that says where its payload goes. */
+const PLACES = /** @type {const} */ ({ s3: 'bucket', sql: 'table', sse: 'channel' })
+
 /**
- * The other destinations have no fast path of their own: they check and snapshot.
+ * Whether a call is the common one, as for `http`.
+ *
+ * @param {any} config
+ * @param {'bucket' | 'table' | 'channel'} place
+ */
+function isPlainNamed(config, place) {
+  if (typeof config !== 'object' || config === null) return false
+  const { payload, prefix } = config
+  return (
+    Object.getPrototypeOf(config) === Object.prototype &&
+    typeof config[place] === 'string' &&
+    (prefix === undefined || typeof prefix === 'string') &&
+    (typeof payload === 'string' || isPlain(payload)) &&
+    !('toJSON' in config)
+  )
+}
+
+/**
+ * A call of the other destinations, checked and snapshotted with care.
  *
  * @param {'s3' | 'sql' | 'sse'} name
  * @param {any} config

@@ -341,8 +341,12 @@ export interface BatchEvent {
   error?: string
 }
 
-/** Why a batch was closed: a limit of its options, `engine.flush()`, or the end of the engine. */
-export type BatchReason = 'maxBytes' | 'maxCount' | 'interval' | 'idle' | 'flush' | 'close'
+/**
+ * Why a batch was closed: a limit of its options, `engine.flush()`, the end of the engine, or because
+ * undelivered calls had half of the memory that they may have (`maxPendingBytes`).
+ */
+export type BatchReason =
+  'maxBytes' | 'maxCount' | 'interval' | 'idle' | 'flush' | 'close' | 'maxPendingBytes'
 
 /** What `engine.on()` tells. */
 export interface EngineEvents {

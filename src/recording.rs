@@ -40,7 +40,7 @@ impl Item {
         Entry {
             id: delivery_id(self.recorded_at, self.index, seed),
             index: self.index,
-            replay_of: self.replay_of,
+            replay_of: self.replay_of.map(Box::new),
             step: Arc::clone(&self.step),
             kind: self.kind,
             status,

@@ -95,13 +95,18 @@ impl Destinations {
         }
     }
 
-    /// Adds a call to a batch.
+    /// Adds a call of a lane to its batch.
     ///
     /// # Errors
     /// Why it can be in none.
-    pub fn add_to_batch(&self, batch: &mut OpenBatch, payload: &Payload) -> Result<(), Failure> {
+    pub fn add_to_batch(
+        &self,
+        lane: &str,
+        batch: &mut OpenBatch,
+        payload: &Payload,
+    ) -> Result<(), Failure> {
         match batch {
-            OpenBatch::S3(lines) => self.s3.add(lines, payload),
+            OpenBatch::S3(lines) => self.s3.add(lane, lines, payload),
         }
     }
 

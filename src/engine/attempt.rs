@@ -165,13 +165,18 @@ impl Engine {
 
     /// Writes the end of a record and tells of it.
     pub(super) fn settle(&self, record: &Record, settlement: Settlement) {
+        self.settle_sized(record, record.payload.len(), settlement);
+    }
+
+    /// The same for a record whose payload, of so many bytes, is elsewhere already.
+    pub(super) fn settle_sized(&self, record: &Record, bytes: usize, settlement: Settlement) {
         let counter = match settlement.failure {
             None => &self.counters.delivered,
             Some(_) => &self.counters.failed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
         let finished = self.journal.settle(record, settlement);
-        self.release(record.payload.len());
+        self.release(bytes);
         self.tell(record);
         if let Finished::Execution(execution) = finished {
             self.tell_if_finished(&execution);

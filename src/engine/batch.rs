@@ -15,6 +15,8 @@ pub(super) enum Reason {
     Interval,
     /// There was no record for as long as there may be none.
     Idle,
+    /// Undelivered calls had half of the memory that they may have.
+    MaxPendingBytes,
     /// Somebody flushed the engine.
     Flush,
     /// The engine closes.
@@ -29,6 +31,7 @@ impl Reason {
             Self::MaxCount => "maxCount",
             Self::Interval => "interval",
             Self::Idle => "idle",
+            Self::MaxPendingBytes => "maxPendingBytes",
             Self::Flush => "flush",
             Self::Close => "close",
         }
@@ -41,6 +44,8 @@ pub(super) struct Gauge {
     limits: BatchLimits,
     count: usize,
     bytes: usize,
+    /// Bytes of its calls in memory.
+    held: usize,
     opened: Instant,
     last: Instant,
 }
@@ -48,12 +53,13 @@ pub(super) struct Gauge {
 impl Gauge {
     /// An empty batch.
     pub(super) const fn new(limits: BatchLimits, now: Instant) -> Self {
-        Self { limits, count: 0, bytes: 0, opened: now, last: now }
+        Self { limits, count: 0, bytes: 0, held: 0, opened: now, last: now }
     }
 
-    /// Takes note of another record, after which the batch has so many bytes encoded.
-    pub(super) const fn add(&mut self, bytes: usize, now: Instant) {
+    /// Takes note of another record of `held` bytes, after which the batch has so many encoded.
+    pub(super) const fn add(&mut self, held: usize, bytes: usize, now: Instant) {
         self.count += 1;
+        self.held += held;
         self.bytes = bytes;
         self.last = now;
     }
@@ -64,6 +70,15 @@ impl Gauge {
             return Some(Reason::MaxBytes);
         }
         if self.count >= self.limits.max_count { Some(Reason::MaxCount) } else { None }
+    }
+
+    /// Whether it has to make room: undelivered calls hold `pending` bytes of `most`, and a good part
+    /// of that is here. Long before calls are refused.
+    pub(super) const fn pressed(&self, pending: usize, most: usize) -> Option<Reason> {
+        if pending > most / 2 && self.held > most / 64 {
+            return Some(Reason::MaxPendingBytes);
+        }
+        None
     }
 
     /// Why it is closed now, if it is.
@@ -105,7 +120,7 @@ mod tests {
         let gauge = |records: &[(usize, u64)]| {
             let mut gauge = Gauge::new(LIMITS, start);
             for (bytes, time) in records {
-                gauge.add(*bytes, at(*time));
+                gauge.add(1, *bytes, at(*time));
             }
             gauge
         };
@@ -119,6 +134,15 @@ mod tests {
         ] {
             assert_eq!(gauge(records).due(at(now)), expected, "{records:?} at {now}");
         }
+    }
+
+    #[test]
+    fn a_batch_makes_room_when_memory_gets_scarce_because_of_it() {
+        let mut gauge = Gauge::new(LIMITS, Instant::now());
+        gauge.add(100, 10, Instant::now());
+        assert_eq!(gauge.pressed(400, 1000), None);
+        assert_eq!(gauge.pressed(501, 1000), Some(Reason::MaxPendingBytes));
+        assert_eq!(gauge.pressed(5001, 10_000), None, "others hold it");
     }
 
     proptest! {
@@ -135,7 +159,7 @@ mod tests {
             let mut sorted = times;
             sorted.sort_unstable();
             for time in sorted {
-                gauge.add(1, start + millis(time));
+                gauge.add(1, 1, start + millis(time));
             }
             let deadline = gauge.deadline();
             prop_assert!(gauge.due(deadline).is_some());

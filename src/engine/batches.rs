@@ -8,20 +8,24 @@
 //! the same name.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore, watch};
+use uuid::Uuid;
 
 use super::Engine;
 use super::attempt::{caught, chance};
 use super::batch::{Gauge, Reason};
 use super::conclusion::Conclusion;
-use crate::destinations::{Delays, Encoded, Failure, Kind, Notebook, OpenBatch, Stored, Verdict};
+use crate::destinations::{
+    Delays, Encoded, Failure, Kind, Notebook, OpenBatch, Payload, Stored, Verdict,
+};
 use crate::error::ErrorKind;
 use crate::journal::{Journal, Lane, Record, RestoredBatch, SealedBatch};
 use crate::observability::events::{BatchEvent, Topic, Warning};
-use crate::observability::log::Settlement;
+use crate::observability::log::{ExecutionLog, Settlement};
 use crate::observability::time::Timestamp;
 
 /// Batches that are stored at once.
@@ -90,28 +94,92 @@ impl Drop for Hurry<'_> {
     }
 }
 
-/// The records of a batch, each with its place in it. **Invariant:** each is settled or put back,
-/// also when its task is aborted.
+/// A record that is in a batch: as small as it can be, because there may be hundreds of thousands.
+/// What it holds is encoded already.
+struct Member {
+    execution: Arc<ExecutionLog>,
+    seq: u64,
+    /// Its place in the execution.
+    place: u32,
+    /// Its place in the batch, from 0.
+    line: u32,
+    /// Bytes of the call, which count until it is settled.
+    bytes: u32,
+    kind: Kind,
+}
+
+impl Member {
+    fn new(line: usize, record: Record) -> Self {
+        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            seq: record.seq,
+            place: small(record.place),
+            line: small(line),
+            bytes: small(record.payload.len()),
+            kind: record.kind,
+            execution: record.execution,
+        }
+    }
+
+    /// The record again, without its payload, and the bytes of that.
+    fn into_record(self) -> (Record, usize) {
+        let record = Record {
+            id: Uuid::nil(),
+            seq: self.seq,
+            attempts: 0,
+            recorded_at: Timestamp::default(),
+            recovered: false,
+            execution: self.execution,
+            place: self.place as usize,
+            kind: self.kind,
+            payload: Payload::default(),
+            refused: None,
+        };
+        (record, self.bytes as usize)
+    }
+}
+
+/// The records of a batch. **Invariant:** each is settled or put back, also when its task is aborted.
 struct Members {
     engine: Arc<Engine>,
-    records: VecDeque<(usize, Record)>,
+    all: VecDeque<Member>,
     /// What became of the batch, once that is known.
     conclusion: Option<Arc<Conclusion>>,
 }
 
+impl Members {
+    fn settle_next(&mut self, settlement: impl FnOnce(u32) -> Settlement) -> bool {
+        let Some(member) = self.all.pop_front() else { return false };
+        let line = member.line;
+        let (record, bytes) = member.into_record();
+        if let Some(conclusion) = &self.conclusion {
+            record.execution.count_attempts(record.place, conclusion.attempts);
+        }
+        self.engine.settle_sized(&record, bytes, settlement(line));
+        true
+    }
+
+    fn fail_all(mut self, failure: &Failure) {
+        while self.settle_next(|_| unstored(failure.clone())) {}
+    }
+}
+
 impl Drop for Members {
     fn drop(&mut self) {
-        for (place, record) in std::mem::take(&mut self.records) {
-            if self.engine.journal.is_durable() {
-                self.engine.leave(&record);
-            } else if let Some(conclusion) = &self.conclusion {
-                self.engine.settle(&record, conclusion.settlement(place));
-            } else {
-                let message = "the engine closed before the batch was stored";
-                let failure = Failure::new(ErrorKind::Interrupted, message);
-                self.engine.settle(&record, unstored(failure));
+        if self.engine.journal.is_durable() {
+            for member in std::mem::take(&mut self.all) {
+                self.engine.leave_sized(member.bytes as usize);
             }
+            return;
         }
+        let conclusion = self.conclusion.clone();
+        let message = "the engine closed before the batch was stored";
+        let failure = Failure::new(ErrorKind::Interrupted, message);
+        let end = |line| match &conclusion {
+            Some(conclusion) => conclusion.settlement(line),
+            None => unstored(failure.clone()),
+        };
+        while self.settle_next(end) {}
     }
 }
 
@@ -198,7 +266,11 @@ impl Engine {
         for turn in 1_usize.. {
             let Some(record) = self.journal.join(lane) else { return };
             self.take_in(lane, open, record);
-            let full = open.as_ref().and_then(|open| open.gauge.full());
+            let pending = self.counters.pending_bytes.load(Ordering::Relaxed);
+            let most = self.config.max_pending_bytes;
+            let full = open
+                .as_ref()
+                .and_then(|open| open.gauge.full().or_else(|| open.gauge.pressed(pending, most)));
             if let Some(reason) = full {
                 self.close_batch(lane, open.take(), reason).await;
             }
@@ -217,19 +289,21 @@ impl Engine {
             (None, none) => self.begin_batch(lane, &record).map(|batch| *none = Some(batch)),
         };
         let added = added.and_then(|()| match open {
-            Some(open) => self.destinations.add_to_batch(&mut open.batch, &record.payload),
+            Some(open) => {
+                self.destinations.add_to_batch(&lane.key, &mut open.batch, &record.payload)
+            }
             None => Ok(()),
         });
         match (added, &mut *open) {
             (Ok(()), Some(open)) => {
-                open.gauge.add(open.batch.encoded(), Instant::now());
-                let place = open.members.records.len();
-                open.members.records.push_back((place, record));
+                open.gauge.add(record.payload.len(), open.batch.encoded(), Instant::now());
+                let next = open.members.all.len();
+                open.members.all.push_back(Member::new(next, record));
             }
             (Err(failure), _) => self.settle(&record, unstored(failure)),
             (Ok(()), None) => {}
         }
-        if open.as_ref().is_some_and(|open| open.members.records.is_empty()) {
+        if open.as_ref().is_some_and(|open| open.members.all.is_empty()) {
             *open = None;
         }
     }
@@ -241,18 +315,18 @@ impl Engine {
         Ok(Open { batch, gauge, members: self.members(VecDeque::new()) })
     }
 
-    fn members(self: &Arc<Self>, records: VecDeque<(usize, Record)>) -> Members {
-        Members { engine: Arc::clone(self), records, conclusion: None }
+    fn members(self: &Arc<Self>, all: VecDeque<Member>) -> Members {
+        Members { engine: Arc::clone(self), all, conclusion: None }
     }
 
     /// Names a batch, and has it stored beside the next one.
     async fn close_batch(self: &Arc<Self>, lane: &Lane, open: Option<Open>, reason: Reason) {
         let Some(Open { batch, members, .. }) = open else { return };
-        let Some((_, first)) = members.records.front() else { return };
+        let Some(first) = members.all.front() else { return };
         let (id, at) = (first.seq, Timestamp::now());
         let encoded = match self.encode(lane, batch, at).await {
             Ok(encoded) => encoded,
-            Err(failure) => return self.fail_all(members, &failure),
+            Err(failure) => return members.fail_all(&failure),
         };
         let sealed = SealedBatch {
             id,
@@ -260,7 +334,7 @@ impl Engine {
             name: encoded.name.clone(),
             reason: reason.as_str().to_owned(),
             sealed_at: at,
-            records: members.records.len(),
+            records: members.all.len(),
         };
         let closed = Closed { sealed, encoded, members, note: None };
         self.spawn(Arc::clone(self).seal_and_store(closed));
@@ -281,17 +355,11 @@ impl Engine {
         })
     }
 
-    fn fail_all(&self, mut members: Members, failure: &Failure) {
-        for (_, record) in std::mem::take(&mut members.records) {
-            self.settle(&record, unstored(failure.clone()));
-        }
-    }
-
     async fn seal_and_store(self: Arc<Self>, closed: Closed) {
         // Before it is stored: from here on it is the same batch whatever happens.
         loop {
             let Closed { sealed, members, .. } = &closed;
-            let numbers = members.records.iter().map(|(_, record)| record.seq);
+            let numbers = members.all.iter().map(|member| member.seq);
             let Err(error) = self.journal.seal(sealed, numbers.collect()).await else { break };
             self.warn("JOURNAL_TROUBLE", &error.to_string());
             tokio::time::sleep(PAUSE_AFTER_TROUBLE).await;
@@ -350,10 +418,8 @@ impl Engine {
         self.journal.conclude(id, &conclusion.to_text());
         let conclusion = Arc::new(conclusion);
         members.conclusion = Some(Arc::clone(&conclusion));
-        while let Some((place, record)) = members.records.pop_front() {
-            record.execution.count_attempts(record.place, conclusion.attempts);
-            self.settle(&record, conclusion.settlement(place));
-            if members.records.len().is_multiple_of(TURN) {
+        while members.settle_next(|line| conclusion.settlement(line)) {
+            if members.all.len().is_multiple_of(TURN) {
                 self.journal.written().await;
                 tokio::task::yield_now().await;
             }
@@ -364,17 +430,20 @@ impl Engine {
     /// Goes on with a batch that an earlier process sealed.
     pub(super) fn restore_batch(self: &Arc<Self>, restored: RestoredBatch) {
         let RestoredBatch { sealed, note, conclusion, records } = restored;
-        let members = self.members(records.into());
+        let payloads: Vec<_> = records.iter().map(|(_, record)| record.payload.clone()).collect();
+        let first = records.first().map(|(_, record)| record.id).unwrap_or_default();
+        let all = records.into_iter().map(|(line, record)| Member::new(line, record));
+        let members = self.members(all.collect());
         let engine = Arc::clone(self);
         self.spawn(async move {
             if let Some(conclusion) = conclusion.as_deref().and_then(Conclusion::from_text) {
                 return engine.conclude(sealed.id, conclusion, members).await;
             }
-            match engine.encode_again(&sealed, &members).await {
+            match engine.encode_again(&sealed, first, payloads).await {
                 Ok(encoded) => {
                     engine.store(Closed { sealed, encoded, members, note }).await;
                 }
-                Err(failure) => engine.fail_all(members, &failure),
+                Err(failure) => members.fail_all(&failure),
             }
         });
     }
@@ -382,13 +451,13 @@ impl Engine {
     async fn encode_again(
         self: &Arc<Self>,
         sealed: &SealedBatch,
-        members: &Members,
+        first: Uuid,
+        payloads: Vec<Payload>,
     ) -> Result<Encoded, Failure> {
-        let first = members.records.front().map(|(_, record)| record.id).unwrap_or_default();
         let (kind, name) = (sealed.lane.kind, Some(sealed.name.as_str()));
         let mut batch = self.destinations.begin_batch(kind, first, name)?;
-        for (turn, (_, record)) in members.records.iter().enumerate() {
-            self.destinations.add_to_batch(&mut batch, &record.payload)?;
+        for (turn, payload) in payloads.iter().enumerate() {
+            self.destinations.add_to_batch(&sealed.lane.key, &mut batch, payload)?;
             if turn.is_multiple_of(TURN) {
                 tokio::task::yield_now().await;
             }

@@ -62,8 +62,8 @@ impl Conclusion {
     }
 
     /// The end of the record at this place, counted from 0.
-    pub(super) fn settlement(&self, place: usize) -> Settlement {
-        let response = format!("{}{}}}", self.response, place + 1);
+    pub(super) fn settlement(&self, line: u32) -> Settlement {
+        let response = format!("{}{}}}", self.response, u64::from(line) + 1);
         Settlement {
             failure: self.failure.clone(),
             request: None,

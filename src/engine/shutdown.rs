@@ -106,7 +106,12 @@ impl Engine {
 
     /// Leaves a record in the journal: this engine does nothing more about it.
     pub(super) fn leave(&self, record: &Record) {
-        self.release(record.payload.len());
+        self.leave_sized(record.payload.len());
+    }
+
+    /// The same for a record whose payload, of so many bytes, is elsewhere already.
+    pub(super) fn leave_sized(&self, bytes: usize) {
+        self.release(bytes);
         self.end(1);
     }
 

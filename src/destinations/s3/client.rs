@@ -110,12 +110,19 @@ impl S3 {
         Lines::new(name.map_or(self.config.compression, compression_of), first)
     }
 
-    /// Adds a record to a batch.
+    /// Adds a record of a lane to its batch.
     ///
     /// # Errors
     /// Why it cannot be in any.
-    pub fn add(&self, lines: &mut Lines, payload: &Payload) -> std::result::Result<(), Failure> {
-        Target::of(payload)?;
+    pub fn add(
+        &self,
+        lane: &str,
+        lines: &mut Lines,
+        payload: &Payload,
+    ) -> std::result::Result<(), Failure> {
+        if lane.is_empty() {
+            Target::of(payload)?;
+        }
         lines.push(&line(payload)?).map_err(|error| {
             Failure::new(ErrorKind::Internal, format!("the record cannot be encoded: {error}"))
         })

@@ -205,7 +205,7 @@ fn entry(row: &Row<'_>) -> Rows<Entry> {
     Ok(Entry {
         id: id(row, 1)?.unwrap_or_default(),
         index: row.get(2)?,
-        replay_of: id(row, 21)?,
+        replay_of: id(row, 21)?.map(Box::new),
         step: row.get(3)?,
         kind: Kind::from_name(&row.get::<_, String>(4)?).unwrap_or(Kind::Http),
         status: Status::from_name(&status).unwrap_or(Status::Failed),

@@ -94,7 +94,7 @@ pub(super) fn settle(connection: &Connection, row: &Row) -> Result<()> {
         failure.map(|failure| failure.message.as_str()),
         failure.and_then(|failure| failure.phase).map(crate::destinations::Phase::as_str),
         warnings.and_then(std::result::Result::ok),
-        entry.replay_of.as_ref().map(|id| id.as_bytes().as_slice()),
+        entry.replay_of.as_deref().map(|id| id.as_bytes().as_slice()),
     ])?;
     Ok(())
 }

@@ -96,7 +96,7 @@ pub struct Entry {
     /// Place of the call within its execution, from 0.
     pub index: u32,
     /// The delivery that this one repeats.
-    pub replay_of: Option<Uuid>,
+    pub replay_of: Option<Box<Uuid>>,
     /// The step that made the call.
     pub step: Arc<str>,
     /// The destination.

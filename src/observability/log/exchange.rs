@@ -65,7 +65,7 @@ impl LoggedBody {
 #[derive(Debug, Clone)]
 pub struct Logged {
     head: Arc<str>,
-    body: Option<LoggedBody>,
+    body: Option<Box<LoggedBody>>,
 }
 
 /// The request as it was sent.
@@ -87,14 +87,14 @@ struct BodyMembers<'a> {
 impl Logged {
     /// An exchange's side from a serialisable head (a JSON object) and a body.
     pub fn new(head: &impl Serialize, body: Option<LoggedBody>) -> Self {
-        Self { head: to_json(head), body }
+        Self { head: to_json(head), body: body.map(Box::new) }
     }
 
     /// A side that was written down before: the text of its head, a JSON object, and its body.
     #[must_use]
     pub fn restored(head: &str, body: Option<LoggedBody>) -> Self {
         let head = if head.starts_with('{') && head.ends_with('}') { head } else { "{}" };
-        Self { head: head.into(), body }
+        Self { head: head.into(), body: body.map(Box::new) }
     }
 
     /// The JSON object that describes it.
@@ -106,7 +106,10 @@ impl Logged {
     /// Its body, if it has one.
     #[must_use]
     pub const fn body(&self) -> Option<&LoggedBody> {
-        self.body.as_ref()
+        match &self.body {
+            Some(body) => Some(body),
+            None => None,
+        }
     }
 
     /// A call shown as it was recorded: the JSON text itself up to `limit` bytes; past it, a body
@@ -117,14 +120,17 @@ impl Logged {
             Ok(text) if text.len() <= limit && text.starts_with('{') => {
                 Self { head: text.into(), body: None }
             }
-            _ => Self { head: "{}".into(), body: Some(LoggedBody::capped(&payload.text, limit)) },
+            _ => {
+                let body = LoggedBody::capped(&payload.text, limit);
+                Self { head: "{}".into(), body: Some(Box::new(body)) }
+            }
         }
     }
 
     /// Bytes that this side holds in memory, for the log's limit.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.head.len() + self.body.as_ref().map_or(0, LoggedBody::kept)
+        self.head.len() + self.body().map_or(0, LoggedBody::kept)
     }
 
     /// Drops the body's bytes, keeping its length: what is left when the log is full.

@@ -69,7 +69,7 @@ impl<'a> DeliveryView<'a> {
             execution_id: &info.execution_id,
             step: &entry.step,
             index: entry.index,
-            replay_of: entry.replay_of,
+            replay_of: entry.replay_of.as_deref().copied(),
             destination: entry.kind.name(),
             status: entry.status.as_str(),
             request,
