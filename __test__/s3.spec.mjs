@@ -95,8 +95,8 @@ for (const compression of /** @type {const} */ (['gzip', 'zstd', 'none'])) {
     assert.ok(key.endsWith(`.${ends}`))
     const bytes = readFileSync(file)
     const { text, lines, digest } = read(key, bytes)
-    // Node below 22.15 reads no zstd; its magic number is behind the frame that is skipped.
-    if (text === '\n') assert.deepEqual([...bytes.subarray(24, 28)], [0x28, 0xb5, 0x2f, 0xfd])
+    // Node below 22.15 reads no zstd.
+    if (text === '\n') assert.deepEqual([...bytes.subarray(0, 4)], [0x28, 0xb5, 0x2f, 0xfd])
     else
       assert.deepEqual(
         lines.map((line) => JSON.parse(line).n),

@@ -109,7 +109,8 @@ function createSend(native, execution, name, strict) {
     const place = PLACES[destination]
     return (/** @type {any} */ config) => {
       const text = isPlainNamed(config, place) ? plainText(config) : undefined
-      if (text === undefined || !record(step, kind, text)) keep(kind, namedCall(destination, config))
+      if (text === undefined || !record(step, kind, text))
+        keep(kind, namedCall(destination, config))
     }
   }
 

@@ -179,7 +179,7 @@ export async function faulty(t, port, fault) {
     const number = requests.push({ method, path })
     const what = fault({ method, path, number })
     if (what === 'reset') {
-      message.once('data', () => message.destroy())
+      message.once('data', () => message.socket.destroy())
       return
     }
     const body = await buffer(message).catch(() => undefined)
@@ -193,11 +193,11 @@ export async function faulty(t, port, fault) {
       { host: '127.0.0.1', port, method, path, headers },
       async (answer) => {
         const answered = await buffer(answer)
-        if (what === 'lose') return message.destroy()
+        if (what === 'lose') return message.socket.destroy()
         response.writeHead(answer.statusCode ?? 502, answer.headers).end(answered)
       },
     )
-    onward.on('error', () => message.destroy())
+    onward.on('error', () => message.socket.destroy())
     onward.end(body)
   })
   const { port: own } = await listen(t, server)

@@ -16,7 +16,7 @@ use super::config::Compression;
 /// The same batch, with the same version of the compressor, is the same bytes: nothing of the time
 /// or the machine is in them. Another batch is other bytes, even if its lines are the same: the id of
 /// its first record is in the compressed form (gzip: as the name of the file; Zstandard: in a frame
-/// that readers skip).
+/// behind the lines, which readers skip).
 pub struct Lines {
     compression: Compression,
     first: Uuid,
@@ -117,7 +117,13 @@ impl Lines {
         self.encode()?;
         Ok(match self.encoder {
             Some(Encoder::Gzip(encoder)) => encoder.finish()?.into(),
-            Some(Encoder::Zstd(encoder)) => encoder.finish()?.into(),
+            Some(Encoder::Zstd(encoder)) => {
+                let mut bytes = encoder.finish()?;
+                // Behind the lines: Node's own reader stops at the first frame.
+                bytes.extend_from_slice(&SKIPPED);
+                bytes.extend_from_slice(self.first.as_bytes());
+                bytes.into()
+            }
             None => Bytes::new(),
         })
     }
@@ -146,6 +152,9 @@ impl Lines {
     }
 }
 
+/// The beginning of a frame of 16 bytes that every reader skips (RFC 8878, 3.1.2).
+const SKIPPED: [u8; 8] = [0x50, 0x2a, 0x4d, 0x18, 16, 0, 0, 0];
+
 /// Bytes that an encoder put out from which one can tell how it fares.
 const MEANINGFUL: usize = 1 << 10;
 
@@ -171,12 +180,7 @@ impl Encoder {
                 let level = flate2::Compression::new(GZIP_LEVEL);
                 Some(Self::Gzip(builder.write(Vec::new(), level)))
             }
-            Compression::Zstd => {
-                // RFC 8878, 3.1.2: a frame that is skipped, and its length.
-                let mut bytes = vec![0x50, 0x2a, 0x4d, 0x18, 16, 0, 0, 0];
-                bytes.extend_from_slice(first.as_bytes());
-                Some(Self::Zstd(ZstdEncoder::new(bytes, ZSTD_LEVEL)?))
-            }
+            Compression::Zstd => Some(Self::Zstd(ZstdEncoder::new(Vec::new(), ZSTD_LEVEL)?)),
             Compression::None => None,
         })
     }
