@@ -53,7 +53,7 @@ const GROUPS = { lint: ['format', 'lint', 'types'] }
 function specs(node) {
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
   console.log(`Node ${version}`)
-  run(node, ['--test', '--test-timeout=120000', ...globs()])
+  run(node, ['--test', '--test-timeout=300000', ...globs()])
 }
 
 function globs() {
