@@ -128,7 +128,8 @@ test('while one bucket cannot be reached another one is served', async (t) => {
   )
   const step = await s3Step(t, at(front.endpoint, { batch: { maxCount: 1 } }))
   const stored = nextEvent(step.engine, 'batch', ({ status }) => status === 'stored')
-  step.$send.s3({ ...RECORD, bucket: 'down' })
+  // More than are stored at once in one bucket.
+  for (let n = 0; n < 6; n++) step.$send.s3({ ...RECORD, bucket: 'down' })
   step.$send.s3(RECORD)
   await step.execution.complete()
   assert.match((await stored).name, /^bucket\//)

@@ -34,6 +34,9 @@ export async function certificates(t) {
     ca: join(directory, 'ca.pem'),
     empty: join(directory, 'empty.pem'),
     ...{ valid, wrongHost, expired, selfSigned },
+    /** One for these names. */
+    named: (/** @type {string[]} */ ...names) =>
+      signed('named', `subjectAltName=${names.map((name) => `DNS:${name}`).join(',')}`, '2'),
   }
 
   /** @param {string} name @param {string} alternative @param {string} days */

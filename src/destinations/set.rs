@@ -125,6 +125,15 @@ impl Destinations {
         }
     }
 
+    /// Where a batch of this name is stored: one place that does not answer delays no other.
+    #[must_use]
+    pub fn batch_place<'a>(&self, kind: Kind, name: &'a str) -> &'a str {
+        match kind {
+            Kind::S3 => s3::bucket_of(name),
+            _ => kind.name(),
+        }
+    }
+
     /// Makes one attempt to store a batch. `left` is what an earlier attempt noted.
     pub async fn store_batch(
         &self,

@@ -19,17 +19,21 @@ use super::Engine;
 use super::attempt::{caught, chance};
 use super::batch::{Gauge, Reason};
 use super::conclusion::Conclusion;
+use super::members::{Member, Members, unstored};
 use crate::destinations::{
     Delays, Encoded, Failure, Kind, Notebook, OpenBatch, Payload, Stored, Verdict,
 };
 use crate::error::ErrorKind;
 use crate::journal::{Journal, Lane, Record, RestoredBatch, SealedBatch};
 use crate::observability::events::{BatchEvent, Topic, Warning};
-use crate::observability::log::{ExecutionLog, Settlement};
 use crate::observability::time::Timestamp;
 
-/// Batches that are stored at once.
-const STORING: usize = 4;
+/// Batches that are stored at once, all together.
+const STORING: usize = 64;
+/// Batches that are stored at once in one place, so that one that does not answer delays no other.
+const STORING_IN_ONE_PLACE: usize = 4;
+/// Places past this many are looked through for those that nobody uses.
+const MANY_PLACES: usize = 1000;
 /// Records that join a batch, or are settled, before others have their turn.
 const TURN: usize = 256;
 /// The wait before what the journal could not write is written again.
@@ -49,6 +53,7 @@ pub(super) struct Batches {
     /// Rung when there is something new for the batch of a lane.
     bells: Mutex<HashMap<Lane, Arc<Notify>>>,
     slots: Semaphore,
+    places: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
     /// Those who want everything stored now.
     hurried: watch::Sender<usize>,
 }
@@ -58,6 +63,7 @@ impl Default for Batches {
         Self {
             bells: Mutex::default(),
             slots: Semaphore::new(STORING),
+            places: Mutex::default(),
             hurried: watch::Sender::new(0),
         }
     }
@@ -76,6 +82,15 @@ impl Batches {
         self.bells().clear();
     }
 
+    fn place(&self, name: &str) -> Arc<Semaphore> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.len() > MANY_PLACES {
+            places.retain(|_, slots| Arc::strong_count(slots) > 1);
+        }
+        let slots = places.entry(name.into());
+        Arc::clone(slots.or_insert_with(|| Arc::new(Semaphore::new(STORING_IN_ONE_PLACE))))
+    }
+
     fn is_hurried(&self) -> bool {
         *self.hurried.borrow() > 0
     }
@@ -92,100 +107,6 @@ impl Drop for Hurry<'_> {
     fn drop(&mut self) {
         self.0.hurried.send_modify(|hurried| *hurried -= 1);
     }
-}
-
-/// A record that is in a batch: as small as it can be, because there may be hundreds of thousands.
-/// What it holds is encoded already.
-struct Member {
-    execution: Arc<ExecutionLog>,
-    seq: u64,
-    /// Its place in the execution.
-    place: u32,
-    /// Its place in the batch, from 0.
-    line: u32,
-    /// Bytes of the call, which count until it is settled.
-    bytes: u32,
-    kind: Kind,
-}
-
-impl Member {
-    fn new(line: usize, record: Record) -> Self {
-        let small = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        Self {
-            seq: record.seq,
-            place: small(record.place),
-            line: small(line),
-            bytes: small(record.payload.len()),
-            kind: record.kind,
-            execution: record.execution,
-        }
-    }
-
-    /// The record again, without its payload, and the bytes of that.
-    fn into_record(self) -> (Record, usize) {
-        let record = Record {
-            id: Uuid::nil(),
-            seq: self.seq,
-            attempts: 0,
-            recorded_at: Timestamp::default(),
-            recovered: false,
-            execution: self.execution,
-            place: self.place as usize,
-            kind: self.kind,
-            payload: Payload::default(),
-            refused: None,
-        };
-        (record, self.bytes as usize)
-    }
-}
-
-/// The records of a batch. **Invariant:** each is settled or put back, also when its task is aborted.
-struct Members {
-    engine: Arc<Engine>,
-    all: VecDeque<Member>,
-    /// What became of the batch, once that is known.
-    conclusion: Option<Arc<Conclusion>>,
-}
-
-impl Members {
-    fn settle_next(&mut self, settlement: impl FnOnce(u32) -> Settlement) -> bool {
-        let Some(member) = self.all.pop_front() else { return false };
-        let line = member.line;
-        let (record, bytes) = member.into_record();
-        if let Some(conclusion) = &self.conclusion {
-            record.execution.count_attempts(record.place, conclusion.attempts);
-        }
-        self.engine.settle_sized(&record, bytes, settlement(line));
-        true
-    }
-
-    fn fail_all(mut self, failure: &Failure) {
-        while self.settle_next(|_| unstored(failure.clone())) {}
-    }
-}
-
-impl Drop for Members {
-    fn drop(&mut self) {
-        if self.engine.journal.is_durable() {
-            for member in std::mem::take(&mut self.all) {
-                self.engine.leave_sized(member.bytes as usize);
-            }
-            return;
-        }
-        let conclusion = self.conclusion.clone();
-        let message = "the engine closed before the batch was stored";
-        let failure = Failure::new(ErrorKind::Interrupted, message);
-        let end = |line| match &conclusion {
-            Some(conclusion) => conclusion.settlement(line),
-            None => unstored(failure.clone()),
-        };
-        while self.settle_next(end) {}
-    }
-}
-
-/// The end of a record that was never in a stored batch.
-fn unstored(failure: Failure) -> Settlement {
-    Settlement { failure: Some(failure), request: None, response: None, warnings: Vec::new() }
 }
 
 /// A batch that grows.
@@ -316,7 +237,7 @@ impl Engine {
     }
 
     fn members(self: &Arc<Self>, all: VecDeque<Member>) -> Members {
-        Members { engine: Arc::clone(self), all, conclusion: None }
+        Members::new(Arc::clone(self), all)
     }
 
     /// Names a batch, and has it stored beside the next one.
@@ -404,10 +325,9 @@ impl Engine {
     }
 
     async fn attempt_batch(&self, kind: Kind, encoded: &Encoded, page: &Page<'_>) -> Stored {
-        let Ok(_slot) = self.batches.slots.acquire().await else {
-            let failure = Failure::new(ErrorKind::Closed, "the engine is closed");
-            return Stored::nowhere(Verdict::Retry { failure, after: None });
-        };
+        let place = self.batches.place(self.destinations.batch_place(kind, &encoded.name));
+        // Neither is ever closed.
+        let _slots = (place.acquire().await, self.batches.slots.acquire().await);
         let left = page.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let storing = self.destinations.store_batch(kind, encoded, left.as_deref(), page);
         caught(storing).await.unwrap_or_else(|failure| Stored::nowhere(Verdict::Rejected(failure)))

@@ -10,6 +10,7 @@ mod breaker;
 mod conclusion;
 mod execution;
 mod lanes;
+mod members;
 mod recovery;
 pub mod registry;
 mod replay;

@@ -212,6 +212,12 @@ impl S3 {
     }
 }
 
+/// The bucket in the name of a batch.
+#[must_use]
+pub fn bucket_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(bucket, _)| bucket)
+}
+
 fn landed(landed: &Landed<'_>) -> Stored {
     let response = serde_json::value::to_raw_value(landed).ok();
     Stored { verdict: Verdict::Delivered, response, warnings: Vec::new() }

@@ -15,6 +15,6 @@ mod wire;
 
 use super::json;
 
-pub use client::S3;
+pub use client::{S3, bucket_of};
 pub use config::{Address, AssumeRole, Compression, Config, Keys, Service};
 pub use lines::Lines;
