@@ -204,8 +204,8 @@ test('secrets never reach the log, an event or an error', async (t) => {
   }
   assert.match(JSON.stringify(log[1]), /\[redacted\]/)
   // The receiver gets what the log does not show.
-  assert.equal(server.requests[0].headers.authorization, `Basic ${btoa('user:hunter2')}`)
-  assert.equal(server.requests[0].path, '/a?access_token=hunter2&q=1')
+  const first = server.requests.find(({ path }) => path === '/a?access_token=hunter2&q=1')
+  assert.equal(first?.headers.authorization, `Basic ${btoa('user:hunter2')}`)
 })
 
 test('calls of many steps keep one order', async (t) => {
