@@ -1,5 +1,7 @@
 //! What became of a batch, as every record of it is told, and as the journal keeps it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -12,8 +14,8 @@ use crate::observability::log::{ResponseLog, Settlement};
 #[derive(Debug)]
 pub(super) struct Conclusion {
     failure: Option<Failure>,
-    /// A JSON object but for its end: the place of the record follows.
-    response: String,
+    /// A JSON object, to which the line of each record is added.
+    response: Arc<str>,
     warnings: Vec<String>,
     /// Attempts that it took.
     pub attempts: u32,
@@ -57,17 +59,17 @@ impl Conclusion {
         let known = response.map_or("{}", RawValue::get);
         let open = known.strip_suffix('}').unwrap_or("{");
         let comma = if open == "{" { "" } else { "," };
-        let response = format!("{open}{comma}\"batch\":{batch},\"line\":");
+        let response = format!("{open}{comma}\"batch\":{batch}}}").into();
         Self { failure, response, warnings, attempts }
     }
 
     /// The end of the record at this place, counted from 0.
     pub(super) fn settlement(&self, line: u32) -> Settlement {
-        let response = format!("{}{}}}", self.response, u64::from(line) + 1);
+        let response = ResponseLog::shared(Arc::clone(&self.response), line.saturating_add(1));
         Settlement {
             failure: self.failure.clone(),
             request: None,
-            response: Some(Box::new(ResponseLog::restored(&response, None))),
+            response: Some(Box::new(response)),
             warnings: self.warnings.clone(),
         }
     }
@@ -81,7 +83,7 @@ impl Conclusion {
             status: failure.status,
         });
         let text = Text {
-            response: self.response.clone(),
+            response: self.response.to_string(),
             warnings: self.warnings.clone(),
             attempts: self.attempts,
             failure,
@@ -98,6 +100,6 @@ impl Conclusion {
             phase: failure.phase.as_deref().and_then(Phase::from_name),
             status: failure.status,
         });
-        Some(Self { failure, response, warnings, attempts })
+        Some(Self { failure, response: response.into(), warnings, attempts })
     }
 }

@@ -1,5 +1,7 @@
 //! The statements that write: one function for each kind of operation.
 
+use std::borrow::Cow;
+
 use rusqlite::{Connection, Result, named_params, params};
 
 use super::op::{Append, Row};
@@ -82,7 +84,7 @@ pub(super) fn settle(connection: &Connection, row: &Row) -> Result<()> {
         entry.attempts,
         int(entry.recorded_at.as_millis()),
         int(entry.settled_at.unwrap_or_default().as_millis()),
-        request.head.unwrap_or("{}"),
+        request.head.as_deref().unwrap_or("{}"),
         request.body,
         request.bytes,
         request.complete,
@@ -102,7 +104,7 @@ pub(super) fn settle(connection: &Connection, row: &Row) -> Result<()> {
 /// One side of an exchange as its columns.
 #[derive(Default)]
 struct Side<'a> {
-    head: Option<&'a str>,
+    head: Option<Cow<'a, str>>,
     body: Option<&'a [u8]>,
     bytes: Option<i64>,
     complete: Option<bool>,

@@ -65,6 +65,8 @@ impl LoggedBody {
 #[derive(Debug, Clone)]
 pub struct Logged {
     head: Arc<str>,
+    /// The line that this is about, from 1, where `head` tells of many; 0: it tells of this alone.
+    line: u32,
     body: Option<Box<LoggedBody>>,
 }
 
@@ -87,20 +89,32 @@ struct BodyMembers<'a> {
 impl Logged {
     /// An exchange's side from a serialisable head (a JSON object) and a body.
     pub fn new(head: &impl Serialize, body: Option<LoggedBody>) -> Self {
-        Self { head: to_json(head), body: body.map(Box::new) }
+        Self { head: to_json(head), line: 0, body: body.map(Box::new) }
     }
 
     /// A side that was written down before: the text of its head, a JSON object, and its body.
     #[must_use]
     pub fn restored(head: &str, body: Option<LoggedBody>) -> Self {
         let head = if head.starts_with('{') && head.ends_with('}') { head } else { "{}" };
-        Self { head: head.into(), body: body.map(Box::new) }
+        Self { head: head.into(), line: 0, body: body.map(Box::new) }
+    }
+
+    /// A side that many deliveries have in common, but for the line that each of them is, from 1:
+    /// it becomes the member `line`. `head` is a JSON object.
+    #[must_use]
+    pub const fn shared(head: Arc<str>, line: u32) -> Self {
+        Self { head, line, body: None }
     }
 
     /// The JSON object that describes it.
     #[must_use]
-    pub fn head(&self) -> &str {
-        &self.head
+    pub fn head(&self) -> Cow<'_, str> {
+        if self.line == 0 {
+            return Cow::Borrowed(&self.head);
+        }
+        let comma = if &*self.head == "{}" { "" } else { "," };
+        let open = self.head.strip_suffix('}').unwrap_or("{");
+        Cow::Owned(format!("{open}{comma}\"line\":{}}}", self.line))
     }
 
     /// Its body, if it has one.
@@ -118,11 +132,11 @@ impl Logged {
     pub fn recorded(payload: &Payload, limit: usize) -> Self {
         match std::str::from_utf8(&payload.text) {
             Ok(text) if text.len() <= limit && text.starts_with('{') => {
-                Self { head: text.into(), body: None }
+                Self { head: text.into(), line: 0, body: None }
             }
             _ => {
                 let body = LoggedBody::capped(&payload.text, limit);
-                Self { head: "{}".into(), body: Some(Box::new(body)) }
+                Self { head: "{}".into(), line: 0, body: Some(Box::new(body)) }
             }
         }
     }
@@ -130,7 +144,8 @@ impl Logged {
     /// Bytes that this side holds in memory, for the log's limit.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.head.len() + self.body().map_or(0, LoggedBody::kept)
+        let head = if self.line == 0 { self.head.len() } else { 0 };
+        head + self.body().map_or(0, LoggedBody::kept)
     }
 
     /// Drops the body's bytes, keeping its length: what is left when the log is full.
@@ -144,7 +159,7 @@ impl Logged {
     /// The JSON object: the head's members and those of the body.
     #[must_use]
     pub fn to_json(&self) -> Box<RawValue> {
-        let Some(body) = &self.body else { return raw(self.head.to_string()) };
+        let Some(body) = &self.body else { return raw(self.head().into_owned()) };
         let (text, body_encoding) = text_of(&body.bytes, body.complete);
         let members = BodyMembers {
             body: text,
