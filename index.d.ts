@@ -1094,7 +1094,10 @@ export interface S3Options {
    * `endpoint` `true`.
    */
   forcePathStyle?: boolean
-  /** Whether `endpoint` may be `http://`, which sends everything in the clear. Default: `false`. */
+  /**
+   * Whether `endpoint`, and that of `assumeRole`, may be `http://`, which sends everything in the
+   * clear. Default: `false`.
+   */
   allowHttp?: boolean
   /**
    * How objects are compressed, which their keys end with: `.gz`, `.zst` or `.ndjson`. Default:

@@ -38,7 +38,8 @@ pub struct S3Options {
     /// Whether buckets are in the path of URLs, and not in the host name. Default: `false`, with
     /// `endpoint` `true`.
     pub force_path_style: Option<bool>,
-    /// Whether `endpoint` may be `http://`, which sends everything in the clear. Default: `false`.
+    /// Whether `endpoint`, and that of `assumeRole`, may be `http://`, which sends everything in the
+    /// clear. Default: `false`.
     pub allow_http: Option<bool>,
     /// How objects are compressed, which their keys end with: `.gz`, `.zst` or `.ndjson`. Default:
     /// `'gzip'`.
@@ -148,15 +149,12 @@ impl S3Options {
         {
             return Err(invalid(format!("s3.region: {region:?} is not the name of a region")));
         }
+        let allow_http = self.allow_http.unwrap_or_default();
         let path_style = self.force_path_style.unwrap_or(self.endpoint.is_some());
         let address = match self.endpoint {
             None => Address::Amazon(region),
             Some(endpoint) => {
-                let url = endpoint_of("s3.endpoint", &endpoint)?;
-                if url.scheme() == "http" && !self.allow_http.unwrap_or_default() {
-                    let reason = "sends everything in the clear: set s3.allowHttp to allow that";
-                    return Err(invalid(format!("s3.endpoint: {reason}")));
-                }
+                let url = endpoint_of("s3.endpoint", &endpoint, allow_http)?;
                 if !path_style && !matches!(url.host(), Some(Host::Domain(_))) {
                     let reason = "an address cannot have buckets in front of it";
                     return Err(invalid(format!("s3.forcePathStyle: {reason}")));
@@ -165,7 +163,7 @@ impl S3Options {
                 Address::Endpoint { url: url.as_str().trim_end_matches('/').to_owned(), region }
             }
         };
-        let assume_role = self.assume_role.map(AssumeRoleOptions::read).transpose()?;
+        let assume_role = self.assume_role.map(|role| role.read(allow_http)).transpose()?;
         Ok(Some(Service { address, path_style, keys, assume_role }))
     }
 
@@ -187,7 +185,7 @@ impl S3Options {
 }
 
 impl AssumeRoleOptions {
-    fn read(self) -> Result<AssumeRole> {
+    fn read(self, allow_http: bool) -> Result<AssumeRole> {
         if !self.role_arn.starts_with("arn:") {
             let arn = self.role_arn;
             return Err(invalid(format!(
@@ -196,7 +194,7 @@ impl AssumeRoleOptions {
         }
         let endpoint = self.endpoint.as_deref();
         if let Some(endpoint) = endpoint {
-            endpoint_of("s3.assumeRole.endpoint", endpoint)?;
+            endpoint_of("s3.assumeRole.endpoint", endpoint, allow_http)?;
         }
         Ok(AssumeRole {
             role_arn: self.role_arn,
@@ -235,11 +233,15 @@ fn environment() -> Vec<(String, String)> {
     VARIABLES.iter().filter_map(said).collect()
 }
 
-fn endpoint_of(path: &str, text: &str) -> Result<Url> {
+fn endpoint_of(path: &str, text: &str, allow_http: bool) -> Result<Url> {
     let url =
         Url::parse(text).map_err(|error| invalid(format!("{path}: is not a URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err(invalid(format!("{path}: must begin with https:// or http://")));
+    }
+    if url.scheme() == "http" && !allow_http {
+        let reason = "sends everything in the clear: set s3.allowHttp to allow that";
+        return Err(invalid(format!("{path}: {reason}")));
     }
     let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     if !bare || !url.username().is_empty() || url.password().is_some() {
@@ -274,6 +276,10 @@ mod tests {
             (r#"{"accessKeyId":"a"}"#, "s3.accessKeyId: needs s3.secretAccessKey"),
             (r#"{"sessionToken":"t"}"#, "s3.accessKeyId: needs s3.secretAccessKey"),
             (r#"{"assumeRole":{"roleArn":"x"}}"#, "s3.assumeRole.roleArn: \"x\" does not"),
+            (
+                r#"{"assumeRole":{"roleArn":"arn:x","endpoint":"http://sts"}}"#,
+                "s3.assumeRole.endpoint: sends everything in the clear",
+            ),
             (r#"{"compression":"brotli"}"#, "s3.compression: \"brotli\" is not"),
             (r#"{"batch":{"maxCount":0}}"#, "s3.batch.maxCount: 0 is not"),
             (r#"{"batch":{"intervalMs":-1}}"#, "s3.batch.intervalMs: -1 is not"),

@@ -341,7 +341,10 @@ impl Remote {
 
 /// Every answer about a bucket names its region, a refusal and a redirect too.
 fn region_in(headers: &HeaderMap) -> Option<String> {
-    Some(headers.get("x-amz-bucket-region")?.to_str().ok()?.to_owned())
+    let region = headers.get("x-amz-bucket-region")?.to_str().ok()?;
+    // It becomes a part of a host name.
+    let is_name = region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    (is_name && !region.is_empty()).then(|| region.to_owned())
 }
 
 async fn store_parts(
