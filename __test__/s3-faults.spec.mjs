@@ -3,9 +3,11 @@
 
 import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
+import { listen } from './servers/listen.mjs'
 import { dataDirectory } from './support/data-dir.mjs'
 import { nextEvent, openEngine } from './support/engine.mjs'
 import { deferred } from './support/receiver.mjs'
@@ -204,6 +206,37 @@ test('files: where no folder can be, the deliveries fail with the reason', async
   const [{ status, error }, beside] = await storeNow(step)
   assert.deepEqual([status, beside.status], ['failed', 'delivered'])
   assert.match(error?.message ?? '', /blocked.* cannot be written: Not a directory/)
+})
+
+test('keys come from the metadata service, whose address no step may reach', async (t) => {
+  const server = await s3Server(t)
+  /** @type {string[]} */
+  const asked = []
+  const metadata = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`)
+    if (request.method === 'PUT') return response.end('session')
+    assert.equal(request.headers['x-aws-ec2-metadata-token'], 'session')
+    if (request.url?.endsWith('/security-credentials/')) return response.end('role')
+    const { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey } = KEYS
+    const Expiration = new Date(Date.now() + 3_600_000).toISOString()
+    response.end(JSON.stringify({ AccessKeyId, SecretAccessKey, Token: '', Expiration }))
+  })
+  const { host } = await listen(t, metadata, '127.0.0.2')
+  t.after(() => delete process.env.AWS_METADATA_ENDPOINT)
+  process.env.AWS_METADATA_ENDPOINT = `http://${host}`
+  const { endpoint, allowHttp } = at(server.endpoint)
+  const egress = { allow: ['127.0.0.1'] }
+  const step = await s3Step(t, { endpoint, allowHttp }, { egress })
+  step.$send.s3(RECORD)
+  step.$send.http({ method: 'GET', url: `http://${host}/latest/` })
+  const [stored, called] = await storeNow(step)
+  assert.deepEqual([stored.status, stored.error], ['delivered', undefined])
+  assert.equal(called.error?.code, 'ERR_SEND_EGRESS_DENIED')
+  assert.deepEqual(asked, [
+    'PUT /latest/api/token',
+    'GET /latest/meta-data/iam/security-credentials/',
+    'GET /latest/meta-data/iam/security-credentials/role',
+  ])
 })
 
 test('keys that nobody gave are a delay with a reason, not a loss', async (t) => {

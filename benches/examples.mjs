@@ -31,7 +31,8 @@ export function event(number) {
     type: number % 3 === 0 ? 'page_view' : 'click',
     at: new Date(1_795_000_000_000 + number * 37).toISOString(),
     user: { id: number % 5000, name: 'Luke Skywalker', plan: 'free' },
-    path: `/products/${number % 997}?ref=mail`,
+    path: `/products/${number % 997}?ref=newsletter&v=2`,
+    session: `s_${(number * 40503) % 1e9}`,
     ms: (number * 7919) % 1000,
   }
 }

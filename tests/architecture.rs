@@ -22,7 +22,8 @@ const MAY_USE: [(&str, &[&str]); 8] = [
 ];
 
 /// Crates that speak a protocol: the engine and the journal name none of them.
-const PROTOCOLS: [&str; 5] = ["reqwest", "hyper", "http::", "rustls", "url::"];
+const PROTOCOLS: [&str; 9] =
+    ["reqwest", "hyper", "http::", "rustls", "url::", "lettre", "object_store", "flate2", "zstd"];
 
 fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();

@@ -356,7 +356,7 @@ pub(super) const MAX_TIMEOUT_MS: u64 = 3_600_000;
 const MAX_COUNT: u64 = 1_000_000;
 const MAX_DAYS: u64 = 36_500;
 /// No size in the options is larger: 64 GiB.
-const MAX_BYTES: u64 = 64 << 30;
+pub(super) const MAX_BYTES: u64 = 64 << 30;
 
 fn retention(options: &LogOptions) -> Result<Retention> {
     let default = Retention::default();

@@ -7,7 +7,7 @@ use napi_derive::napi;
 use serde::Deserialize;
 use url::{Host, Url};
 
-use super::options::{MAX_TIMEOUT_MS, bytes, count, invalid, whole};
+use super::options::{MAX_BYTES, MAX_TIMEOUT_MS, bytes, count, invalid, whole};
 use crate::config::object_folder;
 use crate::destinations::BatchLimits;
 use crate::destinations::s3::{Address, AssumeRole, Compression, Config, Keys, Service};
@@ -214,11 +214,13 @@ impl BatchOptions {
                 .map(|value| whole(&format!("{path}.{name}"), Some(value), 1..=MAX_INTERVAL_MS, 0));
             Ok(read.transpose()?.map(Duration::from_millis))
         };
-        let max_bytes = bytes(&format!("{path}.maxBytes"), self.max_bytes, default.max_bytes)?;
+        let bytes_path = format!("{path}.maxBytes");
+        let max_bytes =
+            whole(&bytes_path, self.max_bytes, 1..=MAX_BYTES, default.max_bytes as u64)?;
         Ok(BatchLimits {
             interval: millis("intervalMs", self.interval_ms)?.unwrap_or(default.interval),
             idle: millis("idleMs", self.idle_ms)?,
-            max_bytes: max_bytes.max(1),
+            max_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX),
             max_count: count(&format!("{path}.maxCount"), self.max_count, 1, default.max_count)?,
         })
     }
@@ -282,6 +284,7 @@ mod tests {
             ),
             (r#"{"compression":"brotli"}"#, "s3.compression: \"brotli\" is not"),
             (r#"{"batch":{"maxCount":0}}"#, "s3.batch.maxCount: 0 is not"),
+            (r#"{"batch":{"maxBytes":0}}"#, "s3.batch.maxBytes: 0 is not"),
             (r#"{"batch":{"intervalMs":-1}}"#, "s3.batch.intervalMs: -1 is not"),
             (r#"{"region":"auto","file":"/x"}"#, "s3.file: has no meaning"),
         ] {

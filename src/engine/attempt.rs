@@ -201,13 +201,20 @@ pub(super) async fn caught<T>(attempt: impl Future<Output = T>) -> Result<T, Fai
     let poll = poll_fn(|context| {
         match catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(context))) {
             Ok(poll) => poll.map(Ok),
-            Err(_) => Poll::Ready(Err(Failure::new(
-                ErrorKind::Internal,
-                "a defect of dollar-send: the attempt panicked. Please report it",
-            ))),
+            Err(_) => Poll::Ready(Err(panicked())),
         }
     });
     poll.await
+}
+
+/// The same for what is done at once.
+pub(super) fn caught_now<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(panicked()))
+}
+
+fn panicked() -> Failure {
+    let message = "a defect of dollar-send: the attempt panicked. Please report it";
+    Failure::new(ErrorKind::Internal, message)
 }
 
 /// A number from 0 to 1 that nobody foresees.
@@ -226,5 +233,7 @@ mod tests {
     async fn a_panic_is_a_failed_delivery() {
         let failure = caught(async { panic!("a defect") }).await.unwrap_err();
         assert_eq!(failure.kind, ErrorKind::Internal); // reaches ERR_SEND_INTERNAL
+        let failure = caught_now::<()>(|| panic!("a defect")).unwrap_err();
+        assert_eq!(failure.kind, ErrorKind::Internal);
     }
 }

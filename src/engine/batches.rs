@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use uuid::Uuid;
 
 use super::Engine;
-use super::attempt::{caught, chance};
+use super::attempt::{caught, caught_now, chance};
 use super::batch::{Gauge, Reason};
 use super::conclusion::Conclusion;
 use super::members::{Member, Members, unstored};
@@ -210,9 +210,9 @@ impl Engine {
             (None, none) => self.begin_batch(lane, &record).map(|batch| *none = Some(batch)),
         };
         let added = added.and_then(|()| match open {
-            Some(open) => {
+            Some(open) => caught_now(|| {
                 self.destinations.add_to_batch(&lane.key, &mut open.batch, &record.payload)
-            }
+            }),
             None => Ok(()),
         });
         match (added, &mut *open) {
@@ -356,14 +356,25 @@ impl Engine {
         let members = self.members(all.collect());
         let engine = Arc::clone(self);
         self.spawn(async move {
-            if let Some(conclusion) = conclusion.as_deref().and_then(Conclusion::from_text) {
+            let known = conclusion.as_deref().map(Conclusion::from_text);
+            if let Some(Some(conclusion)) = known {
                 return engine.conclude(sealed.id, conclusion, members).await;
             }
-            match engine.encode_again(&sealed, first, payloads).await {
+            // Less than all of it would take the place of what may be stored already.
+            let encoded = if known.is_some() || members.all.len() != sealed.records {
+                let message = "the journal does not have all of the batch, or of what became of it";
+                Err(Failure::new(ErrorKind::Journal, message))
+            } else {
+                engine.encode_again(&sealed, first, payloads).await
+            };
+            match encoded {
                 Ok(encoded) => {
                     engine.store(Closed { sealed, encoded, members, note }).await;
                 }
-                Err(failure) => members.fail_all(&failure),
+                Err(failure) => {
+                    let end = Conclusion::new(&sealed, Some(failure), None, Vec::new(), 0);
+                    engine.conclude(sealed.id, end, members).await;
+                }
             }
         });
     }

@@ -6,7 +6,7 @@ use crate::error::ErrorKind;
 
 /// Codes of refusals that time mends although their status says otherwise: the service's own, the
 /// clock's, and those of credentials that are renewed.
-const TRANSIENT_CODES: [&str; 10] = [
+const TRANSIENT_CODES: [&str; 12] = [
     "SlowDown",
     "InternalError",
     "ServiceUnavailable",
@@ -17,6 +17,9 @@ const TRANSIENT_CODES: [&str; 10] = [
     "TokenRefreshRequired",
     "BadDigest",
     "IncompleteBody",
+    // A bucket that was made a moment ago, and an upload that somebody cleared away.
+    "TemporaryRedirect",
+    "NoSuchUpload",
 ];
 
 /// The verdict on an attempt that failed with `error`, from what was heard meanwhile.
@@ -94,6 +97,8 @@ mod tests {
             (400, "RequestTimeout", true),
             (403, "RequestTimeTooSkewed", true),
             (400, "ExpiredToken", true),
+            (307, "TemporaryRedirect", true),
+            (404, "NoSuchUpload", true),
             (403, "AccessDenied", false),
             (403, "InvalidAccessKeyId", false),
             (404, "NoSuchBucket", false),

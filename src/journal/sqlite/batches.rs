@@ -149,7 +149,9 @@ impl LeftBatches {
             .collect();
         let taken = whole.iter().filter_map(|id| left.batches.remove(id));
         let mut taken: Vec<_> = taken.map(|batch| batch.restored).collect();
-        left.runs.retain(|_, (_, batch, _)| !whole.contains(batch));
+        if left.batches.is_empty() {
+            left.runs.clear();
+        }
         drop(left);
         for batch in &mut taken {
             batch.records.sort_unstable_by_key(|(place, _)| *place);
