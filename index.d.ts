@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'ERR_SEND_TOO_MANY_REDIRECTS'
   | 'ERR_SEND_INTERRUPTED'
   | 'ERR_SEND_DISCARDED'
+  | 'ERR_SEND_EMIT_LOOP'
   | 'ERR_SEND_INTERNAL'
 
 /** What `engine.execution()` takes. */
@@ -36,6 +37,21 @@ export interface ExecutionOptions {
   executionId?: string
   /** Which attempt of the run this is, from 1. Default: 1. */
   attempt?: number
+  /**
+   * The trace that the run belongs to, as the header `traceparent` of W3C Trace Context (what
+   * OpenTelemetry propagates): it goes with every HTTP request that brings none. What is none is
+   * ignored. Default: none.
+   */
+  traceparent?: string
+  /** The header `tracestate` that goes with it. Default: none. */
+  tracestate?: string
+  /**
+   * How many emitted events led to this run, each by starting the run that emitted the next; more than
+   * 16 are refused, because a loop would never end. Default: one more than that of the event whose
+   * listener (`engine.subscribe()`) began the run, otherwise 0. Webhooks get it as `x-emit-depth`:
+   * who begins a run for such a request gives one more.
+   */
+  emitDepth?: number
 }
 
 /** What `execution.complete()` takes. */
@@ -154,9 +170,12 @@ export interface SqlConfig {
 
 /** The argument of `$send.sse()`. */
 export interface SseConfig {
-  /** The name of the event. */
+  /**
+   * The name of the event: what a page listens to (`source.addEventListener(channel, …)`). Line breaks
+   * and NULs become spaces; an empty one means `message`.
+   */
   channel: string
-  /** The data of the event. */
+  /** The data of the event: its JSON text. Bytes become base64 text. */
   payload: Content
 }
 
@@ -176,9 +195,9 @@ export interface Send {
   s3(config: S3Config): void
   /** A row. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
   sql(config: SqlConfig): void
-  /** An event stream. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  /** An event of the workflow's stream, for browsers (`server` of the engine). */
   sse(config: SseConfig): void
-  /** An event. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  /** An event, for those who subscribed to the workflow, and for who asks later. */
   emit(config: { raw_event: object }): void
   emit(event: object, channel?: string | { name?: string }): void
 }
@@ -277,6 +296,24 @@ export interface S3ResponseLog {
   line: number
 }
 
+/** The `response` of an `sse` delivery. */
+export interface SseResponseLog {
+  /** The id of the event in its stream. */
+  id: string
+  /** How many clients followed the stream. */
+  clients: number
+}
+
+/** The `response` of an `emit` delivery. */
+export interface EmitResponseLog {
+  /** The id of the event in its stream. */
+  id: string
+  /** How many listeners of the process it was told to. */
+  listeners: number
+  /** The webhooks that it is sent to: each has an execution of its own, under its id. */
+  webhooks: Array<string>
+}
+
 /** The `response` of an `http` delivery. */
 export interface HttpResponseLog {
   /** The status code. */
@@ -360,7 +397,45 @@ export interface EngineEvents {
   warning: WarningEvent
 }
 
+/** Which emitted events a listener gets. Either `emitterId` or `listenerId` has to be there. */
+export interface SubscribeOptions {
+  /** The workflow that emits, or a pattern of ids in which `*` stands for any characters. */
+  emitterId?: string
+  /**
+   * The channel, or a pattern of channels. `$errors`: executions that were completed with an error.
+   * Default: events without a channel.
+   */
+  eventName?: string
+  /** What subscriptions made by REST with this `listener_id` ask for. */
+  listenerId?: string
+}
+
+/** An event that a workflow emitted. */
+export interface EmittedEvent {
+  /** Its id in the stream of the workflow. */
+  id: string
+  /** The delivery that emitted it. */
+  emitId: string
+  /** The workflow that emitted it. */
+  emitterId: string
+  /** The channel; empty for the default one. */
+  name: string
+  /** The event. */
+  event: any
+  /** How many emitted events led to it. */
+  depth: number
+}
+
 export interface Engine {
+  /**
+   * Calls `listener` for each emitted event that is asked for. The answer ends that. Executions that
+   * begin in the listener, synchronously or later, count as caused by the event: that is how loops
+   * are found. Listeners never keep the process alive; one that throws does not disturb the others,
+   * its error is reported as an uncaught exception.
+   *
+   * Throws `ERR_SEND_INVALID_ARGUMENT`.
+   */
+  subscribe(options: SubscribeOptions, listener: (event: EmittedEvent) => unknown): () => void
   /**
    * Calls `listener` for each event. Listeners never keep the process alive; one that throws does
    * not disturb the others, its error is reported as an uncaught exception.
@@ -389,6 +464,12 @@ export interface RunStepOptions {
   executionId?: string
   /** Which attempt of the run this is, from 1. Default: 1. */
   attempt?: number
+  /** The trace of the run, as in `engine.execution()`. Default: none. */
+  traceparent?: string
+  /** What goes with it. Default: none. */
+  tracestate?: string
+  /** How many emitted events led to the run, as in `engine.execution()`. */
+  emitDepth?: number
   /** Name of the step in the log. Default: `'code'`. */
   stepName?: string
   /** What triggered the workflow: `event` of a v1 step, `steps.trigger.event` everywhere. Default: `{}`. */
@@ -519,6 +600,16 @@ export declare class Engine {
   stats(): EngineStats
   /** The addresses that the operator declared in `egress.addresses`, for allow-lists. */
   egressAddresses(): Array<string>
+  /** Where the server listens; nothing when the engine was opened without `server`. */
+  address(): ServerAddress | null
+  /**
+   * The URL of a workflow's stream that opens it without a token, for a time: what a page gives
+   * to `EventSource`.
+   *
+   * Throws `ERR_SEND_NOT_CONFIGURED` when the engine was opened without `server`,
+   * `ERR_SEND_INVALID_ARGUMENT`.
+   */
+  streamUrl(workflowId: string, options?: StreamUrlOptions): string
 }
 
 /**
@@ -646,7 +737,7 @@ export interface Delivery {
    */
   request: HttpRequestLog | EmailRequestLog | Record<string, unknown>
   /** The response, if there was one, also when it means failure. */
-  response?: HttpResponseLog | EmailResponseLog | S3ResponseLog
+  response?: HttpResponseLog | EmailResponseLog | S3ResponseLog | SseResponseLog | EmitResponseLog
   /** Why it failed. */
   error?: DeliveryError
   /** What is odd about the call, one sentence each. */
@@ -835,6 +926,8 @@ export interface EngineOptions {
   email?: EmailOptions
   /** The S3 destination. Default: objects become files. */
   s3?: S3Options
+  /** The server. Default: none, no socket is opened. */
+  server?: ServerOptions
   /** What the log keeps. */
   log?: LogOptions
 }
@@ -1117,12 +1210,76 @@ export interface S3Options {
   logBodyBytes?: number
 }
 
+/** Where the server listens. */
+export interface ServerAddress {
+  /** The address. */
+  host: string
+  /** The port. */
+  port: number
+  /** How it is reached: `server.publicUrl`, or `http://` and the address. */
+  url: string
+}
+
+/**
+ * The server: streams for browsers (`$send.sse`), and a REST API for emitted events, subscriptions,
+ * webhooks and the log. It is open as long as the engine is, and keeps no process alive.
+ */
+export interface ServerOptions {
+  /**
+   * The IP address to listen on. Without `tokens`, only a loopback address. Default:
+   * `'127.0.0.1'`.
+   */
+  host?: string
+  /** The port; 0 for any that is free, see `engine.address()`. Default: 8787. */
+  port?: number
+  /**
+   * What requests authorize themselves with: `Authorization: Bearer TOKEN`. At least 16 characters
+   * each; several let you change them without a gap. Default: none, whoever reaches the loopback
+   * address may do everything.
+   */
+  tokens?: Array<string>
+  /**
+   * The origins of pages that may read from the server in a browser
+   * (`'https://app.example.com'`), or `'*'` for all. Default: none.
+   */
+  cors?: Array<string>
+  /**
+   * How the server is reached from outside, such as through a reverse proxy:
+   * `'https://send.example.com'`. Default: `http://` and the address.
+   */
+  publicUrl?: string
+  /** Whether each request is written to standard error. Default: `false`. */
+  accessLog?: boolean
+  /** Who may read streams. */
+  sse?: SseOptions
+}
+
 /** A delivery that cannot be replayed. */
 export interface SkippedReplay {
   /** The delivery. */
   id: string
   /** Why. */
   reason: string
+}
+
+/** Who may read streams without a token. */
+export interface SseOptions {
+  /**
+   * Workflows whose streams everybody may read: ids, or patterns in which `*` stands for any
+   * characters. Default: none.
+   */
+  public?: Array<string>
+  /**
+   * What `engine.streamUrl()` signs with: at least 16 bytes, the same in every process that
+   * serves one address. Default: drawn at each opening, so that signed URLs end with the engine.
+   */
+  signingKey?: string
+}
+
+/** What `engine.streamUrl()` takes. */
+export interface StreamUrlOptions {
+  /** Milliseconds that the URL is good for. Default: an hour. */
+  expiresInMs?: number
 }
 
 /** A limit for a wait. */

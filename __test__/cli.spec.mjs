@@ -179,11 +179,11 @@ it('dollar-send run: stores what belongs to a batch at once', async (t) => {
 })
 
 it('dollar-send run: shows destinations that are not configured', async (t) => {
-  const step = 'export default () => { $send.sse({ channel: "Hello", payload: "World" }) }'
+  const step = 'export default () => { $send.sql({ table: "Hello", payload: "World" }) }'
   const { code, stdout } = await command(t, { 'step.mjs': step }, ['run', 'step.mjs'])
   assert.equal(code, 3)
-  assert.match(stdout, /✘ sse {2}failed/)
-  assert.match(stdout, /channel: Hello/)
+  assert.match(stdout, /✘ sql {2}failed/)
+  assert.match(stdout, /table: Hello/)
   assert.match(stdout, /ERR_SEND_NOT_CONFIGURED/)
 })
 

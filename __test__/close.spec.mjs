@@ -16,7 +16,7 @@ test('close() drains and counts, and answers the same again', async (t) => {
   const server = await gate(t)
   const { $send, execution, engine } = await openStep(t)
   $send.http({ method: 'GET', url: server.url })
-  $send.sse({ channel: 'c', payload: {} })
+  $send.sql({ table: 't', payload: {} })
   await execution.complete()
   await server.received(1)
   const closing = engine.close()
@@ -116,7 +116,7 @@ test('listeners hear what a deadline interrupts', async (t) => {
 
 test('a closed engine takes no more work, and its log can still be read', async (t) => {
   const { $send, execution, engine } = await openStep(t)
-  $send.sse({ channel: 'c', payload: {} })
+  $send.sql({ table: 't', payload: {} })
   const other = engine.execution({ workflowId: 'p' })
   await execution.complete()
   await engine.close()

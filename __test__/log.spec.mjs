@@ -17,7 +17,7 @@ test('deliveries() filters by every member', async (t) => {
     for (const step of ['a', 'b']) {
       const { $send } = execution.step(step)
       $send.http({ method: 'GET', url: server.url })
-      $send.sse({ channel: 'c', payload: {} })
+      $send.sql({ table: 't', payload: {} })
     }
     ids.push(...(await finish(execution)).map(({ id }) => id))
   }
@@ -29,7 +29,7 @@ test('deliveries() filters by every member', async (t) => {
   assert.equal(await count({ workflowId: 'p_1' }), 5)
   assert.equal(await count({ executionId: 'e_p_2' }), 4)
   assert.equal(await count({ step: 'a' }), 5)
-  assert.equal(await count({ destination: 'sse' }), 4)
+  assert.equal(await count({ destination: 'sql' }), 4)
   assert.equal(await count({ status: 'delivered' }), 4)
   assert.equal(await count({ status: 'recorded' }), 1)
   assert.equal(await count({ workflowId: 'p_2', step: 'b', destination: 'http' }), 1)

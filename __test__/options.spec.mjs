@@ -74,7 +74,7 @@ test('what is wrong is named by its path', async () => {
 })
 
 test('options that belong to later versions are refused by name', async () => {
-  for (const name of ['sql', 'server']) {
+  for (const name of ['sql']) {
     const message = await refused({ [name]: './x' })
     assert.match(message, new RegExp(`^Engine\\.open\\(\\): ${name}: .* is not available`))
     assert.match(message, /Leave the option out/)
@@ -227,7 +227,7 @@ test('memory is given back when deliveries fail, bodies that came later included
   $send.http({ ...NOWHERE, data: new Blob(['x'.repeat(1000)]) })
   $send.http({ ...NOWHERE, data: Buffer.alloc(1000) })
   $send.http({ method: 'GET', url: 'http://exa mple/' })
-  $send.sse({ channel: 'c', payload: 'x' })
+  $send.sql({ table: 't', payload: 'x' })
   await finish(execution)
   const { pendingBytes, failed, pending, inFlight } = engine.stats()
   assert.deepEqual(

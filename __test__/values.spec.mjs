@@ -270,7 +270,7 @@ test('cycles and BigInts in keys that nobody reads do not matter', async (t) => 
   const log = await finish(execution)
   assert.deepEqual(
     log.map(({ status }) => status),
-    ['delivered', 'delivered', 'delivered', 'failed'],
+    ['delivered', 'delivered', 'delivered', 'delivered'],
   )
   assert.deepEqual(log[3].request, { event: { a: 1 } })
   assert.deepEqual(

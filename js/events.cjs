@@ -2,6 +2,7 @@
 'use strict'
 
 const { invalidArgument } = require('./errors.cjs')
+const { addSubscribe, listenersFor } = require('./subscribe.cjs')
 
 /** @typedef {(event: any) => void} Listener */
 
@@ -37,6 +38,10 @@ function listenersOf(engine) {
 function tell(engine, listeners) {
   if (!engine) return
   for (const [topic, event] of JSON.parse(engine._takeEvents())) {
+    if (topic === 'emitted') {
+      for (const listener of listenersFor(engine, event)) call(listener, event.event)
+      continue
+    }
     for (const listener of listeners.get(topic) ?? []) call(listener, event)
   }
 }
@@ -74,11 +79,13 @@ function checkArguments(method, topic, listener) {
 }
 
 /**
- * Gives engines `on` and `off`.
+ * Gives engines `on`, `off` and `subscribe`.
  *
  * @param {{ prototype: any }} Engine
  */
 function addEvents(Engine) {
+  addSubscribe(Engine, listenersOf)
+
   /**
    * @param {string} topic
    * @param {Listener} listener

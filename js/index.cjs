@@ -13,6 +13,7 @@ const { addEvents } = require('./events.cjs')
 const { optionsText } = require('./options.cjs')
 const { runStep } = require('./run-step.cjs')
 const { createSend } = require('./send.cjs')
+const { emitDepth } = require('./subscribe.cjs')
 
 const { Engine, Execution } = binding
 
@@ -55,8 +56,8 @@ const nativeExecution = Engine.prototype.execution
 
 /** @param {any} options */
 Engine.prototype.execution = function execution(options) {
-  const { workflowId, executionId, attempt } = checkedExecutionOptions(options)
-  const started = nativeExecution.call(this, workflowId, executionId, attempt)
+  const { workflowId, executionId, attempt, depth, trace } = checkedExecutionOptions(options)
+  const started = nativeExecution.call(this, workflowId, executionId, attempt, depth, trace)
   if (STRICT.has(this)) STRICT.add(started)
   return started
 }
@@ -106,7 +107,7 @@ function errorMessage(error) {
 
 /** @param {any} options */
 function checkedExecutionOptions(options) {
-  const { workflowId, executionId, attempt } = options ?? {}
+  const { workflowId, executionId, attempt, emitDepth: depth, traceparent } = options ?? {}
   if (typeof workflowId !== 'string' || workflowId === '') {
     throw invalidArgument('engine.execution(): workflowId must be a text that is not empty')
   }
@@ -116,7 +117,34 @@ function checkedExecutionOptions(options) {
   if (attempt !== undefined && !(Number.isInteger(attempt) && attempt >= 1 && attempt < 2 ** 32)) {
     throw invalidArgument('engine.execution(): attempt must be a whole number from 1')
   }
-  return { workflowId, executionId, attempt }
+  if (depth !== undefined && !(Number.isInteger(depth) && depth >= 0 && depth < 2 ** 32)) {
+    throw invalidArgument('engine.execution(): emitDepth must be a whole number from 0')
+  }
+  const trace = traceparent === undefined ? undefined : traceText(options)
+  return { workflowId, executionId, attempt, depth: depth ?? emitDepth(), trace }
+}
+
+/** `traceparent` of version 00, and of later ones, which may go on (W3C Trace Context). */
+const TRACEPARENT =
+  /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-|$)/
+
+/**
+ * The trace of an execution as one text. What is no trace context is ignored, as its specification
+ * asks for: it may come from anywhere.
+ *
+ * @param {{ traceparent: unknown, tracestate?: unknown }} options
+ */
+function traceText({ traceparent, tracestate }) {
+  for (const [name, value] of Object.entries({ traceparent, tracestate })) {
+    if (value !== undefined && typeof value !== 'string') {
+      throw invalidArgument(`engine.execution(): ${name} must be a text`)
+    }
+  }
+  const parent = /** @type {string} */ (traceparent)
+  if (parent.length > 256 || !TRACEPARENT.test(parent)) return undefined
+  const state = /** @type {string | undefined} */ (tracestate)
+  const usable = state && state.length <= 512 && /^[\x20-\x7e]+$/.test(state)
+  return usable ? `${parent}\n${state}` : parent
 }
 
 addEvents(Engine)

@@ -48,6 +48,9 @@ const OPTIONS = [
   'workflowId',
   'executionId',
   'attempt',
+  'traceparent',
+  'tracestate',
+  'emitDepth',
   'stepName',
   'event',
   'steps',
@@ -243,13 +246,16 @@ function definedOnly(values) {
  *
  * @param {Engine} engine
  * @param {unknown} target
- * @param {{ workflowId: string, executionId?: string, attempt?: number, stepName?: string } & Input} options
+ * @param {import('../index.d.ts').RunStepOptions & Input} options
  */
 async function runStep(engine, target, options) {
   checkOptions(options)
   const resolved = resolveTarget(target)
-  const { workflowId, executionId, attempt, stepName = DEFAULT_STEP_NAME, ...input } = options
-  const execution = engine.execution(definedOnly({ workflowId, executionId, attempt }))
+  const { workflowId, executionId, attempt, traceparent, tracestate, emitDepth, ...others } =
+    options
+  const { stepName = DEFAULT_STEP_NAME, ...input } = others
+  const run = { workflowId, executionId, attempt, traceparent, tracestate, emitDepth }
+  const execution = engine.execution(definedOnly(run))
   let step
   try {
     step = execution.step(stepName)

@@ -26,6 +26,7 @@ export type ErrorCode =
   | 'ERR_SEND_TOO_MANY_REDIRECTS'
   | 'ERR_SEND_INTERRUPTED'
   | 'ERR_SEND_DISCARDED'
+  | 'ERR_SEND_EMIT_LOOP'
   | 'ERR_SEND_INTERNAL'
 
 /** What `engine.execution()` takes. */
@@ -36,6 +37,21 @@ export interface ExecutionOptions {
   executionId?: string
   /** Which attempt of the run this is, from 1. Default: 1. */
   attempt?: number
+  /**
+   * The trace that the run belongs to, as the header `traceparent` of W3C Trace Context (what
+   * OpenTelemetry propagates): it goes with every HTTP request that brings none. What is none is
+   * ignored. Default: none.
+   */
+  traceparent?: string
+  /** The header `tracestate` that goes with it. Default: none. */
+  tracestate?: string
+  /**
+   * How many emitted events led to this run, each by starting the run that emitted the next; more than
+   * 16 are refused, because a loop would never end. Default: one more than that of the event whose
+   * listener (`engine.subscribe()`) began the run, otherwise 0. Webhooks get it as `x-emit-depth`:
+   * who begins a run for such a request gives one more.
+   */
+  emitDepth?: number
 }
 
 /** What `execution.complete()` takes. */
@@ -154,9 +170,12 @@ export interface SqlConfig {
 
 /** The argument of `$send.sse()`. */
 export interface SseConfig {
-  /** The name of the event. */
+  /**
+   * The name of the event: what a page listens to (`source.addEventListener(channel, …)`). Line breaks
+   * and NULs become spaces; an empty one means `message`.
+   */
   channel: string
-  /** The data of the event. */
+  /** The data of the event: its JSON text. Bytes become base64 text. */
   payload: Content
 }
 
@@ -176,9 +195,9 @@ export interface Send {
   s3(config: S3Config): void
   /** A row. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
   sql(config: SqlConfig): void
-  /** An event stream. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  /** An event of the workflow's stream, for browsers (`server` of the engine). */
   sse(config: SseConfig): void
-  /** An event. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  /** An event, for those who subscribed to the workflow, and for who asks later. */
   emit(config: { raw_event: object }): void
   emit(event: object, channel?: string | { name?: string }): void
 }
@@ -277,6 +296,24 @@ export interface S3ResponseLog {
   line: number
 }
 
+/** The `response` of an `sse` delivery. */
+export interface SseResponseLog {
+  /** The id of the event in its stream. */
+  id: string
+  /** How many clients followed the stream. */
+  clients: number
+}
+
+/** The `response` of an `emit` delivery. */
+export interface EmitResponseLog {
+  /** The id of the event in its stream. */
+  id: string
+  /** How many listeners of the process it was told to. */
+  listeners: number
+  /** The webhooks that it is sent to: each has an execution of its own, under its id. */
+  webhooks: Array<string>
+}
+
 /** The `response` of an `http` delivery. */
 export interface HttpResponseLog {
   /** The status code. */
@@ -360,7 +397,45 @@ export interface EngineEvents {
   warning: WarningEvent
 }
 
+/** Which emitted events a listener gets. Either `emitterId` or `listenerId` has to be there. */
+export interface SubscribeOptions {
+  /** The workflow that emits, or a pattern of ids in which `*` stands for any characters. */
+  emitterId?: string
+  /**
+   * The channel, or a pattern of channels. `$errors`: executions that were completed with an error.
+   * Default: events without a channel.
+   */
+  eventName?: string
+  /** What subscriptions made by REST with this `listener_id` ask for. */
+  listenerId?: string
+}
+
+/** An event that a workflow emitted. */
+export interface EmittedEvent {
+  /** Its id in the stream of the workflow. */
+  id: string
+  /** The delivery that emitted it. */
+  emitId: string
+  /** The workflow that emitted it. */
+  emitterId: string
+  /** The channel; empty for the default one. */
+  name: string
+  /** The event. */
+  event: any
+  /** How many emitted events led to it. */
+  depth: number
+}
+
 export interface Engine {
+  /**
+   * Calls `listener` for each emitted event that is asked for. The answer ends that. Executions that
+   * begin in the listener, synchronously or later, count as caused by the event: that is how loops
+   * are found. Listeners never keep the process alive; one that throws does not disturb the others,
+   * its error is reported as an uncaught exception.
+   *
+   * Throws `ERR_SEND_INVALID_ARGUMENT`.
+   */
+  subscribe(options: SubscribeOptions, listener: (event: EmittedEvent) => unknown): () => void
   /**
    * Calls `listener` for each event. Listeners never keep the process alive; one that throws does
    * not disturb the others, its error is reported as an uncaught exception.
@@ -389,6 +464,12 @@ export interface RunStepOptions {
   executionId?: string
   /** Which attempt of the run this is, from 1. Default: 1. */
   attempt?: number
+  /** The trace of the run, as in `engine.execution()`. Default: none. */
+  traceparent?: string
+  /** What goes with it. Default: none. */
+  tracestate?: string
+  /** How many emitted events led to the run, as in `engine.execution()`. */
+  emitDepth?: number
   /** Name of the step in the log. Default: `'code'`. */
   stepName?: string
   /** What triggered the workflow: `event` of a v1 step, `steps.trigger.event` everywhere. Default: `{}`. */

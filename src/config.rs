@@ -8,6 +8,7 @@ use crate::destinations::{email, http, s3};
 use crate::egress;
 use crate::journal;
 use crate::observability::log::Retention;
+use crate::server;
 
 /// What an engine is opened with.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,8 @@ pub struct Config {
     pub email: email::Config,
     /// The S3 destination.
     pub s3: s3::Config,
+    /// The server; `None`: no socket is opened.
+    pub server: Option<server::Config>,
     /// What the log keeps.
     pub log: Retention,
     /// The data directory; `None`: everything is in memory.
@@ -62,6 +65,7 @@ impl Default for Config {
             http: http::Config::default(),
             email: email::Config::files(mail_folder(), true),
             s3: s3::Config::files(object_folder(), true),
+            server: None,
             log: Retention::default(),
             journal: None,
         }

@@ -58,6 +58,8 @@ pub enum ErrorKind {
     Interrupted,
     /// The execution was discarded before it was completed.
     Discarded,
+    /// The event is one too many in a row of executions that started each other.
+    EmitLoop,
     /// A defect of this package: please report it.
     Internal,
 }
@@ -89,6 +91,7 @@ impl ErrorKind {
         Self::TooManyRedirects,
         Self::Interrupted,
         Self::Discarded,
+        Self::EmitLoop,
         Self::Internal,
     ];
 
@@ -126,6 +129,7 @@ impl ErrorKind {
             Self::TooManyRedirects => "ERR_SEND_TOO_MANY_REDIRECTS",
             Self::Interrupted => "ERR_SEND_INTERRUPTED",
             Self::Discarded => "ERR_SEND_DISCARDED",
+            Self::EmitLoop => "ERR_SEND_EMIT_LOOP",
             Self::Internal => "ERR_SEND_INTERNAL",
         }
     }

@@ -12,6 +12,8 @@ pub mod error;
 pub mod journal;
 pub mod observability;
 pub mod recording;
+pub mod server;
+pub mod streams;
 
 /// Deliveries are many small allocations on background threads, where the system's allocator took
 /// a fifth of the time.

@@ -208,7 +208,7 @@ impl Recording {
             Ok(bytes) => {
                 let placeholder = extra.body.take();
                 let content_type = placeholder.and_then(|body| body.content_type);
-                extra.body = Some(Box::new(Body { bytes, content_type }));
+                extra.body = Some(Box::new(Body { bytes, content_type, secret: None }));
             }
             Err(failure) => extra.refused = Some(Box::new(failure)),
         }

@@ -8,6 +8,7 @@ import type {
   Delivery,
   EmailRequestLog,
   EmailResponseLog,
+  EmitResponseLog,
   EngineOptions,
   EngineStats,
   ErrorCode,
@@ -16,6 +17,7 @@ import type {
   HttpResponseLog,
   ReplayResult,
   S3ResponseLog,
+  SseResponseLog,
   Send,
   Step,
   WarningEvent,
@@ -189,7 +191,14 @@ export function reading(delivery: Delivery): void {
   exactly<string>(delivery.id)
   exactly<number>(delivery.index)
   exactly<HttpRequestLog | EmailRequestLog | Record<string, unknown>>(delivery.request)
-  exactly<HttpResponseLog | EmailResponseLog | S3ResponseLog | undefined>(delivery.response)
+  exactly<
+    | HttpResponseLog
+    | EmailResponseLog
+    | S3ResponseLog
+    | SseResponseLog
+    | EmitResponseLog
+    | undefined
+  >(delivery.response)
   exactly<ErrorCode | undefined>(delivery.error?.code)
   exactly<string[]>(delivery.warnings)
   exactly<string | undefined>(delivery.deliveredAt)

@@ -26,9 +26,22 @@ import { COMMANDS, nearest, OPTIONS, OPTIONS_OF, UsageError } from './usage.mjs'
  * @typedef {LogSettings & { ids: string[], allow: string[], timeoutMs?: number }} ReplaySettings
  */
 /**
+ * @typedef {object} ServeSettings
+ * @property {string} [dataDir]
+ * @property {string} [host]
+ * @property {number} [port]
+ * @property {string[]} tokens
+ * @property {string[]} cors
+ * @property {string} [publicUrl]
+ * @property {string[]} publicStreams
+ * @property {string[]} allow
+ * @property {number} [timeoutMs]
+ */
+/**
  * @typedef {{ command: 'version' } | { command: 'help', topic?: string, asked: boolean }
  *   | { command: 'run', settings: RunSettings } | { command: 'log', settings: LogSettings }
- *   | { command: 'replay', settings: ReplaySettings }} Decision
+ *   | { command: 'replay', settings: ReplaySettings }
+ *   | { command: 'serve', settings: ServeSettings }} Decision
  */
 
 /** What `--timeout` accepts at most: an hour, in milliseconds. */
@@ -170,6 +183,33 @@ function replaySettings(ids, values) {
 }
 
 /**
+ * @param {string[]} others
+ * @param {ReturnType<typeof parse>['values']} values
+ * @returns {ServeSettings}
+ */
+function serveSettings(others, values) {
+  if (others.length > 0) throw new UsageError('serve takes no arguments, only options.')
+  if (values['data-dir'] === '') throw new UsageError('--data-dir must not be empty.')
+  const port = values.port === undefined ? undefined : Number(values.port)
+  if (
+    port !== undefined &&
+    !(values.port !== '' && Number.isInteger(port) && port >= 0 && port < 65_536)
+  )
+    throw new UsageError(`--port must be a whole number from 0 to 65535, not ${values.port}.`)
+  return {
+    dataDir: values['data-dir'],
+    host: values.host,
+    port,
+    tokens: values.token ?? [],
+    cors: values.cors ?? [],
+    publicUrl: values['public-url'],
+    publicStreams: values.public ?? [],
+    allow: values.allow ?? [],
+    timeoutMs: timeoutOf(values.timeout),
+  }
+}
+
+/**
  * Refuses options that belong to another command.
  *
  * @param {keyof typeof OPTIONS_OF} command
@@ -205,6 +245,7 @@ export function decide(args) {
     if (rest.length > 0) throw new UsageError('log takes no arguments, only options.')
     return { command, settings: logSettings(command, values) }
   }
+  if (command === 'serve') return { command, settings: serveSettings(rest, values) }
   if (command === 'replay') return { command, settings: replaySettings(rest, values) }
   return { command: 'run', settings: runSettings(rest, values) }
 }

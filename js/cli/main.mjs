@@ -27,6 +27,8 @@ async function main(args) {
   switch (decision.command) {
     case 'log':
       return (await import('./log.mjs')).logCommand(decision.settings)
+    case 'serve':
+      return (await import('./serve.mjs')).serveCommand(decision.settings)
     case 'replay':
       return (await import('./replay.mjs')).replayCommand(decision.settings)
     default:

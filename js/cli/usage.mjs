@@ -20,17 +20,27 @@ export const OPTIONS = /** @type {const} */ ({
   status: { type: 'string' },
   limit: { type: 'string' },
   before: { type: 'string' },
+  host: { type: 'string' },
+  port: { type: 'string' },
+  token: { type: 'string', multiple: true },
+  cors: { type: 'string', multiple: true },
+  public: { type: 'string', multiple: true },
+  'public-url': { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 })
 
 /** The commands there are; `help` takes one as its argument. */
-export const COMMANDS = ['run', 'log', 'replay', 'help']
+export const COMMANDS = ['run', 'serve', 'log', 'replay', 'help']
 
 /** The options that each command knows beside --help and --version. */
 export const OPTIONS_OF = {
   run: ['event', 'props', 'workflow', 'step', 'data-dir', 'allow', 'timeout', 'json'],
+  serve: [
+    ...['data-dir', 'host', 'port', 'token', 'cors', 'public', 'public-url'],
+    ...['allow', 'timeout'],
+  ],
   log: [
     ...['data-dir', 'workflow', 'execution', 'step', 'destination', 'status', 'limit', 'before'],
     'json',
@@ -45,6 +55,7 @@ export const HELP = `Usage: dollar-send <command> [options]
 
 Commands:
   run <file>        Run one workflow step or component action and deliver what it sends
+  serve             Serve streams, events and the log of a data directory over HTTP
   log               Show the deliveries that a data directory holds
   replay [id...]    Make failed deliveries of a data directory again
   help [command]    Explain a command
@@ -77,6 +88,31 @@ Exit status: 0 all delivered, 1 the step threw (what it sent before is still del
 
 Example:
   dollar-send run step.mjs --event event.json --allow 127.0.0.0/8
+`
+
+export const SERVE_HELP = `Usage: dollar-send serve [options]
+
+Opens the server of a data directory: streams for browsers, emitted events, subscriptions, webhooks and
+the log, by HTTP. What waits in the directory is delivered, as by every opening. It runs until it is
+interrupted. A runner that has the directory open serves it itself: Engine.open({ dataDir, server }).
+
+Options:
+  --data-dir <dir>    The data directory                                      (default: in memory)
+  --host <address>    Listen there; without tokens only on a loopback address (default: 127.0.0.1)
+  --port <n>          Listen there; 0 for any that is free                    (default: 8787)
+  --token <token>     What requests authorize themselves with; repeatable. Better: DOLLAR_SEND_TOKENS
+                      in the environment, with commas between
+  --cors <origin>     A page of this origin may read, or * for all; repeatable
+  --public <id>       Everybody may read the streams of these workflows, such as p_*; repeatable
+  --public-url <url>  How the server is reached from outside
+  --allow <cidr>      Also deliver to this private host or network; repeatable
+  --timeout <ms>      Deadline of one HTTP request                            (default: 5000)
+  -h, --help          Print this
+
+Exit status: 0 when it was interrupted, 2 bad usage.
+
+Example:
+  DOLLAR_SEND_TOKENS=$(openssl rand -hex 32) dollar-send serve --data-dir ./.dollar-send
 `
 
 const FILTERS = `  --workflow <id>     Only of this workflow
@@ -125,7 +161,7 @@ Example:
 `
 
 /** The help of each command. */
-export const HELP_OF = { run: RUN_HELP, log: LOG_HELP, replay: REPLAY_HELP }
+export const HELP_OF = { run: RUN_HELP, serve: SERVE_HELP, log: LOG_HELP, replay: REPLAY_HELP }
 
 /**
  * Edit distance of two words (Levenshtein).

@@ -13,10 +13,16 @@ use super::error::{rejected, thrown};
 use super::execution::{Execution, limit};
 use super::options;
 use super::promise::{parsed, parsed_now, promise};
-use super::types::{CloseResult, DeliveryFilter, ExecutionFilter, ReplaySelection, TimeoutOptions};
+use super::types::{
+    CloseResult, DeliveryFilter, ExecutionFilter, ReplaySelection, ServerAddress, StreamUrlOptions,
+    TimeoutOptions,
+};
 use crate::engine::{self, Drained, registry, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::observability::events::{Subscription, Topic};
+use crate::observability::log::Trace;
+use crate::observability::time::Timestamp;
+use crate::streams::Wish;
 
 /// Delivers what steps record. Open one for the life of the runner.
 ///
@@ -36,6 +42,11 @@ pub struct Engine {
 /// How long `close()` drains when it is not told: 10 s.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a signed URL is good for when it is not told: an hour.
+const STREAM_URL_TIME: Duration = Duration::from_secs(3600);
+/// How long it may be good for at most.
+const MAX_STREAM_URL_TIME: Duration = Duration::from_secs(366 * 24 * 3600);
+
 #[napi]
 impl Engine {
     /// Opens an engine. Every option is checked; a message names the path of what is wrong.
@@ -53,7 +64,7 @@ impl Engine {
         let runtime = runtime::handle().map_err(|error| rejected(*env, &error))?;
         // Reading the system's certificates takes milliseconds: not on this thread.
         let opened = async move {
-            let open = move || registry::open(options::read(&options)?);
+            let open = move || registry::open(options::read(&options)?, crate::server::start);
             let opened = tokio::task::spawn_blocking(open).await;
             opened.unwrap_or_else(|panic| {
                 Err(Error::new(ErrorKind::Internal, "opening the engine panicked")
@@ -87,9 +98,17 @@ impl Engine {
         workflow_id: String,
         execution_id: Option<String>,
         attempt: Option<u32>,
+        emit_depth: Option<u32>,
+        trace: Option<String>,
     ) -> Result<Execution, napi::Error<ErrorKind>> {
         self.check_open().map_err(|error| thrown(&error))?;
-        let execution = self.inner.execution(workflow_id, execution_id, attempt.unwrap_or(1));
+        let execution = self.inner.execution(engine::Run {
+            workflow_id,
+            execution_id,
+            attempt: attempt.unwrap_or(1),
+            emit_depth: emit_depth.unwrap_or_default(),
+            trace: trace.map(|text| Trace::from_text(&text)),
+        });
         execution.map(Execution::new).map_err(|error| thrown(&error))
     }
 
@@ -194,6 +213,79 @@ impl Engine {
         self.inner.egress_addresses().to_vec()
     }
 
+    /// Where the server listens; nothing when the engine was opened without `server`.
+    #[napi(catch_unwind, ts_return_type = "ServerAddress | null")]
+    #[must_use]
+    pub fn address(&self) -> Option<ServerAddress> {
+        self.inner.attachment().map(|server| ServerAddress {
+            host: server.address().ip().to_string(),
+            port: server.address().port(),
+            url: server.url().to_owned(),
+        })
+    }
+
+    /// The URL of a workflow's stream that opens it without a token, for a time: what a page gives
+    /// to `EventSource`.
+    ///
+    /// Throws `ERR_SEND_NOT_CONFIGURED` when the engine was opened without `server`,
+    /// `ERR_SEND_INVALID_ARGUMENT`.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "workflowId: string, options?: StreamUrlOptions",
+        ts_return_type = "string"
+    )]
+    pub fn stream_url(
+        &self,
+        workflow_id: String,
+        options: Option<StreamUrlOptions>,
+    ) -> Result<String, napi::Error<ErrorKind>> {
+        let server = self.inner.attachment().ok_or_else(|| {
+            let message = "engine.streamUrl(): the engine was opened without `server`";
+            thrown(&Error::new(ErrorKind::NotConfigured, message))
+        })?;
+        let asked = options.and_then(|options| options.expires_in_ms);
+        let time = match asked {
+            None => STREAM_URL_TIME,
+            Some(_) => {
+                limit(asked).filter(|time| *time <= MAX_STREAM_URL_TIME).ok_or_else(|| {
+                    let message =
+                        "engine.streamUrl(): expiresInMs must be from 0 to those of a year";
+                    thrown(&Error::new(ErrorKind::InvalidArgument, message))
+                })?
+            }
+        };
+        let now = Timestamp::now().as_millis();
+        let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        // Whole seconds, and never less than was asked for.
+        let until = Timestamp::from_millis((now + time).div_ceil(1000) * 1000);
+        Ok(server.signed_stream_url(&workflow_id, until))
+    }
+
+    /// Adds a listener to the emitted events that it wants; they come with `_takeEvents()`.
+    #[napi(js_name = "_listenTo", catch_unwind, skip_typescript)]
+    pub fn listen_to(
+        &self,
+        number: u32,
+        emitter_id: Option<String>,
+        event_name: String,
+        listener_id: Option<String>,
+    ) {
+        let Some(target) = self.subscription().clone() else { return };
+        let wish = match listener_id {
+            Some(listener) => Wish::Listener(listener),
+            None => Wish::Emitter { emitter_id: emitter_id.unwrap_or_default(), event_name },
+        };
+        self.inner.subscriptions().listen(wish, number, target);
+    }
+
+    /// Removes such a listener.
+    #[napi(js_name = "_ignoreFrom", catch_unwind, skip_typescript)]
+    pub fn ignore_from(&self, number: u32) {
+        if let Some(target) = &*self.subscription() {
+            self.inner.subscriptions().ignore(Some(number), target);
+        }
+    }
+
     /// Whether warnings throw.
     #[napi(getter, js_name = "_strict", catch_unwind, skip_typescript)]
     #[must_use]
@@ -237,6 +329,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         if let Some(subscription) = self.subscription().take() {
+            self.inner.subscriptions().ignore(None, &subscription);
             self.inner.events().unsubscribe(&subscription);
         }
         if !self.closed.load(Ordering::Acquire) {

@@ -17,6 +17,7 @@ mod promise;
 mod recorder;
 mod retry_options;
 mod s3_options;
+mod server_options;
 mod text;
 mod types;
 

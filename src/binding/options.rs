@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::email_options::EmailOptions;
 use super::retry_options::RetryOptions;
 use super::s3_options::S3Options;
+use super::server_options::ServerOptions;
 use crate::config::{Config, DEFAULT_MAX_PAYLOAD_BYTES, DEFAULT_MAX_PENDING_BYTES};
 use crate::destinations::http;
 use crate::egress;
@@ -52,6 +53,8 @@ pub struct EngineOptions {
     pub email: Option<EmailOptions>,
     /// The S3 destination. Default: objects become files.
     pub s3: Option<S3Options>,
+    /// The server. Default: none, no socket is opened.
+    pub server: Option<ServerOptions>,
     /// What the log keeps.
     pub log: Option<LogOptions>,
 }
@@ -144,13 +147,13 @@ pub struct LogOptions {
 }
 
 /// Options that belong to features which are not there yet: refused by name.
-const NOT_YET: [(&str, &str); 2] = [("sql", "the SQL destination"), ("server", "the server")];
+const NOT_YET: [(&str, &str); 1] = [("sql", "the SQL destination")];
 
 /// Reads the options' JSON text.
 pub(super) fn read(text: &str) -> Result<Config> {
     if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
         // A JSON array would be read as an object's members in their order.
-        let list = ["egress", "http", "log", "journal", "email", "s3"]
+        let list = ["egress", "http", "log", "journal", "email", "s3", "server"]
             .into_iter()
             .find(|name| object.get(*name).is_some_and(serde_json::Value::is_array));
         if let Some(name) = list {
@@ -190,6 +193,7 @@ impl TryFrom<EngineOptions> for Config {
         let http = options.http.unwrap_or_default();
         let email = options.email.unwrap_or_default().read(options.data_dir.as_deref())?;
         let s3 = options.s3.unwrap_or_default().read(options.data_dir.as_deref())?;
+        let server = options.server.map(ServerOptions::read).transpose()?;
         let on_interrupted = on_interrupted(http.on_interrupted.as_deref())?;
         let durable = Durable {
             directory: options.data_dir,
@@ -216,6 +220,7 @@ impl TryFrom<EngineOptions> for Config {
             http: http_config(http, redact)?,
             email,
             s3,
+            server,
             log: retention,
             journal: durable.options(on_interrupted, retention)?,
         })

@@ -144,7 +144,7 @@ fn extra(extras: &Object<'_>) -> napi::Result<Box<Extra>> {
     let later = extras.get::<bool>("later")?.unwrap_or_default();
     let body = (later || bytes.is_some()).then(|| {
         let bytes = bytes.map(|bytes| bytes::Bytes::copy_from_slice(&bytes)).unwrap_or_default();
-        Box::new(Body { bytes, content_type })
+        Box::new(Body { bytes, content_type, secret: None })
     });
     let arrival = if later { BodyArrival::Later } else { BodyArrival::Now };
     Ok(Box::new(Extra { body, warnings, refused: None, arrival }))

@@ -23,6 +23,26 @@ impl TimeoutOptions {
     }
 }
 
+/// Where the server listens.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct ServerAddress {
+    /// The address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// How it is reached: `server.publicUrl`, or `http://` and the address.
+    pub url: String,
+}
+
+/// What `engine.streamUrl()` takes.
+#[napi(object, object_to_js = false)]
+#[derive(Debug)]
+pub struct StreamUrlOptions {
+    /// Milliseconds that the URL is good for. Default: an hour.
+    pub expires_in_ms: Option<f64>,
+}
+
 /// What the completion hook answers.
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
@@ -102,7 +122,9 @@ pub struct Delivery {
     #[napi(ts_type = "HttpRequestLog | EmailRequestLog | Record<string, unknown>")]
     pub request: Object<'static>,
     /// The response, if there was one, also when it means failure.
-    #[napi(ts_type = "HttpResponseLog | EmailResponseLog | S3ResponseLog")]
+    #[napi(
+        ts_type = "HttpResponseLog | EmailResponseLog | S3ResponseLog | SseResponseLog | EmitResponseLog"
+    )]
     pub response: Option<Object<'static>>,
     /// Why it failed.
     pub error: Option<DeliveryError>,
@@ -350,6 +372,7 @@ impl From<ExecutionFilter> for ExecutionQuery {
     fn from(filter: ExecutionFilter) -> Self {
         Self {
             workflow_id: filter.workflow_id,
+            execution_id: None,
             limit: filter.limit.map(|limit| limit as usize),
             before: filter.before,
         }

@@ -4,8 +4,8 @@ use std::future::Future;
 
 use uuid::Uuid;
 
-use super::{Failure, Payload, Verdict};
-use crate::observability::log::{RequestLog, ResponseLog};
+use super::{Failure, Kind, Payload, Verdict};
+use crate::observability::log::{RequestLog, ResponseLog, Trace};
 use crate::observability::time::Timestamp;
 
 /// Something that a recorded call can be delivered to.
@@ -28,6 +28,10 @@ pub struct Attempt<'a> {
     pub id: Uuid,
     /// The workflow whose step made the call.
     pub workflow_id: &'a str,
+    /// How many emitted events led to the execution.
+    pub emit_depth: u32,
+    /// The trace that the execution belongs to.
+    pub trace: Option<&'a Trace>,
     /// When the call was made.
     pub recorded_at: Timestamp,
     /// Whether an earlier process may have made an attempt that nobody knows of.
@@ -45,6 +49,20 @@ pub struct Exchange {
     pub warnings: Vec<String>,
 }
 
+/// A call that a delivery gives rise to. It is handed over before that delivery is settled, as an
+/// execution of its own.
+#[derive(Debug)]
+pub struct Call {
+    /// What the log has as the workflow.
+    pub workflow_id: String,
+    /// What the log has as the step.
+    pub step: String,
+    /// The destination.
+    pub kind: Kind,
+    /// What to deliver.
+    pub payload: Payload,
+}
+
 /// One attempt: the verdict and the exchange behind it.
 #[derive(Debug)]
 pub struct Outcome {
@@ -52,12 +70,20 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// What was sent and received.
     pub exchange: Exchange,
+    /// What is to be delivered because of it.
+    pub calls: Vec<Call>,
 }
 
 impl Outcome {
+    /// An attempt that nothing else follows from.
+    #[must_use]
+    pub const fn of(verdict: Verdict, exchange: Exchange) -> Self {
+        Self { verdict, exchange, calls: Vec::new() }
+    }
+
     /// An attempt that failed for good before anything was sent.
     #[must_use]
     pub fn rejected(failure: Failure) -> Self {
-        Self { verdict: Verdict::Rejected(failure), exchange: Exchange::default() }
+        Self::of(Verdict::Rejected(failure), Exchange::default())
     }
 }

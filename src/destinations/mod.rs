@@ -6,6 +6,7 @@
 mod batch;
 mod destination;
 pub mod email;
+pub mod emit;
 mod file;
 pub mod http;
 mod json;
@@ -15,9 +16,10 @@ mod payload;
 mod retry;
 pub mod s3;
 mod set;
+pub mod sse;
 
 pub use batch::{BatchLimits, Encoded, Notebook, Stored};
-pub use destination::{Attempt, Destination, Exchange, Outcome};
+pub use destination::{Attempt, Call, Destination, Exchange, Outcome};
 pub use kind::Kind;
 pub use outcome::{Failure, Phase, Verdict};
 pub use payload::{Body, Payload};

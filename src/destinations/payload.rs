@@ -19,6 +19,9 @@ pub struct Body {
     pub bytes: Bytes,
     /// The content type that belongs to them; absent for plain bytes (`Buffer`, `Uint8Array`).
     pub content_type: Option<Box<str>>,
+    /// What the request is signed with (`whsec_…`), as Standard Webhooks has it. JavaScript cannot
+    /// set it.
+    pub secret: Option<Box<str>>,
 }
 
 impl Payload {

@@ -3,10 +3,12 @@
 use uuid::Uuid;
 
 use super::email::{self, Email};
+use super::emit::Emit;
 use super::http::{self, Http};
 use super::s3::{self, S3};
+use super::sse::Sse;
 use super::{
-    Attempt, BatchLimits, Destination, Encoded, Failure, Kind, Notebook, Outcome, Payload,
+    Attempt, BatchLimits, Call, Destination, Encoded, Failure, Kind, Notebook, Outcome, Payload,
     RetryPolicy, Stored, Verdict,
 };
 use crate::error::ErrorKind;
@@ -32,6 +34,8 @@ pub struct Destinations {
     http: Http,
     email: Email,
     s3: S3,
+    sse: Sse,
+    emit: Emit,
 }
 
 /// A batch that is still growing.
@@ -54,8 +58,8 @@ impl OpenBatch {
 impl Destinations {
     /// A set of configured destinations.
     #[must_use]
-    pub const fn new(http: Http, email: Email, s3: S3) -> Self {
-        Self { http, email, s3 }
+    pub const fn new(http: Http, email: Email, s3: S3, sse: Sse, emit: Emit) -> Self {
+        Self { http, email, s3, sse, emit }
     }
 
     /// Makes one attempt at the destination of this kind.
@@ -64,10 +68,17 @@ impl Destinations {
             Kind::Http => self.http.deliver(payload, attempt).await,
             // Boxed: it is rare, and large beside a request.
             Kind::Email => Box::pin(self.email.deliver(payload, attempt)).await,
-            Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
-                Outcome::rejected(not_configured(kind))
-            }
+            Kind::Sse => self.sse.deliver(payload, attempt).await,
+            Kind::Emit => self.emit.deliver(payload, attempt).await,
+            Kind::S3 | Kind::Sql => Outcome::rejected(not_configured(kind)),
         }
+    }
+
+    /// Publishes that an execution was completed with an error; the answer is what is to be
+    /// delivered because of it.
+    #[must_use]
+    pub fn publish_error(&self, attempt: &Attempt<'_>, content: String) -> Vec<Call> {
+        self.emit.error(attempt, content)
     }
 
     /// When batches of this kind are closed; `None`: its calls are delivered one by one.

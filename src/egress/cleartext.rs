@@ -112,6 +112,7 @@ impl Cleartext {
     async fn open(&self, url: &Url) -> Result<TcpStream, BoxError> {
         let port = url.port_or_known_default().unwrap_or(80);
         let addresses = self.addresses(url).await?;
+        addresses.iter().try_for_each(|ip| self.policy.check_socket(*ip, port))?;
         let (last, others) = addresses.split_last().ok_or_else(no_host)?;
         for ip in others {
             let attempt = self.open_at(SocketAddr::new(*ip, port));

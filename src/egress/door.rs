@@ -103,6 +103,7 @@ impl Door {
     ) -> std::result::Result<Vec<SocketAddr>, Failure> {
         self.policy.check_endpoint(host, port)?;
         let addresses = permitted(&self.policy, self.lookup.as_ref(), host).await?;
+        addresses.iter().try_for_each(|ip| self.policy.check_socket(*ip, port))?;
         Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
     }
 

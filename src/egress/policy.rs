@@ -10,6 +10,7 @@ use url::{Host, Url};
 
 use super::address::{closes, opens, special_range};
 use super::options::Options;
+use super::own::OwnSockets;
 use super::pattern::{Pattern, normal};
 use super::proxy::Proxy;
 use crate::destinations::Failure;
@@ -31,6 +32,7 @@ pub struct Policy {
     proxy: Option<Proxy>,
     local_address: Option<IpAddr>,
     addresses: Vec<String>,
+    own_sockets: OwnSockets,
 }
 
 impl Policy {
@@ -49,6 +51,7 @@ impl Policy {
             proxy: options.proxy.as_deref().map(Proxy::parse).transpose()?,
             local_address: options.local_address.as_deref().map(local_address).transpose()?,
             addresses: addresses(&options.addresses)?,
+            own_sockets: OwnSockets::default(),
         })
     }
 
@@ -63,10 +66,10 @@ impl Policy {
         self.check_scheme(url.scheme())?;
         self.check_port(url.port_or_known_default())?;
         match url.host() {
-            Some(Host::Ipv4(ip)) => self.check_literal(IpAddr::V4(ip)),
-            Some(Host::Ipv6(ip)) => self.check_literal(IpAddr::V6(ip)),
+            Some(Host::Ipv4(ip)) => self.check_literal(IpAddr::V4(ip), url),
+            Some(Host::Ipv6(ip)) => self.check_literal(IpAddr::V6(ip), url),
             Some(Host::Domain(name)) => match normal(name).parse() {
-                Ok(ip) => self.check_literal(ip),
+                Ok(ip) => self.check_literal(ip, url),
                 Err(_) => self.check_name(name),
             },
             None => Err(denied("the URL names no host")),
@@ -107,6 +110,25 @@ impl Policy {
         self.check_name(host)
     }
 
+    /// Decides over an address and a port that are about to be connected to, after
+    /// [`Policy::check_address`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::EgressDenied`].
+    pub fn check_socket(&self, ip: IpAddr, port: u16) -> std::result::Result<(), Failure> {
+        if self.own_sockets.has(ip, port) {
+            return Err(denied(format!("{ip} port {port} is this engine's own server")));
+        }
+        Ok(())
+    }
+
+    /// The sockets that are refused by [`Policy::check_socket`].
+    #[must_use]
+    pub const fn own_sockets(&self) -> &OwnSockets {
+        &self.own_sockets
+    }
+
     /// The source address of connections.
     #[must_use]
     pub const fn local_address(&self) -> Option<IpAddr> {
@@ -132,8 +154,9 @@ impl Policy {
         names(&self.allow, host).is_some()
     }
 
-    fn check_literal(&self, ip: IpAddr) -> std::result::Result<(), Failure> {
-        self.check_address(&ip.to_string(), ip)
+    fn check_literal(&self, ip: IpAddr, url: &Url) -> std::result::Result<(), Failure> {
+        self.check_address(&ip.to_string(), ip)?;
+        self.check_socket(ip, url.port_or_known_default().unwrap_or_default())
     }
 
     fn check_name(&self, host: &str) -> std::result::Result<(), Failure> {

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use super::Engine;
+use super::publish::not_handed_over;
 use super::retry::{Decision, Progress, decide, later, may_mend};
 use crate::destinations::{Attempt, Failure, Outcome, RetryPolicy, Verdict};
 use crate::error::ErrorKind;
@@ -80,12 +81,18 @@ impl Engine {
         let attempt = Attempt {
             id: record.id,
             workflow_id: &record.execution.info.workflow_id,
+            emit_depth: record.execution.info.emit_depth,
+            trace: record.execution.info.trace.as_deref(),
             recorded_at: record.recorded_at,
             recovered: record.recovered,
         };
         let delivery = self.destinations.deliver(record.kind, &record.payload, &attempt);
-        let Outcome { verdict, exchange } =
+        let Outcome { verdict, exchange, calls } =
             caught(delivery).await.unwrap_or_else(Outcome::rejected);
+        let verdict = match self.hand_over_calls(calls, &record.execution.info).await {
+            Ok(()) => verdict,
+            Err(error) => Verdict::Rejected(not_handed_over(&error)),
+        };
         let failure = match self.decide(lane, record, verdict) {
             Decision::Done => None,
             Decision::Dead(failure) => Some(failure),

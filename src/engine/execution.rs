@@ -16,7 +16,9 @@ use crate::destinations::{Failure, Kind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Commit, Completion, Journal, Lane};
 use crate::observability::events::{Topic, Warning};
-use crate::observability::log::{DeliveryView, Entry, ExecutionInfo, ExecutionLog, ExecutionView};
+use crate::observability::log::{
+    DeliveryView, Entry, ExecutionInfo, ExecutionLog, ExecutionView, Trace,
+};
 use crate::observability::time::Timestamp;
 use crate::recording::{Calls, Extra, Item, Recording, StepId, id_seed};
 
@@ -78,15 +80,26 @@ pub struct Receipt {
     pub durable: bool,
 }
 
+/// What an execution is begun with.
+#[derive(Debug)]
+pub struct Run {
+    /// The workflow's id.
+    pub workflow_id: String,
+    /// The run's id; generated when absent.
+    pub execution_id: Option<String>,
+    /// Which attempt of the run this is, from 1.
+    pub attempt: u32,
+    /// How many emitted events led to it.
+    pub emit_depth: u32,
+    /// The trace that it belongs to.
+    pub trace: Option<Trace>,
+}
+
 impl Engine {
-    /// Begins an execution. Ids are generated when absent.
-    pub fn execution(
-        self: &Arc<Self>,
-        workflow_id: String,
-        execution_id: Option<String>,
-        attempt: u32,
-    ) -> Result<Arc<Execution>> {
+    /// Begins an execution.
+    pub fn execution(self: &Arc<Self>, run: Run) -> Result<Arc<Execution>> {
         self.check_open()?;
+        let Run { workflow_id, execution_id, attempt, emit_depth, trace } = run;
         let random = uuid::Uuid::now_v7();
         let execution_id = execution_id.unwrap_or_else(|| random.to_string());
         let log = Arc::new(ExecutionLog::new(ExecutionInfo {
@@ -94,6 +107,8 @@ impl Engine {
             workflow_id: workflow_id.into(),
             attempt,
             started_at: Timestamp::recent(),
+            emit_depth,
+            trace: trace.map(Box::new),
         }));
         let execution = Arc::new(Execution {
             engine: Arc::clone(self),
@@ -319,13 +334,21 @@ impl Execution {
         engine.begin(count);
         engine.counters.recorded.fetch_add(count as u64, Ordering::Relaxed);
         let ends = completion != Completion::Continues;
+        let error = match &completion {
+            Completion::Completed { error } => error.clone(),
+            _ => None,
+        };
         let commit = Commit {
             execution: Arc::clone(&self.log),
             seed: self.seed,
             items: with_lanes(engine, calls),
             completion,
         };
-        match engine.journal.append(commit).await {
+        let appended = engine.journal.append(commit).await;
+        if let (Ok(_), Some(error)) = (&appended, error) {
+            engine.publish_error(&self.log.info, &error).await;
+        }
+        match appended {
             Ok(_) if engine.cut_off.load(Ordering::Acquire) => {
                 engine.give_up_waiting();
                 Ok(())

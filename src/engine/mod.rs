@@ -3,6 +3,7 @@
 //! [`Engine`] is what `Engine.open` opens, [`Execution`] the buffer of one run; [`lanes`] holds
 //! the workers that lease and deliver, [`shutdown`] how an engine ends, [`registry`] who shares it.
 
+mod attachment;
 mod attempt;
 mod batch;
 mod batches;
@@ -11,6 +12,7 @@ mod conclusion;
 mod execution;
 mod lanes;
 mod members;
+mod publish;
 mod recovery;
 pub mod registry;
 mod replay;
@@ -18,24 +20,27 @@ mod retry;
 pub mod runtime;
 mod shutdown;
 
-pub use execution::{Execution, Handover, Receipt};
+pub use attachment::Attachment;
+pub use execution::{Execution, Handover, Receipt, Run};
 pub use replay::Replayed;
 pub use shutdown::Drained;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, RwLock};
 
 use crate::config::Config;
 use crate::destinations::email::Email;
+use crate::destinations::emit::Emit;
 use crate::destinations::http::Http;
 use crate::destinations::s3::S3;
+use crate::destinations::sse::Sse;
 use crate::destinations::{self, Destinations};
-use crate::egress::{Door, Lookup, Policy};
+use crate::egress::{Door, Lookup, OwnSockets, Policy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{
     self, ChosenJournal, Describe, Journal, MemoryJournal, Report, SqliteJournal,
@@ -43,6 +48,7 @@ use crate::journal::{
 use crate::observability::events::{Events, Topic, Warning};
 use crate::observability::log::{DeliveryQuery, ExecutionQuery, OpenBuffer, deliveries_json};
 use crate::observability::stats::{Counters, Stats};
+use crate::streams::{Streams, Subscriptions};
 use batches::Batches;
 use lanes::Lanes;
 
@@ -54,6 +60,11 @@ pub struct Engine {
     destinations: Arc<Destinations>,
     lanes: Lanes,
     batches: Batches,
+    streams: Arc<Streams>,
+    subscriptions: Arc<Subscriptions>,
+    /// The server, if there is one.
+    attachment: OnceLock<Box<dyn Attachment>>,
+    own_sockets: OwnSockets,
     events: Arc<Events>,
     counters: Counters,
     /// Hand-overs under way and deliveries that are not terminal.
@@ -79,17 +90,26 @@ impl Engine {
         let runtime = runtime::handle()?;
         let _inside = runtime.enter();
         let policy = Policy::new(&config.egress).map_err(|error| error.within("Engine.open()"))?;
+        let own_sockets = policy.own_sockets().clone();
         let door = Door::new(policy, lookup);
         let email = Email::new(config.email.clone(), door.clone());
         let s3 = S3::new(config.s3.clone(), door.clone()).map_err(|e| e.within("Engine.open()"))?;
         let http = Http::new(config.http.clone(), door)?;
-        let destinations = Arc::new(Destinations::new(http, email, s3));
+        let streams = Arc::<Streams>::default();
+        let subscriptions = Arc::<Subscriptions>::default();
+        let sse = Sse::new(Arc::clone(&streams), config.server.is_some());
+        let emit = Emit::new(Arc::clone(&streams), Arc::clone(&subscriptions));
+        let destinations = Arc::new(Destinations::new(http, email, s3, sse, emit));
         let events = Arc::<Events>::default();
         let engine = Arc::new(Self {
             journal: journal(&config, &destinations, &events)?,
             destinations,
             lanes: Lanes::new(config.http.concurrency),
             batches: Batches::default(),
+            streams,
+            subscriptions,
+            attachment: OnceLock::new(),
+            own_sockets,
             events,
             counters: Counters::default(),
             pending: AtomicUsize::new(0),
@@ -104,6 +124,7 @@ impl Engine {
             cut_off: AtomicBool::new(false),
             config,
         });
+        engine.restore_streams()?;
         engine.recover();
         Ok(engine)
     }
@@ -149,6 +170,18 @@ impl Engine {
     pub async fn executions(&self, query: &ExecutionQuery) -> Result<String> {
         drop(self.appending.write().await);
         self.journal.executions(query, &self.open_buffers()).await
+    }
+
+    /// How many deliveries a question is about, whatever its limit and place are.
+    pub async fn count_deliveries(&self, query: &DeliveryQuery) -> Result<usize> {
+        drop(self.appending.write().await);
+        self.journal.count_deliveries(query, &self.open_buffers()).await
+    }
+
+    /// How many executions a question is about, whatever its limit and place are.
+    pub async fn count_executions(&self, query: &ExecutionQuery) -> Result<usize> {
+        drop(self.appending.write().await);
+        self.journal.count_executions(query, &self.open_buffers()).await
     }
 
     fn open_buffers(&self) -> Vec<OpenBuffer> {

@@ -14,8 +14,8 @@ use crate::journal::{self, Options};
 static ENGINES: Lazy<Mutex<Vec<Weak<Engine>>>> = Lazy::new(Mutex::default);
 
 /// Opens an engine, or shares the one that is open under the same name, or on the same data
-/// directory, in this process.
-pub fn open(mut config: Config) -> Result<Arc<Engine>> {
+/// directory, in this process. `start` opens what belongs to a new one.
+pub fn open(mut config: Config, start: impl Fn(&Arc<Engine>) -> Result<()>) -> Result<Arc<Engine>> {
     if let Some(journal) = &mut config.journal {
         // Whoever opens it says what is wrong with it.
         let _ = journal::create_directory(&journal.directory);
@@ -29,6 +29,7 @@ pub fn open(mut config: Config) -> Result<Arc<Engine>> {
         return join(shared, &config);
     }
     let engine = Engine::open(config, Arc::new(SystemLookup::new()))?;
+    start(&engine)?;
     engines.push(Arc::downgrade(&engine));
     Ok(engine)
 }

@@ -53,6 +53,7 @@ impl Engine {
             self.interrupt().await;
         }
         if last {
+            self.detach().await;
             self.destinations.close();
             self.journal.close().await;
         }

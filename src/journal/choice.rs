@@ -1,5 +1,7 @@
 //! The journal that the options choose: one `match` for each operation.
 
+use std::sync::Arc;
+
 use super::{
     Commit, Finished, Journal, Lane, MemoryJournal, Record, Refill, Refusal, Replayable,
     SealedBatch, SqliteJournal,
@@ -9,6 +11,7 @@ use crate::observability::log::{
     DeliveryQuery, ExecutionQuery, Found, Log, OpenBuffer, Selection, Settlement,
 };
 use crate::observability::time::Timestamp;
+use crate::streams::{Event, EventId};
 
 /// In memory, or in a data directory.
 #[derive(Debug)]
@@ -116,6 +119,30 @@ impl Journal for ChosenJournal {
 
     async fn replayable(&self, selection: &Selection) -> Result<Vec<Replayable>> {
         ask!(self, journal => journal.replayable(selection).await)
+    }
+
+    async fn count_deliveries(&self, query: &DeliveryQuery, open: &[OpenBuffer]) -> Result<usize> {
+        ask!(self, journal => journal.count_deliveries(query, open).await)
+    }
+
+    async fn count_executions(&self, query: &ExecutionQuery, open: &[OpenBuffer]) -> Result<usize> {
+        ask!(self, journal => journal.count_executions(query, open).await)
+    }
+
+    fn keep_event(&self, event: &Arc<Event>, forgotten: Vec<EventId>) {
+        ask!(self, journal => journal.keep_event(event, forgotten));
+    }
+
+    fn kept_events(&self) -> Result<Vec<Event>> {
+        ask!(self, journal => journal.kept_events())
+    }
+
+    async fn register(&self, changes: Vec<(String, Option<String>)>) -> Result<()> {
+        ask!(self, journal => journal.register(changes).await)
+    }
+
+    fn registrations(&self) -> Result<Vec<String>> {
+        ask!(self, journal => journal.registrations())
     }
 
     async fn close(&self) {

@@ -21,6 +21,7 @@ const HAS_CONTENT_TYPE: u8 = 2;
 const HAS_WARNINGS: u8 = 4;
 const HAS_REFUSAL: u8 = 8;
 const HAS_ORIGINAL: u8 = 16;
+const HAS_SECRET: u8 = 32;
 
 /// Writes calls and the lanes that they wait in.
 pub(super) fn encode(calls: &[(Lane, Item)]) -> Vec<u8> {
@@ -63,12 +64,14 @@ impl<'a> Writer<'a> {
         let Item { kind, step, index, replay_of, recorded_at, payload, warnings, refused } = item;
         let body = payload.body.as_ref();
         let content_type = body.and_then(|body| body.content_type.as_deref());
+        let secret = body.and_then(|body| body.secret.as_deref());
         self.bytes.push(
             flag(body.is_some(), HAS_BODY)
                 | flag(content_type.is_some(), HAS_CONTENT_TYPE)
                 | flag(!warnings.is_empty(), HAS_WARNINGS)
                 | flag(refused.is_some(), HAS_REFUSAL)
-                | flag(replay_of.is_some(), HAS_ORIGINAL),
+                | flag(replay_of.is_some(), HAS_ORIGINAL)
+                | flag(secret.is_some(), HAS_SECRET),
         );
         self.name(lane.kind.name());
         self.name(&lane.key);
@@ -82,6 +85,9 @@ impl<'a> Writer<'a> {
         }
         if let Some(content_type) = content_type {
             self.text(content_type.as_bytes());
+        }
+        if let Some(secret) = secret {
+            self.text(secret.as_bytes());
         }
         if !warnings.is_empty() {
             self.length(warnings.len());
@@ -141,7 +147,8 @@ impl<'a> Reader<'a> {
         let text = Bytes::copy_from_slice(self.text()?);
         let body = if has(HAS_BODY) { Some(Bytes::copy_from_slice(self.text()?)) } else { None };
         let content_type = if has(HAS_CONTENT_TYPE) { Some(self.string()?.into()) } else { None };
-        let body = body.map(|bytes| Box::new(Body { bytes, content_type }));
+        let secret = if has(HAS_SECRET) { Some(self.string()?.into()) } else { None };
+        let body = body.map(|bytes| Box::new(Body { bytes, content_type, secret }));
         let warnings = if has(HAS_WARNINGS) { self.strings()? } else { Vec::new() };
         let refused = if has(HAS_REFUSAL) { Some(Box::new(self.failure()?)) } else { None };
         let replay_of =
@@ -216,7 +223,11 @@ mod tests {
             warnings: Vec::new(),
             refused: None,
         };
-        let body = Body { bytes: vec![0, 255, 7].into(), content_type: Some("x/y".into()) };
+        let body = Body {
+            bytes: vec![0, 255, 7].into(),
+            content_type: Some("x/y".into()),
+            secret: Some("whsec_x".into()),
+        };
         let body = Some(Box::new(body));
         let full = Item {
             index: 1,

@@ -191,6 +191,8 @@ pub(super) fn commit(lanes: &[&str], completion: Completion) -> (Commit, Arc<Exe
         workflow_id: "p_1".into(),
         attempt: 1,
         started_at: Timestamp::from_millis(1),
+        emit_depth: 0,
+        trace: None,
     }));
     let log = Arc::clone(&execution);
     let seed = execution.serial();

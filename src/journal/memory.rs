@@ -15,6 +15,7 @@ use crate::observability::log::{
 };
 use crate::observability::time::Timestamp;
 use crate::recording::Item;
+use crate::streams::{Event, EventId};
 
 /// Queues in memory, one for each lane.
 #[derive(Debug)]
@@ -276,6 +277,28 @@ impl Journal for MemoryJournal {
     async fn replayable(&self, selection: &Selection) -> Result<Vec<Replayable>> {
         let failed = self.log.failed(selection);
         Ok(failed.iter().filter_map(|(log, entry)| Replayable::of(log, entry)).collect())
+    }
+
+    async fn count_deliveries(&self, query: &DeliveryQuery, open: &[OpenBuffer]) -> Result<usize> {
+        Ok(self.log.count_deliveries(query, open, |_| true))
+    }
+
+    async fn count_executions(&self, query: &ExecutionQuery, open: &[OpenBuffer]) -> Result<usize> {
+        Ok(self.log.executions(query, open).len())
+    }
+
+    fn keep_event(&self, _event: &Arc<Event>, _forgotten: Vec<EventId>) {}
+
+    fn kept_events(&self) -> Result<Vec<Event>> {
+        Ok(Vec::new())
+    }
+
+    async fn register(&self, _changes: Vec<(String, Option<String>)>) -> Result<()> {
+        Ok(())
+    }
+
+    fn registrations(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
     }
 
     async fn close(&self) {}

@@ -31,6 +31,7 @@ use crate::observability::log::{
     DeliveryQuery, ExecutionLog, ExecutionQuery, Found, Log, OpenBuffer, Selection, Settlement,
 };
 use crate::observability::time::Timestamp;
+use crate::streams::{Event, EventId};
 
 /// Where handed-over calls wait, and where their ends are written.
 pub trait Journal: Send + Sync {
@@ -118,11 +119,42 @@ pub trait Journal: Send + Sync {
         open: &[OpenBuffer],
     ) -> impl Future<Output = Result<String>> + Send;
 
+    /// How many deliveries a question is about, whatever its limit and place are. Calls that an
+    /// earlier process left and that are in no lane yet are not counted.
+    fn count_deliveries(
+        &self,
+        query: &DeliveryQuery,
+        open: &[OpenBuffer],
+    ) -> impl Future<Output = Result<usize>> + Send;
+
+    /// How many executions a question is about, whatever its limit and place are.
+    fn count_executions(
+        &self,
+        query: &ExecutionQuery,
+        open: &[OpenBuffer],
+    ) -> impl Future<Output = Result<usize>> + Send;
+
     /// The failed deliveries of a selection, as calls that can be handed over again.
     fn replayable(
         &self,
         selection: &Selection,
     ) -> impl Future<Output = Result<Vec<Replayable>>> + Send;
+
+    /// Writes a published event down, and forgets those that are not kept any more.
+    fn keep_event(&self, event: &Arc<Event>, forgotten: Vec<EventId>);
+
+    /// The published events that were written down, in the order of their numbers.
+    fn kept_events(&self) -> Result<Vec<Event>>;
+
+    /// Writes registrations down by their ids, each as the text that [`Journal::registrations`]
+    /// answers, and removes those without one. Resolves when that is as durable as a completion.
+    fn register(
+        &self,
+        changes: Vec<(String, Option<String>)>,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// The registrations that were written down.
+    fn registrations(&self) -> Result<Vec<String>>;
 
     /// Writes what is not written yet. Nothing is taken after that.
     fn close(&self) -> impl Future<Output = ()> + Send;

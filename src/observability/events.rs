@@ -98,6 +98,9 @@ struct Queue {
     awake: bool,
 }
 
+/// The name of an emitted event that a listener asked for.
+pub const EMITTED: &str = "emitted";
+
 /// Events that wait for a subscriber at most; what comes after is counted and told of.
 const MAX_WAITING: usize = 100_000;
 
@@ -133,6 +136,11 @@ impl Subscription {
             events.push(to_pair(Topic::Warning, &warning));
         }
         format!("[{}]", events.join(","))
+    }
+
+    /// Gives it an event of no topic, under a name.
+    pub fn tell(&self, name: &str, event: &impl Serialize) {
+        self.push(serde_json::to_string(&(name, event)).unwrap_or_else(|_| "[]".to_owned()));
     }
 
     fn push(&self, event: String) {

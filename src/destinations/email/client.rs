@@ -221,15 +221,12 @@ impl Destination for Email {
             Err(failure) => {
                 let request = Some(self.describe(payload));
                 let exchange = Exchange { request, ..Exchange::default() };
-                return Outcome { verdict: Verdict::Rejected(failure), exchange };
+                return Outcome::of(Verdict::Rejected(failure), exchange);
             }
         };
         if let Some(after) = self.wait(&people, attempt) {
             let reason = "email.limits".to_owned();
-            return Outcome {
-                verdict: Verdict::Later { after, reason },
-                exchange: Exchange::default(),
-            };
+            return Outcome::of(Verdict::Later { after, reason }, Exchange::default());
         }
         let request = Some(sent(&item, &people, &mail, &self.config));
         let mut warnings: Vec<String> = item.warnings.into_iter().chain(people.warnings).collect();
@@ -237,7 +234,7 @@ impl Destination for Email {
             Ok(response) => (Verdict::Delivered, Some(Box::new(response))),
             Err(verdict) => (verdict, None),
         };
-        Outcome { verdict, exchange: Exchange { request, response, warnings } }
+        Outcome::of(verdict, Exchange { request, response, warnings })
     }
 }
 

@@ -10,7 +10,6 @@ mod config;
 mod dialogue;
 mod exchange;
 mod file;
-mod glob;
 mod item;
 mod limits;
 mod message;

@@ -5,9 +5,9 @@ use lettre::Address;
 use lettre::message::{Mailbox, Mailboxes};
 
 use super::config::{Config, Own};
-use super::glob;
 use super::item::{Item, invalid};
 use crate::destinations::Failure;
+use crate::streams::glob;
 
 /// One entry of `email.allowRecipients`.
 #[derive(Debug, Clone, PartialEq, Eq)]

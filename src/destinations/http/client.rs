@@ -13,6 +13,7 @@ use super::redirect;
 use super::request::{self, Defaults, Prepared};
 use super::response::{Appetite, Capture, Received};
 use super::retry::Retries;
+use super::sign;
 use super::target::origin;
 use super::transport::{Body, Transport};
 use crate::destinations::{
@@ -20,7 +21,8 @@ use crate::destinations::{
 };
 use crate::egress::{Door, Progress};
 use crate::error::{Error, ErrorKind, Result};
-use crate::observability::log::RequestLog;
+use crate::observability::log::{RequestLog, Trace};
+use crate::observability::time::Timestamp;
 
 /// The HTTP destination.
 #[derive(Debug)]
@@ -197,6 +199,12 @@ impl Destination for Http {
         if attempt.recovered || self.policy_of(&prepared).is_some() {
             identify(&mut prepared, attempt);
         }
+        if let Some(trace) = attempt.trace {
+            propagate(&mut prepared, trace);
+        }
+        if let Some(secret) = payload.body.as_ref().and_then(|body| body.secret.as_deref()) {
+            sign::sign(&mut prepared, secret, Timestamp::now());
+        }
         let request = request_log(&prepared, &self.config);
         let limit = prepared.timeout.unwrap_or(self.config.timeout);
         let body = prepared.body.clone();
@@ -212,7 +220,7 @@ impl Destination for Http {
         let response = received.map(|received| {
             Box::new(response_log(received, progress.timings(), duration, &self.config))
         });
-        Outcome { verdict, exchange: Exchange { request: Some(request), response, warnings } }
+        Outcome::of(verdict, Exchange { request: Some(request), response, warnings })
     }
 }
 
@@ -229,6 +237,23 @@ fn identify(prepared: &mut Prepared, attempt: &Attempt<'_>) {
         place.insert(value);
     }
 }
+
+/// Gives the request the trace of its execution (W3C Trace Context), unless the call brings its own.
+fn propagate(prepared: &mut Prepared, trace: &Trace) {
+    let headers = &mut prepared.headers;
+    let Ok(parent) = HeaderValue::from_str(&trace.parent) else { return };
+    if headers.contains_key(TRACEPARENT) {
+        return;
+    }
+    headers.insert(TRACEPARENT, parent);
+    let state = trace.state.as_deref().map(HeaderValue::from_str);
+    if let Some(Ok(state)) = state {
+        headers.insert(TRACESTATE, state);
+    }
+}
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// A body this small fits into the socket's buffer with its headers: once connected, the request
 /// is written and the server's turn has come.

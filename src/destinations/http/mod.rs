@@ -19,6 +19,7 @@ mod redirect;
 mod request;
 mod response;
 mod retry;
+mod sign;
 mod target;
 mod transport;
 

@@ -84,7 +84,11 @@ fn without_boundary(headers: &mut BTreeMap<String, Vec<String>>, body: &mut Stri
 /// Why the vector does not hold, if it does not.
 fn difference(vector: &Vector) -> Option<String> {
     let body = vector.body.as_ref().map(|body| {
-        Box::new(Body { bytes: bytes(&body.bytes), content_type: body.content_type.clone() })
+        Box::new(Body {
+            bytes: bytes(&body.bytes),
+            content_type: body.content_type.clone(),
+            secret: None,
+        })
     });
     let result = prepare(&Payload { text: vector.text.clone().into(), body }, &defaults());
     let (method, target, headers, body) = match (&vector.expected, &result) {
@@ -144,7 +148,11 @@ fn what_to_json_made_of_an_object_is_sent_as_json() {
 fn a_body_with_a_boundary_keeps_it() {
     let payload = |bytes: &'static str, content_type: &str| Payload {
         text: r#"{"url":"http://h/","headers":{"Content-Type":"multipart/form-data"}}"#.into(),
-        body: Some(Box::new(Body { bytes: bytes.into(), content_type: Some(content_type.into()) })),
+        body: Some(Box::new(Body {
+            bytes: bytes.into(),
+            content_type: Some(content_type.into()),
+            secret: None,
+        })),
     };
     let sent = prepare(&payload("--x--", "multipart/form-data; boundary=x"), &defaults()).unwrap();
     assert_eq!(sent.headers["content-type"], "multipart/form-data; boundary=x");

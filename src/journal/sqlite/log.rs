@@ -112,6 +112,34 @@ impl SqliteJournal {
         Ok(array(&views.into_iter().map(|(_, view)| view).collect::<Vec<_>>()))
     }
 
+    pub(super) async fn count_found_deliveries(
+        &self,
+        query: &DeliveryQuery,
+        open: &[OpenBuffer],
+    ) -> Result<usize> {
+        // What is terminal is in the file, and only that.
+        let live = self.memory.log().count_deliveries(query, open, |status| !status.is_terminal());
+        let asked = query.clone();
+        let stored = self.read(move |reader| reader.count_deliveries(&asked)).await?;
+        Ok(live + stored)
+    }
+
+    pub(super) async fn count_found_executions(
+        &self,
+        query: &ExecutionQuery,
+        open: &[OpenBuffer],
+    ) -> Result<usize> {
+        let log = self.memory.log();
+        // The file knows an execution from its first hand-over on.
+        let new = open.iter().filter(|(execution, _)| {
+            query.admits(&execution.info) && log.execution(execution.serial()).is_none()
+        });
+        let new = new.count();
+        let asked = query.clone();
+        let stored = self.read(move |reader| reader.count_executions(&asked)).await?;
+        Ok(new + stored)
+    }
+
     /// Reads the file as it is after everything that was asked of the writer before.
     pub(super) async fn read<T: Send + 'static>(
         &self,

@@ -13,6 +13,7 @@ mod directory;
 mod key;
 mod log;
 mod op;
+mod published;
 mod query;
 mod reader;
 mod recovery;
@@ -38,7 +39,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use batches::LeftBatches;
 use directory::DataDir;
 use key::Key;
-use op::{Append, Commit as SealedCommit, Ending, Op, Row, Seal};
+use op::{Append, Commit as SealedCommit, Ending, Op, Register, Row, Seal};
 use reader::Reader;
 use recovery::Backlog;
 use seal::Sealer;
@@ -59,6 +60,7 @@ use crate::observability::log::{
 };
 use crate::observability::time::Timestamp;
 use crate::recording::Item;
+use crate::streams::{Event, EventId};
 
 /// The file in a data directory.
 const FILE: &str = "journal.sqlite";
@@ -390,6 +392,39 @@ impl Journal for SqliteJournal {
 
     async fn replayable(&self, selection: &Selection) -> Result<Vec<Replayable>> {
         self.find_replayable(selection).await
+    }
+
+    async fn count_deliveries(&self, query: &DeliveryQuery, open: &[OpenBuffer]) -> Result<usize> {
+        self.count_found_deliveries(query, open).await
+    }
+
+    async fn count_executions(&self, query: &ExecutionQuery, open: &[OpenBuffer]) -> Result<usize> {
+        self.count_found_executions(query, open).await
+    }
+
+    fn keep_event(&self, event: &Arc<Event>, forgotten: Vec<EventId>) {
+        self.writer.push(Op::Keep { event: Arc::clone(event), forgotten });
+    }
+
+    fn kept_events(&self) -> Result<Vec<Event>> {
+        self.reader.events()
+    }
+
+    async fn register(&self, changes: Vec<(String, Option<String>)>) -> Result<()> {
+        let sealed = changes.into_iter().map(|(id, text)| {
+            let seal = |text: String| self.sealer.seal(id.as_bytes(), text.as_bytes());
+            let sealed = text.map(seal).transpose()?;
+            Ok(Register { id, sealed })
+        });
+        self.writer.register(sealed.collect::<Result<_>>()?).await
+    }
+
+    fn registrations(&self) -> Result<Vec<String>> {
+        let found = self.reader.registrations()?.into_iter().map(|(id, sealed)| {
+            let plain = self.sealer.open(id.as_bytes(), &sealed)?;
+            Ok(String::from_utf8_lossy(&plain).into_owned())
+        });
+        found.collect()
     }
 
     async fn close(&self) {

@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::journal::SealedBatch;
 use crate::observability::log::{Entry, ExecutionLog, Tally};
 use crate::observability::time::Timestamp;
+use crate::streams::{Event, EventId};
 
 /// Who waits for an operation to be on disk.
 pub(super) type Waiter = oneshot::Sender<Result<()>>;
@@ -77,6 +78,15 @@ pub(super) enum Op {
         /// The batch.
         batch: u64,
     },
+    /// An event was published.
+    Keep {
+        /// The event.
+        event: Arc<Event>,
+        /// Those that are not kept any more because of it.
+        forgotten: Vec<EventId>,
+    },
+    /// Registrations change, and who waits for it.
+    Register(Vec<Register>, Waiter),
     /// Everything asked for before this is on disk.
     Sync(Waiter),
 }
@@ -103,6 +113,15 @@ pub(super) struct Seal {
     pub batch: SealedBatch,
     /// The numbers of its records, in their order.
     pub records: Vec<u64>,
+}
+
+/// A registration that is new, changed or removed.
+#[derive(Debug)]
+pub(super) struct Register {
+    /// Its id.
+    pub id: String,
+    /// What it is, sealed; `None`: it is no more.
+    pub sealed: Option<Vec<u8>>,
 }
 
 /// How an execution ended.

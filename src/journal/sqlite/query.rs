@@ -27,11 +27,7 @@ const COLUMNS: &str = "d.execution, d.id, d.call_index, d.step, d.destination, d
 impl Reader {
     /// Terminal deliveries, newest first.
     pub(super) fn deliveries(&self, query: &DeliveryQuery) -> Result<Vec<Found>> {
-        let mut conditions = Conditions::default();
-        conditions.of_executions(query);
-        conditions.equal("d.step", query.step.as_ref());
-        conditions.equal("d.destination", query.destination.as_ref());
-        conditions.equal("d.status", query.status.as_ref());
+        let mut conditions = Conditions::of_deliveries(query);
         if let Some(before) = query.before {
             conditions.add("d.id < ?", before.as_bytes().to_vec());
         }
@@ -61,14 +57,13 @@ impl Reader {
         query: &ExecutionQuery,
         before: Option<u64>,
     ) -> Result<Vec<(u64, LeftExecution)>> {
-        let mut conditions = Conditions::default();
-        conditions.equal("workflow_id", query.workflow_id.as_ref());
+        let mut conditions = Conditions::of_query(query);
         if let Some(before) = before {
             conditions.add("serial < ?", int(before));
         }
         let statement = format!(
             "SELECT serial, execution_id, workflow_id, attempt, started_at, ended, completed_at,
-                    error, total, delivered, failed, discarded, finished_at
+                    error, total, delivered, failed, discarded, finished_at, emit_depth, trace
              FROM executions {} ORDER BY serial DESC LIMIT {}",
             conditions.text(),
             query.limit()
@@ -84,6 +79,24 @@ impl Reader {
             Ok(found)
         };
         read().map_err(|error| self.failed_to_read(error))
+    }
+
+    /// How many terminal deliveries a question is about.
+    pub(super) fn count_deliveries(&self, query: &DeliveryQuery) -> Result<usize> {
+        self.count("deliveries d", &Conditions::of_deliveries(query))
+    }
+
+    /// How many executions a question is about.
+    pub(super) fn count_executions(&self, query: &ExecutionQuery) -> Result<usize> {
+        self.count("executions", &Conditions::of_query(query))
+    }
+
+    fn count(&self, table: &str, conditions: &Conditions) -> Result<usize> {
+        let statement = format!("SELECT count(*) FROM {table} {}", conditions.text());
+        let values = rusqlite::params_from_iter(&conditions.values);
+        let connection = self.connection();
+        let count = connection.query_row(&statement, values, |row| row.get(0));
+        count.map_err(|error| self.failed_to_read(error))
     }
 
     /// The number of the newest execution with this id.
@@ -154,6 +167,8 @@ fn info_of(
         workflow_id: "".into(),
         attempt: 1,
         started_at: Timestamp::default(),
+        emit_depth: 0,
+        trace: None,
     }));
     known.insert(serial, Arc::clone(&info));
     Ok(info)
@@ -167,6 +182,22 @@ struct Conditions {
 }
 
 impl Conditions {
+    fn of_deliveries(query: &DeliveryQuery) -> Self {
+        let mut conditions = Self::default();
+        conditions.of_executions(query);
+        conditions.equal("d.step", query.step.as_ref());
+        conditions.equal("d.destination", query.destination.as_ref());
+        conditions.equal("d.status", query.status.as_ref());
+        conditions
+    }
+
+    fn of_query(query: &ExecutionQuery) -> Self {
+        let mut conditions = Self::default();
+        conditions.equal("workflow_id", query.workflow_id.as_ref());
+        conditions.equal("execution_id", query.execution_id.as_ref());
+        conditions
+    }
+
     fn add(&mut self, clause: &str, value: impl ToSql + 'static) {
         self.clauses.push(clause.to_owned());
         self.values.push(Box::new(value));

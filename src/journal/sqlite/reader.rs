@@ -11,7 +11,7 @@ use super::tables::int;
 use super::trouble::trouble;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Lane, codec};
-use crate::observability::log::{Completion, ExecutionInfo, Status, Tally};
+use crate::observability::log::{Completion, ExecutionInfo, Status, Tally, Trace};
 use crate::observability::time::Timestamp;
 use crate::recording::Item;
 
@@ -251,7 +251,7 @@ fn progress(connection: &Connection, seq: u64) -> Rows<Progress> {
 pub(super) fn execution(connection: &Connection, serial: u64) -> Rows<Option<LeftExecution>> {
     let mut select = connection.prepare_cached(
         "SELECT serial, execution_id, workflow_id, attempt, started_at, ended, completed_at, error,
-                total, delivered, failed, discarded, finished_at
+                total, delivered, failed, discarded, finished_at, emit_depth, trace
          FROM executions WHERE serial = ?1",
     )?;
     let found = select.query_row([int(serial)], |row| read_execution(connection, row));
@@ -266,6 +266,8 @@ pub(super) fn read_execution(connection: &Connection, row: &Row<'_>) -> Rows<(u6
         workflow_id: row.get(2)?,
         attempt: row.get(3)?,
         started_at: Timestamp::from_millis(unsigned(row, 4)?),
+        emit_depth: row.get(13)?,
+        trace: row.get::<_, Option<String>>(14)?.map(|text| Box::new(Trace::from_text(&text))),
     };
     let ended: Option<String> = row.get(5)?;
     let completion = match ended {

@@ -21,7 +21,7 @@ pub enum Durability {
 
 /// The steps from each version of the layout to the next. The version of a file is its
 /// `user_version`; a step is never changed once it was released.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
     CREATE TABLE executions (
         serial INTEGER PRIMARY KEY,
@@ -102,6 +102,23 @@ const STEPS: [&str; 3] = [
         records TEXT NOT NULL,
         note TEXT,
         conclusion TEXT
+    );
+    ",
+    "
+    ALTER TABLE executions ADD COLUMN emit_depth INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE executions ADD COLUMN trace TEXT;
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY,
+        stream TEXT NOT NULL,
+        workflow_id TEXT NOT NULL,
+        delivery BLOB NOT NULL,
+        name TEXT NOT NULL,
+        depth INTEGER NOT NULL,
+        content BLOB NOT NULL
+    );
+    CREATE TABLE registrations (
+        id TEXT PRIMARY KEY,
+        sealed BLOB NOT NULL
     );
     ",
 ];

@@ -36,9 +36,9 @@ fn extend_execution(connection: &Connection, append: &Append) -> Result<()> {
     let info = &append.execution.info;
     let mut upsert = connection.prepare_cached(
         "INSERT INTO executions (serial, execution_id, workflow_id, attempt, started_at, ended,
-                                 completed_at, error, total)
+                                 completed_at, error, total, emit_depth, trace)
          VALUES (:serial, :execution_id, :workflow_id, :attempt, :started_at, :ended,
-                 :completed_at, :error, :total)
+                 :completed_at, :error, :total, :emit_depth, :trace)
          ON CONFLICT (serial) DO UPDATE SET
              ended = coalesce(ended, excluded.ended),
              completed_at = coalesce(completed_at, excluded.completed_at),
@@ -57,6 +57,8 @@ fn extend_execution(connection: &Connection, append: &Append) -> Result<()> {
         ":completed_at": ending.map(|_| int(Timestamp::now().as_millis())),
         ":error": ending.and_then(|ending| ending.error.as_deref()),
         ":total": append.calls,
+        ":emit_depth": info.emit_depth,
+        ":trace": info.trace.as_ref().map(|trace| trace.to_text()),
     })?;
     Ok(())
 }

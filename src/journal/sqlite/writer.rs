@@ -14,10 +14,10 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::checkpoint::Checkpoints;
-use super::op::{Append, Op, Seal, Waiter};
+use super::op::{Append, Op, Register, Seal, Waiter};
 use super::trouble::trouble;
 use super::upkeep::Upkeep;
-use super::{batches, directory::DataDir, tables};
+use super::{batches, directory::DataDir, published, tables};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long what nobody waits for may be put off.
@@ -161,6 +161,11 @@ impl Writer {
         self.wait(|waiter| Op::Note { batch, note, waiter }).await
     }
 
+    /// Writes changed registrations; resolves when that is on disk.
+    pub(super) async fn register(&self, changes: Vec<Register>) -> Result<()> {
+        self.wait(|waiter| Op::Register(changes, waiter)).await
+    }
+
     /// Resolves when everything asked for before is on disk.
     pub(super) async fn sync(&self) -> Result<()> {
         self.wait(Op::Sync).await
@@ -301,6 +306,7 @@ impl Pen {
                         | Op::Lease { waiter: Some(_), .. }
                         | Op::Seal(..)
                         | Op::Note { .. }
+                        | Op::Register(..)
                         | Op::Sync(_) => {
                             answer(op, Err(error));
                         }
@@ -362,6 +368,8 @@ fn apply(connection: &Connection, op: &Op, settled: &HashSet<u64>) -> rusqlite::
         Op::Note { batch, note, .. } => batches::note(connection, *batch, note.as_deref()),
         Op::Conclude { batch, conclusion } => batches::conclude(connection, *batch, conclusion),
         Op::Forget { batch } => batches::forget(connection, *batch),
+        Op::Keep { event, forgotten } => published::keep(connection, event, forgotten),
+        Op::Register(changes, _) => published::register(connection, changes),
         Op::Sync(_) => Ok(()),
     }
 }
@@ -371,6 +379,7 @@ fn answer(op: Op, result: Result<()>) {
     | Op::Lease { waiter: Some(waiter), .. }
     | Op::Seal(_, waiter)
     | Op::Note { waiter, .. }
+    | Op::Register(_, waiter)
     | Op::Sync(waiter) = op
     {
         // Who does not wait any more needs no answer.

@@ -21,6 +21,36 @@ pub struct ExecutionInfo {
     pub attempt: u32,
     /// When `engine.execution()` was called.
     pub started_at: Timestamp,
+    /// How many emitted events led to it, each by starting the execution that emitted the next.
+    pub emit_depth: u32,
+    /// The trace that it belongs to.
+    pub trace: Option<Box<Trace>>,
+}
+
+/// A trace of W3C Trace Context, as the runner gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// The header `traceparent`.
+    pub parent: Box<str>,
+    /// The header `tracestate`.
+    pub state: Option<Box<str>>,
+}
+
+impl Trace {
+    /// As one text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        self.state
+            .as_ref()
+            .map_or_else(|| self.parent.to_string(), |state| format!("{}\n{state}", self.parent))
+    }
+
+    /// What [`Trace::to_text`] wrote.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        let (parent, state) = text.split_once('\n').map_or((text, None), |(p, s)| (p, Some(s)));
+        Self { parent: parent.into(), state: state.map(Into::into) }
+    }
 }
 
 /// How an execution ended.

@@ -12,7 +12,7 @@ mod view;
 pub use entry::{Entry, Request, Settlement, Status};
 pub use exchange::{Logged, LoggedBody, RequestLog, ResponseLog};
 pub use execution::{
-    Completion, ExecutionInfo, ExecutionLog, ExecutionState, Room, Settled, Tally,
+    Completion, ExecutionInfo, ExecutionLog, ExecutionState, Room, Settled, Tally, Trace,
 };
 pub use query::{DeliveryQuery, ExecutionQuery, Selection};
 pub use store::{Found, Log, OpenBuffer, Retention};

@@ -73,6 +73,8 @@ impl Selection {
 pub struct ExecutionQuery {
     /// Only of this workflow.
     pub workflow_id: Option<String>,
+    /// Only with this id.
+    pub execution_id: Option<String>,
     /// At most this many, newest first.
     pub limit: Option<usize>,
     /// Only older than the execution with this id.
@@ -90,6 +92,7 @@ impl ExecutionQuery {
     #[must_use]
     pub fn admits(&self, info: &ExecutionInfo) -> bool {
         admits(self.workflow_id.as_deref(), &info.workflow_id)
+            && admits(self.execution_id.as_deref(), &info.execution_id)
     }
 }
 

@@ -140,6 +140,25 @@ impl Log {
         found
     }
 
+    /// How many deliveries a question is about, whatever its limit and place are; `counts` says
+    /// which of their statuses count.
+    #[must_use]
+    pub fn count_deliveries(
+        &self,
+        query: &DeliveryQuery,
+        open: &[OpenBuffer],
+        counts: impl Fn(Status) -> bool,
+    ) -> usize {
+        let query = DeliveryQuery { before: None, ..query.clone() };
+        let admitted = |entries: &[Entry]| {
+            entries.iter().filter(|entry| counts(entry.status) && query.admits(entry)).count()
+        };
+        let handed_over = self.snapshot(|execution| query.admits_execution(&execution.info));
+        let open = open.iter().filter(|(execution, _)| query.admits_execution(&execution.info));
+        handed_over.iter().map(|execution| admitted(&execution.state().entries)).sum::<usize>()
+            + open.map(|(_, entries)| admitted(entries)).sum::<usize>()
+    }
+
     /// The failed deliveries of a selection, in the order of their calls.
     #[must_use]
     pub fn failed(&self, selection: &Selection) -> Vec<(Arc<ExecutionLog>, Entry)> {

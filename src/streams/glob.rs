@@ -1,7 +1,8 @@
-//! Patterns of workflow ids: `*` stands for any characters.
+//! Patterns of ids and names: `*` stands for any characters.
 
 /// Whether `text` is as `pattern` says.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };
     let Some((middle, last)) = rest.rsplit_once('*') else { return text.ends_with(rest) };
@@ -13,7 +14,8 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// How much a pattern says: the characters that it fixes.
-pub(super) fn weight(pattern: &str) -> usize {
+#[must_use]
+pub fn weight(pattern: &str) -> usize {
     pattern.chars().filter(|character| *character != '*').count()
 }
 

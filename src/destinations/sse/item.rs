@@ -1,0 +1,99 @@
+//! The fields of one `$send.sse` call, and the frame that they become.
+
+use std::borrow::Cow;
+use std::io::Write as _;
+
+use bytes::Bytes;
+
+use crate::destinations::json;
+use crate::destinations::{Failure, Payload};
+use crate::error::ErrorKind;
+use crate::streams::EventId;
+
+/// What goes to the stream.
+#[derive(Debug)]
+pub(super) struct Item<'a> {
+    /// The channel, without what would end its line.
+    pub channel: Cow<'a, str>,
+    /// Whether something was taken out of it.
+    pub mended: bool,
+    /// The payload as JSON: one line.
+    pub data: &'a str,
+}
+
+impl<'a> Item<'a> {
+    /// # Errors
+    /// `InvalidArgument`: the call cannot be read.
+    pub(super) fn of(payload: &'a Payload) -> Result<Self, Failure> {
+        let text = std::str::from_utf8(&payload.text).map_err(|_| unreadable())?;
+        let channel = json::field(text, "channel").and_then(json::decode).ok_or_else(unreadable)?;
+        let data = json::field(text, "payload").ok_or_else(unreadable)?;
+        let (channel, mended) = one_line(channel);
+        Ok(Self { channel, mended, data })
+    }
+
+    /// The event as it goes over the wire (HTML, server-sent events): `JSON.stringify` writes no
+    /// line breaks, so the data is one line.
+    pub(super) fn frame(&self, id: EventId) -> Bytes {
+        let mut frame = Vec::with_capacity(self.channel.len() + self.data.len() + 64);
+        // Writing to memory does not fail.
+        let _ = writeln!(frame, "id: {id}");
+        if !self.channel.is_empty() {
+            let _ = writeln!(frame, "event: {}", self.channel);
+        }
+        let _ = write!(frame, "data: {}\n\n", self.data);
+        frame.into()
+    }
+}
+
+/// A channel with spaces for the characters that end a line or an id of the format.
+fn one_line(channel: Cow<'_, str>) -> (Cow<'_, str>, bool) {
+    let breaks = |c: char| matches!(c, '\n' | '\r' | '\0');
+    if !channel.contains(breaks) {
+        return (channel, false);
+    }
+    (Cow::Owned(channel.replace(breaks, " ")), true)
+}
+
+fn unreadable() -> Failure {
+    Failure::new(ErrorKind::InvalidArgument, "the recorded call cannot be read")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(text: &str) -> String {
+        let payload = Payload::from_text(text.to_owned());
+        let frame = Item::of(&payload).unwrap().frame(EventId::default());
+        String::from_utf8(frame.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_call_becomes_one_event() {
+        for (text, expected) in [
+            (r#"{"channel":"a","payload":{"b":1}}"#, "id: 0-0\nevent: a\ndata: {\"b\":1}\n\n"),
+            (r#"{"payload":"x\ny","channel":"é"}"#, "id: 0-0\nevent: é\ndata: \"x\\ny\"\n\n"),
+            (r#"{"channel":"","payload":[]}"#, "id: 0-0\ndata: []\n\n"),
+            (
+                r#"{"channel":"a\r\ndata: x\u0000","payload":1}"#,
+                "id: 0-0\nevent: a  data: x \ndata: 1\n\n",
+            ),
+        ] {
+            assert_eq!(frame(text), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_channel_adds_a_line(channel in any::<String>(), data in any::<String>()) {
+            let text = serde_json::json!({ "channel": channel, "payload": data }).to_string();
+            let frame = frame(&text);
+            let lines = if channel.is_empty() { 3 } else { 4 };
+            prop_assert_eq!(frame.matches(['\n', '\r', '\0']).count(), lines);
+            prop_assert!(frame.ends_with("\n\n"));
+        }
+    }
+}

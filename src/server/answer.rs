@@ -1,0 +1,177 @@
+//! Answers that every route gives in the same form: lists, and errors.
+
+use axum::Json;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::error::{Error, ErrorKind};
+
+/// Why a request was refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Problem {
+    /// A sentence for people.
+    error: String,
+    /// A code of this package.
+    #[schema(example = "ERR_SEND_INVALID_ARGUMENT")]
+    code: &'static str,
+}
+
+/// A refusal with its status.
+#[derive(Debug)]
+pub(super) struct Refused {
+    status: StatusCode,
+    problem: Problem,
+}
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { status, problem: Problem { error: message.into(), code: kind.code() } }
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, ErrorKind::InvalidArgument, message)
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, ErrorKind::InvalidArgument, message)
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        let message = "this needs a token: send Authorization: Bearer TOKEN";
+        Self::new(StatusCode::UNAUTHORIZED, ErrorKind::InvalidArgument, message)
+    }
+
+    pub(super) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, ErrorKind::InvalidArgument, message)
+    }
+
+    pub(super) fn closed() -> Self {
+        Self::from(crate::engine::closed())
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        let status = match error.kind() {
+            ErrorKind::InvalidArgument => StatusCode::BAD_REQUEST,
+            ErrorKind::Closed | ErrorKind::JournalFull | ErrorKind::Journal => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.kind(), error.to_string())
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.problem)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// Where a page of a list is in the whole of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct PageInfo {
+    /// Entries of the whole list.
+    total_count: usize,
+    /// Entries of this page.
+    count: usize,
+    /// The first entry of this page; `null` if there is none.
+    start_cursor: Option<String>,
+    /// The last entry of this page: `after` it the next page begins.
+    end_cursor: Option<String>,
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize)]
+pub(super) struct Page<T> {
+    page_info: PageInfo,
+    data: Vec<T>,
+}
+
+impl<T> Page<T> {
+    /// A page of entries, each with its cursor.
+    pub(super) fn new(total_count: usize, entries: Vec<(String, T)>) -> Self {
+        let page_info = PageInfo {
+            total_count,
+            count: entries.len(),
+            start_cursor: entries.first().map(|(cursor, _)| cursor.clone()),
+            end_cursor: entries.last().map(|(cursor, _)| cursor.clone()),
+        };
+        Self { page_info, data: entries.into_iter().map(|(_, entry)| entry).collect() }
+    }
+}
+
+impl Page<Box<RawValue>> {
+    /// A page of rows of the log, a JSON array; the cursor of each is its member `cursor`.
+    pub(super) fn of_rows(total_count: usize, rows: &str, cursor: &str) -> Self {
+        let rows: Vec<Box<RawValue>> = serde_json::from_str(rows).unwrap_or_default();
+        let cursor_of = |row: &RawValue| {
+            let row: Map<String, Value> = serde_json::from_str(row.get()).unwrap_or_default();
+            row.get(cursor).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        Self::new(total_count, rows.into_iter().map(|row| (cursor_of(&row), row)).collect())
+    }
+}
+
+/// The parameters of a query string.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        let found = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        found.map(|query| Self(query.0)).map_err(|error| Refused::invalid(error.body_text()))
+    }
+}
+
+/// The parameters of a request that changes something: in the query string, as the original has
+/// them, or as a JSON object in the body, which wins.
+pub(super) struct Given<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        let query = request.uri().query().unwrap_or_default();
+        let pairs = url::form_urlencoded::parse(query.as_bytes());
+        let mut members: Map<String, Value> =
+            pairs.map(|(name, value)| (name.into_owned(), Value::from(value))).collect();
+        let is_json = request.headers().get(CONTENT_TYPE).is_some_and(|value| {
+            value
+                .to_str()
+                .is_ok_and(|text| text.to_ascii_lowercase().starts_with("application/json"))
+        });
+        let body = axum::body::Bytes::from_request(request, state).await;
+        let body = body.map_err(|error| {
+            Refused::new(error.status(), ErrorKind::PayloadTooLarge, error.body_text())
+        })?;
+        if !body.is_empty() {
+            if !is_json {
+                let message = "the body needs Content-Type: application/json";
+                let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+                return Err(Refused::new(status, ErrorKind::InvalidArgument, message));
+            }
+            let given: Map<String, Value> = serde_json::from_slice(&body).map_err(|error| {
+                Refused::invalid(format!("the body is no JSON object: {error}"))
+            })?;
+            members.extend(given);
+        }
+        serde_json::from_value(Value::Object(members))
+            .map(Self)
+            .map_err(|error| Refused::invalid(error.to_string()))
+    }
+}

@@ -1,0 +1,160 @@
+//! The server of an engine: streams for browsers, and a REST API for events, subscriptions and the log.
+//!
+//! It reads, and writes what the API promises: registrations and replays. [`start`] opens the socket;
+//! it closes with the engine.
+
+mod access;
+mod answer;
+mod config;
+mod connection;
+mod deliveries;
+mod events;
+mod log;
+mod operations;
+mod routes;
+mod sse;
+mod state;
+mod subscriptions;
+
+pub use config::{Config, DEFAULT_PORT};
+pub use routes::openapi;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinHandle};
+
+use access::Access;
+use answer::Refused;
+use state::Shared;
+
+use crate::engine::{Attachment, Engine};
+use crate::error::{Error, ErrorKind, Result};
+use crate::observability::time::Timestamp;
+
+/// How often quiet streams get a comment.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How long requests that are under way may take when the engine is closed.
+const LAST_REQUESTS: Duration = Duration::from_secs(2);
+
+/// A server that is open.
+#[derive(Debug)]
+struct Server {
+    address: SocketAddr,
+    url: String,
+    shared: Shared,
+    stop: watch::Sender<bool>,
+    serving: Mutex<Option<JoinHandle<()>>>,
+    tasks: [AbortHandle; 2],
+}
+
+/// Opens the server that the options of an engine ask for, if they do.
+///
+/// # Errors
+/// `InvalidOption`: the address cannot be listened on.
+pub fn start(engine: &Arc<Engine>) -> Result<()> {
+    let Some(config) = &engine.config().server else { return Ok(()) };
+    let wanted = SocketAddr::new(config.host, config.port);
+    let failed = |error: std::io::Error| {
+        let message = format!("Engine.open(): server: {wanted} cannot be listened on: {error}");
+        Error::new(ErrorKind::InvalidOption, message).with_source(error)
+    };
+    let listener = connection::listen(wanted).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let _inside = engine.runtime().enter();
+    let listener = TcpListener::from_std(listener).map_err(failed)?;
+    if config.access_log {
+        log::to_stderr();
+    }
+    let shared = Shared::new(engine, Access::new(config)?);
+    let (stop, stopped) = watch::channel(false);
+    let routes = routes::routes(config, &shared);
+    let serving = engine.runtime().spawn(connection::serve(listener, routes, stopped));
+    let streams = Arc::clone(engine.streams());
+    let ticking = engine.runtime().spawn(async move {
+        let mut ticks = tokio::time::interval(KEEPALIVE);
+        loop {
+            ticks.tick().await;
+            streams.keep_alive();
+        }
+    });
+    let tasks = [serving.abort_handle(), ticking.abort_handle()];
+    let url = config
+        .public_url
+        .as_deref()
+        .map_or_else(|| format!("http://{address}"), |url| url.trim_end_matches('/').to_owned());
+    engine.own_socket(address);
+    let serving = Mutex::new(Some(serving));
+    engine.attach(Box::new(Server { address, url, shared, stop, serving, tasks }));
+    Ok(())
+}
+
+impl Attachment for Server {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn signed_stream_url(&self, workflow_id: &str, until: Timestamp) -> String {
+        let path =
+            percent_encoding::utf8_percent_encode(workflow_id, percent_encoding::NON_ALPHANUMERIC);
+        let signed = self.shared.access().signed(workflow_id, until);
+        format!("{}/pipelines/{path}/sse?{signed}", self.url)
+    }
+
+    fn close(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.stop.send_replace(true);
+        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Box::pin(async move {
+            if let Some(serving) = serving {
+                // What is under way after that is cut off.
+                let _ = tokio::time::timeout(LAST_REQUESTS, serving).await;
+            }
+            self.abort();
+        })
+    }
+}
+
+impl Server {
+    fn abort(&self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.abort();
+    }
+}
+
+/// The most bytes that the id of a workflow has in a path.
+const MAX_WORKFLOW_ID: usize = 256;
+
+fn workflow_id(text: &str) -> std::result::Result<&str, Refused> {
+    if text.is_empty() || text.len() > MAX_WORKFLOW_ID {
+        let message = format!("workflow_id: must have 1 to {MAX_WORKFLOW_ID} bytes");
+        return Err(Refused::invalid(message));
+    }
+    Ok(text)
+}
+
+/// The most entries that a page has.
+const MAX_PAGE: u32 = 100;
+
+fn limit_of(limit: Option<u32>, default: u32) -> std::result::Result<usize, Refused> {
+    let limit = limit.unwrap_or(default);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(Refused::invalid(format!("limit: must be from 1 to {MAX_PAGE}")));
+    }
+    Ok(limit as usize)
+}

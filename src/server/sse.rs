@@ -1,0 +1,127 @@
+//! `GET /pipelines/:workflow_id/sse`: a workflow's stream, as `EventSource` reads it.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use bytes::Bytes;
+use http_body::Frame;
+
+use super::answer::{Problem, Refused};
+use super::connection::Connection;
+use super::state::Shared;
+use super::workflow_id;
+use crate::observability::time::Timestamp;
+use crate::streams::{EventId, Follower, Following};
+
+/// What every stream begins with, so that nothing in between waits for a first byte.
+const OPENING: Bytes = Bytes::from_static(b":ok\n\n");
+/// Where a client says what it got last.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Channels that one client may name.
+const MAX_CHANNELS: usize = 100;
+
+/// What the query string of a stream says.
+#[derive(Debug, Default)]
+struct Wanted {
+    channels: Vec<Box<str>>,
+    last_event_id: Option<String>,
+    expires: Option<u64>,
+    signature: Option<String>,
+}
+
+impl Wanted {
+    fn of(query: &str) -> Self {
+        let mut wanted = Self::default();
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "channel" if wanted.channels.len() < MAX_CHANNELS => {
+                    wanted.channels.push(value.into());
+                }
+                "last_event_id" => wanted.last_event_id = Some(value.into_owned()),
+                "expires" => wanted.expires = value.parse().ok(),
+                "signature" => wanted.signature = Some(value.into_owned()),
+                _ => {}
+            }
+        }
+        wanted
+    }
+}
+
+/// Follow the stream of a workflow
+///
+/// Server-sent events: first the most recent 100, then what is sent from now on. With
+/// `Last-Event-ID`, only what came after that event. Every 15 s there is a comment.
+#[utoipa::path(
+    get,
+    path = "/pipelines/{workflow_id}/sse",
+    tag = "streams",
+    params(
+        ("workflow_id" = String, Path, description = "The workflow", min_length = 1, max_length = 256),
+        ("channel" = Option<Vec<String>>, Query, description = "Only events of these channels"),
+        ("last_event_id" = Option<String>, Query, description = "As the header, for clients that cannot set it"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was received"),
+        ("expires" = Option<String>, Query, description = "Of a signed URL: seconds since 1970"),
+        ("signature" = Option<String>, Query, description = "Of a signed URL"),
+    ),
+    responses(
+        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        (status = 400, description = "This is no workflow's id", body = Problem),
+        (status = 401, description = "A token or a signed URL is needed", body = Problem),
+        (status = 403, description = "The request is of a page that may not make it", body = Problem),
+        (status = 503, description = "The engine is closed", body = Problem),
+    ),
+    security(("bearer" = []), ()),
+)]
+pub(super) async fn follow(
+    State(shared): State<Shared>,
+    Extension(connection): Extension<Connection>,
+    Path(workflow): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let workflow = workflow_id(&workflow)?;
+    let wanted = Wanted::of(query.as_deref().unwrap_or_default());
+    let (access, now) = (shared.access(), Timestamp::now());
+    let allowed = access.is_public(workflow)
+        || access.is_authorized(&headers)
+        || access.is_signed(workflow, wanted.expires, wanted.signature.as_deref(), now);
+    if !allowed {
+        return Err(Refused::unauthorized());
+    }
+    let engine = shared.engine()?;
+    let header = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
+    // What is no id of ours is what a client begins with.
+    let since = header.or(wanted.last_event_id.as_deref());
+    let since = since.and_then(|id| id.parse::<EventId>().ok());
+    let follower = Follower::new(wanted.channels, Box::new(move || connection.cut()));
+    let following = engine.streams().follow(workflow, since, &follower, OPENING);
+    let mut response = Response::new(Body::new(Stream(following)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // nginx would otherwise hold events back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+/// The frames of one follower as the body of a response.
+struct Stream(Following);
+
+impl http_body::Body for Stream {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_next(context).map(|frame| frame.map(|frame| Ok(Frame::data(frame))))
+    }
+}

@@ -1,0 +1,169 @@
+//! Somebody who follows a stream: a bounded queue of frames that nobody ever waits for.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+/// Frames that wait for a follower at most.
+const MAX_FRAMES: usize = 256;
+/// Bytes that wait for a follower at most; a single frame may be larger.
+const MAX_BYTES: usize = 1 << 20;
+
+/// What a follower is for whoever publishes.
+pub struct Follower {
+    /// The only channels it wants; empty: all.
+    channels: Vec<Box<str>>,
+    queue: Mutex<Queue>,
+    /// Ends its connection: it cannot keep up.
+    cut: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Queue {
+    frames: VecDeque<Bytes>,
+    bytes: usize,
+    ended: bool,
+    waker: Option<Waker>,
+}
+
+impl Follower {
+    /// A follower of some channels, or of all if there are none. `cut` is called once if it cannot
+    /// keep up; it must not block.
+    #[must_use]
+    pub fn new(channels: Vec<Box<str>>, cut: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
+        Arc::new(Self { channels, queue: Mutex::default(), cut })
+    }
+
+    /// Whether it wants events of this channel.
+    #[must_use]
+    pub fn wants(&self, channel: &str) -> bool {
+        self.channels.is_empty() || self.channels.iter().any(|wanted| **wanted == *channel)
+    }
+
+    /// Gives it a frame. The answer is whether it still follows.
+    pub(super) fn push(&self, frame: &Bytes) -> bool {
+        let mut queue = self.queue();
+        if queue.ended {
+            return false;
+        }
+        let fits = queue.frames.is_empty()
+            || (queue.frames.len() < MAX_FRAMES && queue.bytes + frame.len() <= MAX_BYTES);
+        if fits {
+            queue.bytes += frame.len();
+            queue.frames.push_back(frame.clone());
+        } else {
+            queue.frames = VecDeque::new();
+            queue.ended = true;
+        }
+        let waker = queue.waker.take();
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        if !fits {
+            (self.cut)();
+        }
+        fits
+    }
+
+    /// Gives it what it missed, which may be more than fits.
+    pub(super) fn prime(&self, frames: impl IntoIterator<Item = Bytes>) {
+        let mut queue = self.queue();
+        queue.frames.extend(frames);
+        queue.bytes = queue.frames.iter().map(Bytes::len).sum();
+    }
+
+    /// There will be no more frames; those that wait are still taken.
+    pub(super) fn end(&self) {
+        let mut queue = self.queue();
+        queue.ended = true;
+        if let Some(waker) = queue.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// The next frame; `None`: there are no more.
+    pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut queue = self.queue();
+        if let Some(frame) = queue.frames.pop_front() {
+            queue.bytes -= frame.len();
+            if queue.frames.is_empty() && queue.frames.capacity() > 16 {
+                queue.frames = VecDeque::new();
+            }
+            return Poll::Ready(Some(frame));
+        }
+        if queue.ended {
+            return Poll::Ready(None);
+        }
+        match &mut queue.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Follower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Follower").field("channels", &self.channels).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn follower() -> (Arc<Follower>, Arc<AtomicUsize>) {
+        let cuts = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&cuts);
+        let cut = Box::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        (Follower::new(Vec::new(), cut), cuts)
+    }
+
+    fn next(follower: &Follower) -> Poll<Option<Bytes>> {
+        follower.poll_next(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn frames_come_in_order_and_end_after_the_last() {
+        let (follower, cuts) = follower();
+        assert_eq!(next(&follower), Poll::Pending);
+        follower.prime([Bytes::from_static(b"1"), Bytes::from_static(b"2")]);
+        assert!(follower.push(&Bytes::from_static(b"3")));
+        follower.end();
+        for expected in ["1", "2", "3"] {
+            assert_eq!(next(&follower), Poll::Ready(Some(Bytes::from_static(expected.as_bytes()))));
+        }
+        assert_eq!(next(&follower), Poll::Ready(None));
+        assert!(!follower.push(&Bytes::from_static(b"4")));
+        assert_eq!(cuts.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn who_does_not_take_is_cut_once() {
+        let (follower, cuts) = follower();
+        let frame = Bytes::from_static(b"frame");
+        let taken = (0..MAX_FRAMES + 10).filter(|_| follower.push(&frame)).count();
+        assert_eq!((taken, cuts.load(Ordering::Relaxed)), (MAX_FRAMES, 1));
+        assert_eq!(next(&follower), Poll::Ready(None));
+    }
+
+    #[test]
+    fn one_huge_frame_fits_and_a_second_does_not() {
+        let (follower, cuts) = follower();
+        let huge = Bytes::from(vec![b'x'; 2 * MAX_BYTES]);
+        assert!(follower.push(&huge));
+        assert!(!follower.push(&huge));
+        assert_eq!(cuts.load(Ordering::Relaxed), 1);
+    }
+}

@@ -1,0 +1,393 @@
+//! The recent events of every workflow's streams, and who follows them.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::{Event, EventId, Follower, StreamKind};
+use crate::observability::time::Timestamp;
+
+/// Events that a stream keeps.
+pub const RECENT: usize = 100;
+/// Bytes that all kept events may have together; past it the oldest go.
+const MAX_BYTES: usize = 64 << 20;
+/// What a connection gets when there is nothing to say: a comment.
+const KEEPALIVE: Bytes = Bytes::from_static(b":keepalive\n\n");
+
+/// An event before it has its number.
+#[derive(Debug)]
+pub struct Draft {
+    /// The stream it goes into.
+    pub kind: StreamKind,
+    /// The workflow whose stream that is.
+    pub workflow_id: Arc<str>,
+    /// The delivery that publishes it.
+    pub delivery: Uuid,
+    /// The channel; empty for the default one.
+    pub name: Box<str>,
+    /// How many emitted events led to it.
+    pub depth: u32,
+}
+
+/// What became of a draft.
+#[derive(Debug)]
+pub struct Published {
+    /// The event.
+    pub event: Arc<Event>,
+    /// How many were following.
+    pub followers: usize,
+    /// Whether an earlier attempt of the same delivery had published it.
+    pub repeated: bool,
+}
+
+/// Told of every event that is kept, and of those that no longer are.
+pub type Keeper = Box<dyn Fn(&Arc<Event>, Vec<EventId>) + Send + Sync>;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    kind: StreamKind,
+    workflow_id: Arc<str>,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    recent: VecDeque<Arc<Event>>,
+    followers: Vec<Arc<Follower>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last: EventId,
+    streams: HashMap<Key, Stream>,
+    /// Every kept event by its number, for the limit over all streams.
+    order: BTreeMap<EventId, Key>,
+    bytes: usize,
+    followers: usize,
+    ended: bool,
+}
+
+/// Every stream of an engine.
+#[derive(Default)]
+pub struct Streams {
+    state: Mutex<State>,
+    keeper: OnceLock<Keeper>,
+}
+
+impl std::fmt::Debug for Streams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streams").finish_non_exhaustive()
+    }
+}
+
+impl Streams {
+    /// Names who writes events down. The first one counts.
+    pub fn keep_with(&self, keeper: Keeper) {
+        // Only an engine that opens does this, once.
+        let _ = self.keeper.set(keeper);
+    }
+
+    /// Brings back events that were written down, in the order of their numbers.
+    pub fn restore(&self, events: impl IntoIterator<Item = Event>) {
+        let mut state = self.state();
+        for event in events {
+            state.last = state.last.max(event.id);
+            state.keep(Arc::new(event));
+        }
+    }
+
+    /// Publishes an event: gives it its number, keeps it and hands it to who follows. `content` makes
+    /// the content once the number is known.
+    pub fn publish(&self, draft: Draft, content: impl FnOnce(EventId) -> Bytes) -> Published {
+        let Draft { kind, workflow_id, delivery, name, depth } = draft;
+        let mut state = self.state();
+        let key = Key { kind, workflow_id: Arc::clone(&workflow_id) };
+        if let Some(event) = state.published(&key, delivery) {
+            return Published { event, followers: 0, repeated: true };
+        }
+        let id = EventId::after(state.last, Timestamp::now());
+        state.last = id;
+        let event = Event { id, kind, workflow_id, delivery, name, depth, content: content(id) };
+        let event = Arc::new(event);
+        let followers = state.tell(&key, &event);
+        let forgotten = state.keep(Arc::clone(&event));
+        // Under the lock, so that the file has events in their order.
+        if let Some(keeper) = self.keeper.get() {
+            keeper(&event, forgotten);
+        }
+        Published { event, followers, repeated: false }
+    }
+
+    /// The kept events of a stream, oldest first.
+    #[must_use]
+    pub fn recent(&self, kind: StreamKind, workflow_id: &str) -> Vec<Arc<Event>> {
+        let key = Key { kind, workflow_id: workflow_id.into() };
+        let state = self.state();
+        state
+            .streams
+            .get(&key)
+            .map_or_else(Vec::new, |found| found.recent.iter().cloned().collect())
+    }
+
+    /// Begins to follow the SSE stream of a workflow: first the kept events, or those after `since`,
+    /// then what is published from now on. `opening` goes before all of it.
+    pub fn follow(
+        self: &Arc<Self>,
+        workflow_id: &str,
+        since: Option<EventId>,
+        follower: &Arc<Follower>,
+        opening: Bytes,
+    ) -> Following {
+        let key = Key { kind: StreamKind::Sse, workflow_id: workflow_id.into() };
+        let mut state = self.state();
+        let ended = state.ended;
+        let stream = state.streams.entry(key.clone()).or_default();
+        let missed = stream
+            .recent
+            .iter()
+            .filter(|event| since.is_none_or(|since| event.id > since))
+            .filter(|event| follower.wants(&event.name))
+            .map(|event| event.content.clone());
+        follower.prime(std::iter::once(opening).chain(missed));
+        stream.followers.push(Arc::clone(follower));
+        state.followers += 1;
+        if ended {
+            follower.end();
+        }
+        Following { streams: Arc::clone(self), key, follower: Arc::clone(follower) }
+    }
+
+    /// Sends everybody a comment, so that nobody in between takes a quiet connection for a dead one.
+    pub fn keep_alive(&self) {
+        let state = self.state();
+        for stream in state.streams.values() {
+            for follower in &stream.followers {
+                follower.push(&KEEPALIVE);
+            }
+        }
+    }
+
+    /// Ends every connection after what it has not taken yet, and those that come later at once.
+    pub fn end(&self) {
+        let mut state = self.state();
+        state.ended = true;
+        for follower in state.streams.values().flat_map(|stream| &stream.followers) {
+            follower.end();
+        }
+    }
+
+    /// How many follow any stream.
+    #[must_use]
+    pub fn followers(&self) -> usize {
+        self.state().followers
+    }
+
+    fn leave(&self, key: &Key, follower: &Arc<Follower>) {
+        let mut state = self.state();
+        let Some(stream) = state.streams.get_mut(key) else { return };
+        let place = stream.followers.iter().position(|other| Arc::ptr_eq(other, follower));
+        let Some(place) = place else { return };
+        stream.followers.swap_remove(place);
+        if stream.followers.is_empty() {
+            stream.followers = Vec::new();
+        }
+        if stream.followers.is_empty() && stream.recent.is_empty() {
+            state.streams.remove(key);
+        }
+        state.followers -= 1;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn published(&self, key: &Key, delivery: Uuid) -> Option<Arc<Event>> {
+        let recent = &self.streams.get(key)?.recent;
+        recent.iter().rev().find(|event| event.delivery == delivery).cloned()
+    }
+
+    fn tell(&self, key: &Key, event: &Event) -> usize {
+        let followers = self.streams.get(key).map_or(&[][..], |stream| &stream.followers);
+        let wanting = followers.iter().filter(|follower| follower.wants(&event.name));
+        wanting.filter(|follower| follower.push(&event.content)).count()
+    }
+
+    /// Keeps an event; the answer is what is not kept any more because of it.
+    fn keep(&mut self, event: Arc<Event>) -> Vec<EventId> {
+        let key = Key { kind: event.kind, workflow_id: Arc::clone(&event.workflow_id) };
+        self.bytes += event.size();
+        self.order.insert(event.id, key.clone());
+        let stream = self.streams.entry(key).or_default();
+        stream.recent.push_back(event);
+        let mut forgotten = Vec::new();
+        if stream.recent.len() > RECENT
+            && let Some(oldest) = stream.recent.pop_front()
+        {
+            self.bytes -= oldest.size();
+            self.order.remove(&oldest.id);
+            forgotten.push(oldest.id);
+        }
+        while self.bytes > MAX_BYTES && self.order.len() > 1 {
+            let Some((id, key)) = self.order.pop_first() else { break };
+            forgotten.push(id);
+            self.forget_oldest_of(&key);
+        }
+        forgotten
+    }
+
+    fn forget_oldest_of(&mut self, key: &Key) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        if let Some(oldest) = stream.recent.pop_front() {
+            self.bytes -= oldest.size();
+        }
+        if stream.recent.is_empty() && stream.followers.is_empty() {
+            self.streams.remove(key);
+        }
+    }
+}
+
+/// A place among the followers of a stream; it is left when this is dropped.
+#[derive(Debug)]
+pub struct Following {
+    streams: Arc<Streams>,
+    key: Key,
+    follower: Arc<Follower>,
+}
+
+impl Following {
+    /// The next frame; `None`: there are no more.
+    pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.follower.poll_next(context)
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.streams.leave(&self.key, &self.follower);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn publish(streams: &Streams, workflow: &str, name: &str, content: usize) -> Published {
+        let draft = Draft {
+            kind: StreamKind::Sse,
+            workflow_id: workflow.into(),
+            delivery: Uuid::now_v7(),
+            name: name.into(),
+            depth: 0,
+        };
+        streams.publish(draft, |id| {
+            let mut text = id.to_string().into_bytes();
+            text.resize(text.len().max(content), b' ');
+            text.into()
+        })
+    }
+
+    fn taken(following: &Following) -> usize {
+        let mut context = Context::from_waker(Waker::noop());
+        let mut count = 0;
+        while let Poll::Ready(Some(_)) = following.poll_next(&mut context) {
+            count += 1;
+        }
+        count
+    }
+
+    fn everything() -> Arc<Follower> {
+        Follower::new(Vec::new(), Box::new(|| ()))
+    }
+
+    #[test]
+    fn a_stream_keeps_the_last_hundred() {
+        let streams = Arc::<Streams>::default();
+        let ids: Vec<_> =
+            (0..RECENT + 20).map(|_| publish(&streams, "p_a", "", 1).event.id).collect();
+        let recent = streams.recent(StreamKind::Sse, "p_a");
+        let kept: Vec<_> = recent.iter().map(|event| event.id).collect();
+        assert_eq!(kept, ids[20..]);
+        let following = streams.follow("p_a", Some(ids[100]), &everything(), Bytes::new());
+        assert_eq!(taken(&following), 1 + 19);
+    }
+
+    #[test]
+    fn who_follows_gets_what_it_wants_and_nothing_after_it_left() {
+        let streams = Arc::<Streams>::default();
+        let only_a = Follower::new(vec!["a".into()], Box::new(|| ()));
+        let following = streams.follow("p_a", None, &only_a, Bytes::new());
+        assert_eq!(publish(&streams, "p_a", "b", 1).followers, 0);
+        assert_eq!(publish(&streams, "p_a", "a", 1).followers, 1);
+        assert_eq!(publish(&streams, "p_b", "a", 1).followers, 0);
+        assert_eq!((taken(&following), streams.followers()), (2, 1));
+        drop(following);
+        assert_eq!((publish(&streams, "p_a", "a", 1).followers, streams.followers()), (0, 0));
+    }
+
+    #[test]
+    fn a_delivery_publishes_once() {
+        let streams = Streams::default();
+        let draft = || Draft {
+            kind: StreamKind::Emits,
+            workflow_id: "p_a".into(),
+            delivery: Uuid::nil(),
+            name: "".into(),
+            depth: 0,
+        };
+        let first = streams.publish(draft(), |_| Bytes::new());
+        let second = streams.publish(draft(), |_| Bytes::new());
+        assert_eq!((first.repeated, second.repeated), (false, true));
+        assert_eq!(first.event.id, second.event.id);
+    }
+
+    #[test]
+    fn all_streams_together_are_bounded_and_the_keeper_is_told() {
+        let streams = Arc::<Streams>::default();
+        let forgotten = Arc::<Mutex<Vec<EventId>>>::default();
+        let told = Arc::clone(&forgotten);
+        streams.keep_with(Box::new(move |_, ids| told.lock().unwrap().extend(ids)));
+        let mebibytes = |n: usize| publish(&streams, &format!("p_{n}"), "", 1 << 20).event.id;
+        let ids: Vec<_> = (0..70).map(mebibytes).collect();
+        let forgotten = forgotten.lock().unwrap();
+        assert!((7..9).contains(&forgotten.len()), "{}", forgotten.len());
+        assert_eq!(forgotten[..], ids[..forgotten.len()]);
+        assert!(streams.recent(StreamKind::Sse, "p_0").is_empty());
+        assert_eq!(streams.recent(StreamKind::Sse, "p_69").len(), 1);
+    }
+
+    #[test]
+    fn what_is_restored_comes_before_what_is_published() {
+        let streams = Streams::default();
+        let far = EventId::after(EventId::default(), Timestamp::from_millis(4_000_000_000_000));
+        let event = Event {
+            id: far,
+            kind: StreamKind::Sse,
+            workflow_id: "p_a".into(),
+            delivery: Uuid::nil(),
+            name: "".into(),
+            depth: 0,
+            content: Bytes::new(),
+        };
+        streams.restore([event]);
+        assert!(publish(&streams, "p_a", "", 1).event.id > far);
+    }
+
+    #[test]
+    fn an_end_is_an_end_for_those_who_come_later_too() {
+        let streams = Arc::<Streams>::default();
+        let before = streams.follow("p_a", None, &everything(), Bytes::from_static(b"x"));
+        streams.end();
+        let later = streams.follow("p_a", None, &everything(), Bytes::from_static(b"x"));
+        let mut context = Context::from_waker(Waker::noop());
+        for following in [before, later] {
+            assert_eq!(taken(&following), 1);
+            assert_eq!(following.poll_next(&mut context), Poll::Ready(None));
+        }
+    }
+}
