@@ -46,8 +46,8 @@ export interface ExecutionOptions {
   /** The header `tracestate` that goes with it. Default: none. */
   tracestate?: string
   /**
-   * How many emitted events led to this run, each by starting the run that emitted the next; more than
-   * 16 are refused, because a loop would never end. Default: one more than that of the event whose
+   * How many emitted events led to this run, each by starting the run that emitted the next; events
+   * of a run with 16 or more are refused, because a loop would never end. Default: one more than that of the event whose
    * listener (`engine.subscribe()`) began the run, otherwise 0. Webhooks get it as `x-emit-depth`:
    * who begins a run for such a request gives one more.
    */

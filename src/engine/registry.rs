@@ -29,7 +29,11 @@ pub fn open(mut config: Config, start: impl Fn(&Arc<Engine>) -> Result<()>) -> R
         return join(shared, &config);
     }
     let engine = Engine::open(config, Arc::new(SystemLookup::new()))?;
-    start(&engine)?;
+    if let Err(error) = start(&engine) {
+        // So that the data directory is free when the refusal is known.
+        engine.runtime().block_on(engine.close(Duration::ZERO));
+        return Err(error);
+    }
     engines.push(Arc::downgrade(&engine));
     Ok(engine)
 }

@@ -6,10 +6,11 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-/// Frames that wait for a follower at most.
-const MAX_FRAMES: usize = 256;
-/// Bytes that wait for a follower at most; a single frame may be larger.
-const MAX_BYTES: usize = 1 << 20;
+/// Frames that wait for a follower at most: a burst of a step is no reason to cut who reads.
+const MAX_FRAMES: usize = 4096;
+/// Bytes that wait for a follower at most; a single frame may be larger. The frames themselves are
+/// shared by all followers.
+const MAX_BYTES: usize = 4 << 20;
 
 /// What a follower is for whoever publishes.
 pub struct Follower {

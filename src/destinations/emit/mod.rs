@@ -71,7 +71,7 @@ impl Emit {
 
 impl Destination for Emit {
     async fn deliver(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
-        if attempt.emit_depth > MAX_DEPTH {
+        if attempt.emit_depth >= MAX_DEPTH {
             return Outcome::rejected(endless(attempt));
         }
         let item = match Item::of(payload) {

@@ -1,0 +1,262 @@
+// The REST API of the server: lists, cursors, who may ask, and what it says to nonsense.
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { test } from 'node:test'
+
+import { Engine } from '../js/index.mjs'
+import { dataDirectory } from './support/data-dir.mjs'
+import { LOCAL, record } from './support/engine.mjs'
+import { receiver } from './support/receiver.mjs'
+import { run, serve, TOKEN } from './support/serving.mjs'
+
+test('event summaries come in pages, and larger events in part', async (t) => {
+  const { engine, ask } = await serve(t)
+  const large = { text: 'é'.repeat(600) }
+  await run(engine, 'p_1', ($send) => {
+    for (let n = 1; n <= 120; n++) $send.emit({ n })
+    $send.emit(large)
+  })
+  const get = async (/** @type {string} */ query) =>
+    (await ask(`/v1/workflows/p_1/event_summaries?${query}`)).body
+  const first = await get('')
+  assert.deepEqual([first.page_info.total_count, first.page_info.count], [100, 10])
+  assert.ok(first.data[0].truncated)
+  assert.ok(Buffer.byteLength(first.data[0].event) <= 1024)
+  assert.ok(JSON.stringify(large).startsWith(first.data[0].event))
+  assert.deepEqual((await get('expand=event&limit=1')).data[0].event, large)
+  const { id, indexed_at_ms: at } = first.data[0]
+  assert.deepEqual([id.split('-')[0], first.page_info.start_cursor], [String(at), id])
+
+  /** @type {number[]} */
+  const seen = []
+  let after = first.page_info.start_cursor
+  for (;;) {
+    const page = await get(`limit=40&after=${after}`)
+    if (page.data.length === 0) break
+    seen.push(...page.data.map((/** @type {any} */ { event }) => event.n))
+    after = page.page_info.end_cursor
+  }
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 99 }, (_, index) => 120 - index),
+  )
+  const before = await get(`limit=2&before=${first.data[5].id}`)
+  assert.deepEqual(
+    before.data.map((/** @type {any} */ row) => row.id),
+    [first.data[3].id, first.data[4].id],
+  )
+  assert.deepEqual((await get('limit=1&after=1-0')).page_info, {
+    total_count: 100,
+    count: 0,
+    start_cursor: null,
+    end_cursor: null,
+  })
+})
+
+for (const durable of [false, true]) {
+  test(`executions and deliveries are listed and replayed, ${durable ? 'on disk' : 'in memory'}`, async (t) => {
+    let status = 500
+    const server = await receiver(t, (_request, response) => {
+      response.statusCode = status
+      response.end()
+    })
+    const { engine, ask, post } = await serve(t, {}, durable ? { dataDir: dataDirectory(t) } : {})
+    const executions = []
+    for (let n = 0; n < 5; n++) {
+      const execution = record(engine, [{ url: server.url }, { url: server.url }], `p_${n % 2}`)
+      await execution.complete()
+      await execution.settled()
+      executions.unshift(execution.executionId)
+    }
+    const open = engine.execution({ workflowId: 'p_open' })
+    open.step('s').$send.email({ subject: 'x' })
+    executions.unshift(open.executionId)
+
+    const ids = []
+    let after = ''
+    for (;;) {
+      const { body } = await ask(`/v1/executions?limit=2${after}`)
+      assert.equal(body.page_info.total_count, 6)
+      if (body.page_info.count === 0) break
+      ids.push(...body.data.map((/** @type {any} */ row) => row.executionId))
+      after = `&after=${body.page_info.end_cursor}`
+    }
+    assert.deepEqual(ids, executions)
+    const ofOne = (await ask('/v1/executions?workflow_id=p_1')).body
+    assert.deepEqual([ofOne.page_info.total_count, ofOne.data[0].failed], [2, 2])
+
+    const all = (await ask('/v1/deliveries?limit=100')).body
+    assert.deepEqual([all.page_info.total_count, all.data.length], [11, 11])
+    const some = (await ask(`/v1/deliveries?status=failed&limit=3&after=${all.data[4].id}`)).body
+    assert.deepEqual([some.page_info.total_count, some.page_info.count], [10, 3])
+    assert.equal(some.data[0].id, all.data[5].id)
+    const recorded = (await ask('/v1/deliveries?status=recorded')).body
+    assert.deepEqual([recorded.page_info.total_count, recorded.data[0].status], [1, 'recorded'])
+
+    const [{ id, executionId }] = some.data
+    const { data } = (await ask(`/v1/executions/${executionId}`)).body
+    assert.deepEqual([data.execution.executionId, data.deliveries.length], [executionId, 2])
+    status = 200
+    const replayed = await post(`/v1/deliveries/${id}/replay`)
+    assert.deepEqual([replayed.status, replayed.body.data.replayOf], [200, id])
+    open.discard()
+    await engine.flush({ timeoutMs: 20_000 })
+    const again = (await ask(`/v1/executions/${executionId}`)).body.data.deliveries
+    assert.deepEqual(
+      [again[0].id, again[0].status, again[0].replayOf],
+      [replayed.body.data.id, 'delivered', id],
+    )
+    assert.equal((await post(`/v1/deliveries/${again[0].id}/replay`)).status, 404)
+  })
+}
+
+test('with tokens everything but health needs one', async (t) => {
+  const { ask } = await serve(t, { tokens: ['another-token-for-tests', TOKEN] })
+  const headers = { authorization: `Bearer ${TOKEN}` }
+  const paths = ['/v1/executions', '/v1/deliveries', '/v1/users/me/subscriptions', '/metrics']
+  for (const path of [...paths, '/v1/workflows/p/event_summaries', '/openapi.json', '/nothing']) {
+    const refused = await ask(path)
+    assert.deepEqual([refused.status, refused.headers.get('www-authenticate')], [401, 'Bearer'])
+    assert.match(refused.body.error, /Authorization: Bearer/)
+    assert.equal((await ask(path, { headers })).status, path === '/nothing' ? 404 : 200)
+  }
+  for (const path of ['/healthz', '/readyz']) assert.equal((await ask(path)).status, 200)
+})
+
+test('without tokens no other address is listened on, and no page of others may write', async (t) => {
+  for (const host of ['0.0.0.0', '::', '192.0.2.1']) {
+    await assert.rejects(Engine.open({ server: { host, port: 0 } }), {
+      code: 'ERR_SEND_INVALID_OPTION',
+      message: /server\.host: .* without tokens everybody may do everything/,
+    })
+  }
+  const { url, port, post } = await serve(t)
+  const evil = { origin: 'https://evil.example' }
+  const page = await fetch(`${url}/v1/webhooks?url=http://x`, { method: 'POST', headers: evil })
+  assert.equal(page.status, 403)
+  const rebound = connect(port, '127.0.0.1')
+  rebound.write('GET /v1/executions HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n')
+  const [answer] = await once(rebound.setEncoding('utf8'), 'data')
+  assert.match(answer, /^HTTP\/1\.1 403 [^]*evil\.example/)
+  assert.equal((await post('/v1/webhooks?url=http://x')).status, 200)
+})
+
+test('options of the server are refused by their path', async () => {
+  for (const [server, path] of /** @type {const} */ ([
+    [{ port: 70_000 }, 'server.port'],
+    [{ host: 'example.com' }, 'server.host'],
+    [{ tokens: ['short'] }, 'server.tokens[0]'],
+    [{ cors: ['example.com'] }, 'server.cors[0]'],
+    [{ sse: { signingKey: 'x' } }, 'server.sse.signingKey'],
+    [{ publicUrl: 'x' }, 'server.publicUrl'],
+    [{ sse: { publik: [] } }, 'server.sse.publik'],
+  ])) {
+    await assert.rejects(Engine.open(/** @type {any} */ ({ server })), (error) => {
+      const { code, message } = /** @type {any} */ (error)
+      assert.equal(code, 'ERR_SEND_INVALID_OPTION')
+      assert.ok(message.startsWith(`Engine.open(): ${path}`), message)
+      return true
+    })
+  }
+})
+
+test('an address in use is refused, and the data directory is free again', async (t) => {
+  const { port } = await serve(t)
+  const dataDir = dataDirectory(t)
+  await assert.rejects(Engine.open({ dataDir, server: { port } }), {
+    code: 'ERR_SEND_INVALID_OPTION',
+    message: /server: 127\.0\.0\.1:\d+ cannot be listened on: .*in use/i,
+  })
+  const engine = await Engine.open({ dataDir, egress: LOCAL })
+  assert.equal(engine.address(), null)
+  assert.throws(() => engine.streamUrl('p'), { code: 'ERR_SEND_NOT_CONFIGURED' })
+  await engine.close()
+})
+
+test('nonsense gets a clear error', async (t) => {
+  const { ask, post } = await serve(t)
+  const long = 'x'.repeat(300)
+  for (const [path, status, pattern] of /** @type {const} */ ([
+    ['/v1/workflows/p/event_summaries?limit=0', 400, /limit: must be from 1 to 100/],
+    ['/v1/workflows/p/event_summaries?limit=x', 400, /limit/],
+    ['/v1/workflows/p/event_summaries?after=garbage', 400, /after: this is no cursor/],
+    ['/v1/workflows/p/event_summaries?before=1-', 400, /before: this is no cursor/],
+    ['/v1/workflows/p/event_summaries?expand=all', 400, /expand/],
+    [`/v1/workflows/${long}/event_summaries`, 400, /workflow_id: must have 1 to 256/],
+    ['/v1/deliveries?after=1', 400, /after/],
+    ['/v1/deliveries?status=lost', 400, /lost/],
+    ['/v1/executions?limit=101', 400, /limit/],
+    ['/v1/executions/none', 404, /no such execution/],
+    ['/v1/nothing', 404, /route not found/],
+    ['/v1/webhooks', 405, /no such method/],
+  ])) {
+    const { status: got, body } = await ask(path)
+    assert.equal(got, status, path)
+    assert.match(body.error, pattern)
+    assert.match(body.code, /^ERR_SEND_/)
+  }
+  for (const [path, body, pattern] of /** @type {const} */ ([
+    ['/v1/webhooks', {}, /url: must be/],
+    ['/v1/webhooks?url=ftp://x', undefined, /url: must be/],
+    ['/v1/webhooks', { url: 'http://x', secret: 'whsec_x' }, /secret: must be/],
+    ['/v1/webhooks', { url: 5 }, /invalid type/],
+    ['/v1/subscriptions', { emitter_id: 'p_1' }, /listener_id: must not be empty/],
+    ['/v1/subscriptions?emitter_id=a%00b&listener_id=p', undefined, /control characters/],
+    ['/v1/subscriptions?emitter_id=p&listener_id=wh_none', undefined, /there is no webhook/],
+    ['/v1/deliveries/none/replay', undefined, /id: is not the id/],
+  ])) {
+    const { status, body: answer } = await post(path, body)
+    assert.equal(status, 400, path)
+    assert.match(answer.error, pattern)
+  }
+  const json = { 'content-type': 'application/json' }
+  const broken = await ask('/v1/webhooks', { method: 'POST', headers: json, body: '{"url":' })
+  assert.deepEqual([broken.status, /no JSON object/.test(broken.body.error)], [400, true])
+  const form = await ask('/v1/webhooks', { method: 'POST', body: 'url=http://x' })
+  assert.equal(form.status, 415)
+  const huge = await ask('/v1/webhooks', {
+    method: 'POST',
+    headers: json,
+    body: ' '.repeat(70_000),
+  })
+  assert.equal(huge.status, 413)
+})
+
+test('ids with slashes and dots are only names', async (t) => {
+  const { engine, ask } = await serve(t)
+  for (const workflowId of ['a/b', '../../etc/passwd', '..', '%2e', 'ä ö?#', '$errors']) {
+    await run(engine, workflowId, ($send) => $send.emit({ of: workflowId }))
+    const { status, body } = await ask(
+      `/v1/workflows/${workflowId.replace(/[^a-z]/g, (c) =>
+        [...Buffer.from(c)].map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
+      )}/event_summaries`,
+    )
+    // A URL of nothing but dots is gone before it is sent.
+    if (workflowId === '..') continue
+    assert.deepEqual([status, body.data[0]?.event], [200, { of: workflowId }], workflowId)
+  }
+})
+
+test('metrics are what Prometheus reads', async (t) => {
+  const server = await receiver(t)
+  const { engine, ask } = await serve(t)
+  await (async () => {
+    const execution = record(engine, [{ url: server.url }, { url: 'http://10.0.0.1/"\\\n' }])
+    await execution.complete()
+    await execution.settled()
+  })()
+  const { text, headers } = await ask('/metrics')
+  assert.match(headers.get('content-type') ?? '', /^application\/openmetrics-text; version=1\.0\.0/)
+  assert.match(text, /^dollar_send_deliveries_delivered_total 1$/m)
+  assert.match(text, /^dollar_send_deliveries_failed_total 1$/m)
+  assert.match(text, /^dollar_send_sse_clients 0$/m)
+  assert.ok(text.endsWith('# EOF\n'))
+  for (const line of text.trim().split('\n')) {
+    assert.match(
+      line,
+      /^(# (HELP|TYPE|UNIT) dollar_send_\w+ .*|# EOF|dollar_send_\w+(\{.*\})? \S+)$/,
+    )
+  }
+})
