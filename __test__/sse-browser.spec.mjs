@@ -1,16 +1,14 @@
 // Chromium's own EventSource, on a page of another origin.
 
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
 
 import { chromium } from 'playwright-core'
 
+import { browserPath } from '../scripts/browser.mjs'
 import { listen } from './servers/listen.mjs'
 import { run, serve, TOKEN } from './support/serving.mjs'
-
-const CHROMIUM = '/usr/bin/chromium'
 
 /**
  * A page of an origin of its own, in a browser.
@@ -18,14 +16,15 @@ const CHROMIUM = '/usr/bin/chromium'
  * @param {{ after(fn: () => unknown): void }} t
  */
 async function openPage(t) {
-  assert.ok(existsSync(CHROMIUM), `${CHROMIUM} is missing: apt-get install chromium`)
+  const executablePath = browserPath()
+  assert.ok(executablePath, 'there is no Chromium: apt-get install chromium')
   const pages = createServer((_request, response) => {
     response.setHeader('content-type', 'text/html')
     response.end('<!doctype html><title>a page</title>')
   })
   const { port } = await listen(t, pages)
   const browser = await chromium.launch({
-    executablePath: CHROMIUM,
+    executablePath,
     args: ['--no-sandbox', '--disable-background-networking'],
   })
   t.after(() => browser.close())

@@ -6,7 +6,9 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { installBrowser } from './browser.mjs'
 import { installS3Server } from './s3-server.mjs'
+import { installSchemathesis } from './schemathesis.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -37,17 +39,24 @@ const STAGES = {
     bin('tsc', ['--project', 'tsconfig.json'])
   },
   node() {
-    installS3Server()
+    installServers()
     specs(process.execPath)
   },
   versions() {
-    installS3Server()
+    installServers()
     for (const version of NODE_VERSIONS) specs(installNode(version))
   },
 }
 
 /** Several of the stages under one name. */
 const GROUPS = { lint: ['format', 'lint', 'types'] }
+
+/** What the specs need beside what `npm install` brings. */
+function installServers() {
+  installS3Server()
+  installSchemathesis()
+  installBrowser()
+}
 
 /** @param {string} node */
 function specs(node) {

@@ -165,10 +165,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
                 let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
                 return Err(Refused::new(status, ErrorKind::InvalidArgument, message));
             }
-            let given: Map<String, Value> = serde_json::from_slice(&body).map_err(|error| {
-                Refused::invalid(format!("the body is no JSON object: {error}"))
-            })?;
-            members.extend(given);
+            let given: Option<Map<String, Value>> =
+                serde_json::from_slice(&body).map_err(|error| {
+                    Refused::invalid(format!("the body is no JSON object: {error}"))
+                })?;
+            members.extend(given.unwrap_or_default());
         }
         serde_json::from_value(Value::Object(members))
             .map(Self)

@@ -20,6 +20,7 @@ const ALL: usize = 10_000;
 
 /// Which executions.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ExecutionParameters {
     /// Only of this workflow.
     workflow_id: Option<String>,
@@ -222,6 +223,7 @@ fn rows(text: &str) -> Vec<serde_json::Value> {
 
 /// Which deliveries.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct DeliveryParameters {
     /// Only of this workflow.
     workflow_id: Option<String>,

@@ -18,6 +18,7 @@ const ABBREVIATED: usize = 1024;
 
 /// Which part of the list, and how much of each event.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct SummaryQuery {
     /// `event`: events above 1 KB are not cut.
     #[param(inline)]

@@ -17,14 +17,27 @@ use crate::streams::{Registration, Subscription, Webhook};
 #[into_params(parameter_in = Query)]
 pub(super) struct SubscriptionParameters {
     /// The workflow that emits; `*` stands for any characters.
-    #[param(min_length = 1, max_length = 200, example = "p_abc123", required = false)]
+    #[param(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$",
+        example = "p_abc123",
+        required = true
+    )]
     #[serde(default)]
     emitter_id: String,
     /// The webhook (`wh_…`), or the name of a listener in the process.
-    #[param(min_length = 1, max_length = 200, example = "p_def456", required = false)]
+    #[param(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]+$",
+        example = "p_def456",
+        required = true
+    )]
     #[serde(default)]
     listener_id: String,
     /// The channel; without one, events that have none. `$errors`: executions that failed.
+    #[param(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     event_name: Option<String>,
 }
 
@@ -52,13 +65,13 @@ pub(super) struct Data<T> {
 
 /// Subscribe a listener to a workflow's events
 ///
-/// The same subscription again is the one that is there.
+/// The same subscription again is the one that is there. The parameters may also be a JSON object in
+/// the body.
 #[utoipa::path(
     post,
     path = "/v1/subscriptions",
     tag = "subscriptions",
     params(SubscriptionParameters),
-    request_body(content = Option<SubscriptionParameters>, description = "Instead of the query string"),
     responses(
         (status = 200, description = "The subscription", body = Data<SubscriptionView>),
         (status = 400, description = "A parameter is wrong", body = Problem),
@@ -134,17 +147,18 @@ pub(super) async fn subscriptions(
 #[into_params(parameter_in = Query)]
 pub(super) struct WebhookParameters {
     /// Where events go.
-    #[param(example = "https://example.com/hook", required = false)]
+    #[param(format = "uri", example = "https://example.com/hook", required = true)]
     #[serde(default)]
     url: String,
     /// A name, for people.
-    #[param(max_length = 200)]
+    #[param(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     name: Option<String>,
     /// A description, for people.
-    #[param(max_length = 200)]
+    #[param(max_length = 200, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     description: Option<String>,
     /// What requests are signed with, as Standard Webhooks has it: `whsec_` and the base64 of 24 to
     /// 64 bytes, or `generate` for one that is drawn. Default: requests are not signed.
+    #[param(pattern = r"^(generate|whsec_([A-Za-z0-9+/]{4}){8,21})$")]
     secret: Option<String>,
 }
 
@@ -187,12 +201,12 @@ impl WebhookView {
 /// Make a webhook
 ///
 /// It gets the events of the emitters that it is subscribed to: each is the body of a POST request.
+/// The parameters may also be a JSON object in the body.
 #[utoipa::path(
     post,
     path = "/v1/webhooks",
     tag = "webhooks",
     params(WebhookParameters),
-    request_body(content = Option<WebhookParameters>, description = "Instead of the query string"),
     responses(
         (status = 200, description = "The webhook", body = Data<WebhookView>),
         (status = 400, description = "A parameter is wrong", body = Problem),

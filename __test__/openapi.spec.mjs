@@ -1,0 +1,41 @@
+// The OpenAPI document against the server that it describes: schemathesis sends what the document
+// allows and what it forbids, and holds each answer against it.
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+
+import { SCHEMATHESIS } from '../scripts/schemathesis.mjs'
+import { run, serve, TOKEN } from './support/serving.mjs'
+
+test('the server is what its document says', async (t) => {
+  assert.ok(existsSync(SCHEMATHESIS), 'schemathesis is missing: node scripts/test.mjs node')
+  const { engine, url, ask } = await serve(t, { tokens: [TOKEN] })
+  await run(engine, 'p_abc123', ($send) => {
+    $send.emit({ a: 1 })
+    $send.sse({ channel: 'c', payload: {} })
+    $send.http({ method: 'GET', url: 'http://10.0.0.1/' })
+  })
+  const failed = engine.execution({ workflowId: 'p_abc123' })
+  await failed.complete({ error: new Error('it broke') })
+  const authorization = `Bearer ${TOKEN}`
+  const { body } = await ask('/openapi.json', { headers: { authorization } })
+  assert.equal(body.openapi, '3.1.0')
+  assert.equal(Object.keys(body.paths).length, 15)
+
+  // It writes files beside itself.
+  const cwd = mkdtempSync(join(tmpdir(), 'dollar-send-test-'))
+  t.after(() => rmSync(cwd, { recursive: true, force: true }))
+  // A stream has no end; sse.spec.mjs is about it.
+  const args = ['--exclude-path-regex', '^/pipelines/', '--max-examples', '20', '--seed', '1']
+  const target = ['run', `${url}/openapi.json`, '-H', `Authorization: ${authorization}`]
+  const done = await promisify(execFile)(SCHEMATHESIS, [...target, ...args], { cwd }).catch(
+    (error) => error,
+  )
+  assert.equal(done.code, undefined, done.stdout)
+  assert.match(done.stdout, /Tested: 15/)
+})
