@@ -14,7 +14,9 @@ export function hyperClientOf(settings) {
 }
 
 async function build() {
-  console.error('# building benches/hyper_client.rs (release); the first time this takes minutes …')
+  console.error(
+    '# building benches/hyper_client/main.rs (release); the first time this takes minutes …',
+  )
   const root = fileURLToPath(new URL('..', import.meta.url))
   const args = ['build', '--release', '--bench', 'hyper_client', '--message-format=json']
   const { stdout } = await promisify(execFile)('cargo', args, { cwd: root, maxBuffer: 2 ** 28 })

@@ -14,11 +14,22 @@ import { memory } from './groups/memory.mjs'
 import { recording } from './groups/recording.mjs'
 import { scaling } from './groups/scaling.mjs'
 import { startup } from './groups/startup.mjs'
+import { streams } from './groups/streams.mjs'
 import { throughput } from './groups/throughput.mjs'
 import { machine, machineLine } from './machine.mjs'
 import { detailLines, tableLines } from './table.mjs'
 
-const GROUPS = { recording, throughput, memory, isolation, scaling, startup, durability, batches }
+const GROUPS = {
+  recording,
+  throughput,
+  memory,
+  isolation,
+  scaling,
+  startup,
+  durability,
+  batches,
+  streams,
+}
 const MINIMUM_ROUNDS = 5
 
 const USAGE = `usage: node benches/main.mjs [${Object.keys(GROUPS).join(' | ')}]... [options]

@@ -12,6 +12,11 @@ export function median(values) {
   return quantile(values, 0.5)
 }
 
+/** The median and the 99th percentile of times in µs, in ms. */
+export function latencies(us) {
+  return { p50: quantile(us, 0.5) / 1000, p99: quantile(us, 0.99) / 1000 }
+}
+
 /**
  * Round i of one candidate over round i of the other. They ran next to each other, so what slows the
  * machine down for a while slows both.

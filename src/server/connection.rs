@@ -1,22 +1,30 @@
 //! The socket: accepts connections, serves them, and ends them.
+//!
+//! A connection of HTTP/1.1 that is to follow a stream is taken from the HTTP library once its head
+//! is known, and goes on in a task that only writes: see [`super::feed`]. There may be thousands.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Request, Version};
 use axum::response::Response;
+use bytes::Bytes;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower_service::Service as _;
+
+use super::feed::{self, Feed};
+use crate::streams::Following;
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 20_000;
@@ -27,26 +35,60 @@ const MAX_HEAD: u32 = 32 << 10;
 /// How often the other side of an HTTP/2 connection is asked whether it is there, and how long it
 /// may take to say so.
 const PING: Duration = Duration::from_secs(20);
-/// The wait before the next connection is accepted when the system has no more of them.
-const BREATH: Duration = Duration::from_millis(50);
+/// The wait before the next connection is accepted when the system has no more of them, and before
+/// more of a beginning is looked at.
+const BREATH: Duration = Duration::from_millis(20);
+/// What a connection of HTTP/2 begins with (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a route may do with the connection that a request came over.
-#[derive(Debug, Clone)]
-pub(super) struct Connection(Arc<Notify>);
+#[derive(Debug, Clone, Default)]
+pub(super) struct Connection(Arc<Handle>);
+
+#[derive(Debug, Default)]
+struct Handle {
+    cut: Notify,
+    taken: Notify,
+    following: Mutex<Option<Following>>,
+    /// What is to be written first.
+    head: Mutex<Option<Bytes>>,
+}
 
 impl Connection {
     /// Ends the connection where it is.
     pub(super) fn cut(&self) {
-        self.0.notify_one();
+        self.0.cut.notify_one();
+    }
+
+    /// Resolves when it is to end.
+    pub(super) async fn is_cut(&self) {
+        self.0.cut.notified().await;
+    }
+
+    /// After the head of the response, the connection is for what is followed alone.
+    pub(super) fn take_over(&self, following: Following) {
+        *self.0.following.lock().unwrap_or_else(PoisonError::into_inner) = Some(following);
+    }
+
+    fn following(&self) -> Option<Following> {
+        self.0.following.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn is_taken_over(&self) -> bool {
+        self.0.following.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 }
 
 /// Accepts connections until `stop` says so, then lets those that are open end their requests.
-pub(super) async fn serve(listener: TcpListener, routes: Router, mut stop: watch::Receiver<bool>) {
+/// `connections` holds their tasks.
+pub(super) async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    mut stop: watch::Receiver<bool>,
+    connections: Tasks,
+) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut connections = JoinSet::new();
     loop {
-        while connections.try_join_next().is_some() {}
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
@@ -57,72 +99,170 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, mut stop: watch
         };
         // Who comes when the house is full is sent away.
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
-        let (routes, stop) = (routes.clone(), stop.clone());
-        connections.spawn(async move {
-            serve_one(stream, peer, routes, stop).await;
+        let served = Served {
+            peer,
+            routes: routes.clone(),
+            stop: stop.clone(),
+            connections: Arc::clone(&connections),
+        };
+        spawn(&connections, served.run(stream, place));
+    }
+    drop(listener);
+    loop {
+        let mut open = std::mem::take(&mut *lock(&connections));
+        if open.is_empty() {
+            return;
+        }
+        while open.join_next().await.is_some() {}
+    }
+}
+
+/// The tasks of connections.
+pub(super) type Tasks = Arc<Mutex<JoinSet<()>>>;
+
+/// Ends every connection where it is.
+pub(super) fn abort(tasks: &Tasks) {
+    lock(tasks).abort_all();
+}
+
+fn lock(tasks: &Tasks) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+    tasks.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn spawn(tasks: &Tasks, task: impl Future<Output = ()> + Send + 'static) {
+    let mut tasks = lock(tasks);
+    while tasks.try_join_next().is_some() {}
+    tasks.spawn(task);
+}
+
+/// What one connection is served with.
+struct Served {
+    peer: SocketAddr,
+    routes: Router,
+    stop: watch::Receiver<bool>,
+    connections: Tasks,
+}
+
+impl Served {
+    async fn run(self, stream: TcpStream, place: OwnedSemaphorePermit) {
+        // An event is small, and is to arrive at once.
+        let _ = stream.set_nodelay(true);
+        let protocol = tokio::time::timeout(HEAD_TIMEOUT, protocol(&stream)).await;
+        match protocol {
+            Ok(Ok(Version::HTTP_2)) => self.http2(stream).await,
+            Ok(Ok(_)) => self.http1(stream, place).await,
+            // It said nothing for too long, or went away.
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+
+    async fn answer(
+        mut routes: Router,
+        peer: SocketAddr,
+        connection: Connection,
+        request: Request<Incoming>,
+    ) -> Response {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(connection);
+        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+        let answered: Result<Response, Infallible> = routes.call(request).await;
+        answered.unwrap_or_default()
+    }
+
+    async fn http1(self, stream: TcpStream, place: OwnedSemaphorePermit) {
+        let Self { peer, routes, mut stop, connections } = self;
+        let connection = Connection::default();
+        let handle = connection.clone();
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let (routes, handle, version) = (routes.clone(), handle.clone(), request.version());
+            Box::pin(async move {
+                let response = Self::answer(routes, peer, handle.clone(), request).await;
+                if handle.is_taken_over() {
+                    let head = feed::head(&response, version);
+                    *handle.0.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+                    handle.0.taken.notify_one();
+                    // The connection goes on without this.
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, Infallible>(response)
+            })
+        });
+        let mut served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_buf_size(MAX_HEAD as usize)
+            .half_close(false)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut stopping = false;
+        loop {
+            let ended = poll_fn(|context| Pin::new(&mut served).poll(context).map(drop));
+            tokio::select! {
+                () = ended => return,
+                () = connection.is_cut() => return,
+                () = connection.0.taken.notified() => break,
+                _ = stop.wait_for(|stop| *stop), if !stopping => {
+                    stopping = true;
+                    Pin::new(&mut served).graceful_shutdown();
+                }
+            }
+        }
+        let head = connection.0.head.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(following), Some(head)) = (connection.following(), head) else { return };
+        let stream = served.into_parts().io.into_inner();
+        // A task of its own: this one is as large as an HTTP connection.
+        let feed = Feed { stream, following, head };
+        spawn(&connections, async move {
+            feed.run(connection).await;
             drop(place);
         });
     }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-}
 
-async fn serve_one(
-    stream: TcpStream,
-    peer: SocketAddr,
-    routes: Router,
-    mut stop: watch::Receiver<bool>,
-) {
-    // An event is small, and is to arrive at once.
-    let _ = stream.set_nodelay(true);
-    let cut = Arc::new(Notify::new());
-    let spoken = Arc::new(AtomicBool::new(false));
-    let (connection, heard) = (Connection(Arc::clone(&cut)), Arc::clone(&spoken));
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        heard.store(true, Ordering::Relaxed);
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(connection.clone());
-        request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
-        let mut routes = routes.clone();
-        async move {
-            let response: Result<Response, Infallible> = routes.call(request).await;
-            response
-        }
-    });
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(MAX_HEAD as usize)
-        .half_close(false);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(PING)
-        .max_header_list_size(MAX_HEAD)
-        .max_concurrent_streams(256);
-    let served = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::pin!(served);
-    let silence = tokio::time::sleep(HEAD_TIMEOUT);
-    tokio::pin!(silence);
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            // A connection that broke concerns nobody but its client.
-            _ = served.as_mut() => return,
-            () = cut.notified() => return,
-            () = silence.as_mut(), if !spoken.load(Ordering::Relaxed) => {
-                if !spoken.load(Ordering::Relaxed) {
-                    return;
+    async fn http2(self, stream: TcpStream) {
+        let Self { peer, routes, mut stop, .. } = self;
+        let connection = Connection::default();
+        let handle = connection.clone();
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let (routes, handle) = (routes.clone(), handle.clone());
+            async move { Ok::<_, Infallible>(Self::answer(routes, peer, handle, request).await) }
+        });
+        let served = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PING)
+            .max_header_list_size(MAX_HEAD)
+            .max_concurrent_streams(256)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(served);
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                // A connection that broke concerns nobody but its client.
+                _ = served.as_mut() => return,
+                () = connection.is_cut() => return,
+                _ = stop.wait_for(|stop| *stop), if !stopping => {
+                    stopping = true;
+                    served.as_mut().graceful_shutdown();
                 }
             }
-            _ = stop.wait_for(|stop| *stop), if !stopping => {
-                stopping = true;
-                served.as_mut().graceful_shutdown();
-            }
         }
+    }
+}
+
+/// What a connection speaks, by what it begins with; nothing is taken from it.
+async fn protocol(stream: &TcpStream) -> std::io::Result<Version> {
+    let mut beginning = [0; PREFACE.len()];
+    loop {
+        let length = stream.peek(&mut beginning).await?;
+        if length == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if !PREFACE.starts_with(&beginning[..length]) {
+            return Ok(Version::HTTP_11);
+        }
+        if length == PREFACE.len() {
+            return Ok(Version::HTTP_2);
+        }
+        tokio::time::sleep(BREATH).await;
     }
 }
 

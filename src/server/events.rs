@@ -159,7 +159,8 @@ fn cursor(name: &str, text: &str) -> Result<EventId, Refused> {
 }
 
 fn summary(event: &Arc<Event>, whole: bool) -> EventSummary {
-    let text = String::from_utf8_lossy(&event.content);
+    let content = event.content.bytes();
+    let text = String::from_utf8_lossy(&content);
     let truncated = !whole && text.len() > ABBREVIATED;
     let shown = if truncated {
         let end = (0..=ABBREVIATED).rev().find(|end| text.is_char_boundary(*end));

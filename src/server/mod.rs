@@ -9,6 +9,7 @@ mod config;
 mod connection;
 mod deliveries;
 mod events;
+mod feed;
 mod log;
 mod operations;
 mod routes;
@@ -51,6 +52,7 @@ struct Server {
     stop: watch::Sender<bool>,
     serving: Mutex<Option<JoinHandle<()>>>,
     tasks: [AbortHandle; 2],
+    connections: connection::Tasks,
 }
 
 /// Opens the server that the options of an engine ask for, if they do.
@@ -73,8 +75,14 @@ pub fn start(engine: &Arc<Engine>) -> Result<()> {
     }
     let shared = Shared::new(engine, Access::new(config)?);
     let (stop, stopped) = watch::channel(false);
+    let connections = connection::Tasks::default();
     let routes = routes::routes(config, &shared);
-    let serving = engine.runtime().spawn(connection::serve(listener, routes, stopped));
+    let serving = engine.runtime().spawn(connection::serve(
+        listener,
+        routes,
+        stopped,
+        Arc::clone(&connections),
+    ));
     let streams = Arc::clone(engine.streams());
     let ticking = engine.runtime().spawn(async move {
         let mut ticks = tokio::time::interval(KEEPALIVE);
@@ -90,7 +98,7 @@ pub fn start(engine: &Arc<Engine>) -> Result<()> {
         .map_or_else(|| format!("http://{address}"), |url| url.trim_end_matches('/').to_owned());
     engine.own_socket(address);
     let serving = Mutex::new(Some(serving));
-    engine.attach(Box::new(Server { address, url, shared, stop, serving, tasks }));
+    engine.attach(Box::new(Server { address, url, shared, stop, serving, tasks, connections }));
     Ok(())
 }
 
@@ -128,6 +136,7 @@ impl Server {
         for task in &self.tasks {
             task.abort();
         }
+        connection::abort(&self.connections);
     }
 }
 

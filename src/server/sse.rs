@@ -8,7 +8,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Version};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body::Frame;
@@ -18,10 +18,8 @@ use super::connection::Connection;
 use super::state::Shared;
 use super::workflow_id;
 use crate::observability::time::Timestamp;
-use crate::streams::{EventId, Follower, Following};
+use crate::streams::{Coding, EventId, Follower, Following};
 
-/// What every stream begins with, so that nothing in between waits for a first byte.
-const OPENING: Bytes = Bytes::from_static(b":ok\n\n");
 /// Where a client says what it got last.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Channels that one client may name.
@@ -84,6 +82,7 @@ pub(super) async fn follow(
     Extension(connection): Extension<Connection>,
     Path(workflow): Path<String>,
     RawQuery(query): RawQuery,
+    version: Version,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let workflow = workflow_id(&workflow)?;
@@ -100,9 +99,16 @@ pub(super) async fn follow(
     // What is no id of ours is what a client begins with.
     let since = header.or(wanted.last_event_id.as_deref());
     let since = since.and_then(|id| id.parse::<EventId>().ok());
-    let follower = Follower::new(wanted.channels, Box::new(move || connection.cut()));
-    let following = engine.streams().follow(workflow, since, &follower, OPENING);
-    let mut response = Response::new(Body::new(Stream(following)));
+    let coding = if version == Version::HTTP_11 { Coding::Chunked } else { Coding::Plain };
+    let cut = connection.clone();
+    let follower = Follower::new(coding, wanted.channels, Box::new(move || cut.cut()));
+    let following = engine.streams().follow(workflow, since, &follower);
+    let mut response = if version == Version::HTTP_2 {
+        Response::new(Body::new(Stream(following)))
+    } else {
+        connection.take_over(following);
+        Response::new(Body::empty())
+    };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -111,7 +117,7 @@ pub(super) async fn follow(
     Ok(response)
 }
 
-/// The frames of one follower as the body of a response.
+/// The frames of one follower as the body of a response of HTTP/2.
 struct Stream(Following);
 
 impl http_body::Body for Stream {

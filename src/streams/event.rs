@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::Frame;
 use crate::observability::time::Timestamp;
 
 /// The number of an event: when it was published, and a counter within that millisecond. Spelled
@@ -128,15 +129,44 @@ pub struct Event {
     pub name: Box<str>,
     /// How many emitted events led to it, each by starting the execution that emitted the next.
     pub depth: u32,
-    /// For [`StreamKind::Sse`] the frame as it goes over the wire, otherwise the event as JSON.
-    pub content: Bytes,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What an event is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// JSON, to be asked for.
+    Json(Bytes),
+    /// A frame, to be followed.
+    Frame(Frame),
+}
+
+impl Content {
+    /// What is written down of it.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        match self {
+            Self::Json(json) => json.clone(),
+            Self::Frame(frame) => frame.plain(),
+        }
+    }
+
+    /// What was written down for a stream of this kind.
+    #[must_use]
+    pub fn restored(kind: StreamKind, bytes: Vec<u8>) -> Self {
+        match kind {
+            StreamKind::Sse => Self::Frame(Frame::new(&bytes)),
+            StreamKind::Emits | StreamKind::Errors => Self::Json(bytes.into()),
+        }
+    }
 }
 
 impl Event {
     /// Bytes that it holds in memory, roughly.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.content.len() + self.name.len() + 256
+        self.content.bytes().len() + self.name.len() + 256
     }
 }
 

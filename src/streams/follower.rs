@@ -6,14 +6,26 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
+use super::Frame;
+
 /// Frames that wait for a follower at most: a burst of a step is no reason to cut who reads.
 const MAX_FRAMES: usize = 4096;
 /// Bytes that wait for a follower at most; a single frame may be larger. The frames themselves are
 /// shared by all followers.
 const MAX_BYTES: usize = 4 << 20;
 
+/// How a follower wants its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    /// As they are.
+    Plain,
+    /// As chunks of HTTP/1.1.
+    Chunked,
+}
+
 /// What a follower is for whoever publishes.
 pub struct Follower {
+    coding: Coding,
     /// The only channels it wants; empty: all.
     channels: Vec<Box<str>>,
     queue: Mutex<Queue>,
@@ -29,12 +41,34 @@ struct Queue {
     waker: Option<Waker>,
 }
 
+impl Queue {
+    fn pop(&mut self) -> Option<Bytes> {
+        let frame = self.frames.pop_front()?;
+        self.bytes -= frame.len();
+        if self.frames.is_empty() && self.frames.capacity() > 16 {
+            self.frames = VecDeque::new();
+        }
+        Some(frame)
+    }
+}
+
 impl Follower {
     /// A follower of some channels, or of all if there are none. `cut` is called once if it cannot
     /// keep up; it must not block.
     #[must_use]
-    pub fn new(channels: Vec<Box<str>>, cut: Box<dyn Fn() + Send + Sync>) -> Arc<Self> {
-        Arc::new(Self { channels, queue: Mutex::default(), cut })
+    pub fn new(
+        coding: Coding,
+        channels: Vec<Box<str>>,
+        cut: Box<dyn Fn() + Send + Sync>,
+    ) -> Arc<Self> {
+        Arc::new(Self { coding, channels, queue: Mutex::default(), cut })
+    }
+
+    fn coded(&self, frame: &Frame) -> Bytes {
+        match self.coding {
+            Coding::Plain => frame.plain(),
+            Coding::Chunked => frame.chunk(),
+        }
     }
 
     /// Whether it wants events of this channel.
@@ -44,7 +78,8 @@ impl Follower {
     }
 
     /// Gives it a frame. The answer is whether it still follows.
-    pub(super) fn push(&self, frame: &Bytes) -> bool {
+    pub(super) fn push(&self, frame: &Frame) -> bool {
+        let frame = self.coded(frame);
         let mut queue = self.queue();
         if queue.ended {
             return false;
@@ -53,7 +88,7 @@ impl Follower {
             || (queue.frames.len() < MAX_FRAMES && queue.bytes + frame.len() <= MAX_BYTES);
         if fits {
             queue.bytes += frame.len();
-            queue.frames.push_back(frame.clone());
+            queue.frames.push_back(frame);
         } else {
             queue.frames = VecDeque::new();
             queue.ended = true;
@@ -70,9 +105,9 @@ impl Follower {
     }
 
     /// Gives it what it missed, which may be more than fits.
-    pub(super) fn prime(&self, frames: impl IntoIterator<Item = Bytes>) {
+    pub(super) fn prime<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) {
         let mut queue = self.queue();
-        queue.frames.extend(frames);
+        queue.frames.extend(frames.into_iter().map(|frame| self.coded(frame)));
         queue.bytes = queue.frames.iter().map(Bytes::len).sum();
     }
 
@@ -85,14 +120,16 @@ impl Follower {
         }
     }
 
+    /// The next frame, if it waits already.
+    #[must_use]
+    pub fn next_now(&self) -> Option<Bytes> {
+        self.queue().pop()
+    }
+
     /// The next frame; `None`: there are no more.
     pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut queue = self.queue();
-        if let Some(frame) = queue.frames.pop_front() {
-            queue.bytes -= frame.len();
-            if queue.frames.is_empty() && queue.frames.capacity() > 16 {
-                queue.frames = VecDeque::new();
-            }
+        if let Some(frame) = queue.pop() {
             return Poll::Ready(Some(frame));
         }
         if queue.ended {
@@ -128,7 +165,7 @@ mod tests {
         let cut = Box::new(move || {
             counted.fetch_add(1, Ordering::Relaxed);
         });
-        (Follower::new(Vec::new(), cut), cuts)
+        (Follower::new(Coding::Plain, Vec::new(), cut), cuts)
     }
 
     fn next(follower: &Follower) -> Poll<Option<Bytes>> {
@@ -139,21 +176,21 @@ mod tests {
     fn frames_come_in_order_and_end_after_the_last() {
         let (follower, cuts) = follower();
         assert_eq!(next(&follower), Poll::Pending);
-        follower.prime([Bytes::from_static(b"1"), Bytes::from_static(b"2")]);
-        assert!(follower.push(&Bytes::from_static(b"3")));
+        follower.prime(&[Frame::new(b"1"), Frame::new(b"2")]);
+        assert!(follower.push(&Frame::new(b"3")));
         follower.end();
         for expected in ["1", "2", "3"] {
             assert_eq!(next(&follower), Poll::Ready(Some(Bytes::from_static(expected.as_bytes()))));
         }
         assert_eq!(next(&follower), Poll::Ready(None));
-        assert!(!follower.push(&Bytes::from_static(b"4")));
+        assert!(!follower.push(&Frame::new(b"4")));
         assert_eq!(cuts.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn who_does_not_take_is_cut_once() {
         let (follower, cuts) = follower();
-        let frame = Bytes::from_static(b"frame");
+        let frame = Frame::new(b"frame");
         let taken = (0..MAX_FRAMES + 10).filter(|_| follower.push(&frame)).count();
         assert_eq!((taken, cuts.load(Ordering::Relaxed)), (MAX_FRAMES, 1));
         assert_eq!(next(&follower), Poll::Ready(None));
@@ -162,7 +199,7 @@ mod tests {
     #[test]
     fn one_huge_frame_fits_and_a_second_does_not() {
         let (follower, cuts) = follower();
-        let huge = Bytes::from(vec![b'x'; 2 * MAX_BYTES]);
+        let huge = Frame::new(&vec![b'x'; 2 * MAX_BYTES]);
         assert!(follower.push(&huge));
         assert!(!follower.push(&huge));
         assert_eq!(cuts.load(Ordering::Relaxed), 1);

@@ -7,15 +7,17 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Event, EventId, Follower, StreamKind};
+use super::{Content, Event, EventId, Follower, Frame, StreamKind};
 use crate::observability::time::Timestamp;
 
 /// Events that a stream keeps.
 pub const RECENT: usize = 100;
 /// Bytes that all kept events may have together; past it the oldest go.
 const MAX_BYTES: usize = 64 << 20;
+/// What every stream begins with, so that nothing in between waits for a first byte.
+const OPENING: &[u8] = b":ok\n\n";
 /// What a connection gets when there is nothing to say: a comment.
-const KEEPALIVE: Bytes = Bytes::from_static(b":keepalive\n\n");
+const KEEPALIVE: &[u8] = b":keepalive\n\n";
 
 /// An event before it has its number.
 #[derive(Debug)]
@@ -100,7 +102,7 @@ impl Streams {
 
     /// Publishes an event: gives it its number, keeps it and hands it to who follows. `content` makes
     /// the content once the number is known.
-    pub fn publish(&self, draft: Draft, content: impl FnOnce(EventId) -> Bytes) -> Published {
+    pub fn publish(&self, draft: Draft, content: impl FnOnce(EventId) -> Content) -> Published {
         let Draft { kind, workflow_id, delivery, name, depth } = draft;
         let mut state = self.state();
         let key = Key { kind, workflow_id: Arc::clone(&workflow_id) };
@@ -132,13 +134,12 @@ impl Streams {
     }
 
     /// Begins to follow the SSE stream of a workflow: first the kept events, or those after `since`,
-    /// then what is published from now on. `opening` goes before all of it.
+    /// then what is published from now on.
     pub fn follow(
         self: &Arc<Self>,
         workflow_id: &str,
         since: Option<EventId>,
         follower: &Arc<Follower>,
-        opening: Bytes,
     ) -> Following {
         let key = Key { kind: StreamKind::Sse, workflow_id: workflow_id.into() };
         let mut state = self.state();
@@ -149,8 +150,12 @@ impl Streams {
             .iter()
             .filter(|event| since.is_none_or(|since| event.id > since))
             .filter(|event| follower.wants(&event.name))
-            .map(|event| event.content.clone());
-        follower.prime(std::iter::once(opening).chain(missed));
+            .filter_map(|event| match &event.content {
+                Content::Frame(frame) => Some(frame),
+                Content::Json(_) => None,
+            });
+        let opening = Frame::new(OPENING);
+        follower.prime(std::iter::once(&opening).chain(missed));
         stream.followers.push(Arc::clone(follower));
         state.followers += 1;
         if ended {
@@ -161,10 +166,11 @@ impl Streams {
 
     /// Sends everybody a comment, so that nobody in between takes a quiet connection for a dead one.
     pub fn keep_alive(&self) {
+        let keepalive = Frame::new(KEEPALIVE);
         let state = self.state();
         for stream in state.streams.values() {
             for follower in &stream.followers {
-                follower.push(&KEEPALIVE);
+                follower.push(&keepalive);
             }
         }
     }
@@ -211,9 +217,10 @@ impl State {
     }
 
     fn tell(&self, key: &Key, event: &Event) -> usize {
+        let Content::Frame(frame) = &event.content else { return 0 };
         let followers = self.streams.get(key).map_or(&[][..], |stream| &stream.followers);
         let wanting = followers.iter().filter(|follower| follower.wants(&event.name));
-        wanting.filter(|follower| follower.push(&event.content)).count()
+        wanting.filter(|follower| follower.push(frame)).count()
     }
 
     /// Keeps an event; the answer is what is not kept any more because of it.
@@ -263,6 +270,12 @@ impl Following {
     pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.follower.poll_next(context)
     }
+
+    /// The next frame, if it waits already.
+    #[must_use]
+    pub fn next_now(&self) -> Option<Bytes> {
+        self.follower.next_now()
+    }
 }
 
 impl Drop for Following {
@@ -275,6 +288,7 @@ impl Drop for Following {
 mod tests {
     use std::task::Waker;
 
+    use super::super::Coding;
     use super::*;
 
     fn publish(streams: &Streams, workflow: &str, name: &str, content: usize) -> Published {
@@ -288,7 +302,7 @@ mod tests {
         streams.publish(draft, |id| {
             let mut text = id.to_string().into_bytes();
             text.resize(text.len().max(content), b' ');
-            text.into()
+            Content::Frame(Frame::new(&text))
         })
     }
 
@@ -302,7 +316,7 @@ mod tests {
     }
 
     fn everything() -> Arc<Follower> {
-        Follower::new(Vec::new(), Box::new(|| ()))
+        Follower::new(Coding::Plain, Vec::new(), Box::new(|| ()))
     }
 
     #[test]
@@ -313,15 +327,15 @@ mod tests {
         let recent = streams.recent(StreamKind::Sse, "p_a");
         let kept: Vec<_> = recent.iter().map(|event| event.id).collect();
         assert_eq!(kept, ids[20..]);
-        let following = streams.follow("p_a", Some(ids[100]), &everything(), Bytes::new());
+        let following = streams.follow("p_a", Some(ids[100]), &everything());
         assert_eq!(taken(&following), 1 + 19);
     }
 
     #[test]
     fn who_follows_gets_what_it_wants_and_nothing_after_it_left() {
         let streams = Arc::<Streams>::default();
-        let only_a = Follower::new(vec!["a".into()], Box::new(|| ()));
-        let following = streams.follow("p_a", None, &only_a, Bytes::new());
+        let only_a = Follower::new(Coding::Plain, vec!["a".into()], Box::new(|| ()));
+        let following = streams.follow("p_a", None, &only_a);
         assert_eq!(publish(&streams, "p_a", "b", 1).followers, 0);
         assert_eq!(publish(&streams, "p_a", "a", 1).followers, 1);
         assert_eq!(publish(&streams, "p_b", "a", 1).followers, 0);
@@ -340,8 +354,8 @@ mod tests {
             name: "".into(),
             depth: 0,
         };
-        let first = streams.publish(draft(), |_| Bytes::new());
-        let second = streams.publish(draft(), |_| Bytes::new());
+        let first = streams.publish(draft(), |_| Content::Json(Bytes::new()));
+        let second = streams.publish(draft(), |_| Content::Json(Bytes::new()));
         assert_eq!((first.repeated, second.repeated), (false, true));
         assert_eq!(first.event.id, second.event.id);
     }
@@ -372,7 +386,7 @@ mod tests {
             delivery: Uuid::nil(),
             name: "".into(),
             depth: 0,
-            content: Bytes::new(),
+            content: Content::Json(Bytes::new()),
         };
         streams.restore([event]);
         assert!(publish(&streams, "p_a", "", 1).event.id > far);
@@ -381,9 +395,9 @@ mod tests {
     #[test]
     fn an_end_is_an_end_for_those_who_come_later_too() {
         let streams = Arc::<Streams>::default();
-        let before = streams.follow("p_a", None, &everything(), Bytes::from_static(b"x"));
+        let before = streams.follow("p_a", None, &everything());
         streams.end();
-        let later = streams.follow("p_a", None, &everything(), Bytes::from_static(b"x"));
+        let later = streams.follow("p_a", None, &everything());
         let mut context = Context::from_waker(Waker::noop());
         for following in [before, later] {
             assert_eq!(taken(&following), 1);

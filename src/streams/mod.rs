@@ -5,11 +5,13 @@
 
 mod event;
 mod follower;
+mod frame;
 pub mod glob;
 mod hub;
 mod subscriptions;
 
-pub use event::{Event, EventId, NoEventId, StreamKind};
-pub use follower::Follower;
+pub use event::{Content, Event, EventId, NoEventId, StreamKind};
+pub use follower::{Coding, Follower};
+pub use frame::Frame;
 pub use hub::{Draft, Following, Keeper, Published, RECENT, Streams};
 pub use subscriptions::{ERRORS, Registration, Subscription, Subscriptions, Webhook, Wish};

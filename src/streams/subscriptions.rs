@@ -277,7 +277,8 @@ impl Subscriptions {
                 None => told.push((&local.target, vec![local.number])),
             }
         }
-        let Ok(content) = serde_json::from_slice::<&RawValue>(&event.content) else { return 0 };
+        let content = event.content.bytes();
+        let Ok(content) = serde_json::from_slice::<&RawValue>(&content) else { return 0 };
         let mut count = 0;
         for (target, to) in told {
             count += to.len();

@@ -1,6 +1,5 @@
 //! The HTTP request that tells a webhook of an event.
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use crate::destinations::{Body, Call, Kind, Payload};
@@ -41,7 +40,7 @@ pub(super) fn of(webhook: &Webhook, event: &Event) -> Call {
     };
     let text = serde_json::to_vec(&request).unwrap_or_default();
     let body = Body {
-        bytes: Bytes::clone(&event.content),
+        bytes: event.content.bytes(),
         content_type: Some("application/json".into()),
         secret: webhook.secret.as_deref().map(Into::into),
     };

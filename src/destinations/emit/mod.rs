@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Attempt, Destination, Exchange, Failure, Outcome, Payload, Verdict};
 use crate::error::ErrorKind;
 use crate::observability::log::ResponseLog;
-use crate::streams::{Draft, ERRORS, Published, StreamKind, Streams, Subscriptions};
+use crate::streams::{Content, Draft, ERRORS, Published, StreamKind, Streams, Subscriptions};
 use item::Item;
 
 /// Executions that may be started by each other's events in a row. Further events are refused: a
@@ -60,7 +60,7 @@ impl Emit {
             name: name.into(),
             depth: attempt.emit_depth,
         };
-        let published = self.streams.publish(draft, |_| content);
+        let published = self.streams.publish(draft, |_| Content::Json(content));
         let event = &published.event;
         let webhooks = self.subscriptions.webhooks_for(&event.workflow_id, &event.name);
         let calls = webhooks.iter().map(|webhook| call::of(webhook, event)).collect();

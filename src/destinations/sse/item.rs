@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 use std::io::Write as _;
 
-use bytes::Bytes;
-
 use crate::destinations::json;
 use crate::destinations::{Failure, Payload};
 use crate::error::ErrorKind;
-use crate::streams::EventId;
+use crate::streams::{EventId, Frame};
 
 /// What goes to the stream.
 #[derive(Debug)]
@@ -34,7 +32,7 @@ impl<'a> Item<'a> {
 
     /// The event as it goes over the wire (HTML, server-sent events): `JSON.stringify` writes no
     /// line breaks, so the data is one line.
-    pub(super) fn frame(&self, id: EventId) -> Bytes {
+    pub(super) fn frame(&self, id: EventId) -> Frame {
         let mut frame = Vec::with_capacity(self.channel.len() + self.data.len() + 64);
         // Writing to memory does not fail.
         let _ = writeln!(frame, "id: {id}");
@@ -42,7 +40,7 @@ impl<'a> Item<'a> {
             let _ = writeln!(frame, "event: {}", self.channel);
         }
         let _ = write!(frame, "data: {}\n\n", self.data);
-        frame.into()
+        Frame::new(&frame)
     }
 }
 
@@ -68,7 +66,7 @@ mod tests {
     fn frame(text: &str) -> String {
         let payload = Payload::from_text(text.to_owned());
         let frame = Item::of(&payload).unwrap().frame(EventId::default());
-        String::from_utf8(frame.to_vec()).unwrap()
+        String::from_utf8(frame.plain().to_vec()).unwrap()
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Attempt, Destination, Exchange, Outcome, Payload, Verdict};
 use crate::observability::log::ResponseLog;
-use crate::streams::{Draft, StreamKind, Streams};
+use crate::streams::{Content, Draft, StreamKind, Streams};
 use item::Item;
 
 /// The SSE destination: the streams of the workflows.
@@ -50,7 +50,7 @@ impl Destination for Sse {
             name: (&*item.channel).into(),
             depth: 0,
         };
-        let published = self.streams.publish(draft, |id| item.frame(id));
+        let published = self.streams.publish(draft, |id| Content::Frame(item.frame(id)));
         let mut warnings = Vec::new();
         if item.mended {
             let message = "line breaks and NULs in the channel are sent as spaces";

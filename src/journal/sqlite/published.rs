@@ -1,6 +1,5 @@
 //! Published events, and who subscribed, in the file.
 
-use bytes::Bytes;
 use rusqlite::{Connection, Result as Rows, Row, params};
 use uuid::Uuid;
 
@@ -8,7 +7,7 @@ use super::op::Register;
 use super::reader::{Reader, unsigned};
 use super::tables::int;
 use crate::error::Result;
-use crate::streams::{Event, EventId, StreamKind};
+use crate::streams::{Content, Event, EventId, StreamKind};
 
 /// Writes an event, and forgets those that are not kept any more.
 pub(super) fn keep(connection: &Connection, event: &Event, forgotten: &[EventId]) -> Rows<()> {
@@ -23,7 +22,7 @@ pub(super) fn keep(connection: &Connection, event: &Event, forgotten: &[EventId]
         event.delivery.as_bytes().as_slice(),
         &*event.name,
         event.depth,
-        &*event.content,
+        &*event.content.bytes(),
     ])?;
     let mut delete = connection.prepare_cached("DELETE FROM events WHERE id = ?1")?;
     forgotten.iter().try_for_each(|id| delete.execute([int(id.packed())]).map(drop))
@@ -85,6 +84,6 @@ fn event(row: &Row<'_>) -> Rows<Option<Event>> {
         delivery: Uuid::from_slice(&delivery).unwrap_or_default(),
         name: row.get::<_, String>(4)?.into(),
         depth: row.get(5)?,
-        content: Bytes::from(row.get::<_, Vec<u8>>(6)?),
+        content: Content::restored(kind, row.get(6)?),
     }))
 }

@@ -1,9 +1,13 @@
 //! The practical limit: what a bare hyper client can post from this machine.
 //!
+//! `follow` is in [`followers`].
+//!
 //! `post URL BODY REQUESTS WARM_UP` sends from 64 workers over one pooled client and prints one
 //! line of JSON. `serve` answers 200 to everything and is the fallback when nginx is missing;
 //! `GET /status` tells the number of requests so far, in the form of nginx's `stub_status`.
 //! Without arguments (`cargo bench`) it posts to its own server, as a smoke test.
+
+mod followers;
 
 use std::{
     convert::Infallible,
@@ -36,13 +40,20 @@ const IN_FLIGHT: usize = 64;
 
 const EXAMPLE: &str = r#"{"name":"Luke Skywalker"}"#;
 
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
+fn main() -> Result<(), Failure> {
     // `cargo bench` adds a `--bench` of its own.
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments.as_slice() {
+    if let ["follow", url, clients, events] = arguments.as_slice() {
+        return followers::follow(url, clients.parse()?, events.parse()?);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(chosen(&arguments))
+}
+
+async fn chosen(arguments: &[&str]) -> Result<(), Failure> {
+    match arguments {
         ["post", url, body, requests, warm_up] => {
             post(url, body, requests.parse()?, warm_up.parse()?).await
         }
@@ -52,7 +63,7 @@ async fn main() -> Result<(), Failure> {
             serve(listener).await
         }
         [] => smoke().await,
-        _ => Err("usage: hyper_client post URL BODY REQUESTS WARM_UP | serve".into()),
+        _ => Err("usage: hyper_client post URL BODY REQUESTS WARM_UP | follow URL CLIENTS EVENTS | serve".into()),
     }
 }
 
