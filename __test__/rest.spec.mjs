@@ -189,6 +189,7 @@ test('nonsense gets a clear error', async (t) => {
     ['/v1/deliveries?status=lost', 400, /lost/],
     ['/v1/executions?limit=101', 400, /limit/],
     ['/v1/executions/none', 404, /no such execution/],
+    ['/v1/executions/%ff', 400, /UTF-8/],
     ['/v1/nothing', 404, /route not found/],
     ['/v1/webhooks', 405, /no such method/],
   ])) {

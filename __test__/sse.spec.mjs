@@ -256,6 +256,14 @@ test('curl follows a stream over HTTP/1.1 and HTTP/2', async (t) => {
   }
 })
 
+test('HEAD shows what a stream would be, and follows nothing', async (t) => {
+  const { url, ask } = await serve(t)
+  const response = await fetch(`${url}/pipelines/p_a/sse`, { method: 'HEAD' })
+  assert.equal(response.headers.get('content-type'), 'text/event-stream')
+  assert.equal(await response.text(), '')
+  assert.match((await ask('/metrics')).text, /^dollar_send_sse_clients 0$/m)
+})
+
 test('close() gives clients what was sent before, and ends their streams whole', async (t) => {
   const { engine, port } = await serve(t)
   const stream = await rawStream(t, port, '/pipelines/p_a/sse')

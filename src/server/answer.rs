@@ -126,6 +126,18 @@ impl Page<Box<RawValue>> {
     }
 }
 
+/// The one variable part of a path.
+pub(super) struct Segment(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let found = axum::extract::Path::<String>::from_request_parts(parts, state).await;
+        found.map(|path| Self(path.0)).map_err(|error| Refused::invalid(error.body_text()))
+    }
+}
+
 /// The parameters of a query string.
 pub(super) struct Asked<T>(pub(super) T);
 

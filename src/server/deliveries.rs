@@ -1,13 +1,13 @@
 //! The log by REST.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::answer::{Asked, Page, PageInfo, Problem, Refused};
+use super::answer::{Asked, Page, PageInfo, Problem, Refused, Segment};
 use super::limit_of;
 use super::state::Shared;
 use crate::engine::Engine;
@@ -200,7 +200,7 @@ struct ExecutionData {
 )]
 pub(super) async fn execution(
     State(shared): State<Shared>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<serde_json::Value>, Refused> {
     let engine = shared.engine()?;
     let query = ExecutionQuery {
@@ -311,7 +311,7 @@ struct Replay {
 )]
 pub(super) async fn replay(
     State(shared): State<Shared>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<Replayed>, Refused> {
     let id: Uuid = id.parse().map_err(|_| Refused::invalid("id: is not the id of a delivery"))?;
     let engine: std::sync::Arc<Engine> = shared.engine()?;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Asked, Page, PageInfo, Problem, Refused};
+use super::answer::{Asked, Page, PageInfo, Problem, Refused, Segment};
 use super::state::Shared;
 use super::{limit_of, workflow_id};
 use crate::streams::{Event, EventId, StreamKind};
@@ -95,7 +95,7 @@ pub(super) struct EventSummaries {
 )]
 pub(super) async fn emitted(
     State(shared): State<Shared>,
-    Path(workflow): Path<String>,
+    Segment(workflow): Segment,
     Asked(query): Asked<SummaryQuery>,
 ) -> Result<Json<Page<EventSummary>>, Refused> {
     summaries(&shared, StreamKind::Emits, workflow_id(&workflow)?, &query)
@@ -122,7 +122,7 @@ pub(super) async fn emitted(
 )]
 pub(super) async fn errors(
     State(shared): State<Shared>,
-    Path(workflow): Path<String>,
+    Segment(workflow): Segment,
     Asked(query): Asked<SummaryQuery>,
 ) -> Result<Json<Page<EventSummary>>, Refused> {
     summaries(&shared, StreamKind::Errors, workflow_id(&workflow)?, &query)

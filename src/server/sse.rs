@@ -6,14 +6,14 @@ use std::task::{Context, Poll};
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, Version};
+use axum::http::{HeaderMap, HeaderValue, Method, Version};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::answer::{Problem, Refused};
+use super::answer::{Problem, Refused, Segment};
 use super::connection::Connection;
 use super::state::Shared;
 use super::workflow_id;
@@ -80,8 +80,9 @@ impl Wanted {
 pub(super) async fn follow(
     State(shared): State<Shared>,
     Extension(connection): Extension<Connection>,
-    Path(workflow): Path<String>,
+    Segment(workflow): Segment,
     RawQuery(query): RawQuery,
+    method: Method,
     version: Version,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
@@ -103,12 +104,12 @@ pub(super) async fn follow(
     let cut = connection.clone();
     let follower = Follower::new(coding, wanted.channels, Box::new(move || cut.cut()));
     let following = engine.streams().follow(workflow, since, &follower);
-    let mut response = if version == Version::HTTP_2 {
-        Response::new(Body::new(Stream(following)))
-    } else {
+    let mut response = Response::new(Body::empty());
+    if version == Version::HTTP_2 {
+        *response.body_mut() = Body::new(Stream(following));
+    } else if method != Method::HEAD {
         connection.take_over(following);
-        Response::new(Body::empty())
-    };
+    }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,14 +1,14 @@
 //! Subscriptions to emitted events, and webhooks.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Given, Problem, Refused};
+use super::answer::{Given, Problem, Refused, Segment};
 use super::state::Shared;
 use crate::streams::{Registration, Subscription, Webhook};
 
@@ -249,7 +249,7 @@ pub(super) async fn make_webhook(
 )]
 pub(super) async fn remove_webhook(
     State(shared): State<Shared>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<StatusCode, Refused> {
     let engine = shared.engine()?;
     let ids = engine.subscriptions().ids_of_webhook(&id);
