@@ -342,7 +342,7 @@ const files = {
 }
 const cases = [
   [[], /^Usage: dollar-send/],
-  [['serve'], /Unknown command serve\./],
+  [['deliver'], /Unknown command deliver\./],
   [['rum', 'step.mjs'], /Unknown command rum\. Did you mean run\?/],
   [['step.mjs'], /To run a file: dollar-send run step\.mjs/],
   [['run'], /run needs a file/],

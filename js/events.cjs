@@ -1,6 +1,7 @@
 // @ts-check
 'use strict'
 
+const { addDestination, work } = require('./destination.cjs')
 const { invalidArgument } = require('./errors.cjs')
 const { addSubscribe, listenersFor } = require('./subscribe.cjs')
 
@@ -38,6 +39,10 @@ function listenersOf(engine) {
 function tell(engine, listeners) {
   if (!engine) return
   for (const [topic, event] of JSON.parse(engine._takeEvents())) {
+    if (topic === 'job') {
+      work(engine, event)
+      continue
+    }
     if (topic === 'emitted') {
       for (const listener of listenersFor(engine, event)) call(listener, event.event)
       continue
@@ -79,12 +84,13 @@ function checkArguments(method, topic, listener) {
 }
 
 /**
- * Gives engines `on`, `off` and `subscribe`.
+ * Gives engines `on`, `off`, `subscribe` and `destination`.
  *
  * @param {{ prototype: any }} Engine
  */
 function addEvents(Engine) {
   addSubscribe(Engine, listenersOf)
+  addDestination(Engine, listenersOf)
 
   /**
    * @param {string} topic

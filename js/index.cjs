@@ -8,6 +8,7 @@ const { isMainThread } = require('node:worker_threads')
 /** @type {any} */
 const binding = require('../binding.cjs')
 const { createReceipts } = require('./completion.cjs')
+const { destinationsOf } = require('./destination.cjs')
 const { invalidArgument } = require('./errors.cjs')
 const { addEvents } = require('./events.cjs')
 const { optionsText } = require('./options.cjs')
@@ -52,6 +53,9 @@ Engine.prototype[Symbol.asyncDispose] = async function dispose() {
 /** Engines in which warnings throw, and executions of theirs. */
 const STRICT = new WeakSet()
 
+/** The destinations written in JavaScript that executions have. */
+const CUSTOM = new WeakMap()
+
 const nativeExecution = Engine.prototype.execution
 
 /** @param {any} options */
@@ -59,6 +63,8 @@ Engine.prototype.execution = function execution(options) {
   const { workflowId, executionId, attempt, depth, trace } = checkedExecutionOptions(options)
   const started = nativeExecution.call(this, workflowId, executionId, attempt, depth, trace)
   if (STRICT.has(this)) STRICT.add(started)
+  const custom = destinationsOf(this)
+  if (custom) CUSTOM.set(started, custom)
   return started
 }
 
@@ -67,7 +73,7 @@ Execution.prototype.step = function step(name) {
   if (typeof name !== 'string' || name === '') {
     throw invalidArgument('execution.step(): the name of the step must be a text that is not empty')
   }
-  const $send = createSend(binding, this, name, STRICT.has(this))
+  const $send = createSend(binding, this, name, STRICT.has(this), CUSTOM.get(this))
   return { name, $send, $: { send: $send } }
 }
 

@@ -31,21 +31,29 @@ const [HTTP, EMAIL, S3, SQL, SSE, EMIT] = NAMES.keys()
  * @property {number} _maxPayloadBytes
  */
 
-/** Where a name leads that is no destination: a function that says which there are. */
-const UNKNOWN = new Proxy(Object.prototype, {
-  get(target, name, receiver) {
-    if (typeof name !== 'string' || name in target || name === 'then' || name === 'toJSON') {
-      return Reflect.get(target, name, receiver)
-    }
-    return () => {
-      throw sendError(
-        TypeError,
-        'ERR_SEND_INVALID_ARGUMENT',
-        `$send.${name} is not a destination. There are: ${NAMES.map((known) => `$send.${known}`).join(', ')}`,
-      )
-    }
-  },
-})
+/**
+ * Where a name leads that is no destination: a function that says which there are.
+ *
+ * @param {readonly string[]} names
+ */
+const unknownOf = (names) =>
+  new Proxy(Object.prototype, {
+    get(target, name, receiver) {
+      if (typeof name !== 'string' || name in target || name === 'then' || name === 'toJSON') {
+        return Reflect.get(target, name, receiver)
+      }
+      return () => {
+        const known = names.map((known) => `$send.${known}`).join(', ')
+        throw sendError(
+          TypeError,
+          'ERR_SEND_INVALID_ARGUMENT',
+          `$send.${name} is not a destination. There are: ${known}. engine.destination() adds others`,
+        )
+      }
+    },
+  })
+
+const UNKNOWN = unknownOf(NAMES)
 
 /**
  * @typedef {object} Call One checked call, snapshotted.
@@ -61,27 +69,29 @@ const UNKNOWN = new Proxy(Object.prototype, {
  * @param {NativeExecution} execution
  * @param {string} name
  * @param {boolean} strict whether warnings throw
+ * @param {Map<string, { number: number }>} [custom] destinations written in JavaScript
  * @returns {import('../index.d.ts').Send}
  */
-function createSend(native, execution, name, strict) {
+function createSend(native, execution, name, strict, custom) {
   const step = execution._step(name)
   const record = recorder(native)
 
   /**
    * @param {number} kind
    * @param {Call} call
+   * @param {string} [destination]
    */
-  function keep(kind, { text, warnings, body }) {
+  function keep(kind, { text, warnings, body }, destination = NAMES[kind]) {
     if (strict && warnings.length > 0) {
       throw sendError(
         TypeError,
         'ERR_SEND_INVALID_ARGUMENT',
-        `$send.${NAMES[kind]}: ${warnings[0]}`,
+        `$send.${destination}: ${warnings[0]}`,
       )
     }
     // So that nothing huge is copied first; the exact check, of bytes, is the buffer's.
     const size = text.length + (body?.size ?? 0)
-    if (size > execution._maxPayloadBytes) throw tooLarge(NAMES[kind], `${size} bytes or more`)
+    if (size > execution._maxPayloadBytes) throw tooLarge(destination, `${size} bytes or more`)
     const later = body?.later
     const index = native._recordWith(step, kind, text, {
       warnings,
@@ -114,8 +124,14 @@ function createSend(native, execution, name, strict) {
     }
   }
 
+  /** @type {Record<string, (argument: unknown) => void>} */
+  const others = {}
+  for (const [destination, { number }] of custom ?? [])
+    others[destination] = (argument) => keep(number, customCall(destination, argument), destination)
+
   return /** @type {any} */ ({
-    __proto__: UNKNOWN,
+    __proto__: custom ? unknownOf([...NAMES, ...custom.keys()]) : UNKNOWN,
+    ...others,
     http,
     /** @param {unknown} config */
     email: (config) => keep(EMAIL, emailCall(config, execution._maxPayloadBytes)),
@@ -262,6 +278,20 @@ function namedCall(name, config) {
   const bytes = bytesOf(known.payload)
   if (bytes) known.payload = bytes.toString('base64')
   return { text: textOf(name, known, warnings), warnings }
+}
+
+/**
+ * A call of a destination that is written in JavaScript: its function gets the argument as JSON says it.
+ *
+ * @param {string} name
+ * @param {any} argument
+ * @returns {Call}
+ */
+function customCall(name, argument) {
+  if (!isObject(argument) || Array.isArray(argument)) throw refusal(name, argument, [])
+  /** @type {string[]} */
+  const warnings = []
+  return { text: textOf(name, /** @type {any} */ (argument), warnings), warnings }
 }
 
 /**

@@ -58,6 +58,10 @@ pub enum ErrorKind {
     Interrupted,
     /// The execution was discarded before it was completed.
     Discarded,
+    /// A destination written in JavaScript refused the call.
+    Refused,
+    /// A destination written in JavaScript asks for another attempt.
+    Unavailable,
     /// The event is one too many in a row of executions that started each other.
     EmitLoop,
     /// A defect of this package: please report it.
@@ -91,6 +95,8 @@ impl ErrorKind {
         Self::TooManyRedirects,
         Self::Interrupted,
         Self::Discarded,
+        Self::Refused,
+        Self::Unavailable,
         Self::EmitLoop,
         Self::Internal,
     ];
@@ -129,6 +135,8 @@ impl ErrorKind {
             Self::TooManyRedirects => "ERR_SEND_TOO_MANY_REDIRECTS",
             Self::Interrupted => "ERR_SEND_INTERRUPTED",
             Self::Discarded => "ERR_SEND_DISCARDED",
+            Self::Refused => "ERR_SEND_REFUSED",
+            Self::Unavailable => "ERR_SEND_UNAVAILABLE",
             Self::EmitLoop => "ERR_SEND_EMIT_LOOP",
             Self::Internal => "ERR_SEND_INTERNAL",
         }

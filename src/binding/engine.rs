@@ -9,6 +9,7 @@ use napi::bindgen_prelude::{Function, Object, retain_current_module_for_unload_s
 use napi_derive::napi;
 use tokio::sync::OnceCell;
 
+use super::destination_options;
 use super::error::{rejected, thrown};
 use super::execution::{Execution, limit};
 use super::options;
@@ -17,9 +18,10 @@ use super::types::{
     CloseResult, DeliveryFilter, ExecutionFilter, ReplaySelection, ServerAddress, StreamUrlOptions,
     TimeoutOptions,
 };
+use crate::destinations::custom::{Answer, Thread};
 use crate::engine::{self, Drained, registry, runtime};
 use crate::error::{Error, ErrorKind};
-use crate::observability::events::{Subscription, Topic};
+use crate::observability::events::{JOB, Subscription, Topic};
 use crate::observability::log::Trace;
 use crate::observability::time::Timestamp;
 use crate::streams::Wish;
@@ -30,13 +32,31 @@ use crate::streams::Wish;
 /// is lost. At the end of the process the main thread waits up to a second for deliveries that
 /// are under way; that is a courtesy, not a guarantee: `await engine.close()` is.
 #[napi]
-#[derive(Debug)]
 pub struct Engine {
     inner: Arc<engine::Engine>,
     closed: AtomicBool,
     /// What the first `close()` came to.
     result: Arc<OnceCell<Drained>>,
     subscription: Mutex<Option<Arc<Subscription>>>,
+    /// What the destinations of this thread are called through.
+    threads: Mutex<Vec<Arc<dyn Thread>>>,
+}
+
+/// The thread of a handle, as the destinations that it has call it.
+struct JobThread(Option<Arc<Subscription>>);
+
+impl Thread for JobThread {
+    fn call(&self, job: &str) {
+        if let Some(subscription) = &self.0 {
+            subscription.ask(JOB, job);
+        }
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("inner", &self.inner).finish_non_exhaustive()
+    }
 }
 
 /// How long `close()` drains when it is not told: 10 s.
@@ -80,6 +100,7 @@ impl Engine {
             closed: AtomicBool::new(false),
             result: Arc::default(),
             subscription: Mutex::default(),
+            threads: Mutex::default(),
         }
     }
 
@@ -261,6 +282,33 @@ impl Engine {
         Ok(server.signed_stream_url(&workflow_id, until))
     }
 
+    /// Adds a destination whose function this thread has; the answer is its number.
+    #[napi(js_name = "_destination", catch_unwind, skip_typescript)]
+    pub fn destination(&self, name: String, options: String) -> Result<u32, napi::Error<ErrorKind>> {
+        let add = || {
+            let options = destination_options::read(&options)?;
+            let target = self.subscription().clone();
+            let thread: Arc<dyn Thread> = Arc::new(JobThread(target));
+            let kind = self.inner.add_destination(&name, options, Arc::clone(&thread))?;
+            self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+            Ok(kind.number())
+        };
+        add().map_err(|error: Error| thrown(&error))
+    }
+
+    /// Brings the answer to a job.
+    #[napi(js_name = "_answerJob", catch_unwind, skip_typescript)]
+    pub fn answer_job(&self, job: f64, answer: String) {
+        let answer = serde_json::from_str(&answer)
+            .unwrap_or_else(|error| Answer::Nonsense(format!("what cannot be read ({error})")));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is the number that Rust gave, which counts from 0"
+        )]
+        self.inner.answer_job(job as u64, answer);
+    }
+
     /// Adds a listener to the emitted events that it wants; they come with `_takeEvents()`.
     #[napi(js_name = "_listenTo", catch_unwind, skip_typescript)]
     pub fn listen_to(
@@ -328,6 +376,9 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        for thread in self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            self.inner.forget_destinations(&thread);
+        }
         if let Some(subscription) = self.subscription().take() {
             self.inner.subscriptions().ignore(None, &subscription);
             self.inner.events().unsubscribe(&subscription);

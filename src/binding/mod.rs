@@ -7,6 +7,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "napi hands over owned values")]
 
 mod completions;
+mod destination_options;
 mod email_options;
 mod engine;
 mod error;

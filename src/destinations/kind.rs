@@ -1,5 +1,7 @@
 //! The names of the destinations: the methods of `$send`.
 
+use std::sync::{PoisonError, RwLock};
+
 /// A destination by name. The order is the one of the documentation and of the wire between
 /// JavaScript and Rust: [`Kind::from_number`] reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,16 +18,60 @@ pub enum Kind {
     Sse,
     /// `$send.emit`
     Emit,
+    /// One that is written in JavaScript.
+    Custom(CustomName),
+}
+
+/// The name of a destination that is written in JavaScript: its place among [`NAMES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CustomName(u16);
+
+/// The names of custom destinations that this process has met. They are few, and never forgotten.
+static NAMES: RwLock<Vec<&'static str>> = RwLock::new(Vec::new());
+/// Names that there may be.
+const MAX_NAMES: usize = 1000;
+/// Bytes that a name may have.
+const MAX_NAME: usize = 64;
+
+impl CustomName {
+    fn of(name: &str) -> Option<Self> {
+        let known = |names: &[&str]| names.iter().position(|known| *known == name);
+        let place = known(&NAMES.read().unwrap_or_else(PoisonError::into_inner));
+        if let Some(place) = place {
+            return u16::try_from(place).ok().map(Self);
+        }
+        let mut names = NAMES.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = known(&names) {
+            return u16::try_from(place).ok().map(Self);
+        }
+        if names.len() >= MAX_NAMES || !is_name(name) {
+            return None;
+        }
+        names.push(Box::leak(name.into()));
+        u16::try_from(names.len() - 1).ok().map(Self)
+    }
+
+    fn name(self) -> &'static str {
+        let names = NAMES.read().unwrap_or_else(PoisonError::into_inner);
+        names.get(usize::from(self.0)).copied().unwrap_or_default()
+    }
+}
+
+/// A name as a method has it.
+fn is_name(name: &str) -> bool {
+    let first = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    first && name.len() <= MAX_NAME && name.bytes().all(fine)
 }
 
 impl Kind {
-    /// Every destination.
+    /// Every destination that is built in.
     pub const ALL: [Self; 6] =
         [Self::Http, Self::Email, Self::S3, Self::Sql, Self::Sse, Self::Emit];
 
     /// The method's name, as in `$send.NAME` and in the log.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Email => "email",
@@ -33,19 +79,37 @@ impl Kind {
             Self::Sql => "sql",
             Self::Sse => "sse",
             Self::Emit => "emit",
+            Self::Custom(name) => name.name(),
         }
     }
 
-    /// The destination at this place of [`Kind::ALL`].
+    /// The number of the destination on the wire.
     #[must_use]
-    pub fn from_number(number: u32) -> Option<Self> {
-        Self::ALL.get(usize::try_from(number).ok()?).copied()
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Custom(CustomName(place)) => u32::from(place) + 6,
+            known => (0..).zip(Self::ALL).find(|(_, kind)| *kind == known).map_or(0, |(n, _)| n),
+        }
     }
 
-    /// The destination with this name.
+    /// The destination of this number.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        let place = usize::try_from(number).ok()?;
+        if let Some(kind) = Self::ALL.get(place) {
+            return Some(*kind);
+        }
+        let place = place - Self::ALL.len();
+        let known = NAMES.read().unwrap_or_else(PoisonError::into_inner).len();
+        (place < known).then(|| u16::try_from(place).ok().map(CustomName).map(Self::Custom))?
+    }
+
+    /// The destination with this name: one that is built in, or else a custom one. `None`: no
+    /// destination can be called so.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        let known = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        known.or_else(|| CustomName::of(name).map(Self::Custom))
     }
 }
 
@@ -55,10 +119,21 @@ mod tests {
 
     #[test]
     fn names_and_numbers_lead_back_to_the_same_destination() {
-        for (number, kind) in (0_u32..).zip(Kind::ALL) {
-            assert_eq!(Kind::from_number(number), Some(kind));
+        let custom = Kind::from_name("slack").unwrap();
+        assert_eq!(custom.name(), "slack");
+        assert_eq!(Kind::from_name("slack"), Some(custom));
+        for kind in Kind::ALL.into_iter().chain([custom]) {
+            assert_eq!(Kind::from_number(kind.number()), Some(kind));
             assert_eq!(Kind::from_name(kind.name()), Some(kind));
         }
-        assert_eq!(Kind::from_number(6), None);
+        assert_eq!(Kind::from_number(60_000), None);
+    }
+
+    #[test]
+    fn what_is_no_name_of_a_method_is_no_destination() {
+        let long = "x".repeat(65);
+        for name in ["", "1a", "a b", "a.b", "ä", "_x", "__proto__", "a\0", &long] {
+            assert_eq!(Kind::from_name(name), None, "{name}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! came of it. It never sleeps, retries, spawns or sees the journal: [`crate::engine`] does.
 
 mod batch;
+pub mod custom;
 mod destination;
 pub mod email;
 pub mod emit;

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::custom::CustomSet;
 use super::email::{self, Email};
 use super::emit::Emit;
 use super::http::{self, Http};
@@ -22,7 +23,7 @@ pub fn describe(kind: Kind, payload: &Payload) -> RequestLog {
     match kind {
         Kind::Http => http::describe(payload),
         Kind::Email => email::describe(payload),
-        Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => {
+        Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit | Kind::Custom(_) => {
             RequestLog::recorded(payload, http::Config::default().log_body_bytes)
         }
     }
@@ -36,6 +37,7 @@ pub struct Destinations {
     s3: S3,
     sse: Sse,
     emit: Emit,
+    custom: CustomSet,
 }
 
 /// A batch that is still growing.
@@ -58,8 +60,8 @@ impl OpenBatch {
 impl Destinations {
     /// A set of configured destinations.
     #[must_use]
-    pub const fn new(http: Http, email: Email, s3: S3, sse: Sse, emit: Emit) -> Self {
-        Self { http, email, s3, sse, emit }
+    pub fn new(http: Http, email: Email, s3: S3, sse: Sse, emit: Emit) -> Self {
+        Self { http, email, s3, sse, emit, custom: CustomSet::default() }
     }
 
     /// Makes one attempt at the destination of this kind.
@@ -70,8 +72,15 @@ impl Destinations {
             Kind::Email => Box::pin(self.email.deliver(payload, attempt)).await,
             Kind::Sse => self.sse.deliver(payload, attempt).await,
             Kind::Emit => self.emit.deliver(payload, attempt).await,
+            Kind::Custom(_) => self.custom.deliver(kind, payload, attempt).await,
             Kind::S3 | Kind::Sql => Outcome::rejected(not_configured(kind)),
         }
+    }
+
+    /// The destinations that are written in JavaScript.
+    #[must_use]
+    pub const fn custom(&self) -> &CustomSet {
+        &self.custom
     }
 
     /// Publishes that an execution was completed with an error; the answer is what is to be
@@ -83,10 +92,10 @@ impl Destinations {
 
     /// When batches of this kind are closed; `None`: its calls are delivered one by one.
     #[must_use]
-    pub const fn batch_limits(&self, kind: Kind) -> Option<&BatchLimits> {
+    pub fn batch_limits(&self, kind: Kind) -> Option<&BatchLimits> {
         match kind {
             Kind::S3 => Some(self.s3.limits()),
-            Kind::Http | Kind::Email | Kind::Sql | Kind::Sse | Kind::Emit => None,
+            _ => None,
         }
     }
 
@@ -170,6 +179,7 @@ impl Destinations {
         match kind {
             Kind::Http => self.http.retry_policy(payload),
             Kind::Email => self.email.retry_policy(),
+            Kind::Custom(_) => self.custom.retry_policy(kind),
             Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => None,
         }
     }
@@ -180,7 +190,9 @@ impl Destinations {
         match kind {
             Kind::Http => self.http.lane(payload),
             Kind::S3 => self.s3.lane(payload),
-            Kind::Email | Kind::Sql | Kind::Sse | Kind::Emit => kind.name().to_owned(),
+            Kind::Email | Kind::Sql | Kind::Sse | Kind::Emit | Kind::Custom(_) => {
+                kind.name().to_owned()
+            }
         }
     }
 
@@ -190,6 +202,7 @@ impl Destinations {
         match kind {
             Kind::Http => self.http.per_host_concurrency(),
             Kind::Email => self.email.concurrency(),
+            Kind::Custom(_) => self.custom.concurrency(kind),
             Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit => 1,
         }
     }
@@ -201,7 +214,7 @@ impl Destinations {
             Kind::Http => self.http.describe(payload),
             Kind::Email => self.email.describe(payload),
             Kind::S3 => self.s3.describe(payload),
-            Kind::Sql | Kind::Sse | Kind::Emit => {
+            Kind::Sql | Kind::Sse | Kind::Emit | Kind::Custom(_) => {
                 RequestLog::recorded(payload, self.http.log_body_bytes())
             }
         }

@@ -9,6 +9,7 @@ mod batch;
 mod batches;
 mod breaker;
 mod conclusion;
+mod custom;
 mod execution;
 mod lanes;
 mod members;

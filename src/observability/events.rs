@@ -98,6 +98,8 @@ struct Queue {
     awake: bool,
 }
 
+/// The name of a job for a destination that is written in JavaScript.
+pub const JOB: &str = "job";
 /// The name of an emitted event that a listener asked for.
 pub const EMITTED: &str = "emitted";
 
@@ -143,12 +145,22 @@ impl Subscription {
         self.push(serde_json::to_string(&(name, event)).unwrap_or_else(|_| "[]".to_owned()));
     }
 
+    /// Gives it JSON under a name, however many events wait: somebody waits for the answer, so there
+    /// are never many.
+    pub fn ask(&self, name: &str, question: &str) {
+        self.enqueue(self.queue(), format!("[\"{name}\",{question}]"));
+    }
+
     fn push(&self, event: String) {
         let mut queue = self.queue();
         if queue.events.len() >= MAX_WAITING {
             queue.dropped += 1;
             return;
         }
+        self.enqueue(queue, event);
+    }
+
+    fn enqueue(&self, mut queue: MutexGuard<'_, Queue>, event: String) {
         queue.events.push(event);
         let wake = !std::mem::replace(&mut queue.awake, true);
         drop(queue);

@@ -1,0 +1,145 @@
+// @ts-check
+'use strict'
+
+// `engine.destination`: destinations that are written in JavaScript. Rust keeps, schedules and
+// retries the calls; what is here calls the function and reads its answer.
+
+const { isObject, shown } = require('./check.cjs')
+const { invalidArgument } = require('./errors.cjs')
+
+/** @typedef {(items: any[]) => unknown} Deliver */
+
+/** @type {WeakMap<object, Map<string, { number: number, deliver: Deliver }>>} */
+const DESTINATIONS = new WeakMap()
+
+const OPTIONS = ['deliver', 'timeoutMs', 'concurrency', 'retry']
+const STATUSES = ['delivered', 'retry', 'failed']
+
+/**
+ * The destinations of a handle by their names, as numbers for Rust.
+ *
+ * @param {object} engine
+ * @returns {Map<string, { number: number }> | undefined}
+ */
+function destinationsOf(engine) {
+  return DESTINATIONS.get(engine)
+}
+
+/**
+ * @param {unknown} name
+ * @param {any} options
+ * @returns {{ deliver: Deliver, text: string }}
+ */
+function checked(name, options) {
+  const refuse = (/** @type {string} */ message) =>
+    invalidArgument(`engine.destination(): ${message}`)
+  if (typeof name !== 'string') throw refuse('the name must be a text')
+  if (!isObject(options)) throw refuse('the second argument must be { deliver }')
+  const { deliver, ...others } = /** @type {any} */ (options)
+  const unknown = Object.keys(others).find((key) => !OPTIONS.includes(key))
+  if (unknown !== undefined)
+    throw refuse(`unknown option ${unknown}; known are ${OPTIONS.join(', ')}`)
+  if (typeof deliver !== 'function') throw refuse('deliver must be a function')
+  try {
+    return { deliver, text: JSON.stringify(others) }
+  } catch {
+    throw refuse('the options cannot be made text of')
+  }
+}
+
+/**
+ * Gives engines `destination`. `prepare` sees to it that jobs reach `work`.
+ *
+ * @param {{ prototype: any }} Engine
+ * @param {(engine: any) => void} prepare
+ */
+function addDestination(Engine, prepare) {
+  /**
+   * @param {string} name
+   * @param {unknown} options
+   */
+  Engine.prototype.destination = function destination(name, options) {
+    const { deliver, text } = checked(name, options)
+    prepare(this)
+    const known = DESTINATIONS.get(this) ?? new Map()
+    DESTINATIONS.set(this, known)
+    const number = this._destination(name, text)
+    known.set(name, { number, deliver })
+    return this
+  }
+}
+
+/**
+ * One job: calls the function and answers.
+ *
+ * @param {any} engine
+ * @param {{ job: number, destination: string, items: any[] }} job
+ */
+async function work(engine, { job, destination, items }) {
+  const deliver = DESTINATIONS.get(engine)?.get(destination)?.deliver
+  let answer
+  try {
+    if (!deliver) throw new Error(`${destination} is not there`)
+    answer = answerOf(await deliver(items), items.length)
+  } catch (error) {
+    answer = { threw: thrown(error) }
+  }
+  engine._answerJob(job, JSON.stringify(answer))
+}
+
+/**
+ * @param {unknown} outcomes
+ * @param {number} count
+ */
+function answerOf(outcomes, count) {
+  if (outcomes === undefined || outcomes === null)
+    return { outcomes: Array.from({ length: count }, () => ({ status: 'delivered' })) }
+  if (!Array.isArray(outcomes)) return { nonsense: shown(outcomes) }
+  const read = outcomes.map(outcomeOf)
+  const odd = read.findIndex((outcome) => outcome === undefined)
+  return odd === -1 ? { outcomes: read } : { nonsense: shown(outcomes[odd]) }
+}
+
+/** @param {any} given */
+function outcomeOf(given) {
+  const { status, error, afterMs, response } = isObject(given)
+    ? /** @type {any} */ (given)
+    : { status: given }
+  if (!STATUSES.includes(status)) return undefined
+  return {
+    status,
+    ...(error === undefined || error === null ? {} : { error: messageOf(error) }),
+    ...(typeof afterMs === 'number' && Number.isFinite(afterMs) ? { afterMs } : {}),
+    ...(response === undefined ? {} : { response: jsonable(response) }),
+  }
+}
+
+/** @param {any} error */
+function thrown(error) {
+  const { retryable, afterMs } = isObject(error) ? /** @type {any} */ (error) : {}
+  return {
+    status: retryable === true ? 'retry' : 'failed',
+    error: messageOf(error),
+    ...(typeof afterMs === 'number' && Number.isFinite(afterMs) ? { afterMs } : {}),
+  }
+}
+
+/** @param {any} error */
+function messageOf(error) {
+  try {
+    return String(error?.message ?? error)
+  } catch {
+    return Object.prototype.toString.call(error)
+  }
+}
+
+/** @param {unknown} value */
+function jsonable(value) {
+  try {
+    return JSON.parse(JSON.stringify(value) ?? 'null')
+  } catch {
+    return shown(value)
+  }
+}
+
+module.exports = { addDestination, destinationsOf, work }

@@ -1,0 +1,216 @@
+//! Destinations that are written in JavaScript: `$send.NAME(argument)` becomes a call of a function
+//! on the thread that gave it.
+
+mod answer;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+
+use super::{Attempt, Exchange, Failure, Kind, Outcome, Payload, RetryPolicy, Verdict};
+use crate::error::{Error, ErrorKind, Result};
+use crate::observability::log::ResponseLog;
+use crate::observability::time::Timestamp;
+
+pub use answer::Answer;
+
+/// How a custom destination is used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// How long the function may take. Default: 30 s.
+    pub timeout: Duration,
+    /// Calls of it at once. Default: 4.
+    pub concurrency: usize,
+    /// When a delivery is attempted again that it asks to retry; `None`: never.
+    pub retry: Option<RetryPolicy>,
+}
+
+/// The failures of a custom destination after which there may be another attempt.
+pub const MENDABLE: [ErrorKind; 2] = [ErrorKind::Unavailable, ErrorKind::Timeout];
+
+impl Default for Options {
+    fn default() -> Self {
+        let retry = RetryPolicy {
+            errors: MENDABLE.to_vec(),
+            statuses: Vec::new(),
+            breaker: None,
+            ..RetryPolicy::default()
+        };
+        Self { timeout: Duration::from_secs(30), concurrency: 4, retry: Some(retry) }
+    }
+}
+
+/// A thread of JavaScript that has such a function.
+pub trait Thread: Send + Sync {
+    /// Has the function called with this job, as JSON. It must not block.
+    fn call(&self, job: &str);
+}
+
+/// One call of the function on its way to its thread.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Job<'a> {
+    job: u64,
+    destination: &'static str,
+    items: [Item<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    id: uuid::Uuid,
+    workflow_id: &'a str,
+    argument: &'a RawValue,
+    recorded_at: Timestamp,
+}
+
+struct Handler {
+    options: Options,
+    thread: Arc<dyn Thread>,
+}
+
+/// The custom destinations of an engine.
+#[derive(Default)]
+pub struct CustomSet {
+    handlers: Mutex<HashMap<Kind, Arc<Handler>>>,
+    /// The jobs that a thread has not answered yet, with the destination that they are for.
+    jobs: Mutex<HashMap<u64, (Kind, oneshot::Sender<Answer>)>>,
+    next_job: AtomicU64,
+}
+
+impl fmt::Debug for CustomSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CustomSet").finish_non_exhaustive()
+    }
+}
+
+/// The wait before a call is taken up again whose thread has gone away.
+const THREAD_GONE: Duration = Duration::from_millis(100);
+
+impl CustomSet {
+    /// Adds a destination.
+    ///
+    /// # Errors
+    /// `InvalidArgument`: it cannot be called so, or is there already.
+    pub fn add(&self, name: &str, options: Options, thread: Arc<dyn Thread>) -> Result<Kind> {
+        let invalid = |message: String| Error::new(ErrorKind::InvalidArgument, message);
+        let Some(kind @ Kind::Custom(_)) = Kind::from_name(name) else {
+            return Err(invalid(format!(
+                "engine.destination(): {name:?} is the name of a destination that is built in, or \
+                 none that a method has: letters, digits and _, a letter first, at most 64"
+            )));
+        };
+        let mut handlers = self.handlers();
+        if handlers.contains_key(&kind) {
+            return Err(invalid(format!("engine.destination(): there is a {name:?} already")));
+        }
+        handlers.insert(kind, Arc::new(Handler { options, thread }));
+        Ok(kind)
+    }
+
+    /// Forgets the destinations of a thread: it is gone. What it was doing is done again, by
+    /// whoever comes next.
+    pub fn forget(&self, thread: &Arc<dyn Thread>) {
+        let mut gone = Vec::new();
+        self.handlers().retain(|kind, handler| {
+            let stays = !Arc::ptr_eq(&handler.thread, thread);
+            if !stays {
+                gone.push(*kind);
+            }
+            stays
+        });
+        self.jobs().retain(|_, (kind, _)| !gone.contains(kind));
+    }
+
+    /// Takes the answer to a job. One that nobody waits for any more is ignored.
+    pub fn answer(&self, job: u64, answer: Answer) {
+        if let Some((_, waiting)) = self.jobs().remove(&job) {
+            // Who waited may have run out of time this very moment.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    pub(super) fn retry_policy(&self, kind: Kind) -> Option<RetryPolicy> {
+        self.handlers().get(&kind).and_then(|handler| handler.options.retry.clone())
+    }
+
+    /// Calls at once; 0 while nobody has the function: they wait.
+    pub(super) fn concurrency(&self, kind: Kind) -> usize {
+        self.handlers().get(&kind).map_or(0, |handler| handler.options.concurrency)
+    }
+
+    pub(super) async fn deliver(
+        &self,
+        kind: Kind,
+        payload: &Payload,
+        attempt: &Attempt<'_>,
+    ) -> Outcome {
+        let later = || {
+            let reason = format!("engine.destination({:?}), which is not there", kind.name());
+            Outcome::of(Verdict::Later { after: THREAD_GONE, reason }, Exchange::default())
+        };
+        let handler = self.handlers().get(&kind).cloned();
+        let Some(handler) = handler else { return later() };
+        let Ok(argument) = serde_json::from_slice::<&RawValue>(&payload.text) else {
+            let message = "the recorded call cannot be read";
+            return Outcome::rejected(Failure::new(ErrorKind::InvalidArgument, message));
+        };
+        let begun = std::time::Instant::now();
+        let number = self.next_job.fetch_add(1, Ordering::Relaxed);
+        let item = Item {
+            id: attempt.id,
+            workflow_id: attempt.workflow_id,
+            argument,
+            recorded_at: attempt.recorded_at,
+        };
+        let job = Job { job: number, destination: kind.name(), items: [item] };
+        let (sender, answered) = oneshot::channel();
+        self.jobs().insert(number, (kind, sender));
+        handler.thread.call(&serde_json::to_string(&job).unwrap_or_default());
+        let limit = handler.options.timeout;
+        let answer = match tokio::time::timeout(limit, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => return later(),
+            Err(_) => {
+                self.jobs().remove(&number);
+                return Outcome::of(too_slow(kind, limit), Exchange::default());
+            }
+        };
+        let (verdict, response) = answer.into_verdict(kind);
+        let said = Said { result: response, duration_ms: begun.elapsed().as_millis() };
+        let response = Some(Box::new(ResponseLog::new(&said, None)));
+        Outcome::of(verdict, Exchange { response, ..Exchange::default() })
+    }
+
+    fn handlers(&self) -> MutexGuard<'_, HashMap<Kind, Arc<Handler>>> {
+        self.handlers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, HashMap<u64, (Kind, oneshot::Sender<Answer>)>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the log shows as the response.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Said {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Box<RawValue>>,
+    duration_ms: u128,
+}
+
+fn too_slow(kind: Kind, limit: Duration) -> Verdict {
+    let message = format!(
+        "deliver of {:?} gave no answer within {} ms (timeoutMs)",
+        kind.name(),
+        limit.as_millis()
+    );
+    Verdict::Retry { failure: Failure::new(ErrorKind::Timeout, message), after: None }
+}
