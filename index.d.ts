@@ -26,6 +26,8 @@ export type ErrorCode =
   | 'ERR_SEND_TOO_MANY_REDIRECTS'
   | 'ERR_SEND_INTERRUPTED'
   | 'ERR_SEND_DISCARDED'
+  | 'ERR_SEND_REFUSED'
+  | 'ERR_SEND_UNAVAILABLE'
   | 'ERR_SEND_EMIT_LOOP'
   | 'ERR_SEND_INTERNAL'
 
@@ -410,6 +412,59 @@ export interface SubscribeOptions {
   listenerId?: string
 }
 
+/** One call of a destination that is written in JavaScript. */
+export interface DestinationItem<Argument = any> {
+  /** The delivery's id, the same for each attempt: what to tell repetitions by. */
+  id: string
+  /** The workflow whose step made the call. */
+  workflowId: string
+  /** When the call was made, as ISO 8601 text. */
+  recordedAt: string
+  /** What the step gave, as JSON says it. */
+  argument: Argument
+}
+
+/** What became of one item. `retry`: it is attempted again, not before `afterMs` milliseconds. */
+export type DestinationOutcome =
+  | 'delivered'
+  | 'retry'
+  | 'failed'
+  | {
+      status: 'delivered' | 'retry' | 'failed'
+      /** Why, for the log. Default: nothing. */
+      error?: unknown
+      /** Milliseconds before the next attempt, for `retry`. Default: as `retry` of the destination. */
+      afterMs?: number
+      /** What the log is to show of it, up to 64 KiB of JSON. Default: nothing. Not for batches. */
+      response?: unknown
+    }
+
+/** A destination that is written in JavaScript. */
+export interface DestinationOptions<Argument = any> {
+  /**
+   * Delivers, and answers an outcome for each item, in their order; nothing means that all are
+   * delivered. What it throws is the end of each item: another attempt if the error has
+   * `retryable: true`, and `afterMs` if it has that, otherwise a failure. `batchId` is the same for
+   * each attempt at the same items. It may be called again for items that it had delivered, after a
+   * crash and when its answer came too late.
+   */
+  deliver(
+    items: Array<DestinationItem<Argument>>,
+    context: { batchId: string },
+  ): Promise<Array<DestinationOutcome> | void> | Array<DestinationOutcome> | void
+  /** Milliseconds that `deliver` may take; then it counts as a failure that may mend. Default: 30000. */
+  timeoutMs?: number
+  /** Calls of `deliver` at once. Default: 4. */
+  concurrency?: number
+  /**
+   * When an item that asks for it is attempted again; `false` for never. Default: five attempts,
+   * the delays growing from a second.
+   */
+  retry?: boolean | Omit<RetryOptions, 'hosts' | 'statuses' | 'errors'>
+  /** Calls are delivered together, until one of these. Default: each by itself, at once. */
+  batch?: BatchOptions
+}
+
 /** An event that a workflow emitted. */
 export interface EmittedEvent {
   /** Its id in the stream of the workflow. */
@@ -436,6 +491,15 @@ export interface Engine {
    * Throws `ERR_SEND_INVALID_ARGUMENT`.
    */
   subscribe(options: SubscribeOptions, listener: (event: EmittedEvent) => unknown): () => void
+  /**
+   * Adds a destination: `$send.NAME(argument)` of steps that begin after this is recorded, kept,
+   * retried and logged as the others, and `deliver` is called on this thread. The argument is an
+   * object. What an earlier process left for it waits until it is there. Tell TypeScript of it with
+   * `declare module 'dollar-send' { interface Send { slack(message: Message): void } }`.
+   *
+   * Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
+   */
+  destination<Argument = any>(name: string, options: DestinationOptions<Argument>): this
   /**
    * Calls `listener` for each event. Listeners never keep the process alive; one that throws does
    * not disturb the others, its error is reported as an uncaught exception.

@@ -7,12 +7,12 @@
 const { isObject, shown } = require('./check.cjs')
 const { invalidArgument } = require('./errors.cjs')
 
-/** @typedef {(items: any[]) => unknown} Deliver */
+/** @typedef {(items: any[], context: { batchId: string }) => unknown} Deliver */
 
 /** @type {WeakMap<object, Map<string, { number: number, deliver: Deliver }>>} */
 const DESTINATIONS = new WeakMap()
 
-const OPTIONS = ['deliver', 'timeoutMs', 'concurrency', 'retry']
+const OPTIONS = ['deliver', 'timeoutMs', 'concurrency', 'retry', 'batch']
 const STATUSES = ['delivered', 'retry', 'failed']
 
 /**
@@ -73,14 +73,14 @@ function addDestination(Engine, prepare) {
  * One job: calls the function and answers.
  *
  * @param {any} engine
- * @param {{ job: number, destination: string, items: any[] }} job
+ * @param {{ job: number, destination: string, batch: string, items: any[] }} job
  */
-async function work(engine, { job, destination, items }) {
+async function work(engine, { job, destination, batch, items }) {
   const deliver = DESTINATIONS.get(engine)?.get(destination)?.deliver
   let answer
   try {
     if (!deliver) throw new Error(`${destination} is not there`)
-    answer = answerOf(await deliver(items), items.length)
+    answer = answerOf(await deliver(items, { batchId: batch }), items.length)
   } catch (error) {
     answer = { threw: thrown(error) }
   }

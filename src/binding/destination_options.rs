@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::options::{MAX_TIMEOUT_MS, count, whole};
 use super::retry_options::RetryOptions;
+use super::s3_options::BatchOptions;
 use crate::destinations::RetryPolicy;
 use crate::destinations::custom::Options;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +18,7 @@ struct DestinationOptions {
     timeout_ms: Option<f64>,
     concurrency: Option<f64>,
     retry: Option<Retry>,
+    batch: Option<BatchOptions>,
 }
 
 /// `false`, or when there is another attempt.
@@ -49,6 +51,7 @@ pub(super) fn read(text: &str) -> Result<Options> {
         timeout: Duration::from_millis(timeout.map_err(|error| spoken(&error))?),
         concurrency: concurrency.map_err(|error| spoken(&error))?,
         retry,
+        batch: given.batch.map(|batch| batch.read("batch")).transpose().map_err(|e| spoken(&e))?,
     })
 }
 

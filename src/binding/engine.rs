@@ -284,7 +284,11 @@ impl Engine {
 
     /// Adds a destination whose function this thread has; the answer is its number.
     #[napi(js_name = "_destination", catch_unwind, skip_typescript)]
-    pub fn destination(&self, name: String, options: String) -> Result<u32, napi::Error<ErrorKind>> {
+    pub fn destination(
+        &self,
+        name: String,
+        options: String,
+    ) -> Result<u32, napi::Error<ErrorKind>> {
         let add = || {
             let options = destination_options::read(&options)?;
             let target = self.subscription().clone();

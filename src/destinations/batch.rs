@@ -1,12 +1,15 @@
 //! Batches: the policy as data, and what a destination makes of one.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
-use super::Verdict;
+use super::{Failure, Verdict};
+use crate::observability::time::Timestamp;
 
 /// When a batch is closed: at the first of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +54,26 @@ pub struct Stored {
     pub response: Option<Box<RawValue>>,
     /// What the senders of the calls should know, one sentence each.
     pub warnings: Vec<String>,
+    /// Records that ended otherwise than the batch, by their places from 0; `None` is delivered.
+    pub exceptions: BTreeMap<u32, Option<Failure>>,
+}
+
+/// Which call a record of a batch is.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The delivery's id.
+    pub id: Uuid,
+    /// The workflow whose step made the call.
+    pub workflow_id: &'a str,
+    /// When the call was made.
+    pub recorded_at: Timestamp,
 }
 
 impl Stored {
     /// An attempt that came to nothing.
     #[must_use]
     pub const fn nowhere(verdict: Verdict) -> Self {
-        Self { verdict, response: None, warnings: Vec::new() }
+        Self { verdict, response: None, warnings: Vec::new(), exceptions: BTreeMap::new() }
     }
 }
 

@@ -19,7 +19,7 @@ pub mod s3;
 mod set;
 pub mod sse;
 
-pub use batch::{BatchLimits, Encoded, Notebook, Stored};
+pub use batch::{BatchLimits, Encoded, Notebook, Origin, Stored};
 pub use destination::{Attempt, Call, Destination, Exchange, Outcome};
 pub use kind::Kind;
 pub use outcome::{Failure, Phase, Verdict};

@@ -2,15 +2,15 @@
 
 use uuid::Uuid;
 
-use super::custom::CustomSet;
+use super::custom::{CustomSet, Items};
 use super::email::{self, Email};
 use super::emit::Emit;
 use super::http::{self, Http};
 use super::s3::{self, S3};
 use super::sse::Sse;
 use super::{
-    Attempt, BatchLimits, Call, Destination, Encoded, Failure, Kind, Notebook, Outcome, Payload,
-    RetryPolicy, Stored, Verdict,
+    Attempt, BatchLimits, Call, Delays, Destination, Encoded, Failure, Kind, Notebook, Origin,
+    Outcome, Payload, RetryPolicy, Stored, Verdict,
 };
 use crate::error::ErrorKind;
 use crate::observability::log::RequestLog;
@@ -44,7 +44,9 @@ pub struct Destinations {
 #[derive(Debug)]
 pub enum OpenBatch {
     /// Lines of an object.
-    S3(s3::Lines),
+    S3(Box<s3::Lines>),
+    /// Items for a function.
+    Custom(Items),
 }
 
 impl OpenBatch {
@@ -53,6 +55,7 @@ impl OpenBatch {
     pub fn encoded(&self) -> usize {
         match self {
             Self::S3(lines) => lines.encoded(),
+            Self::Custom(items) => items.encoded(),
         }
     }
 }
@@ -92,9 +95,10 @@ impl Destinations {
 
     /// When batches of this kind are closed; `None`: its calls are delivered one by one.
     #[must_use]
-    pub fn batch_limits(&self, kind: Kind) -> Option<&BatchLimits> {
+    pub fn batch_limits(&self, kind: Kind) -> Option<BatchLimits> {
         match kind {
-            Kind::S3 => Some(self.s3.limits()),
+            Kind::S3 => Some(*self.s3.limits()),
+            Kind::Custom(_) => self.custom.batch_limits(kind),
             _ => None,
         }
     }
@@ -110,7 +114,8 @@ impl Destinations {
         name: Option<&str>,
     ) -> Result<OpenBatch, Failure> {
         match kind {
-            Kind::S3 => Ok(OpenBatch::S3(self.s3.begin(first, name))),
+            Kind::S3 => Ok(OpenBatch::S3(Box::new(self.s3.begin(first, name)))),
+            Kind::Custom(_) => Ok(OpenBatch::Custom(Items::new(kind, first))),
             _ => Err(not_configured(kind)),
         }
     }
@@ -124,9 +129,11 @@ impl Destinations {
         lane: &str,
         batch: &mut OpenBatch,
         payload: &Payload,
+        origin: Origin<'_>,
     ) -> Result<(), Failure> {
         match batch {
             OpenBatch::S3(lines) => self.s3.add(lane, lines, payload),
+            OpenBatch::Custom(items) => items.add(payload, origin),
         }
     }
 
@@ -141,7 +148,26 @@ impl Destinations {
         at: Timestamp,
     ) -> Result<Encoded, Failure> {
         match batch {
-            OpenBatch::S3(lines) => self.s3.finish(lane, lines, at),
+            OpenBatch::S3(lines) => self.s3.finish(lane, *lines, at),
+            OpenBatch::Custom(items) => Ok(items.finish()),
+        }
+    }
+
+    /// How many batches may be stored at once in one place.
+    #[must_use]
+    pub fn batch_concurrency(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Custom(_) => self.custom.concurrency(kind).max(1),
+            _ => 4,
+        }
+    }
+
+    /// The waits between attempts to store a batch; `None`: it is kept until it is stored or refused.
+    #[must_use]
+    pub fn batch_delays(&self, kind: Kind) -> Option<Delays> {
+        match kind {
+            Kind::Custom(_) => Some(self.custom.delays(kind)),
+            _ => None,
         }
     }
 
@@ -164,6 +190,7 @@ impl Destinations {
     ) -> Stored {
         match kind {
             Kind::S3 => self.s3.store(batch, left, notebook).await,
+            Kind::Custom(_) => self.custom.store(kind, batch, left, notebook).await,
             _ => Stored::nowhere(Verdict::Rejected(not_configured(kind))),
         }
     }

@@ -21,17 +21,16 @@ use super::batch::{Gauge, Reason};
 use super::conclusion::Conclusion;
 use super::members::{Member, Members, unstored};
 use crate::destinations::{
-    Delays, Encoded, Failure, Kind, Notebook, OpenBatch, Payload, Stored, Verdict,
+    Delays, Encoded, Failure, Kind, Notebook, OpenBatch, Origin, Payload, Stored, Verdict,
 };
 use crate::error::ErrorKind;
 use crate::journal::{Journal, Lane, Record, RestoredBatch, SealedBatch};
 use crate::observability::events::{BatchEvent, Topic, Warning};
+use crate::observability::log::{ExecutionInfo, ExecutionLog};
 use crate::observability::time::Timestamp;
 
 /// Batches that are stored at once, all together.
 const STORING: usize = 64;
-/// Batches that are stored at once in one place, so that one that does not answer delays no other.
-const STORING_IN_ONE_PLACE: usize = 4;
 /// Places past this many are looked through for those that nobody uses.
 const MANY_PLACES: usize = 1000;
 /// Records that join a batch, or are settled, before others have their turn.
@@ -82,13 +81,15 @@ impl Batches {
         self.bells().clear();
     }
 
-    fn place(&self, name: &str) -> Arc<Semaphore> {
+    /// `most` is how many are stored there at once, so that one place that does not answer delays no
+    /// other.
+    fn place(&self, name: &str, most: usize) -> Arc<Semaphore> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if places.len() > MANY_PLACES {
             places.retain(|_, slots| Arc::strong_count(slots) > 1);
         }
         let slots = places.entry(name.into());
-        Arc::clone(slots.or_insert_with(|| Arc::new(Semaphore::new(STORING_IN_ONE_PLACE))))
+        Arc::clone(slots.or_insert_with(|| Arc::new(Semaphore::new(most))))
     }
 
     fn is_hurried(&self) -> bool {
@@ -123,6 +124,18 @@ struct Closed {
     members: Members,
     /// What an earlier process noted about storing it.
     note: Option<String>,
+}
+
+/// A call that is encoded once more.
+struct Again {
+    execution: Arc<ExecutionLog>,
+    id: Uuid,
+    recorded_at: Timestamp,
+    payload: Payload,
+}
+
+fn origin(info: &ExecutionInfo, id: Uuid, recorded_at: Timestamp) -> Origin<'_> {
+    Origin { id, workflow_id: &info.workflow_id, recorded_at }
 }
 
 /// The page of one batch in the journal.
@@ -211,7 +224,8 @@ impl Engine {
         };
         let added = added.and_then(|()| match open {
             Some(open) => caught_now(|| {
-                self.destinations.add_to_batch(&lane.key, &mut open.batch, &record.payload)
+                let origin = origin(&record.execution.info, record.id, record.recorded_at);
+                self.destinations.add_to_batch(&lane.key, &mut open.batch, &record.payload, origin)
             }),
             None => Ok(()),
         });
@@ -231,7 +245,7 @@ impl Engine {
 
     fn begin_batch(self: &Arc<Self>, lane: &Lane, first: &Record) -> Result<Open, Failure> {
         let batch = self.destinations.begin_batch(lane.kind, first.id, None)?;
-        let limits = self.destinations.batch_limits(lane.kind).copied().unwrap_or_default();
+        let limits = self.destinations.batch_limits(lane.kind).unwrap_or_default();
         let gauge = Gauge::new(limits, Instant::now());
         Ok(Open { batch, gauge, members: self.members(VecDeque::new()) })
     }
@@ -295,20 +309,24 @@ impl Engine {
         let page = Page { engine: &self, batch: sealed.id, last: Mutex::new(note) };
         let mut hurried = self.batches.hurried.subscribe();
         for attempts in 1.. {
-            let Stored { verdict, response, warnings } =
+            let Stored { verdict, response, warnings, exceptions } =
                 self.attempt_batch(sealed.lane.kind, &encoded, &page).await;
             let failure = match verdict {
                 Verdict::Delivered => None,
                 Verdict::Rejected(failure) => Some(failure),
                 Verdict::Retry { failure, after } => {
-                    let message = format!("{} could not be stored: {failure}", sealed.name);
-                    self.warn("BATCH_DELAYED", &message);
-                    self.tell_batch(&sealed, &encoded, "delayed", attempts, Some(&failure));
-                    let delay = UNTIL_STORED.after(attempts, chance()).unwrap_or_default();
-                    let delay = delay.max(after.unwrap_or_default());
-                    // Whoever is in a hurry has it tried at once.
-                    let _ = tokio::time::timeout(delay, hurried.changed()).await;
-                    continue;
+                    let delays = self.destinations.batch_delays(sealed.lane.kind);
+                    let delay = delays.as_ref().unwrap_or(&UNTIL_STORED).after(attempts, chance());
+                    if let Some(delay) = delay {
+                        let message = format!("{} could not be stored: {failure}", sealed.name);
+                        self.warn("BATCH_DELAYED", &message);
+                        self.tell_batch(&sealed, &encoded, "delayed", attempts, Some(&failure));
+                        let delay = delay.max(after.unwrap_or_default());
+                        // Whoever is in a hurry has it tried at once.
+                        let _ = tokio::time::timeout(delay, hurried.changed()).await;
+                        continue;
+                    }
+                    Some(failure)
                 }
                 Verdict::Later { after, .. } => {
                     tokio::time::sleep(after).await;
@@ -318,14 +336,16 @@ impl Engine {
             let status = if failure.is_none() { "stored" } else { "failed" };
             self.tell_batch(&sealed, &encoded, status, attempts, failure.as_ref());
             let response = response.as_deref();
-            let conclusion = Conclusion::new(&sealed, failure, response, warnings, attempts);
+            let conclusion = Conclusion::new(&sealed, failure, response, warnings, attempts)
+                .with_exceptions(exceptions);
             drop(encoded);
             return self.conclude(sealed.id, conclusion, members).await;
         }
     }
 
     async fn attempt_batch(&self, kind: Kind, encoded: &Encoded, page: &Page<'_>) -> Stored {
-        let place = self.batches.place(self.destinations.batch_place(kind, &encoded.name));
+        let most = self.destinations.batch_concurrency(kind);
+        let place = self.batches.place(self.destinations.batch_place(kind, &encoded.name), most);
         // Neither is ever closed.
         let _slots = (place.acquire().await, self.batches.slots.acquire().await);
         let left = page.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -350,7 +370,13 @@ impl Engine {
     /// Goes on with a batch that an earlier process sealed.
     pub(super) fn restore_batch(self: &Arc<Self>, restored: RestoredBatch) {
         let RestoredBatch { sealed, note, conclusion, records } = restored;
-        let payloads: Vec<_> = records.iter().map(|(_, record)| record.payload.clone()).collect();
+        let again = |(_, record): &(usize, Record)| Again {
+            execution: Arc::clone(&record.execution),
+            id: record.id,
+            recorded_at: record.recorded_at,
+            payload: record.payload.clone(),
+        };
+        let calls: Vec<_> = records.iter().map(again).collect();
         let first = records.first().map(|(_, record)| record.id).unwrap_or_default();
         let all = records.into_iter().map(|(line, record)| Member::new(line, record));
         let members = self.members(all.collect());
@@ -365,7 +391,7 @@ impl Engine {
                 let message = "the journal does not have all of the batch, or of what became of it";
                 Err(Failure::new(ErrorKind::Journal, message))
             } else {
-                engine.encode_again(&sealed, first, payloads).await
+                engine.encode_again(&sealed, first, calls).await
             };
             match encoded {
                 Ok(encoded) => {
@@ -383,12 +409,13 @@ impl Engine {
         self: &Arc<Self>,
         sealed: &SealedBatch,
         first: Uuid,
-        payloads: Vec<Payload>,
+        calls: Vec<Again>,
     ) -> Result<Encoded, Failure> {
         let (kind, name) = (sealed.lane.kind, Some(sealed.name.as_str()));
         let mut batch = self.destinations.begin_batch(kind, first, name)?;
-        for (turn, payload) in payloads.iter().enumerate() {
-            self.destinations.add_to_batch(&sealed.lane.key, &mut batch, payload)?;
+        for (turn, call) in calls.iter().enumerate() {
+            let origin = origin(&call.execution.info, call.id, call.recorded_at);
+            self.destinations.add_to_batch(&sealed.lane.key, &mut batch, &call.payload, origin)?;
             if turn.is_multiple_of(TURN) {
                 tokio::task::yield_now().await;
             }

@@ -21,7 +21,7 @@ pub enum Answer {
 }
 
 /// One outcome.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Said {
     status: Status,
@@ -49,36 +49,60 @@ const MAX_RESPONSE: usize = 64 << 10;
 /// Characters of an error that the log keeps.
 const MAX_ERROR: usize = 1000;
 
-impl Answer {
-    /// The verdict on the one item, and what the log shows of it.
-    pub(super) fn into_verdict(self, kind: Kind) -> (Verdict, Option<Box<RawValue>>) {
-        let name = kind.name();
-        let said = match self {
-            Self::Outcomes(mut all) if all.len() == 1 => all.remove(0),
-            Self::Outcomes(all) => return (odd(name, &format!("{} outcomes", all.len())), None),
-            Self::Nonsense(what) => return (odd(name, &what), None),
-            Self::Threw(said) => said,
-        };
-        let response = said.response.filter(|response| response.get().len() <= MAX_RESPONSE);
-        let error = said.error.unwrap_or_else(|| format!("{name} says no more"));
-        let error: String = error.chars().take(MAX_ERROR).collect();
-        let verdict = match said.status {
-            Status::Delivered => Verdict::Delivered,
-            Status::Failed => Verdict::Rejected(Failure::new(ErrorKind::Refused, error)),
-            Status::Retry => {
-                let after = said.after_ms.filter(|ms| *ms > 0.0);
-                let after =
-                    after.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok());
-                Verdict::Retry { failure: Failure::new(ErrorKind::Unavailable, error), after }
-            }
-        };
-        (verdict, response)
+/// The end of one item, or why there is none yet.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) verdict: Verdict,
+    /// What the log shows of it.
+    pub(super) response: Option<Box<RawValue>>,
+}
+
+impl Default for Ended {
+    fn default() -> Self {
+        Self { verdict: Verdict::Delivered, response: None }
     }
 }
 
-fn odd(name: &str, what: &str) -> Verdict {
+impl Answer {
+    /// The end of each of `count` items.
+    pub(super) fn read(self, kind: Kind, count: usize) -> Vec<Ended> {
+        let name = kind.name();
+        let odd = |what: &str| {
+            let end = || Ended { verdict: odd(name, what, count), response: None };
+            (0..count).map(|_| end()).collect()
+        };
+        match self {
+            Self::Outcomes(all) if all.len() == count => {
+                all.into_iter().map(|said| said.read(name)).collect()
+            }
+            Self::Outcomes(all) => odd(&format!("{} outcomes", all.len())),
+            Self::Nonsense(what) => odd(&what),
+            Self::Threw(said) => (0..count).map(|_| said.clone().read(name)).collect(),
+        }
+    }
+}
+
+impl Said {
+    fn read(self, name: &str) -> Ended {
+        let response = self.response.filter(|response| response.get().len() <= MAX_RESPONSE);
+        let error = self.error.unwrap_or_else(|| format!("{name} says no more"));
+        let error: String = error.chars().take(MAX_ERROR).collect();
+        let verdict = match self.status {
+            Status::Delivered => Verdict::Delivered,
+            Status::Failed => Verdict::Rejected(Failure::new(ErrorKind::Refused, error)),
+            Status::Retry => {
+                let after = self.after_ms.filter(|ms| *ms > 0.0);
+                let after = after.and_then(|ms| Duration::try_from_secs_f64(ms / 1000.0).ok());
+                Verdict::Retry { failure: Failure::new(ErrorKind::Unavailable, error), after }
+            }
+        };
+        Ended { verdict, response }
+    }
+}
+
+fn odd(name: &str, what: &str, count: usize) -> Verdict {
     let message = format!(
-        "deliver of {name:?} answered {what} for 1 item: it must answer nothing, or a list with \
+        "deliver of {name:?} answered {what} for {count} items: it must answer nothing, or a list with \
          'delivered', or {{ status: 'delivered' | 'retry' | 'failed' }}, for each item"
     );
     Verdict::Rejected(Failure::new(ErrorKind::Refused, message))
@@ -90,7 +114,8 @@ mod tests {
 
     fn verdict(text: &str) -> String {
         let answer: Answer = serde_json::from_str(text).unwrap();
-        let (verdict, response) = answer.into_verdict(Kind::from_name("slack").unwrap());
+        let ended = answer.read(Kind::from_name("slack").unwrap(), 1).pop().unwrap();
+        let Ended { verdict, response } = ended;
         let response = response.map(|response| response.get().to_owned()).unwrap_or_default();
         match verdict {
             Verdict::Delivered => format!("delivered {response}"),
@@ -107,10 +132,19 @@ mod tests {
     #[test]
     fn answers_become_verdicts() {
         for (text, expected) in [
-            (r#"{"outcomes":[{"status":"delivered","response":{"ts":1}}]}"#, r#"delivered {"ts":1}"#),
+            (
+                r#"{"outcomes":[{"status":"delivered","response":{"ts":1}}]}"#,
+                r#"delivered {"ts":1}"#,
+            ),
             (r#"{"outcomes":[{"status":"failed","error":"no"}]}"#, "failed ERR_SEND_REFUSED no"),
-            (r#"{"outcomes":[{"status":"retry","error":"busy","afterMs":1500}]}"#, "retry ERR_SEND_UNAVAILABLE busy Some(1.5s)"),
-            (r#"{"threw":{"status":"retry","error":"down"}}"#, "retry ERR_SEND_UNAVAILABLE down None"),
+            (
+                r#"{"outcomes":[{"status":"retry","error":"busy","afterMs":1500}]}"#,
+                "retry ERR_SEND_UNAVAILABLE busy Some(1.5s)",
+            ),
+            (
+                r#"{"threw":{"status":"retry","error":"down"}}"#,
+                "retry ERR_SEND_UNAVAILABLE down None",
+            ),
             (r#"{"threw":{"status":"failed"}}"#, "failed ERR_SEND_REFUSED slack says no more"),
         ] {
             assert_eq!(verdict(text), expected);

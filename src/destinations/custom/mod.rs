@@ -2,6 +2,7 @@
 //! on the thread that gave it.
 
 mod answer;
+mod items;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,12 +14,19 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
-use super::{Attempt, Exchange, Failure, Kind, Outcome, Payload, RetryPolicy, Verdict};
+use super::{
+    Attempt, BatchLimits, Delays, Encoded, Exchange, Failure, Kind, Notebook, Origin, Outcome,
+    Payload, RetryPolicy, Stored, Verdict,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observability::log::ResponseLog;
 use crate::observability::time::Timestamp;
 
 pub use answer::Answer;
+pub use items::Items;
+
+use answer::Ended;
+use items::{Ends, item};
 
 /// How a custom destination is used.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +37,8 @@ pub struct Options {
     pub concurrency: usize,
     /// When a delivery is attempted again that it asks to retry; `None`: never.
     pub retry: Option<RetryPolicy>,
+    /// When a batch is closed; `None`: each call is delivered by itself.
+    pub batch: Option<BatchLimits>,
 }
 
 /// The failures of a custom destination after which there may be another attempt.
@@ -42,7 +52,7 @@ impl Default for Options {
             breaker: None,
             ..RetryPolicy::default()
         };
-        Self { timeout: Duration::from_secs(30), concurrency: 4, retry: Some(retry) }
+        Self { timeout: Duration::from_secs(30), concurrency: 4, retry: Some(retry), batch: None }
     }
 }
 
@@ -56,12 +66,16 @@ pub trait Thread: Send + Sync {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Job<'a> {
-    job: u64,
+    #[serde(rename = "job")]
+    number: u64,
     destination: &'static str,
-    items: [Item<'a>; 1],
+    /// The same for each attempt at the same items.
+    batch: &'a str,
+    items: &'a [&'a RawValue],
 }
 
-#[derive(Serialize)]
+/// A call, as the function gets it.
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Item<'a> {
     id: uuid::Uuid,
@@ -145,47 +159,106 @@ impl CustomSet {
         self.handlers().get(&kind).map_or(0, |handler| handler.options.concurrency)
     }
 
+    pub(super) fn batch_limits(&self, kind: Kind) -> Option<BatchLimits> {
+        self.handlers().get(&kind).and_then(|handler| handler.options.batch)
+    }
+
+    /// The waits between attempts at a batch.
+    pub(super) fn delays(&self, kind: Kind) -> Delays {
+        let policy = self.retry_policy(kind);
+        policy.map_or_else(|| Delays::Schedule(Vec::new()), |policy| policy.delays)
+    }
+
     pub(super) async fn deliver(
         &self,
         kind: Kind,
         payload: &Payload,
         attempt: &Attempt<'_>,
     ) -> Outcome {
-        let later = || {
-            let reason = format!("engine.destination({:?}), which is not there", kind.name());
-            Outcome::of(Verdict::Later { after: THREAD_GONE, reason }, Exchange::default())
+        let Attempt { id, workflow_id, recorded_at, .. } = *attempt;
+        let item = match item(payload, Origin { id, workflow_id, recorded_at }) {
+            Ok(item) => item,
+            Err(failure) => return Outcome::rejected(failure),
         };
-        let handler = self.handlers().get(&kind).cloned();
-        let Some(handler) = handler else { return later() };
-        let Ok(argument) = serde_json::from_slice::<&RawValue>(&payload.text) else {
+        let Ok(item) = serde_json::value::to_raw_value(&item) else {
             let message = "the recorded call cannot be read";
             return Outcome::rejected(Failure::new(ErrorKind::InvalidArgument, message));
         };
         let begun = std::time::Instant::now();
-        let number = self.next_job.fetch_add(1, Ordering::Relaxed);
-        let item = Item {
-            id: attempt.id,
-            workflow_id: attempt.workflow_id,
-            argument,
-            recorded_at: attempt.recorded_at,
+        let answer = match self.call(kind, &id.to_string(), &[&item]).await {
+            Ok(answer) => answer,
+            Err(verdict) => return Outcome::of(verdict, Exchange::default()),
         };
-        let job = Job { job: number, destination: kind.name(), items: [item] };
+        let mut ended = answer.read(kind, 1);
+        let ended = ended.pop().unwrap_or_default();
+        let said = Said { result: ended.response, duration_ms: begun.elapsed().as_millis() };
+        let response = Some(Box::new(ResponseLog::new(&said, None)));
+        Outcome::of(ended.verdict, Exchange { response, ..Exchange::default() })
+    }
+
+    /// Makes one attempt at the items of a batch that have no end yet.
+    pub(super) async fn store(
+        &self,
+        kind: Kind,
+        batch: &Encoded,
+        left: Option<&str>,
+        notebook: &impl Notebook,
+    ) -> Stored {
+        let mut ends = Ends::noted(left);
+        let items: Vec<&RawValue> = serde_json::from_slice(&batch.bytes).unwrap_or_default();
+        let open = ends.open(&items);
+        let wanted: Vec<_> = open.iter().map(|(_, item)| *item).collect();
+        let answer = match self.call(kind, &batch.name, &wanted).await {
+            Ok(answer) => answer,
+            Err(verdict) => {
+                return Stored { exceptions: ends.exceptions(), ..Stored::nowhere(verdict) };
+            }
+        };
+        let mut again = None;
+        for ((place, _), Ended { verdict, .. }) in
+            open.into_iter().zip(answer.read(kind, wanted.len()))
+        {
+            match verdict {
+                Verdict::Delivered => ends.add(place, None),
+                Verdict::Rejected(failure) => ends.add(place, Some(failure.message)),
+                verdict => again = Some(verdict),
+            }
+        }
+        if again.is_some()
+            && let Some(note) = ends.note()
+        {
+            notebook.write(Some(&note)).await;
+        }
+        let verdict = again.unwrap_or(Verdict::Delivered);
+        Stored { exceptions: ends.exceptions(), ..Stored::nowhere(verdict) }
+    }
+
+    /// Has the function called. `Err`: it gave no answer.
+    async fn call(
+        &self,
+        kind: Kind,
+        batch: &str,
+        items: &[&RawValue],
+    ) -> std::result::Result<Answer, Verdict> {
+        let gone = || {
+            let reason = format!("engine.destination({:?}), which is not there", kind.name());
+            Verdict::Later { after: THREAD_GONE, reason }
+        };
+        let handler = self.handlers().get(&kind).cloned().ok_or_else(gone)?;
+        let number = self.next_job.fetch_add(1, Ordering::Relaxed);
+        let job = Job { number, destination: kind.name(), batch, items };
         let (sender, answered) = oneshot::channel();
         self.jobs().insert(number, (kind, sender));
         handler.thread.call(&serde_json::to_string(&job).unwrap_or_default());
         let limit = handler.options.timeout;
-        let answer = match tokio::time::timeout(limit, answered).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => return later(),
+        match tokio::time::timeout(limit, answered).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(gone()),
             Err(_) => {
                 self.jobs().remove(&number);
-                return Outcome::of(too_slow(kind, limit), Exchange::default());
+                Err(too_slow(kind, limit))
             }
-        };
-        let (verdict, response) = answer.into_verdict(kind);
-        let said = Said { result: response, duration_ms: begun.elapsed().as_millis() };
-        let response = Some(Box::new(ResponseLog::new(&said, None)));
-        Outcome::of(verdict, Exchange { response, ..Exchange::default() })
+        }
     }
 
     fn handlers(&self) -> MutexGuard<'_, HashMap<Kind, Arc<Handler>>> {

@@ -220,7 +220,7 @@ pub fn bucket_of(name: &str) -> &str {
 
 fn landed(landed: &Landed<'_>) -> Stored {
     let response = serde_json::value::to_raw_value(landed).ok();
-    Stored { verdict: Verdict::Delivered, response, warnings: Vec::new() }
+    Stored { response, ..Stored::nowhere(Verdict::Delivered) }
 }
 
 fn millis(duration: Duration) -> u64 {
