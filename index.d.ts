@@ -792,7 +792,7 @@ export interface Delivery {
   /** The failed delivery that this one repeats. */
   replayOf?: string
   /** The method of `$send` that was called. */
-  destination: 'http' | 'email' | 's3' | 'sql' | 'sse' | 'emit'
+  destination: 'http' | 'email' | 's3' | 'sql' | 'sse' | 'emit' | (string & {})
   /** Where it is. `delivered`, `failed` and `discarded` are terminal. */
   status: 'recorded' | 'pending' | 'batched' | 'in-flight' | 'delivered' | 'failed' | 'discarded'
   /**

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 
+import { slack } from '../examples/slack.mjs'
 import { Engine, runStep } from '../js/index.mjs'
 import { dataDirectory } from './support/data-dir.mjs'
 import { finish, LOCAL, nextEvent, openEngine } from './support/engine.mjs'
@@ -47,41 +48,33 @@ test('$send.NAME is recorded, delivered by its function, and logged', async (t) 
   assert.equal((await engine.deliveries({ destination: 'test' })).length, 1)
 })
 
-test('a Slack destination: what a step calls, over HTTP, with the answers of the service', async (t) => {
+test('the example for Slack does what the service asks for', async (t) => {
   const answers = [
     { status: 429, headers: { 'retry-after': '0.01' } },
-    { status: 200, body: { ok: true, ts: '17.0' } },
+    { status: 200, body: { ok: true, channel: 'C1', ts: '17.0' } },
     { status: 200, body: { ok: false, error: 'channel_not_found' } },
   ]
-  const slack = await receiver(t, (_request, response) => {
+  const service = await receiver(t, (_request, response) => {
     const { status, headers, body } = /** @type {any} */ (answers.shift())
     response.writeHead(status, headers).end(JSON.stringify(body))
   })
   const engine = await openEngine(t)
-  engine.destination('slack', {
-    concurrency: 1,
-    async deliver([{ argument }]) {
-      const response = await fetch(slack.url, { method: 'POST', body: JSON.stringify(argument) })
-      if (response.status === 429) {
-        const afterMs = Number(response.headers.get('retry-after')) * 1000
-        return [{ status: 'retry', error: 'rate limited', afterMs }]
-      }
-      const { ok, error, ts } = await response.json()
-      return [ok ? { status: 'delivered', response: { ts } } : { status: 'failed', error }]
-    },
-    retry: { initialMs: 1 },
-  })
+  const options = { ...slack({ token: 'xoxb-1', url: service.url }), retry: { initialMs: 1 } }
+  engine.destination('slack', options)
   const step = `export default async () => { $send.slack({ channel: '#general', text: 'hi' }) }`
   const module = await import(`data:text/javascript,${encodeURIComponent(step)}`)
   const { execution } = await runStep(engine, module, { workflowId: 'p_slack' })
   const [first] = await execution.settled({ timeoutMs: 20_000 })
   assert.deepEqual(ends([first]), [['delivered', 2, undefined]])
+  assert.deepEqual(/** @type {any} */ (first.response).result, { channel: 'C1', ts: '17.0' })
   const again = await runStep(engine, module, { workflowId: 'p_slack' })
   const [second] = await again.execution.settled({ timeoutMs: 20_000 })
   // reaches ERR_SEND_REFUSED
   assert.deepEqual(ends([second]), [['failed', 1, 'ERR_SEND_REFUSED']])
   assert.equal(second.error?.message, 'channel_not_found')
-  assert.equal(slack.requests[0].text, '{"channel":"#general","text":"hi"}')
+  const [{ text, headers }] = service.requests
+  assert.equal(text, '{"channel":"#general","text":"hi"}')
+  assert.equal(headers.authorization, 'Bearer xoxb-1')
 })
 
 test('outcomes, throws, hangs and nonsense each have their end', async (t) => {

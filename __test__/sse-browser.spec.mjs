@@ -1,5 +1,7 @@
 // Chromium's own EventSource, on a page of another origin.
 
+/* global EventSource -- in the page */
+
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { test } from 'node:test'

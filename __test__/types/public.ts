@@ -9,6 +9,7 @@ import type {
   EmailRequestLog,
   EmailResponseLog,
   EmitResponseLog,
+  EmittedEvent,
   EngineOptions,
   EngineStats,
   ErrorCode,
@@ -19,6 +20,7 @@ import type {
   S3ResponseLog,
   SseResponseLog,
   Send,
+  ServerAddress,
   Step,
   WarningEvent,
 } from 'dollar-send'
@@ -157,8 +159,9 @@ export async function asking(engine: Engine): Promise<void> {
   await using closing = engine
   exactly<Engine>(closing)
 
-  // @ts-expect-error there is no such destination
   await engine.deliveries({ destination: 'slack' })
+  // @ts-expect-error a destination has a name
+  await engine.deliveries({ destination: 5 })
   // @ts-expect-error there is no such status
   await engine.deliveries({ status: 'done' })
   // @ts-expect-error only failed deliveries are made again
@@ -185,6 +188,43 @@ export function listening(engine: Engine): void {
   engine.on('delivery')
   // @ts-expect-error a delivery is no text
   engine.on('delivery', (delivery: string) => delivery)
+}
+
+export function serving(engine: Engine): void {
+  exactly<ServerAddress | null>(engine.address())
+  exactly<string>(engine.streamUrl('p', { expiresInMs: 5 }))
+  const end = engine.subscribe({ emitterId: 'p_*', eventName: '*' }, (event) => {
+    exactly<EmittedEvent>(event)
+    exactly<string>(event.emitterId)
+  })
+  exactly<() => void>(end)
+  engine.execution({ workflowId: 'p', traceparent: '00-…', tracestate: 'a=b', emitDepth: 1 })
+
+  // @ts-expect-error a listener is wanted
+  engine.subscribe({ emitterId: 'p' })
+  // @ts-expect-error there is no such member
+  engine.subscribe({ emitter: 'p' }, () => {})
+}
+
+export function writing(engine: Engine): void {
+  engine.destination<{ text: string }>('slack', {
+    batch: { maxCount: 10 },
+    retry: { attempts: 2 },
+    async deliver(items, { batchId }) {
+      exactly<string>(batchId)
+      return items.map(({ argument }) =>
+        argument.text ? 'delivered' : { status: 'retry', afterMs: 5, error: new Error('x') },
+      )
+    },
+  })
+  engine.destination('quiet', { retry: false, deliver() {} })
+
+  // @ts-expect-error a function is wanted
+  engine.destination('slack', {})
+  // @ts-expect-error there is no such outcome
+  engine.destination('slack', { deliver: () => ['lost'] })
+  // @ts-expect-error such a destination has no statuses
+  engine.destination('slack', { deliver() {}, retry: { statuses: [500] } })
 }
 
 export function reading(delivery: Delivery): void {

@@ -110,7 +110,7 @@ pub struct Delivery {
     /// The failed delivery that this one repeats.
     pub replay_of: Option<String>,
     /// The method of `$send` that was called.
-    #[napi(ts_type = "'http' | 'email' | 's3' | 'sql' | 'sse' | 'emit'")]
+    #[napi(ts_type = "'http' | 'email' | 's3' | 'sql' | 'sse' | 'emit' | (string & {})")]
     pub destination: String,
     /// Where it is. `delivered`, `failed` and `discarded` are terminal.
     #[napi(
