@@ -75,7 +75,7 @@ test('an unknown method says which there are', async (t) => {
     assert.throws(() => $send[name]({ text: 'x' }), {
       name: 'TypeError',
       code: 'ERR_SEND_INVALID_ARGUMENT',
-      message: `$send.${name} is not a destination. There are: ${NAMES.map((n) => `$send.${n}`).join(', ')}`,
+      message: `$send.${name} is not a destination. There are: ${NAMES.map((n) => `$send.${n}`).join(', ')}. engine.destination() adds others`,
     })
   }
 })

@@ -48,7 +48,7 @@ impl Item {
             response: None,
             failure: None,
             replayable: None,
-            warnings: self.warnings.clone(),
+            warnings: self.warnings.clone().into(),
             attempts: 0,
             recorded_at: self.recorded_at,
             settled_at: None,

@@ -64,12 +64,20 @@ impl Engine {
     pub(super) async fn hand_over_calls(
         self: &Arc<Self>,
         calls: Vec<Call>,
-        cause: &ExecutionInfo,
+        cause: &Arc<ExecutionInfo>,
     ) -> Result<()> {
-        for call in calls {
-            self.hand_over_call(call, cause).await?;
+        // Side by side, so that the journal writes them together.
+        let hand_over = |call| {
+            let (engine, cause) = (Arc::clone(self), Arc::clone(cause));
+            self.runtime.spawn(async move { engine.hand_over_call(call, &cause).await })
+        };
+        let handed: Vec<_> = calls.into_iter().map(hand_over).collect();
+        let mut end = Ok(());
+        for handed in handed {
+            let handed = handed.await.unwrap_or_else(|_| Err(super::closed()));
+            end = end.and(handed);
         }
-        Ok(())
+        end
     }
 
     async fn hand_over_call(self: &Arc<Self>, call: Call, cause: &ExecutionInfo) -> Result<()> {
@@ -115,7 +123,7 @@ impl Engine {
     }
 
     /// Publishes that an execution was completed with an error.
-    pub(super) async fn publish_error(self: &Arc<Self>, info: &ExecutionInfo, message: &str) {
+    pub(super) async fn publish_error(self: &Arc<Self>, info: &Arc<ExecutionInfo>, message: &str) {
         let attempt = Attempt {
             id: Uuid::now_v7(),
             workflow_id: &info.workflow_id,

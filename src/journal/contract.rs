@@ -115,7 +115,7 @@ async fn what_is_put_off_comes_back_in_its_time(journal: impl Journal) {
     let at = Timestamp::from_millis;
     journal.postpone(&lane("a"), first, at(50), "503".to_owned());
     assert_eq!(journal.postponed(), 1);
-    assert_eq!(execution.state().entries[0].warnings, ["503"]);
+    assert_eq!(execution.state().entries[0].warnings.as_slice(), ["503"]);
     assert_eq!(journal.wake_due(at(49)), (vec![], Some(at(50))));
     let second = journal.lease(&lane("a")).await.unwrap();
     assert_eq!((second.place, second.attempts), (1, 1));

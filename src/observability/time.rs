@@ -1,20 +1,30 @@
 //! Points in time as the log keeps them.
 
+use std::num::NonZeroU64;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 
 /// Milliseconds since 1970-01-01 UTC. Serialised as `2026-11-20T08:15:30.123Z`, the form of
 /// JavaScript's `Date.prototype.toISOString`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct Timestamp(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Timestamp(
+    /// One more than the milliseconds, so that a point in time that may be absent is no larger.
+    NonZeroU64,
+);
+
+impl Default for Timestamp {
+    fn default() -> Self {
+        Self::from_millis(0)
+    }
+}
 
 impl Timestamp {
     /// The present, by the system's clock.
     #[must_use]
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        Self::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
     /// The present as of the system's last tick, at most 10 ms ago: for where reading the clock
@@ -26,7 +36,7 @@ impl Timestamp {
             let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
             let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
             let millis = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or_default();
-            Self(seconds * 1000 + millis)
+            Self::from_millis(seconds * 1000 + millis)
         }
         #[cfg(not(target_os = "linux"))]
         Self::now()
@@ -35,22 +45,25 @@ impl Timestamp {
     /// A point in time by its milliseconds.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
-        Self(millis)
+        match NonZeroU64::new(millis.saturating_add(1)) {
+            Some(number) => Self(number),
+            None => Self(NonZeroU64::MIN),
+        }
     }
 
     /// Milliseconds since 1970-01-01 UTC.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 }
 
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
+        let millis = i64::try_from(self.as_millis()).unwrap_or(i64::MAX);
         match jiff::Timestamp::from_millisecond(millis) {
             Ok(timestamp) => write!(f, "{timestamp:.3}"),
-            Err(_) => write!(f, "{}", self.0),
+            Err(_) => write!(f, "{}", self.as_millis()),
         }
     }
 }

@@ -244,7 +244,10 @@ fn entry(row: &Row<'_>) -> Rows<Entry> {
         response: response(row)?.map(Box::new),
         failure: failure(row)?.map(Box::new),
         replayable: None,
-        warnings: warnings.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        warnings: warnings
+            .and_then(|text| serde_json::from_str::<Vec<String>>(&text).ok())
+            .unwrap_or_default()
+            .into(),
         attempts: row.get(6)?,
         recorded_at: Timestamp::from_millis(unsigned(row, 7)?),
         settled_at: Some(Timestamp::from_millis(unsigned(row, 8)?)),

@@ -69,7 +69,8 @@ pub(super) fn settle(connection: &Connection, row: &Row) -> Result<()> {
     let (request, response) = (Side::of_request(entry), entry.response.as_deref().map(Side::new));
     let response = response.unwrap_or_default();
     let failure = entry.failure.as_deref();
-    let warnings = (!entry.warnings.is_empty()).then(|| serde_json::to_string(&entry.warnings));
+    let warnings =
+        (!entry.warnings.as_slice().is_empty()).then(|| serde_json::to_string(&entry.warnings));
     let mut insert = connection.prepare_cached(
         "INSERT OR REPLACE INTO deliveries VALUES
          (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,

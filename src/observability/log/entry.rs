@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::Warnings;
 use super::{RequestLog, ResponseLog};
 use crate::destinations::{Failure, Kind, Payload};
 use crate::observability::time::Timestamp;
@@ -112,7 +113,7 @@ pub struct Entry {
     /// What it would take to do it again, if it failed.
     pub replayable: Option<Box<Payload>>,
     /// What the sender should know.
-    pub warnings: Vec<String>,
+    pub warnings: Warnings,
     /// Attempts begun.
     pub attempts: u32,
     /// When the call was made.

@@ -8,6 +8,7 @@ mod execution;
 mod query;
 mod store;
 mod view;
+mod warnings;
 
 pub use entry::{Entry, Request, Settlement, Status};
 pub use exchange::{Logged, LoggedBody, RequestLog, ResponseLog};
@@ -17,3 +18,4 @@ pub use execution::{
 pub use query::{DeliveryQuery, ExecutionQuery, Selection};
 pub use store::{Found, Log, OpenBuffer, Retention};
 pub use view::{DeliveryView, ExecutionView, Render, array, deliveries_json};
+pub use warnings::Warnings;

@@ -75,7 +75,7 @@ impl<'a> DeliveryView<'a> {
             request,
             response: entry.response.as_ref().map(|response| response.to_json()),
             error: entry.failure.as_deref().map(ErrorView::new),
-            warnings: &entry.warnings,
+            warnings: entry.warnings.as_slice(),
             attempts: entry.attempts,
             recorded_at: entry.recorded_at,
             delivered_at: entry.settled_at.filter(|_| entry.status == Status::Delivered),
