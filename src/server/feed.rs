@@ -1,6 +1,8 @@
 //! A connection of HTTP/1.1 that follows a stream: what is published is written, and nothing else.
 
 use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::task::Poll;
 
 use axum::http::Version;
 use axum::response::Response;
@@ -29,30 +31,23 @@ impl Feed {
     pub(super) async fn run(self, connection: Connection) {
         let Self { mut stream, following, head } = self;
         let chunked = head.starts_with(b"HTTP/1.1");
-        tokio::select! {
-            () = connection.is_cut() => {}
-            // Whatever went wrong, the client knows, and comes back.
-            _ = write(&mut stream, &following, head, chunked) => {}
-        }
+        // Whatever goes wrong, the client knows, and comes back.
+        let _ = feed(&mut stream, &following, head, chunked, &connection).await;
     }
 }
 
-async fn write(
+async fn feed(
     stream: &mut TcpStream,
     following: &Following,
     head: Bytes,
     chunked: bool,
+    connection: &Connection,
 ) -> std::io::Result<()> {
-    stream.write_all(&head).await?;
+    write(stream, &head, connection).await?;
     drop(head);
-    loop {
-        let next = tokio::select! {
-            next = poll_fn(|context| following.poll_next(context)) => next,
-            gone = is_gone(stream) => return gone,
-        };
-        let Some(first) = next else { break };
+    while let Some(first) = next(stream, following).await? {
         match following.next_now() {
-            None => stream.write_all(&first).await?,
+            None => write(stream, &first, connection).await?,
             Some(second) => {
                 let mut some = BytesMut::with_capacity(AT_ONCE);
                 some.put_slice(&first);
@@ -62,28 +57,56 @@ async fn write(
                 {
                     some.put_slice(&more);
                 }
-                stream.write_all(&some).await?;
+                write(stream, &some, connection).await?;
             }
         }
     }
     if chunked {
-        stream.write_all(LAST_CHUNK).await?;
+        write(stream, LAST_CHUNK, connection).await?;
     }
     stream.shutdown().await
 }
 
-/// Resolves when the client is. What it sends meanwhile is no request: this connection has its answer.
-async fn is_gone(stream: &TcpStream) -> std::io::Result<()> {
-    let mut ignored = [0; 64];
-    loop {
-        stream.readable().await?;
-        match stream.try_read(&mut ignored) {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
+/// Writes all of it: as a rule at once, and else until the client is cut.
+async fn write(
+    stream: &mut TcpStream,
+    bytes: &[u8],
+    connection: &Connection,
+) -> std::io::Result<()> {
+    let written = match stream.try_write(bytes) {
+        Ok(written) => written,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+        Err(error) => return Err(error),
+    };
+    if written == bytes.len() {
+        return Ok(());
     }
+    tokio::select! {
+        () = connection.is_cut() => Err(ErrorKind::TimedOut.into()),
+        written = stream.write_all(&bytes[written..]) => written,
+    }
+}
+
+/// The next frame; `None`: there are no more. `Err`: the client is gone. There may be thousands that
+/// wait here, and all wake at once, so this is one function and no more.
+async fn next(stream: &TcpStream, following: &Following) -> std::io::Result<Option<Bytes>> {
+    poll_fn(|context| {
+        if let Poll::Ready(next) = following.poll_next(context) {
+            return Poll::Ready(Ok(next));
+        }
+        // What it sends meanwhile is no request: this connection has its answer.
+        let mut ignored = [0; 64];
+        while stream.poll_read_ready(context)?.is_ready() {
+            match stream.try_read(&mut ignored) {
+                Ok(0) => return Poll::Ready(Err(ErrorKind::UnexpectedEof.into())),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// The head of a response as it goes over the wire.
