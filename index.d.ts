@@ -40,18 +40,15 @@ export interface ExecutionOptions {
   /** Which attempt of the run this is, from 1. Default: 1. */
   attempt?: number
   /**
-   * The trace that the run belongs to, as the header `traceparent` of W3C Trace Context (what
-   * OpenTelemetry propagates): it goes with every HTTP request that brings none. What is none is
-   * ignored. Default: none.
+   * The trace of the run, a `traceparent` of W3C Trace Context, for every HTTP request that brings
+   * none. What is no trace context is ignored. Default: none.
    */
   traceparent?: string
   /** The header `tracestate` that goes with it. Default: none. */
   tracestate?: string
   /**
-   * How many emitted events led to this run, each by starting the run that emitted the next; events
-   * of a run with 16 or more are refused, because a loop would never end. Default: one more than that of the event whose
-   * listener (`engine.subscribe()`) began the run, otherwise 0. Webhooks get it as `x-emit-depth`:
-   * who begins a run for such a request gives one more.
+   * How many emitted events in a row led to this run; at 16 an emit is refused: a loop would not end.
+   * Default: one more than that of the event whose listener began the run, otherwise 0.
    */
   emitDepth?: number
 }
@@ -424,13 +421,14 @@ export interface DestinationItem<Argument = any> {
   argument: Argument
 }
 
+/** How an attempt at one item ended. */
+export type DestinationStatus = 'delivered' | 'retry' | 'failed'
+
 /** What became of one item. `retry`: it is attempted again, not before `afterMs` milliseconds. */
 export type DestinationOutcome =
-  | 'delivered'
-  | 'retry'
-  | 'failed'
+  | DestinationStatus
   | {
-      status: 'delivered' | 'retry' | 'failed'
+      status: DestinationStatus
       /** Why, for the log. Default: nothing. */
       error?: unknown
       /** Milliseconds before the next attempt, for `retry`. Default: as `retry` of the destination. */
@@ -443,10 +441,9 @@ export type DestinationOutcome =
 export interface DestinationOptions<Argument = any> {
   /**
    * Delivers, and answers an outcome for each item, in their order; nothing means that all are
-   * delivered. What it throws is the end of each item: another attempt if the error has
-   * `retryable: true`, and `afterMs` if it has that, otherwise a failure. `batchId` is the same for
-   * each attempt at the same items. It may be called again for items that it had delivered, after a
-   * crash and when its answer came too late.
+   * delivered. What it throws fails each item, or has it attempted again if the error has
+   * `retryable: true`. `batchId` is the same for each attempt at the same items. Items that were
+   * delivered may come again, after a crash and when the answer came too late.
    */
   deliver(
     items: Array<DestinationItem<Argument>>,
@@ -493,9 +490,9 @@ export interface Engine {
   subscribe(options: SubscribeOptions, listener: (event: EmittedEvent) => unknown): () => void
   /**
    * Adds a destination: `$send.NAME(argument)` of steps that begin after this is recorded, kept,
-   * retried and logged as the others, and `deliver` is called on this thread. The argument is an
-   * object. What an earlier process left for it waits until it is there. Tell TypeScript of it with
-   * `declare module 'dollar-send' { interface Send { slack(message: Message): void } }`.
+   * retried and logged as the others, and `deliver` is called on this thread, as long as the engine
+   * is referred to. The argument is an object. What an earlier process left waits until it is there.
+   * `declare module 'dollar-send' { interface Send { slack(message: Message): void } }` tells of it.
    *
    * Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
    */

@@ -96,7 +96,7 @@ test('outcomes, throws, hangs and nonsense each have their end', async (t) => {
     { say: ['failed'] },
     { say: [{ status: 'retry', error: 'later' }] },
     { throws: { message: 'down', retryable: true } },
-    { throws: { message: 'wrong' } },
+    { throws: { message: 'wrong \ud800' } },
     { hang: true },
     { say: 5 },
     { say: [] },
@@ -118,6 +118,7 @@ test('outcomes, throws, hangs and nonsense each have their end', async (t) => {
     ['failed', 1, 'ERR_SEND_REFUSED'],
   ])
   assert.match(log[4].error?.message ?? '', /^down \(attempt 2 of 2, the last\)/)
+  assert.equal(log[5].error?.message, 'wrong \ufffd')
   assert.match(log[7].error?.message ?? '', /answered 5 for 1 items: it must answer/)
 })
 

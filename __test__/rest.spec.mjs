@@ -112,6 +112,26 @@ for (const durable of [false, true]) {
   })
 }
 
+test('what steps record is shown as they said it, however odd', async (t) => {
+  const { engine, ask } = await serve(t)
+  let nested = {}
+  for (let level = 0; level < 300; level++) nested = { nested }
+  const log = await run(engine, 'p_odd', ($send) => {
+    $send.emit({ lone: '\ud800' })
+    $send.sse({ channel: 'c', payload: nested })
+  })
+  const { executionId } = log[0]
+  const one = await ask(`/v1/executions/${executionId}`)
+  assert.equal(one.status, 200)
+  assert.equal(one.body.data.execution.executionId, executionId)
+  const requests = one.body.data.deliveries.map((/** @type {any} */ { request }) => request)
+  assert.deepEqual(requests, [{ channel: 'c', payload: nested }, { event: { lone: '\ud800' } }])
+  const { page_info: page, data } = (await ask('/v1/deliveries')).body
+  assert.deepEqual([data.length, page.end_cursor], [2, log[0].id])
+  const { body } = await ask('/v1/workflows/p_odd/event_summaries')
+  assert.deepEqual(body.data[0].event, { lone: '\ud800' })
+})
+
 test('with tokens everything but health needs one', async (t) => {
   const { ask } = await serve(t, { tokens: ['another-token-for-tests', TOKEN] })
   const headers = { authorization: `Bearer ${TOKEN}` }

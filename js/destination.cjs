@@ -127,7 +127,8 @@ function thrown(error) {
 /** @param {any} error */
 function messageOf(error) {
   try {
-    return String(error?.message ?? error)
+    // Rust reads no lone surrogates.
+    return /** @type {any} */ (String(error?.message ?? error)).toWellFormed()
   } catch {
     return Object.prototype.toString.call(error)
   }

@@ -1,5 +1,7 @@
 //! Answers that every route gives in the same form: lists, and errors.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
@@ -81,6 +83,12 @@ impl IntoResponse for Refused {
     }
 }
 
+/// One thing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Data<T> {
+    pub(super) data: T,
+}
+
 /// Where a page of a list is in the whole of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PageInfo {
@@ -117,13 +125,21 @@ impl<T> Page<T> {
 impl Page<Box<RawValue>> {
     /// A page of rows of the log, a JSON array; the cursor of each is its member `cursor`.
     pub(super) fn of_rows(total_count: usize, rows: &str, cursor: &str) -> Self {
-        let rows: Vec<Box<RawValue>> = serde_json::from_str(rows).unwrap_or_default();
         let cursor_of = |row: &RawValue| {
-            let row: Map<String, Value> = serde_json::from_str(row.get()).unwrap_or_default();
-            row.get(cursor).and_then(Value::as_str).unwrap_or_default().to_owned()
+            let members: HashMap<&str, &RawValue> =
+                serde_json::from_str(row.get()).unwrap_or_default();
+            let cursor = members.get(cursor).map_or("\"\"", |value| value.get());
+            serde_json::from_str(cursor).unwrap_or_default()
         };
-        Self::new(total_count, rows.into_iter().map(|row| (cursor_of(&row), row)).collect())
+        let rows = rows_of(rows).into_iter().map(|row| (cursor_of(&row), row));
+        Self::new(total_count, rows.collect())
     }
+}
+
+/// The rows of the log in a JSON array, each with its own text: what steps recorded may be nested
+/// beyond what a reader of values takes, and have lone surrogates.
+pub(super) fn rows_of(text: &str) -> Vec<Box<RawValue>> {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// The one variable part of a path.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::answer::{Asked, Page, PageInfo, Problem, Refused, Segment};
+use super::answer::{Asked, Data, Page, PageInfo, Problem, Refused, Segment, rows_of};
 use super::limit_of;
 use super::state::Shared;
 use crate::engine::Engine;
@@ -201,24 +201,26 @@ struct ExecutionData {
 pub(super) async fn execution(
     State(shared): State<Shared>,
     Segment(id): Segment,
-) -> Result<Json<serde_json::Value>, Refused> {
+) -> Result<Json<Data<OneExecution>>, Refused> {
     let engine = shared.engine()?;
     let query = ExecutionQuery {
         execution_id: Some(id.clone()),
         limit: Some(1),
         ..ExecutionQuery::default()
     };
-    let found = rows(&engine.executions(&query).await?).pop();
+    let found = rows_of(&engine.executions(&query).await?).pop();
     let execution = found.ok_or_else(|| Refused::not_found("the log knows no such execution"))?;
     let query =
         DeliveryQuery { execution_id: Some(id), limit: Some(ALL), ..DeliveryQuery::default() };
-    let deliveries = rows(&engine.deliveries(&query).await?);
-    let data = serde_json::json!({ "execution": execution, "deliveries": deliveries });
-    Ok(Json(serde_json::json!({ "data": data })))
+    let deliveries = rows_of(&engine.deliveries(&query).await?);
+    Ok(Json(Data { data: OneExecution { execution, deliveries } }))
 }
 
-fn rows(text: &str) -> Vec<serde_json::Value> {
-    serde_json::from_str(text).unwrap_or_default()
+/// An execution and what it sent.
+#[derive(Serialize)]
+pub(super) struct OneExecution {
+    execution: Box<RawValue>,
+    deliveries: Vec<Box<RawValue>>,
 }
 
 /// Which deliveries.

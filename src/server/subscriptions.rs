@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Given, Problem, Refused, Segment};
+use super::answer::{Data, Given, Problem, Refused, Segment};
 use super::state::Shared;
 use crate::streams::{Registration, Subscription, Webhook};
 
@@ -55,12 +55,6 @@ impl From<Subscription> for SubscriptionView {
         let Subscription { id, emitter_id, listener_id, event_name } = subscription;
         Self { id, emitter_id, listener_id, event_name }
     }
-}
-
-/// One thing.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Data<T> {
-    data: T,
 }
 
 /// Subscribe a listener to a workflow's events

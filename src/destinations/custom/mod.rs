@@ -151,7 +151,9 @@ impl CustomSet {
     }
 
     pub(super) fn retry_policy(&self, kind: Kind) -> Option<RetryPolicy> {
-        self.handlers().get(&kind).and_then(|handler| handler.options.retry.clone())
+        let handler = self.handlers().get(&kind).cloned();
+        // Whose thread went away meanwhile did not ask for an end.
+        handler.map_or_else(|| Options::default().retry, |handler| handler.options.retry.clone())
     }
 
     /// Calls at once; 0 while nobody has the function: they wait.
@@ -244,11 +246,16 @@ impl CustomSet {
             let reason = format!("engine.destination({:?}), which is not there", kind.name());
             Verdict::Later { after: THREAD_GONE, reason }
         };
-        let handler = self.handlers().get(&kind).cloned().ok_or_else(gone)?;
         let number = self.next_job.fetch_add(1, Ordering::Relaxed);
         let job = Job { number, destination: kind.name(), batch, items };
         let (sender, answered) = oneshot::channel();
+        // Before its function is looked for: whoever forgets that from here on forgets the job too.
         self.jobs().insert(number, (kind, sender));
+        let handler = self.handlers().get(&kind).cloned();
+        let Some(handler) = handler else {
+            self.jobs().remove(&number);
+            return Err(gone());
+        };
         handler.thread.call(&serde_json::to_string(&job).unwrap_or_default());
         let limit = handler.options.timeout;
         match tokio::time::timeout(limit, answered).await {
