@@ -841,6 +841,16 @@ export interface DeliveryFilter {
   before?: string
 }
 
+/** DuckDB in this process. */
+export interface DuckDbOptions {
+  /** The file of the database. Default: `warehouse/warehouse.duckdb` in `dataDir`. */
+  file?: string
+  /** Bytes of memory that it may use, from 32 MiB; past it, queries use the disk. Default: 128 MiB. */
+  memoryBytes?: number
+  /** Threads that it may use. Default: 2. */
+  threads?: number
+}
+
 /**
  * What may be reached over the network. Loopback, private, link-local, reserved and other special
  * addresses are denied unless they are allowed here.
@@ -987,6 +997,8 @@ export interface EngineOptions {
   email?: EmailOptions
   /** The S3 destination. Default: objects become files. */
   s3?: S3Options
+  /** The SQL destination. Default: with `dataDir`, DuckDB in it; else there is none. */
+  sql?: SqlOptions
   /** The server. Default: none, no socket is opened. */
   server?: ServerOptions
   /** What the log keeps. */
@@ -1321,6 +1333,26 @@ export interface SkippedReplay {
   id: string
   /** Why. */
   reason: string
+}
+
+/** The SQL destination: a data warehouse, whose tables are made of what is sent to them. */
+export interface SqlOptions {
+  /**
+   * DuckDB in this process, through the package `@duckdb/node-api`, which is installed beside this
+   * one. Default: what is used with `dataDir`.
+   */
+  duckdb?: DuckDbOptions
+  /** When a batch is closed and loaded. */
+  batch?: BatchOptions
+  /**
+   * Days after which rows are deleted, counted from their arrival in the warehouse; 0 keeps them.
+   * Default: 30.
+   */
+  retentionDays?: number
+  /** Milliseconds that one attempt to load a batch may take. Default: 300000. */
+  timeoutMs?: number
+  /** Bytes of each call that the log keeps. Default: 64 KiB. */
+  logBodyBytes?: number
 }
 
 /** Who may read streams without a token. */

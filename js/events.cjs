@@ -4,6 +4,7 @@
 const { addDestination, work } = require('./destination.cjs')
 const { invalidArgument } = require('./errors.cjs')
 const { addSubscribe, listenersFor } = require('./subscribe.cjs')
+const warehouse = require('./warehouse.cjs')
 
 /** @typedef {(event: any) => void} Listener */
 
@@ -40,7 +41,8 @@ function tell(engine, listeners) {
   if (!engine) return
   for (const [topic, event] of JSON.parse(engine._takeEvents())) {
     if (topic === 'job') {
-      work(engine, event)
+      const does = event.destination === 'sql' ? warehouse.work : work
+      does(engine, event)
       continue
     }
     if (topic === 'emitted') {
@@ -116,4 +118,4 @@ function addEvents(Engine) {
   }
 }
 
-module.exports = { addEvents }
+module.exports = { addEvents, listenersOf }

@@ -10,11 +10,12 @@ const binding = require('../binding.cjs')
 const { createReceipts } = require('./completion.cjs')
 const { destinationsOf } = require('./destination.cjs')
 const { invalidArgument } = require('./errors.cjs')
-const { addEvents } = require('./events.cjs')
+const { addEvents, listenersOf } = require('./events.cjs')
 const { optionsText } = require('./options.cjs')
 const { runStep } = require('./run-step.cjs')
 const { createSend } = require('./send.cjs')
 const { emitDepth } = require('./subscribe.cjs')
+const { addWarehouse, attachWarehouse } = require('./warehouse.cjs')
 
 const { Engine, Execution } = binding
 
@@ -27,6 +28,7 @@ const nativeOpen = Engine.open
 Engine.open = async function open(options) {
   const engine = await nativeOpen(optionsText(options))
   if (engine._strict) STRICT.add(engine)
+  attachWarehouse(engine, listenersOf)
   return engine
 }
 
@@ -154,5 +156,6 @@ function traceText({ traceparent, tracestate }) {
 }
 
 addEvents(Engine)
+addWarehouse(Engine)
 
 module.exports = { Engine, Execution, runStep }

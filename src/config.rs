@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use crate::destinations::{email, http, s3};
+use crate::destinations::{email, http, s3, sql};
 use crate::egress;
 use crate::journal;
 use crate::observability::log::Retention;
@@ -29,6 +29,8 @@ pub struct Config {
     pub email: email::Config,
     /// The S3 destination.
     pub s3: s3::Config,
+    /// The SQL destination.
+    pub sql: sql::Config,
     /// The server; `None`: no socket is opened.
     pub server: Option<server::Config>,
     /// What the log keeps.
@@ -65,6 +67,7 @@ impl Default for Config {
             http: http::Config::default(),
             email: email::Config::files(mail_folder(), true),
             s3: s3::Config::files(object_folder(), true),
+            sql: sql::Config::default(),
             server: None,
             log: Retention::default(),
             journal: None,

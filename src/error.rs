@@ -64,6 +64,14 @@ pub enum ErrorKind {
     Unavailable,
     /// The event is one too many in a row of executions that started each other.
     EmitLoop,
+    /// The query is not one reading statement, or asks for something outside the warehouse.
+    QueryNotAllowed,
+    /// The query took longer than it may.
+    QueryTimeout,
+    /// The result of the query is larger than it may be.
+    QueryTooLarge,
+    /// The query cannot be answered: its text is wrong, or names what is not there.
+    QueryFailed,
     /// A defect of this package: please report it.
     Internal,
 }
@@ -98,6 +106,10 @@ impl ErrorKind {
         Self::Refused,
         Self::Unavailable,
         Self::EmitLoop,
+        Self::QueryNotAllowed,
+        Self::QueryTimeout,
+        Self::QueryTooLarge,
+        Self::QueryFailed,
         Self::Internal,
     ];
 
@@ -138,6 +150,10 @@ impl ErrorKind {
             Self::Refused => "ERR_SEND_REFUSED",
             Self::Unavailable => "ERR_SEND_UNAVAILABLE",
             Self::EmitLoop => "ERR_SEND_EMIT_LOOP",
+            Self::QueryNotAllowed => "ERR_SEND_QUERY_NOT_ALLOWED",
+            Self::QueryTimeout => "ERR_SEND_QUERY_TIMEOUT",
+            Self::QueryTooLarge => "ERR_SEND_QUERY_TOO_LARGE",
+            Self::QueryFailed => "ERR_SEND_QUERY_FAILED",
             Self::Internal => "ERR_SEND_INTERNAL",
         }
     }

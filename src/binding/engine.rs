@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{Function, Object, retain_current_module_for_unload_safety};
+use napi::bindgen_prelude::{
+    Function, Object, Uint8Array, retain_current_module_for_unload_safety,
+};
 use napi_derive::napi;
 use tokio::sync::OnceCell;
 
@@ -14,11 +16,13 @@ use super::error::{rejected, thrown};
 use super::execution::{Execution, limit};
 use super::options;
 use super::promise::{parsed, parsed_now, promise};
+use super::sql_options;
 use super::types::{
     CloseResult, DeliveryFilter, ExecutionFilter, ReplaySelection, ServerAddress, StreamUrlOptions,
     TimeoutOptions,
 };
-use crate::destinations::custom::{Answer, Thread};
+use crate::destinations::Thread;
+use crate::destinations::sql::duckdb;
 use crate::engine::{self, Drained, registry, runtime};
 use crate::error::{Error, ErrorKind};
 use crate::observability::events::{JOB, Subscription, Topic};
@@ -303,14 +307,41 @@ impl Engine {
     /// Brings the answer to a job.
     #[napi(js_name = "_answerJob", catch_unwind, skip_typescript)]
     pub fn answer_job(&self, job: f64, answer: String) {
-        let answer = serde_json::from_str(&answer)
-            .unwrap_or_else(|error| Answer::Nonsense(format!("what cannot be read ({error})")));
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "it is the number that Rust gave, which counts from 0"
         )]
         self.inner.answer_job(job as u64, answer);
+    }
+
+    /// How the warehouse is opened; nothing if there is none that JavaScript runs.
+    #[napi(js_name = "_warehouse", catch_unwind, skip_typescript)]
+    #[must_use]
+    pub fn warehouse(&self) -> Option<String> {
+        serde_json::to_string(self.inner.duckdb()?.config()).ok()
+    }
+
+    /// From here on this thread runs the warehouse.
+    #[napi(js_name = "_attachWarehouse", catch_unwind, skip_typescript)]
+    pub fn attach_warehouse(&self) {
+        let Some(duckdb) = self.inner.duckdb() else { return };
+        let thread: Arc<dyn Thread> = Arc::new(JobThread(self.subscription().clone()));
+        duckdb.attach(Arc::clone(&thread));
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+    }
+
+    /// Answers a query: where its result is.
+    #[napi(js_name = "_query", catch_unwind, skip_typescript)]
+    pub fn query<'env>(&self, env: &'env Env, query: String) -> napi::Result<Object<'env>> {
+        let engine = Arc::clone(&self.inner);
+        let open = self.check_open();
+        let answer = async move {
+            open?;
+            let answered = engine.query(&sql_options::query(&query)?).await?;
+            Ok(serde_json::to_string(&answered).unwrap_or_default())
+        };
+        promise(env, self.inner.runtime(), answer, parsed)
     }
 
     /// Adds a listener to the emitted events that it wants; they come with `_takeEvents()`.
@@ -412,6 +443,15 @@ pub fn flush_at_exit(timeout_ms: f64, main_thread: bool) -> u32 {
     }
     let left = registry::flush_all(limit(Some(timeout_ms)).unwrap_or_default());
     u32::try_from(left).unwrap_or(u32::MAX)
+}
+
+/// Rows of a batch that is being loaded, for the thread that loads them; nothing when nobody waits
+/// for that any more.
+#[napi(js_name = "_piece", catch_unwind, skip_typescript)]
+#[must_use]
+pub fn piece(ticket: u32, number: u32) -> Option<Uint8Array> {
+    let number = usize::try_from(number).ok()?;
+    duckdb::piece(u64::from(ticket), number).map(|bytes| Uint8Array::from(&*bytes))
 }
 
 /// Reads the log of a data directory that this process need not have open.

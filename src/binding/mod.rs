@@ -19,11 +19,12 @@ mod recorder;
 mod retry_options;
 mod s3_options;
 mod server_options;
+mod sql_options;
 mod text;
 mod types;
 
 pub use completions::{completions, take_completions, throw_refusal};
-pub use engine::{Engine, flush_at_exit, read_log, watch_exit};
+pub use engine::{Engine, flush_at_exit, piece, read_log, watch_exit};
 pub use execution::Execution;
 pub use options::{EgressOptions, EngineOptions, HttpOptions, JournalOptions, LogOptions};
 pub use recorder::{record_with, recorder};

@@ -13,6 +13,7 @@ use super::email_options::EmailOptions;
 use super::retry_options::RetryOptions;
 use super::s3_options::S3Options;
 use super::server_options::ServerOptions;
+use super::sql_options::SqlOptions;
 use crate::config::{Config, DEFAULT_MAX_PAYLOAD_BYTES, DEFAULT_MAX_PENDING_BYTES};
 use crate::destinations::http;
 use crate::egress;
@@ -53,6 +54,8 @@ pub struct EngineOptions {
     pub email: Option<EmailOptions>,
     /// The S3 destination. Default: objects become files.
     pub s3: Option<S3Options>,
+    /// The SQL destination. Default: with `dataDir`, DuckDB in it; else there is none.
+    pub sql: Option<SqlOptions>,
     /// The server. Default: none, no socket is opened.
     pub server: Option<ServerOptions>,
     /// What the log keeps.
@@ -146,14 +149,11 @@ pub struct LogOptions {
     pub redact: Option<Vec<String>>,
 }
 
-/// Options that belong to features which are not there yet: refused by name.
-const NOT_YET: [(&str, &str); 1] = [("sql", "the SQL destination")];
-
 /// Reads the options' JSON text.
 pub(super) fn read(text: &str) -> Result<Config> {
     if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
         // A JSON array would be read as an object's members in their order.
-        let list = ["egress", "http", "log", "journal", "email", "s3", "server"]
+        let list = ["egress", "http", "log", "journal", "email", "s3", "sql", "server"]
             .into_iter()
             .find(|name| object.get(*name).is_some_and(serde_json::Value::is_array));
         if let Some(name) = list {
@@ -162,14 +162,6 @@ pub(super) fn read(text: &str) -> Result<Config> {
         let retry = object.get("http").and_then(|http| http.get("retry"));
         if retry.is_some_and(serde_json::Value::is_array) {
             return Err(invalid("http.retry: must be an object, not a list"));
-        }
-        let planned = NOT_YET.iter().find(|(name, _)| object.contains_key(*name));
-        if let Some((name, feature)) = planned {
-            return Err(invalid(format!(
-                "{name}: {feature} is not available in dollar-send {}. Leave the option out: \
-                 everything stays in memory",
-                env!("CARGO_PKG_VERSION")
-            )));
         }
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -193,6 +185,7 @@ impl TryFrom<EngineOptions> for Config {
         let http = options.http.unwrap_or_default();
         let email = options.email.unwrap_or_default().read(options.data_dir.as_deref())?;
         let s3 = options.s3.unwrap_or_default().read(options.data_dir.as_deref())?;
+        let sql = SqlOptions::read(options.sql, options.data_dir.as_deref())?;
         let server = options.server.map(ServerOptions::read).transpose()?;
         let on_interrupted = on_interrupted(http.on_interrupted.as_deref())?;
         let durable = Durable {
@@ -220,6 +213,7 @@ impl TryFrom<EngineOptions> for Config {
             http: http_config(http, redact)?,
             email,
             s3,
+            sql,
             server,
             log: retention,
             journal: durable.options(on_interrupted, retention)?,

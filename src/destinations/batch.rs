@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::sql::Shape;
 use super::{Failure, Verdict};
 use crate::observability::time::Timestamp;
 
@@ -42,6 +43,8 @@ pub struct Encoded {
     pub name: String,
     /// What is stored.
     pub bytes: Bytes,
+    /// The fields of what are rows.
+    pub shape: Shape,
 }
 
 /// What came of one attempt to store a batch.

@@ -101,6 +101,31 @@ pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     None
 }
 
+/// The keys of an object and the texts of their values, without looking into these.
+pub(super) fn members(text: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
+    let mut reader = Reader { text, at: 0 };
+    let mut open = reader.expect(b'{').is_ok();
+    std::iter::from_fn(move || {
+        open = open && !reader.leave(b'}');
+        if !open {
+            return None;
+        }
+        let key = decode(reader.token().ok()?)?;
+        reader.expect(b':').ok()?;
+        Some((key, reader.skip().ok()?))
+    })
+}
+
+/// The texts of an array's elements, without looking into these.
+pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
+    let mut reader = Reader { text, at: 0 };
+    let mut open = reader.expect(b'[').is_ok();
+    std::iter::from_fn(move || {
+        open = open && !reader.leave(b']');
+        if open { reader.skip().ok() } else { None }
+    })
+}
+
 /// The text of a JSON string; `None` when the value is something else.
 pub(super) fn decode(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
@@ -339,6 +364,18 @@ mod tests {
         );
         assert_eq!(field(&deep, "url"), Some(r#""x""#));
         assert_eq!(field(r#"{"data":{"url":"no"}}"#, "url"), None);
+    }
+
+    #[test]
+    fn members_and_items_are_found_one_by_one() {
+        let found: Vec<_> = members(r#"{"a":{"b":[1]},"c\n":"x,}","":null}"#).collect();
+        let expected = [("a", r#"{"b":[1]}"#), ("c\n", r#""x,}""#), ("", "null")];
+        assert_eq!(found, expected.map(|(key, value)| (Cow::Borrowed(key), value)));
+        let found: Vec<_> = items(r#"[1,[2,3],{"a":"]"}]"#).collect();
+        assert_eq!(found, ["1", "[2,3]", r#"{"a":"]"}"#]);
+        for text in ["[]", "{}", "1", "", "[", r#"{"a"#] {
+            assert_eq!((items(text).count(), members(text).count()), (0, 0), "{text}");
+        }
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! The destinations of one engine, and the one `match` that routes a call to its own.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::custom::{CustomSet, Items};
 use super::email::{self, Email};
 use super::emit::Emit;
 use super::http::{self, Http};
+use super::jobs::{Jobs, Thread};
 use super::s3::{self, S3};
+use super::sql::{self, Sql};
 use super::sse::Sse;
 use super::{
     Attempt, BatchLimits, Call, Delays, Destination, Encoded, Failure, Kind, Notebook, Origin,
@@ -35,9 +39,11 @@ pub struct Destinations {
     http: Http,
     email: Email,
     s3: S3,
+    sql: Sql,
     sse: Sse,
     emit: Emit,
     custom: CustomSet,
+    jobs: Arc<Jobs>,
 }
 
 /// A batch that is still growing.
@@ -45,6 +51,8 @@ pub struct Destinations {
 pub enum OpenBatch {
     /// Lines of an object.
     S3(Box<s3::Lines>),
+    /// Rows of a table.
+    Sql(Box<sql::Rows>),
     /// Items for a function.
     Custom(Items),
 }
@@ -55,6 +63,7 @@ impl OpenBatch {
     pub fn encoded(&self) -> usize {
         match self {
             Self::S3(lines) => lines.encoded(),
+            Self::Sql(rows) => rows.encoded(),
             Self::Custom(items) => items.encoded(),
         }
     }
@@ -63,8 +72,16 @@ impl OpenBatch {
 impl Destinations {
     /// A set of configured destinations.
     #[must_use]
-    pub fn new(http: Http, email: Email, s3: S3, sse: Sse, emit: Emit) -> Self {
-        Self { http, email, s3, sse, emit, custom: CustomSet::default() }
+    pub fn new(
+        http: Http,
+        email: Email,
+        s3: S3,
+        sql: sql::Config,
+        (sse, emit): (Sse, Emit),
+    ) -> Self {
+        let jobs = Arc::<Jobs>::default();
+        let (sql, custom) = (Sql::new(sql, &jobs), CustomSet::new(Arc::clone(&jobs)));
+        Self { http, email, s3, sql, sse, emit, custom, jobs }
     }
 
     /// Makes one attempt at the destination of this kind.
@@ -76,7 +93,8 @@ impl Destinations {
             Kind::Sse => self.sse.deliver(payload, attempt).await,
             Kind::Emit => self.emit.deliver(payload, attempt).await,
             Kind::Custom(_) => self.custom.deliver(kind, payload, attempt).await,
-            Kind::S3 | Kind::Sql => Outcome::rejected(not_configured(kind)),
+            Kind::Sql => Outcome::rejected(self.sql.not_configured()),
+            Kind::S3 => Outcome::rejected(no_batches(kind)),
         }
     }
 
@@ -84,6 +102,23 @@ impl Destinations {
     #[must_use]
     pub const fn custom(&self) -> &CustomSet {
         &self.custom
+    }
+
+    /// The warehouse.
+    #[must_use]
+    pub const fn sql(&self) -> &Sql {
+        &self.sql
+    }
+
+    /// Takes the answer of a thread to one job.
+    pub fn answer_job(&self, job: u64, answer: String) {
+        self.jobs.answer(job, answer);
+    }
+
+    /// Forgets what a thread did: it is gone.
+    pub fn forget_thread(&self, thread: &Arc<dyn Thread>) {
+        self.custom.forget(thread);
+        self.sql.forget(thread);
     }
 
     /// Publishes that an execution was completed with an error; the answer is what is to be
@@ -98,6 +133,7 @@ impl Destinations {
     pub fn batch_limits(&self, kind: Kind) -> Option<BatchLimits> {
         match kind {
             Kind::S3 => Some(*self.s3.limits()),
+            Kind::Sql => self.sql.limits(),
             Kind::Custom(_) => self.custom.batch_limits(kind),
             _ => None,
         }
@@ -106,7 +142,7 @@ impl Destinations {
     /// An empty batch, for a first record of this id; with a name, one that was called so before.
     ///
     /// # Errors
-    /// `NotConfigured`: there are no batches of this kind.
+    /// `Internal`: there are no batches of this kind.
     pub fn begin_batch(
         &self,
         kind: Kind,
@@ -115,8 +151,9 @@ impl Destinations {
     ) -> Result<OpenBatch, Failure> {
         match kind {
             Kind::S3 => Ok(OpenBatch::S3(Box::new(self.s3.begin(first, name)))),
+            Kind::Sql => Ok(OpenBatch::Sql(Box::new(self.sql.begin(first)))),
             Kind::Custom(_) => Ok(OpenBatch::Custom(Items::new(kind, first))),
-            _ => Err(not_configured(kind)),
+            _ => Err(no_batches(kind)),
         }
     }
 
@@ -133,6 +170,7 @@ impl Destinations {
     ) -> Result<(), Failure> {
         match batch {
             OpenBatch::S3(lines) => self.s3.add(lane, lines, payload),
+            OpenBatch::Sql(rows) => self.sql.add(lane, rows, payload),
             OpenBatch::Custom(items) => items.add(payload, origin),
         }
     }
@@ -149,6 +187,7 @@ impl Destinations {
     ) -> Result<Encoded, Failure> {
         match batch {
             OpenBatch::S3(lines) => self.s3.finish(lane, *lines, at),
+            OpenBatch::Sql(rows) => Ok(self.sql.finish(lane, *rows)),
             OpenBatch::Custom(items) => Ok(items.finish()),
         }
     }
@@ -158,6 +197,7 @@ impl Destinations {
     pub fn batch_concurrency(&self, kind: Kind) -> usize {
         match kind {
             Kind::Custom(_) => self.custom.concurrency(kind).max(1),
+            Kind::Sql => self.sql.concurrency(),
             _ => 4,
         }
     }
@@ -190,8 +230,9 @@ impl Destinations {
     ) -> Stored {
         match kind {
             Kind::S3 => self.s3.store(batch, left, notebook).await,
+            Kind::Sql => self.sql.store(batch).await,
             Kind::Custom(_) => self.custom.store(kind, batch, left, notebook).await,
-            _ => Stored::nowhere(Verdict::Rejected(not_configured(kind))),
+            _ => Stored::nowhere(Verdict::Rejected(no_batches(kind))),
         }
     }
 
@@ -217,9 +258,8 @@ impl Destinations {
         match kind {
             Kind::Http => self.http.lane(payload),
             Kind::S3 => self.s3.lane(payload),
-            Kind::Email | Kind::Sql | Kind::Sse | Kind::Emit | Kind::Custom(_) => {
-                kind.name().to_owned()
-            }
+            Kind::Sql => self.sql.lane(payload),
+            Kind::Email | Kind::Sse | Kind::Emit | Kind::Custom(_) => kind.name().to_owned(),
         }
     }
 
@@ -241,14 +281,16 @@ impl Destinations {
             Kind::Http => self.http.describe(payload),
             Kind::Email => self.email.describe(payload),
             Kind::S3 => self.s3.describe(payload),
-            Kind::Sql | Kind::Sse | Kind::Emit | Kind::Custom(_) => {
+            Kind::Sql => self.sql.describe(payload),
+            Kind::Sse | Kind::Emit | Kind::Custom(_) => {
                 RequestLog::recorded(payload, self.http.log_body_bytes())
             }
         }
     }
 }
 
-fn not_configured(kind: Kind) -> Failure {
-    let message = format!("$send.{} has no destination in this version", kind.name());
-    Failure::new(ErrorKind::NotConfigured, message)
+fn no_batches(kind: Kind) -> Failure {
+    let message =
+        format!("a defect of dollar-send: the batches of {}. Please report it", kind.name());
+    Failure::new(ErrorKind::Internal, message)
 }

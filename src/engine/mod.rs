@@ -100,7 +100,8 @@ impl Engine {
         let subscriptions = Arc::<Subscriptions>::default();
         let sse = Sse::new(Arc::clone(&streams), config.server.is_some());
         let emit = Emit::new(Arc::clone(&streams), Arc::clone(&subscriptions));
-        let destinations = Arc::new(Destinations::new(http, email, s3, sse, emit));
+        let destinations =
+            Arc::new(Destinations::new(http, email, s3, config.sql.clone(), (sse, emit)));
         let events = Arc::<Events>::default();
         let engine = Arc::new(Self {
             journal: journal(&config, &destinations, &events)?,

@@ -11,7 +11,7 @@ use crate::error::ErrorKind;
 /// The answer to one job: an outcome for each of its items, or why there is none.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Answer {
+pub(super) enum Answer {
     /// Outcomes, in the order of the items.
     Outcomes(Vec<Said>),
     /// The function threw.
@@ -23,7 +23,7 @@ pub enum Answer {
 /// One outcome.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Said {
+pub(super) struct Said {
     status: Status,
     /// Why, for `retry` and `failed`.
     #[serde(default)]
@@ -64,6 +64,12 @@ impl Default for Ended {
 }
 
 impl Answer {
+    /// The answer that this JSON is.
+    pub(super) fn of(text: &str) -> Self {
+        serde_json::from_str(text)
+            .unwrap_or_else(|error| Self::Nonsense(format!("what cannot be read ({error})")))
+    }
+
     /// The end of each of `count` items.
     pub(super) fn read(self, kind: Kind, count: usize) -> Vec<Ended> {
         let name = kind.name();

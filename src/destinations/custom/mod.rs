@@ -6,14 +6,13 @@ mod items;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
 
+use super::jobs::{Jobs, Thread};
 use super::{
     Attempt, BatchLimits, Delays, Encoded, Exchange, Failure, Kind, Notebook, Origin, Outcome,
     Payload, RetryPolicy, Stored, Verdict,
@@ -22,10 +21,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::observability::log::ResponseLog;
 use crate::observability::time::Timestamp;
 
-pub use answer::Answer;
 pub use items::Items;
 
-use answer::Ended;
+use answer::{Answer, Ended};
 use items::{Ends, item};
 
 /// How a custom destination is used.
@@ -56,12 +54,6 @@ impl Default for Options {
     }
 }
 
-/// A thread of JavaScript that has such a function.
-pub trait Thread: Send + Sync {
-    /// Has the function called with this job, as JSON. It must not block.
-    fn call(&self, job: &str);
-}
-
 /// One call of the function on its way to its thread.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -90,12 +82,9 @@ struct Handler {
 }
 
 /// The custom destinations of an engine.
-#[derive(Default)]
 pub struct CustomSet {
     handlers: Mutex<HashMap<Kind, Arc<Handler>>>,
-    /// The jobs that a thread has not answered yet, with the destination that they are for.
-    jobs: Mutex<HashMap<u64, (Kind, oneshot::Sender<Answer>)>>,
-    next_job: AtomicU64,
+    jobs: Arc<Jobs>,
 }
 
 impl fmt::Debug for CustomSet {
@@ -105,9 +94,14 @@ impl fmt::Debug for CustomSet {
 }
 
 /// The wait before a call is taken up again whose thread has gone away.
-const THREAD_GONE: Duration = Duration::from_millis(100);
+pub(super) const THREAD_GONE: Duration = Duration::from_millis(100);
 
 impl CustomSet {
+    /// None yet.
+    pub(super) fn new(jobs: Arc<Jobs>) -> Self {
+        Self { handlers: Mutex::default(), jobs }
+    }
+
     /// Adds a destination.
     ///
     /// # Errors
@@ -139,15 +133,7 @@ impl CustomSet {
             }
             stays
         });
-        self.jobs().retain(|_, (kind, _)| !gone.contains(kind));
-    }
-
-    /// Takes the answer to a job. One that nobody waits for any more is ignored.
-    pub fn answer(&self, job: u64, answer: Answer) {
-        if let Some((_, waiting)) = self.jobs().remove(&job) {
-            // Who waited may have run out of time this very moment.
-            let _ = waiting.send(answer);
-        }
+        self.jobs.forget(&gone);
     }
 
     pub(super) fn retry_policy(&self, kind: Kind) -> Option<RetryPolicy> {
@@ -246,34 +232,22 @@ impl CustomSet {
             let reason = format!("engine.destination({:?}), which is not there", kind.name());
             Verdict::Later { after: THREAD_GONE, reason }
         };
-        let number = self.next_job.fetch_add(1, Ordering::Relaxed);
-        let job = Job { number, destination: kind.name(), batch, items };
-        let (sender, answered) = oneshot::channel();
-        // Before its function is looked for: whoever forgets that from here on forgets the job too.
-        self.jobs().insert(number, (kind, sender));
+        // Before its function is looked for, so that it is forgotten with it.
+        let mut waiting = self.jobs.begin(kind);
+        let job = Job { number: waiting.number, destination: kind.name(), batch, items };
         let handler = self.handlers().get(&kind).cloned();
-        let Some(handler) = handler else {
-            self.jobs().remove(&number);
-            return Err(gone());
-        };
+        let Some(handler) = handler else { return Err(gone()) };
         handler.thread.call(&serde_json::to_string(&job).unwrap_or_default());
         let limit = handler.options.timeout;
-        match tokio::time::timeout(limit, answered).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => Err(gone()),
-            Err(_) => {
-                self.jobs().remove(&number);
-                Err(too_slow(kind, limit))
-            }
+        match tokio::time::timeout(limit, waiting.answered()).await {
+            Ok(Some(answer)) => Ok(Answer::of(&answer)),
+            Ok(None) => Err(gone()),
+            Err(_) => Err(too_slow(kind, limit)),
         }
     }
 
     fn handlers(&self) -> MutexGuard<'_, HashMap<Kind, Arc<Handler>>> {
         self.handlers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn jobs(&self) -> MutexGuard<'_, HashMap<u64, (Kind, oneshot::Sender<Answer>)>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

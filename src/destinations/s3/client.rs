@@ -26,6 +26,7 @@ use super::item::{Target, line};
 use super::key::{compression_of, key};
 use super::lines::Lines;
 use super::wire::{Asker, Wire};
+use crate::destinations::sql::Shape;
 use crate::destinations::{
     BatchLimits, Encoded, Failure, Notebook, Payload, Stored, Verdict, file,
 };
@@ -144,7 +145,7 @@ impl S3 {
         })?;
         let (bucket, prefix) = lane.split_once('/').unwrap_or((lane, ""));
         let key = key(prefix, at, &bytes, form);
-        Ok(Encoded { name: format!("{bucket}/{key}"), bytes })
+        Ok(Encoded { name: format!("{bucket}/{key}"), bytes, shape: Shape::default() })
     }
 
     /// Makes one attempt to store a batch. `left` is the note of an earlier attempt.

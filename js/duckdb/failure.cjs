@@ -1,0 +1,40 @@
+// @ts-check
+'use strict'
+
+// What an error of DuckDB means. Its messages begin with their kind.
+
+/** Kinds that say that what was asked for is wrong, however often it is asked. */
+const WRONG =
+  /^(Binder|Catalog|Constraint|Conversion|Invalid Input|Not implemented|Out of Range|Parser|Permission|Syntax|Dependency) Error/
+
+/** An error with its code and whether another attempt may mend it. */
+class WarehouseError extends Error {
+  /**
+   * @param {string} code
+   * @param {string} message
+   */
+  constructor(code, message) {
+    super(message)
+    this.code = code
+  }
+}
+
+/**
+ * @param {any} error
+ * @returns {{ code: string, message: string, retryable: boolean }}
+ */
+function failure(error) {
+  const message = String(error?.message ?? error).toWellFormed()
+  if (error instanceof WarehouseError) return { code: error.code, message, retryable: false }
+  if (/Could not set lock on file/.test(message)) {
+    return {
+      code: 'ERR_SEND_UNAVAILABLE',
+      message: `another process has the warehouse open: ${message.split('\n')[0]}`,
+      retryable: true,
+    }
+  }
+  const retryable = !WRONG.test(message)
+  return { code: retryable ? 'ERR_SEND_UNAVAILABLE' : 'ERR_SEND_REFUSED', message, retryable }
+}
+
+module.exports = { WarehouseError, failure }

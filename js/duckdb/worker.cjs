@@ -1,0 +1,112 @@
+// @ts-check
+'use strict'
+
+// The worker's side: one message is one thing to do, and gets one answer.
+
+const { parentPort, workerData } = require('node:worker_threads')
+
+const { failure } = require('./failure.cjs')
+const { openLoader } = require('./load.cjs')
+const { openInstance } = require('./instance.cjs')
+const { runQuery } = require('./query.cjs')
+const { retire } = require('./retire.cjs')
+
+/**
+ * How DuckDB is opened, as Rust says it.
+ *
+ * @typedef {object} Settings
+ * @property {string} file
+ * @property {string} results
+ * @property {number | null} retentionDays
+ * @property {number} memoryBytes
+ * @property {number} threads
+ * @property {boolean} [readOnly]
+ */
+
+/** Queries that run at once: each takes a thread of the process's pool. */
+const QUERIES = 2
+const RETIRE_EVERY_MS = 3_600_000
+
+/** @type {{ module: string, settings: Settings }} */
+const { module: path, settings } = workerData
+
+/** @type {any} */
+const duckdb = require(path)
+
+/** What writes goes one after another. @type {Promise<unknown>} */
+let writing = Promise.resolve()
+/** @type {Promise<unknown>[]} */
+const querying = Array.from({ length: QUERIES }, () => Promise.resolve())
+let turn = 0
+
+/** @type {Promise<{ instance: any, loader: ReturnType<typeof openLoader> }> | undefined} */
+let opened
+
+function open() {
+  opened ??= openInstance(duckdb, settings).then(async (instance) => {
+    if (settings.readOnly) return { instance, loader: /** @type {any} */ (undefined) }
+    const loader = openLoader(duckdb, await instance.connect())
+    await retire(loader, settings)
+    return { instance, loader }
+  })
+  // What failed to open is tried again by the next message.
+  opened.catch(() => {
+    opened = undefined
+  })
+  return opened
+}
+
+/** @param {any} work */
+async function done(work) {
+  if (work.op === 'query') {
+    const place = turn++ % QUERIES
+    const run = async () => {
+      const { instance } = await open()
+      return runQuery(duckdb, instance, settings, work)
+    }
+    const answer = querying[place].then(run)
+    querying[place] = answer.catch(() => {})
+    return answer
+  }
+  const write = async () => {
+    const { instance, loader } = await open()
+    switch (work.op) {
+      case 'begin':
+        return loader.begin(work)
+      case 'load':
+        return loader.load(work)
+      case 'retire':
+        return retire(loader, settings)
+      default:
+        return close(instance, loader)
+    }
+  }
+  const answer = writing.then(work.op === 'close' && !opened ? () => close() : write)
+  writing = answer.catch(() => {})
+  return answer
+}
+
+/**
+ * @param {any} [instance]
+ * @param {ReturnType<typeof openLoader>} [loader]
+ */
+async function close(instance, loader) {
+  // A query that runs may take a minute more, and nobody waits for it.
+  for (const connection of runQuery.running) connection.interrupt()
+  await Promise.all(querying)
+  loader?.close()
+  instance?.closeSync()
+  clearInterval(timer)
+  parentPort?.close()
+}
+
+const timer = setInterval(() => void done({ op: 'retire' }).catch(() => {}), RETIRE_EVERY_MS)
+timer.unref()
+
+parentPort?.on('message', async ({ id, work }) => {
+  const answer = await done(work).then(
+    (result) => ({ done: result ?? null }),
+    (error) => ({ failed: failure(error) }),
+  )
+  parentPort?.postMessage({ id, answer })
+})

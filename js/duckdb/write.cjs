@@ -1,0 +1,79 @@
+// @ts-check
+'use strict'
+
+// Rows of a result as JSON or CSV.
+
+/** Whole numbers that DuckDB has and a JSON reader may not. */
+const BIG = new Set(['BIGINT', 'UBIGINT', 'HUGEINT', 'UHUGEINT'])
+
+/**
+ * @param {any} duckdb
+ * @param {'json' | 'csv'} format
+ * @param {string[]} names
+ */
+function createWriter(duckdb, format, names) {
+  const { JsonDuckDBValueConverter, DuckDBTypeId } = duckdb
+
+  /**
+   * @param {any} value
+   * @param {any} type
+   * @param {any} converter
+   * @returns {any}
+   */
+  function converted(value, type, converter) {
+    if (value === null) return null
+    if (BIG.has(DuckDBTypeId[type.typeId]) && typeof value === 'bigint') {
+      return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
+    }
+    return JsonDuckDBValueConverter(value, type, converter)
+  }
+
+  /** @param {any} chunk @returns {any[][]} */
+  const read = (chunk) => chunk.convertRows(converted)
+
+  if (format === 'csv') {
+    return {
+      read,
+      texts,
+      begin: `${names.map(cell).join(',')}\n`,
+      rows: (/** @type {any[][]} */ rows) =>
+        rows.map((row) => `${texts(row).map(cell).join(',')}\n`).join(''),
+      end: '',
+    }
+  }
+  const keys = names.map((name) => JSON.stringify(name))
+  return {
+    read,
+    texts,
+    begin: '[',
+    rows: (/** @type {any[][]} */ rows, /** @type {boolean} */ first) =>
+      rows
+        .map((row, place) => {
+          const members = row.map((value, column) => `${keys[column]}:${JSON.stringify(value)}`)
+          return `${first && place === 0 ? '\n' : ',\n'}{${members.join(',')}}`
+        })
+        .join(''),
+    end: '\n]\n',
+  }
+}
+
+/**
+ * Values as texts; what is nested is JSON.
+ *
+ * @param {any[]} row
+ * @returns {(string | null)[]}
+ */
+function texts(row) {
+  return row.map((value) => {
+    if (value === null || value === undefined) return null
+    return typeof value === 'object' ? JSON.stringify(value) : String(value)
+  })
+}
+
+/** @param {string | null} text */
+function cell(text) {
+  if (text === null) return ''
+  return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+module.exports = { createWriter, texts }

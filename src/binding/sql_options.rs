@@ -1,0 +1,146 @@
+//! `sql`: the mirror of its spelling.
+
+use std::path::Path;
+use std::time::Duration;
+
+use napi_derive::napi;
+use serde::Deserialize;
+
+use super::options::{MAX_BYTES, MAX_TIMEOUT_MS, bytes, count, invalid, whole};
+use super::s3_options::BatchOptions;
+use crate::destinations::BatchLimits;
+use crate::destinations::sql::{Config, DuckDbConfig, Format, Query, Warehouse};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The SQL destination: a data warehouse, whose tables are made of what is sent to them.
+#[napi(object)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SqlOptions {
+    /// DuckDB in this process, through the package `@duckdb/node-api`, which is installed beside this
+    /// one. Default: what is used with `dataDir`.
+    pub duckdb: Option<DuckDbOptions>,
+    /// When a batch is closed and loaded.
+    pub batch: Option<BatchOptions>,
+    /// Days after which rows are deleted, counted from their arrival in the warehouse; 0 keeps them.
+    /// Default: 30.
+    pub retention_days: Option<f64>,
+    /// Milliseconds that one attempt to load a batch may take. Default: 300000.
+    pub timeout_ms: Option<f64>,
+    /// Bytes of each call that the log keeps. Default: 64 KiB.
+    pub log_body_bytes: Option<f64>,
+}
+
+/// DuckDB in this process.
+#[napi(object)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DuckDbOptions {
+    /// The file of the database. Default: `warehouse/warehouse.duckdb` in `dataDir`.
+    pub file: Option<String>,
+    /// Bytes of memory that it may use, from 32 MiB; past it, queries use the disk. Default: 128 MiB.
+    pub memory_bytes: Option<f64>,
+    /// Threads that it may use. Default: 2.
+    pub threads: Option<f64>,
+}
+
+/// DuckDB needs some room for a batch.
+const MIN_MEMORY_BYTES: u64 = 32 << 20;
+/// A century.
+const MAX_RETENTION_DAYS: f64 = 36_525.0;
+
+impl SqlOptions {
+    /// The configuration; the warehouse is in `data_dir` unless something else is said.
+    pub(super) fn read(given: Option<Self>, data_dir: Option<&str>) -> Result<Config> {
+        let default = Config::default();
+        let inside =
+            data_dir.map(|directory| DuckDbConfig::inside(&Path::new(directory).join("warehouse")));
+        let Some(options) = given else {
+            return Ok(Config { warehouse: inside.map(Warehouse::DuckDb), ..default });
+        };
+        let timeout = whole("sql.timeoutMs", options.timeout_ms, 1..=MAX_TIMEOUT_MS, 300_000)?;
+        let retention_days = match options.retention_days {
+            None => Some(30.0),
+            Some(0.0) => None,
+            Some(days) if days > 0.0 && days <= MAX_RETENTION_DAYS => Some(days),
+            Some(days) => {
+                return Err(invalid(format!(
+                    "sql.retentionDays: {days} must be from 0 to {MAX_RETENTION_DAYS}"
+                )));
+            }
+        };
+        let duckdb = options.duckdb.unwrap_or_default().read(inside)?;
+        Ok(Config {
+            warehouse: Some(Warehouse::DuckDb(DuckDbConfig { retention_days, ..duckdb })),
+            batch: match &options.batch {
+                Some(batch) => batch.read("sql.batch")?,
+                None => BatchLimits::default(),
+            },
+            timeout: Duration::from_millis(timeout),
+            log_body_bytes: bytes(
+                "sql.logBodyBytes",
+                options.log_body_bytes,
+                default.log_body_bytes,
+            )?,
+        })
+    }
+}
+
+impl DuckDbOptions {
+    fn read(self, inside: Option<DuckDbConfig>) -> Result<DuckDbConfig> {
+        let chosen = match (self.file, inside) {
+            (Some(file), _) if file.is_empty() => {
+                return Err(invalid("sql.duckdb.file: must not be empty"));
+            }
+            (Some(file), _) => {
+                let results = format!("{file}.results").into();
+                DuckDbConfig { file: file.into(), results, ..DuckDbConfig::inside(Path::new("")) }
+            }
+            (None, Some(inside)) => inside,
+            (None, None) => {
+                return Err(invalid(
+                    "sql.duckdb.file: is needed without dataDir, which would hold the warehouse",
+                ));
+            }
+        };
+        let memory = whole(
+            "sql.duckdb.memoryBytes",
+            self.memory_bytes,
+            MIN_MEMORY_BYTES..=MAX_BYTES,
+            chosen.memory_bytes as u64,
+        )?;
+        Ok(DuckDbConfig {
+            memory_bytes: usize::try_from(memory).unwrap_or(usize::MAX),
+            threads: count("sql.duckdb.threads", self.threads, 1, chosen.threads)?,
+            ..chosen
+        })
+    }
+}
+
+/// What `engine.sql()` passes, as JSON.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct QueryText {
+    query: String,
+    format: Format,
+    timeout_ms: Option<f64>,
+    max_bytes: Option<f64>,
+}
+
+/// Reads a query; names and types were checked in JavaScript.
+pub(super) fn query(text: &str) -> Result<Query> {
+    let refused = |message: String| Error::new(ErrorKind::InvalidArgument, message);
+    let given: QueryText =
+        serde_json::from_str(text).map_err(|error| refused(format!("engine.sql(): {error}")))?;
+    let number = |name: &str, value: Option<f64>, most: u64, default: u64| {
+        whole(name, value, 1..=most, default)
+            .map_err(|error| refused(error.to_string().replace("Engine.open()", "engine.sql()")))
+    };
+    Ok(Query {
+        query: given.query,
+        format: given.format,
+        timeout_ms: number("timeoutMs", given.timeout_ms, MAX_TIMEOUT_MS, Query::TIMEOUT_MS)?,
+        max_bytes: number("maxBytes", given.max_bytes, MAX_BYTES, Query::MAX_BYTES)?,
+        preview: 0,
+    })
+}

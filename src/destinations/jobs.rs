@@ -1,0 +1,72 @@
+//! Work that is done in JavaScript: a job goes to a thread as JSON, and its answer comes back as
+//! JSON.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::Kind;
+
+/// A thread of JavaScript that does jobs.
+pub trait Thread: Send + Sync {
+    /// Hands over a job, as JSON. It must not block.
+    fn call(&self, job: &str);
+}
+
+/// The jobs that no thread has answered yet, with the destination that they are for.
+#[derive(Debug, Default)]
+pub struct Jobs {
+    waiting: Mutex<HashMap<u64, (Kind, oneshot::Sender<String>)>>,
+    next: AtomicU64,
+}
+
+/// A job that somebody waits for. Whoever stops waiting drops it.
+#[derive(Debug)]
+pub(super) struct Job<'a> {
+    jobs: &'a Jobs,
+    /// What its answer names.
+    pub number: u64,
+    answer: oneshot::Receiver<String>,
+}
+
+impl Jobs {
+    /// A new job. Whoever forgets its thread from here on forgets it too.
+    pub(super) fn begin(&self, kind: Kind) -> Job<'_> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, answer) = oneshot::channel();
+        self.waiting().insert(number, (kind, sender));
+        Job { jobs: self, number, answer }
+    }
+
+    /// Takes the answer to a job. One that nobody waits for any more is ignored.
+    pub(super) fn answer(&self, number: u64, answer: String) {
+        if let Some((_, waiting)) = self.waiting().remove(&number) {
+            // Who waited may have run out of time this very moment.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    /// Gives up the jobs for these destinations: their thread is gone.
+    pub(super) fn forget(&self, kinds: &[Kind]) {
+        self.waiting().retain(|_, (kind, _)| !kinds.contains(kind));
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u64, (Kind, oneshot::Sender<String>)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Job<'_> {
+    /// The answer; `None`: the thread is gone.
+    pub(super) async fn answered(&mut self) -> Option<String> {
+        (&mut self.answer).await.ok()
+    }
+}
+
+impl Drop for Job<'_> {
+    fn drop(&mut self) {
+        self.jobs.waiting().remove(&self.number);
+    }
+}

@@ -1,0 +1,238 @@
+//! Has DuckDB do things.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::super::config;
+use super::super::names::renames;
+use super::super::plan::Plan;
+use super::super::query::{Answered, Query};
+use super::super::rows::{pieces, rename};
+use super::super::types::Fields;
+use super::super::warehouse::{Load, Loaded, Warehouse};
+use super::dialect::{NAMING, changes, insert, records};
+use super::handoff::Handoff;
+use crate::destinations::custom::THREAD_GONE;
+use crate::destinations::jobs::{Jobs, Thread};
+use crate::destinations::{Failure, Kind, Verdict};
+use crate::error::{Error, ErrorKind};
+use crate::observability::time::Timestamp;
+
+/// Bytes of rows that one statement adds.
+const PIECE_BYTES: usize = 1 << 20;
+/// How much longer than a query may take its answer may.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// DuckDB, as the threads that can run it reach it.
+pub struct DuckDb {
+    config: config::DuckDb,
+    timeout: Duration,
+    jobs: Arc<Jobs>,
+    /// The first one does the work.
+    threads: Mutex<Vec<Arc<dyn Thread>>>,
+}
+
+impl fmt::Debug for DuckDb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DuckDb").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// A job on its way.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Job<'a> {
+    #[serde(rename = "job")]
+    number: u64,
+    destination: &'static str,
+    #[serde(flatten)]
+    work: &'a Work<'a>,
+}
+
+/// What is to be done.
+#[derive(Serialize)]
+#[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum Work<'a> {
+    /// Begin the transaction of a batch, and say what is there.
+    Begin { table: &'a str, batch: &'a str },
+    /// Go on with it and commit it.
+    Load { before: Vec<String>, insert: String, ticket: u64, pieces: usize, after: Vec<String> },
+    /// Answer a query.
+    Query(&'a Query),
+}
+
+/// What came of a job.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Answer<T> {
+    Done(T),
+    Failed(Said),
+}
+
+#[derive(Deserialize)]
+struct Said {
+    code: String,
+    message: String,
+    #[serde(default)]
+    retryable: bool,
+}
+
+/// What `Begin` finds.
+#[derive(Deserialize)]
+struct Begun {
+    loaded: bool,
+    shape: Option<Fields>,
+}
+
+impl DuckDb {
+    pub(in crate::destinations::sql) fn new(
+        config: config::DuckDb,
+        timeout: Duration,
+        jobs: Arc<Jobs>,
+    ) -> Self {
+        Self { config, timeout, jobs, threads: Mutex::default() }
+    }
+
+    /// How it is opened.
+    #[must_use]
+    pub const fn config(&self) -> &config::DuckDb {
+        &self.config
+    }
+
+    /// Adds a thread that can run it.
+    pub fn attach(&self, thread: Arc<dyn Thread>) {
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+    }
+
+    /// Forgets a thread: it is gone. What it was doing is done again by the next one.
+    pub fn detach(&self, thread: &Arc<dyn Thread>) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = threads.len();
+        threads.retain(|known| !Arc::ptr_eq(known, thread));
+        if threads.len() < before {
+            self.jobs.forget(&[Kind::Sql]);
+        }
+    }
+
+    /// Answers a query.
+    ///
+    /// # Errors
+    /// `QueryNotAllowed`, `QueryTimeout`, `QueryTooLarge`, `QueryFailed`, `NotConfigured`.
+    pub(in crate::destinations::sql) async fn query(
+        &self,
+        query: &Query,
+    ) -> Result<Answered, Error> {
+        let limit = Duration::from_millis(query.timeout_ms) + GRACE;
+        match tokio::time::timeout(limit, self.ask(&Work::Query(query))).await {
+            Ok(Some(Answer::Done(answered))) => Ok(answered),
+            Ok(Some(Answer::Failed(said))) => {
+                let kind = ErrorKind::from_code(&said.code).unwrap_or(ErrorKind::QueryFailed);
+                Err(Error::new(kind, said.message))
+            }
+            Ok(None) => {
+                let message = "no thread has the warehouse open any more: open the engine again";
+                Err(Error::new(ErrorKind::QueryFailed, message))
+            }
+            Err(_) => Err(Error::new(
+                ErrorKind::QueryTimeout,
+                format!("the query gave no answer within {} ms", limit.as_millis()),
+            )),
+        }
+    }
+
+    /// `None`: there is no thread, or it went away.
+    async fn ask<T: serde::de::DeserializeOwned>(&self, work: &Work<'_>) -> Option<Answer<T>> {
+        // Before its thread is looked for, so that it is forgotten with it.
+        let mut waiting = self.jobs.begin(Kind::Sql);
+        let thread =
+            self.threads.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()?;
+        let job = Job { number: waiting.number, destination: Kind::Sql.name(), work };
+        thread.call(&serde_json::to_string(&job).unwrap_or_default());
+        let answer = waiting.answered().await?;
+        Some(serde_json::from_str(&answer).unwrap_or_else(|error| {
+            let message = format!("the warehouse's answer cannot be read: {error}");
+            let code = ErrorKind::Internal.code().to_owned();
+            Answer::Failed(Said { code, message, retryable: false })
+        }))
+    }
+
+    async fn step<T: serde::de::DeserializeOwned>(&self, work: &Work<'_>) -> Result<T, Verdict> {
+        let gone = || Verdict::Later {
+            after: THREAD_GONE,
+            reason: "the warehouse, which no thread has open".to_owned(),
+        };
+        match self.ask(work).await.ok_or_else(gone)? {
+            Answer::Done(done) => Ok(done),
+            Answer::Failed(Said { code, message, retryable }) => {
+                let kind = ErrorKind::from_code(&code).unwrap_or(ErrorKind::Refused);
+                let failure = Failure::new(kind, message);
+                Err(if retryable {
+                    Verdict::Retry { failure, after: None }
+                } else {
+                    Verdict::Rejected(failure)
+                })
+            }
+        }
+    }
+
+    async fn attempt(&self, load: Load<'_>) -> Result<Loaded, Verdict> {
+        let Load { table, batch, fields, rows } = load;
+        let begun: Begun = self.step(&Work::Begin { table, batch }).await?;
+        if begun.loaded {
+            return Ok(Loaded { repeated: true, ..Loaded::default() });
+        }
+        let plan = Plan::new(begun.shape, fields, rows, NAMING);
+        let pieces = encoded(&plan, rows);
+        let now = Timestamp::now();
+        let count = pieces.len();
+        let handoff = Handoff::new(pieces);
+        let work = Work::Load {
+            before: changes(table, &plan),
+            insert: insert(table, &plan, fields, now),
+            ticket: handoff.ticket,
+            pieces: count,
+            after: records(table, batch, &plan, now),
+        };
+        let _: Box<RawValue> = self.step(&work).await?;
+        Ok(Loaded { repeated: false, refused: plan.refused })
+    }
+}
+
+impl Warehouse for DuckDb {
+    const NAME: &'static str = "duckdb";
+
+    async fn load(&self, load: Load<'_>) -> Result<Loaded, Verdict> {
+        let attempt = tokio::time::timeout(self.timeout, self.attempt(load)).await;
+        attempt.unwrap_or_else(|_| {
+            let limit = self.timeout.as_millis();
+            let message = format!("DuckDB gave no answer within {limit} ms (sql.timeoutMs)");
+            let failure = Failure::new(ErrorKind::Timeout, message);
+            Err(Verdict::Retry { failure, after: None })
+        })
+    }
+}
+
+/// The rows that the table takes, as `insert` wants them.
+fn encoded(plan: &Plan, rows: &Bytes) -> Vec<Bytes> {
+    if plan.refused.is_empty() && !renames(&plan.after) {
+        return pieces(rows, PIECE_BYTES);
+    }
+    let mut all = Vec::new();
+    let mut piece = String::new();
+    for row in plan.taken(rows) {
+        rename(row, &plan.after, &mut piece);
+        piece.push('\n');
+        if piece.len() >= PIECE_BYTES {
+            all.push(std::mem::take(&mut piece).into());
+        }
+    }
+    if !piece.is_empty() {
+        all.push(piece.into());
+    }
+    all
+}

@@ -1,0 +1,206 @@
+//! The SQL of DuckDB. Pure.
+
+use std::fmt::Write as _;
+
+use super::super::names::Naming;
+use super::super::plan::{Change, Plan};
+use super::super::types::{Field, Fields, Type};
+use crate::observability::time::Timestamp;
+
+/// When a row arrived: a column that the views leave out.
+const ARRIVED: &str = "_arrived_at";
+
+/// What DuckDB can call a column.
+pub(super) const NAMING: Naming =
+    Naming { max_bytes: 200, taken: &[ARRIVED, "rowid"], nested: true };
+
+/// The statements that make a table what a plan asks for.
+pub(super) fn changes(table: &str, plan: &Plan) -> Vec<String> {
+    let (data, view) = (data(table), quoted(table));
+    let mut all = Vec::new();
+    if plan.creates() {
+        all.push(format!("CREATE TABLE {data} ({} TIMESTAMP NOT NULL)", quoted(ARRIVED)));
+    }
+    for change in plan.changes() {
+        all.push(match change {
+            Change::Add { name, of } => {
+                format!("ALTER TABLE {data} ADD COLUMN {} {}", quoted(name), column_type(of))
+            }
+            Change::Convert { name, from, to } => {
+                let column = quoted(name);
+                let of = column_type(to);
+                let value = converted(&column, from, to, 0);
+                format!("ALTER TABLE {data} ALTER COLUMN {column} SET DATA TYPE {of} USING {value}")
+            }
+        });
+    }
+    if !all.is_empty() && !plan.after.0.is_empty() {
+        // The view is the table as its users know it.
+        all.insert(0, format!("DROP VIEW IF EXISTS {view}"));
+        let columns: Vec<_> = plan.after.0.values().map(|field| quoted(&field.name)).collect();
+        all.push(format!("CREATE VIEW {view} AS SELECT {} FROM {data}", columns.join(", ")));
+    }
+    all
+}
+
+/// The statement that adds rows, of which `$1` has the lines.
+pub(super) fn insert(table: &str, plan: &Plan, batch: &Fields, arrived: Timestamp) -> String {
+    let columns: Vec<&Field> =
+        plan.after.0.iter().filter(|(key, _)| batch.0.contains_key(*key)).map(|(_, f)| f).collect();
+    let mut names: Vec<_> = columns.iter().map(|field| quoted(&field.name)).collect();
+    names.push(quoted(ARRIVED));
+    let structure: Vec<_> = columns
+        .iter()
+        .map(|field| format!("{}:{}", json(&field.name), structure(&field.of)))
+        .collect();
+    let (values, row) = if columns.is_empty() {
+        ("", "NULL".to_owned())
+    } else {
+        let structure = literal(&format!("{{{}}}", structure.join(",")));
+        ("row.*, ", format!("from_json(line, {structure})"))
+    };
+    let (data, arrived) = (data(table), time(arrived));
+    format!(
+        "INSERT INTO {data} ({}) SELECT {values}{arrived} FROM (SELECT {row} AS row FROM (SELECT \
+         unnest(string_split(decode($1), chr(10))) AS line) WHERE line <> '')",
+        names.join(", ")
+    )
+}
+
+/// The statements that write down that a batch is loaded, and what its table is now.
+pub(super) fn records(table: &str, batch: &str, plan: &Plan, now: Timestamp) -> Vec<String> {
+    let shape = serde_json::to_string(&plan.after).unwrap_or_default();
+    let (table, batch, shape, now) = (literal(table), literal(batch), literal(&shape), time(now));
+    vec![
+        format!("INSERT OR REPLACE INTO dollar_send.tables VALUES ({table}, {shape})"),
+        format!("INSERT INTO dollar_send.batches VALUES ({batch}, {table}, {now})"),
+    ]
+}
+
+fn data(table: &str) -> String {
+    format!("data.{}", quoted(table))
+}
+
+fn column_type(of: &Type) -> String {
+    match of {
+        Type::Null | Type::Varchar => "VARCHAR".to_owned(),
+        Type::Boolean => "BOOLEAN".to_owned(),
+        Type::Double => "DOUBLE".to_owned(),
+        Type::Date => "DATE".to_owned(),
+        Type::Timestamp => "TIMESTAMP".to_owned(),
+        Type::List(element) => format!("{}[]", column_type(element)),
+        // There is no object without a field: it is kept as its text until it has one.
+        Type::Struct(fields) if fields.0.is_empty() => "VARCHAR".to_owned(),
+        Type::Struct(fields) => {
+            let each =
+                |field: &Field| format!("{} {}", quoted(&field.name), column_type(&field.of));
+            let all: Vec<_> = fields.0.values().map(each).collect();
+            format!("STRUCT({})", all.join(", "))
+        }
+    }
+}
+
+/// What `from_json` is to make of a value.
+fn structure(of: &Type) -> String {
+    match of {
+        Type::List(element) => format!("[{}]", structure(element)),
+        Type::Struct(fields) if !fields.0.is_empty() => {
+            let each = |field: &Field| format!("{}:{}", json(&field.name), structure(&field.of));
+            let all: Vec<_> = fields.0.values().map(each).collect();
+            format!("{{{}}}", all.join(","))
+        }
+        plain => json(&column_type(plain)),
+    }
+}
+
+/// A stored value as another type. `depth` keeps the parameters of lambdas apart.
+fn converted(value: &str, from: &Type, to: &Type, depth: usize) -> String {
+    match (from, to) {
+        (from, to) if from == to => value.to_owned(),
+        (Type::Null, to) => format!("CAST(NULL AS {})", column_type(to)),
+        (Type::List(from), Type::List(to)) => {
+            let item = format!("x{depth}");
+            let inner = converted(&item, from, to, depth + 1);
+            format!("list_transform({value}, lambda {item}: {inner})")
+        }
+        (Type::Struct(from), Type::Struct(to)) => {
+            let each = |(key, field)| {
+                let (known, field): (_, &Field) = (from.0.get::<Box<str>>(key), field);
+                let inner = known.map_or_else(
+                    || format!("CAST(NULL AS {})", column_type(&field.of)),
+                    |known| {
+                        let part = part(value, &known.name);
+                        converted(&part, &known.of, &field.of, depth + 1)
+                    },
+                );
+                format!("{} := {inner}", quoted(&field.name))
+            };
+            let all: Vec<_> = to.0.iter().map(each).collect();
+            format!("CASE WHEN {value} IS NULL THEN NULL ELSE struct_pack({}) END", all.join(", "))
+        }
+        (from, _) => text(value, from, depth),
+    }
+}
+
+/// A stored value as the text that it would be if it came now.
+fn text(value: &str, of: &Type, depth: usize) -> String {
+    match of {
+        Type::Null => "CAST(NULL AS VARCHAR)".to_owned(),
+        Type::Varchar => value.to_owned(),
+        Type::Boolean | Type::Date | Type::Timestamp => format!("CAST({value} AS VARCHAR)"),
+        // As JavaScript writes numbers: 5, not 5.0.
+        Type::Double => format!(
+            "CASE WHEN {value} = trunc({value}) AND abs({value}) < 1e21 THEN CAST(CAST({value} AS \
+             HUGEINT) AS VARCHAR) ELSE CAST({value} AS VARCHAR) END"
+        ),
+        Type::Struct(fields) if fields.0.is_empty() => value.to_owned(),
+        Type::List(_) | Type::Struct(_) => {
+            format!("CAST(to_json({}) AS VARCHAR)", json_value(value, of, depth))
+        }
+    }
+}
+
+/// A stored value of which `to_json` makes what it once was.
+fn json_value(value: &str, of: &Type, depth: usize) -> String {
+    match of {
+        Type::Double => format!("CAST({} AS JSON)", text(value, of, depth)),
+        Type::List(element) => {
+            let item = format!("x{depth}");
+            let inner = json_value(&item, element, depth + 1);
+            format!("list_transform({value}, lambda {item}: {inner})")
+        }
+        Type::Struct(fields) if fields.0.is_empty() => format!("CAST({value} AS JSON)"),
+        Type::Struct(fields) => {
+            let each = |field: &Field| {
+                let inner = json_value(&part(value, &field.name), &field.of, depth + 1);
+                format!("{} := {inner}", quoted(&field.name))
+            };
+            let all: Vec<_> = fields.0.values().map(each).collect();
+            format!("CASE WHEN {value} IS NULL THEN NULL ELSE struct_pack({}) END", all.join(", "))
+        }
+        _ => value.to_owned(),
+    }
+}
+
+fn part(value: &str, name: &str) -> String {
+    format!("struct_extract({value}, {})", literal(name))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn json(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+fn time(at: Timestamp) -> String {
+    let mut text = String::new();
+    // Into a text nothing fails.
+    let _ = write!(text, "make_timestamp({})", at.as_millis().saturating_mul(1000));
+    text
+}

@@ -1,0 +1,12 @@
+//! DuckDB, which runs in JavaScript: the npm package is prebuilt, and as large as everything else.
+//!
+//! Rust decides what is done and writes the SQL; the thread that opened the engine has it run in a
+//! worker of its own (`js/duckdb`). One batch at a time is loaded, in one transaction that also
+//! writes down its id.
+
+mod client;
+mod dialect;
+mod handoff;
+
+pub use client::DuckDb;
+pub use handoff::piece;

@@ -1,0 +1,123 @@
+//! The fields of one `$send.sql` call.
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+
+use super::json;
+use crate::destinations::{Failure, Payload};
+use crate::error::ErrorKind;
+
+/// Bytes that the name of a table may have.
+const MAX_TABLE: usize = 255;
+
+/// The table that a call is for, in lower case: names that differ by case alone are the same table.
+///
+/// # Errors
+/// `InvalidArgument`: no table can be called so.
+pub(super) fn table(payload: &Payload) -> Result<String, Failure> {
+    let text = text_of(payload)?;
+    let table = json::field(text, "table").and_then(json::decode).ok_or_else(unreadable)?;
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if !table.is_empty() && !table.starts_with('_') && table.bytes().all(fine) {
+        if table.len() <= MAX_TABLE {
+            return Ok(table.to_ascii_lowercase());
+        }
+        let rule = format!("table: the name has {} bytes, and may have {MAX_TABLE}", table.len());
+        return Err(Failure::new(ErrorKind::InvalidArgument, rule));
+    }
+    let shown: String =
+        table.chars().take(100).map(|c| if c.is_control() { '?' } else { c }).collect();
+    Err(Failure::new(
+        ErrorKind::InvalidArgument,
+        format!(
+            "table: {shown:?} is not the name of a table: letters, digits and _, none of which may \
+             be a _ at the beginning (/^(?!_)[a-z0-9_]+$/i)"
+        ),
+    ))
+}
+
+/// The row, as the JSON text of an object.
+///
+/// # Errors
+/// `InvalidArgument`: there is none.
+pub(super) fn row(payload: &Payload) -> Result<Cow<'_, str>, Failure> {
+    let raw = json::field(text_of(payload)?, "payload").ok_or_else(unreadable)?;
+    if !raw.starts_with('{') {
+        let message = "payload: a row is an object, such as { name: 'Luke' }: its keys are the \
+                       columns. Several rows are several calls";
+        return Err(Failure::new(ErrorKind::InvalidArgument, message));
+    }
+    Ok(well_formed(raw))
+}
+
+/// The same text with U+FFFD in place of each lone surrogate, which no warehouse takes.
+/// `JSON.stringify` escapes those and no others.
+fn well_formed(raw: &str) -> Cow<'_, str> {
+    let bytes = raw.as_bytes();
+    let mut places = memmem::find_iter(bytes, b"\\ud").filter(|place| {
+        let before = bytes[..*place].iter().rev().take_while(|byte| **byte == b'\\').count();
+        before.is_multiple_of(2) && bytes.get(place + 3).is_some_and(|byte| *byte >= b'8')
+    });
+    let Some(first) = places.next() else { return Cow::Borrowed(raw) };
+    let mut text = String::with_capacity(raw.len());
+    let mut done = 0;
+    for place in std::iter::once(first).chain(places) {
+        text.push_str(&raw[done..place]);
+        text.push_str("\\ufffd");
+        done = place + "\\ud800".len();
+    }
+    text.push_str(raw.get(done..).unwrap_or_default());
+    Cow::Owned(text)
+}
+
+fn text_of(payload: &Payload) -> Result<&str, Failure> {
+    std::str::from_utf8(&payload.text).map_err(|_| unreadable())
+}
+
+fn unreadable() -> Failure {
+    Failure::new(ErrorKind::InvalidArgument, "the recorded call cannot be read")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_a_name_by_the_rule() {
+        let table = |name: &str| {
+            let name = serde_json::to_string(name).unwrap();
+            let payload = Payload::from_text(format!(r#"{{"payload":{{}},"table":{name}}}"#));
+            table(&payload).map_err(|failure| failure.message)
+        };
+        for name in ["my_test_table", "Events", "1", "a_", &"x".repeat(255)] {
+            assert_eq!(table(name), Ok(name.to_ascii_lowercase()));
+        }
+        for name in ["", "_a", "a b", "a.b", "a\"; drop", "ä", "a\n", "a-b"] {
+            let message = table(name).unwrap_err();
+            assert!(message.contains("/^(?!_)[a-z0-9_]+$/i"), "{name}: {message}");
+        }
+        assert!(table(&"x".repeat(256)).unwrap_err().contains("256 bytes"));
+    }
+
+    #[test]
+    fn a_row_is_an_object() {
+        for text in ["1", "\"x\"", "[{}]", "null", "true"] {
+            let payload = Payload::from_text(format!(r#"{{"table":"t","payload":{text}}}"#));
+            assert!(row(&payload).unwrap_err().message.contains("a row is an object"), "{text}");
+        }
+    }
+
+    #[test]
+    fn lone_surrogates_become_replacement_characters_and_nothing_else_changes() {
+        for (raw, expected) in [
+            (r#"{"a":"x"}"#, r#"{"a":"x"}"#),
+            (r#"{"a\udfff":"\ud800\udbff."}"#, r#"{"a\ufffd":"\ufffd\ufffd."}"#),
+            (r#"{"a":"\\ud800"}"#, r#"{"a":"\\ud800"}"#),
+            (r#"{"a":"\\\ud800"}"#, r#"{"a":"\\\ufffd"}"#),
+            (r#"{"a":"\ud7ff"}"#, r#"{"a":"\ud7ff"}"#),
+        ] {
+            assert_eq!(well_formed(raw), expected);
+        }
+    }
+}

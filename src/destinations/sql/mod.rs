@@ -1,0 +1,188 @@
+//! `$send.sql`: rows in batches, each batch loaded into its table once.
+//!
+//! The way of a call: `item` reads it and checks the table's name, `rows` adds it to the batch of
+//! that table and `types` widens the union of its fields; when the batch is closed, a `warehouse`
+//! loads it: `plan` says what the table has to become for it, `names` what new columns are called.
+//! `query` is the way back.
+
+mod config;
+pub mod duckdb;
+mod item;
+mod names;
+mod plan;
+mod query;
+mod rows;
+mod types;
+mod warehouse;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::jobs::{Jobs, Thread};
+use super::json;
+use super::{BatchLimits, Encoded, Failure, Payload, Stored, Verdict};
+use crate::error::{Error, ErrorKind, Result};
+use crate::observability::log::RequestLog;
+use duckdb::DuckDb;
+use warehouse::{Load, Loaded, Warehouse as _};
+
+pub use config::{Config, DuckDb as DuckDbConfig, Warehouse};
+pub use query::{Answered, Column, Format, Query};
+pub use rows::{Rows, Shape};
+
+/// The SQL destination.
+#[derive(Debug)]
+pub struct Sql {
+    config: Config,
+    target: Option<Target>,
+}
+
+/// The warehouse that it has.
+#[derive(Debug)]
+enum Target {
+    DuckDb(DuckDb),
+}
+
+/// What the log shows of a batch as the response to each of its records.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Landed<'a> {
+    warehouse: &'static str,
+    table: &'a str,
+    batch_id: &'a str,
+    /// Whether an earlier attempt had loaded it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    repeated: bool,
+    duration_ms: u128,
+}
+
+impl Sql {
+    /// A destination with the warehouse of the options.
+    #[must_use]
+    pub fn new(config: Config, jobs: &Arc<Jobs>) -> Self {
+        let target = config.warehouse.clone().map(|warehouse| match warehouse {
+            Warehouse::DuckDb(duckdb) => {
+                Target::DuckDb(DuckDb::new(duckdb, config.timeout, Arc::clone(jobs)))
+            }
+        });
+        Self { config, target }
+    }
+
+    /// DuckDB, if that is the warehouse.
+    #[must_use]
+    pub const fn duckdb(&self) -> Option<&DuckDb> {
+        match &self.target {
+            Some(Target::DuckDb(duckdb)) => Some(duckdb),
+            None => None,
+        }
+    }
+
+    /// Forgets a thread that ran the warehouse.
+    pub fn forget(&self, thread: &Arc<dyn Thread>) {
+        if let Some(duckdb) = self.duckdb() {
+            duckdb.detach(thread);
+        }
+    }
+
+    /// When batches are closed; `None`: there is no warehouse.
+    #[must_use]
+    pub fn limits(&self) -> Option<BatchLimits> {
+        self.target.as_ref().map(|_| self.config.batch)
+    }
+
+    /// How many batches are loaded at once.
+    #[must_use]
+    pub const fn concurrency(&self) -> usize {
+        // DuckDB has one writer, and uses several threads for it.
+        1
+    }
+
+    /// The batch that a call belongs to: its table; empty if it belongs to none.
+    #[must_use]
+    pub fn lane(&self, payload: &Payload) -> String {
+        item::table(payload).unwrap_or_default()
+    }
+
+    /// What the log shows of a call that is not in the warehouse yet.
+    #[must_use]
+    pub fn describe(&self, payload: &Payload) -> RequestLog {
+        RequestLog::recorded(payload, self.config.log_body_bytes)
+    }
+
+    /// An empty batch whose first record will have this id.
+    #[must_use]
+    pub fn begin(&self, first: Uuid) -> Rows {
+        Rows::new(first)
+    }
+
+    /// Adds a call of a lane to its batch.
+    ///
+    /// # Errors
+    /// Why it can be in none.
+    pub fn add(
+        &self,
+        lane: &str,
+        rows: &mut Rows,
+        payload: &Payload,
+    ) -> std::result::Result<(), Failure> {
+        if lane.is_empty() {
+            item::table(payload)?;
+        }
+        rows.add(payload)
+    }
+
+    /// Closes a batch.
+    #[must_use]
+    pub fn finish(&self, lane: &str, rows: Rows) -> Encoded {
+        rows.finish(lane)
+    }
+
+    /// Makes one attempt to load a batch.
+    pub async fn store(&self, batch: &Encoded) -> Stored {
+        let table = batch.name.split('/').next().unwrap_or_default();
+        let load = Load { table, batch: &batch.name, fields: &batch.shape.0, rows: &batch.bytes };
+        let begun = Instant::now();
+        let (warehouse, loaded) = match &self.target {
+            Some(Target::DuckDb(duckdb)) => (DuckDb::NAME, duckdb.load(load).await),
+            None => return Stored::nowhere(Verdict::Rejected(self.not_configured())),
+        };
+        let Loaded { repeated, refused } = match loaded {
+            Ok(loaded) => loaded,
+            Err(verdict) => return Stored::nowhere(verdict),
+        };
+        let landed = Landed {
+            warehouse,
+            table,
+            batch_id: &batch.name,
+            repeated,
+            duration_ms: begun.elapsed().as_millis(),
+        };
+        Stored {
+            response: serde_json::value::to_raw_value(&landed).ok(),
+            exceptions: refused.into_iter().map(|(place, why)| (place, Some(why))).collect(),
+            ..Stored::nowhere(Verdict::Delivered)
+        }
+    }
+
+    /// Answers a query.
+    ///
+    /// # Errors
+    /// `NotConfigured`, `QueryNotAllowed`, `QueryTimeout`, `QueryTooLarge`, `QueryFailed`.
+    pub async fn query(&self, query: &Query) -> Result<Answered> {
+        match &self.target {
+            Some(Target::DuckDb(duckdb)) => duckdb.query(query).await,
+            None => Err(Error::new(ErrorKind::NotConfigured, self.not_configured().message)),
+        }
+    }
+
+    /// Why there is no warehouse.
+    #[must_use]
+    pub fn not_configured(&self) -> Failure {
+        let message = "there is no warehouse: open the engine with `dataDir`, which then holds it, or \
+                       with `sql`";
+        Failure::new(ErrorKind::NotConfigured, message)
+    }
+}

@@ -1,0 +1,146 @@
+//! What a table has to become so that it can take a batch. Pure.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::names::Naming;
+use super::rows::{admit, lines};
+use super::types::{Fields, MAX_COLUMNS, Type};
+use crate::destinations::Failure;
+
+/// From what a table is to what it has to be.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The table as it is; `None`: there is none yet.
+    before: Option<Fields>,
+    /// The table as it has to be, every column named.
+    pub after: Fields,
+    /// The rows that it cannot take, by their places in the batch, and why.
+    pub refused: BTreeMap<u32, Failure>,
+}
+
+/// One thing to be done to a table.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change<'a> {
+    /// A column that is new.
+    Add {
+        /// What it is called.
+        name: &'a str,
+        /// Its type.
+        of: &'a Type,
+    },
+    /// A column whose values become another type.
+    Convert {
+        /// What it is called.
+        name: &'a str,
+        /// What it was.
+        from: &'a Type,
+        /// What it is to be.
+        to: &'a Type,
+    },
+}
+
+impl Plan {
+    /// The plan for a batch with these rows, whose union is `fields`.
+    pub(super) fn new(
+        before: Option<Fields>,
+        fields: &Fields,
+        rows: &Bytes,
+        naming: Naming,
+    ) -> Self {
+        let mut after = before.clone().unwrap_or_default();
+        let mut refused = BTreeMap::new();
+        if after.columns_with(fields) <= MAX_COLUMNS {
+            after.absorb(fields.clone());
+        } else {
+            for (place, row) in (0..).zip(lines(rows)) {
+                if !after.hold(row, 0)
+                    && let Err(failure) = admit(&mut after, row)
+                {
+                    refused.insert(place, failure);
+                }
+            }
+        }
+        naming.name_all(&mut after);
+        Self { before, after, refused }
+    }
+
+    /// Whether the table is new.
+    pub(super) const fn creates(&self) -> bool {
+        self.before.is_none()
+    }
+
+    /// What is to be done to a table that is there.
+    pub(super) fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        self.after.0.iter().filter_map(|(key, field)| {
+            let name = &*field.name;
+            let before = self.before.as_ref().and_then(|fields| fields.0.get(key));
+            match before {
+                None => Some(Change::Add { name, of: &field.of }),
+                Some(known) if known.of == field.of => None,
+                Some(known) => Some(Change::Convert { name, from: &known.of, to: &field.of }),
+            }
+        })
+    }
+
+    /// The rows that the table takes, with their places in the batch.
+    pub(super) fn taken<'a>(&'a self, rows: &'a Bytes) -> impl Iterator<Item = &'a str> {
+        let taken = |(place, _): &(u32, &str)| !self.refused.contains_key(place);
+        (0..).zip(lines(rows)).filter(taken).map(|(_, row)| row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMING: Naming = Naming { max_bytes: 63, taken: &[], nested: true };
+
+    fn table(row: &str) -> Fields {
+        let mut fields = Fields::of(row, 0);
+        NAMING.name_all(&mut fields);
+        fields
+    }
+
+    fn plan(before: &str, row: &str) -> Plan {
+        let rows = Bytes::from(format!("{row}\n"));
+        Plan::new(Some(table(before)), &Fields::of(row, 0), &rows, NAMING)
+    }
+
+    #[test]
+    fn a_table_gets_the_columns_that_it_lacks_and_wider_ones() {
+        let plan = plan(r#"{"ts":1,"b":true,"n":null}"#, r#"{"ts":"now","c":[],"n":1}"#);
+        let changes: Vec<_> = plan.changes().collect();
+        assert_eq!(
+            changes,
+            [
+                Change::Convert { name: "ts", from: &Type::Double, to: &Type::Varchar },
+                Change::Convert { name: "n", from: &Type::Null, to: &Type::Double },
+                Change::Add { name: "c", of: &Type::List(Box::new(Type::Null)) },
+            ]
+        );
+        assert!(!plan.creates());
+    }
+
+    #[test]
+    fn a_table_that_holds_everything_stays_as_it_is() {
+        assert_eq!(plan(r#"{"a":"x","b":{"c":1}}"#, r#"{"b":{},"a":5}"#).changes().count(), 0);
+    }
+
+    #[test]
+    fn rows_that_would_make_a_table_too_wide_are_refused_one_by_one() {
+        let wide: Vec<_> = (0..MAX_COLUMNS - 1).map(|n| format!(r#""c{n}":1"#)).collect();
+        let before = table(&format!("{{{}}}", wide.join(",")));
+        let rows = ["{\"c1\":2}", "{\"x\":1,\"y\":1}", "{\"z\":1}", "{\"c2\":\"x\"}", "{\"x\":1}"];
+        let mut fields = Fields::default();
+        for row in rows {
+            fields.absorb(Fields::of(row, 0));
+        }
+        let bytes = Bytes::from(rows.join("\n") + "\n");
+        let plan = Plan::new(Some(before), &fields, &bytes, NAMING);
+        assert_eq!(plan.refused.keys().copied().collect::<Vec<_>>(), [1, 4]);
+        assert_eq!(plan.taken(&bytes).collect::<Vec<_>>(), [rows[0], rows[2], rows[3]]);
+        assert_eq!(plan.changes().count(), 2);
+    }
+}

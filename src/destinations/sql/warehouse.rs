@@ -1,0 +1,43 @@
+//! What a warehouse is to the SQL destination: something that takes batches, each of them once.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use bytes::Bytes;
+
+use super::types::Fields;
+use crate::destinations::{Failure, Verdict};
+
+/// A batch to be loaded.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Load<'a> {
+    /// The table, in lower case.
+    pub table: &'a str,
+    /// The id of the batch: the same for each attempt, and in no other batch.
+    pub batch: &'a str,
+    /// The union of its rows' fields.
+    pub fields: &'a Fields,
+    /// The rows, one line of JSON each.
+    pub rows: &'a Bytes,
+}
+
+/// A batch that is in the warehouse.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    /// Whether an earlier attempt had loaded it.
+    pub repeated: bool,
+    /// The rows that the table could not take, by their places, and why.
+    pub refused: BTreeMap<u32, Failure>,
+}
+
+/// Something that holds tables.
+pub(super) trait Warehouse {
+    /// What it is called in the log.
+    const NAME: &'static str;
+
+    /// Makes one attempt to load a batch: all of it or nothing, and nothing if it is there already.
+    ///
+    /// # Errors
+    /// How it failed.
+    fn load(&self, load: Load<'_>) -> impl Future<Output = Result<Loaded, Verdict>> + Send;
+}
