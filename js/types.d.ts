@@ -1,5 +1,18 @@
 /* The part of the declarations that belongs to JavaScript; what follows it is generated from Rust. */
 
+import type {
+  BatchReason,
+  EmailRequestLog,
+  EmailResponseLog,
+  EmitResponseLog,
+  HttpRequestLog,
+  HttpResponseLog,
+  S3ResponseLog,
+  SqlResponseLog,
+  SseResponseLog,
+} from './js/log'
+export * from './js/log'
+
 /** The codes of this package's errors and of failed deliveries. */
 export type ErrorCode =
   | 'ERR_SEND_INVALID_OPTION'
@@ -29,6 +42,10 @@ export type ErrorCode =
   | 'ERR_SEND_REFUSED'
   | 'ERR_SEND_UNAVAILABLE'
   | 'ERR_SEND_EMIT_LOOP'
+  | 'ERR_SEND_QUERY_NOT_ALLOWED'
+  | 'ERR_SEND_QUERY_TIMEOUT'
+  | 'ERR_SEND_QUERY_TOO_LARGE'
+  | 'ERR_SEND_QUERY_FAILED'
   | 'ERR_SEND_INTERNAL'
 
 /** What `engine.execution()` takes. */
@@ -161,9 +178,9 @@ export interface S3Config {
 
 /** The argument of `$send.sql()`. */
 export interface SqlConfig {
-  /** The table. */
+  /** The table: letters, digits and `_`, which is not the first. Upper and lower case are the same. */
   table: string
-  /** One row. */
+  /** One row: an object, whose keys are the columns. Anything else fails the delivery. */
   payload: Content
 }
 
@@ -211,140 +228,6 @@ export interface Step {
   readonly $: { readonly send: Send }
 }
 
-/** The `request` of an `http` delivery, as it was sent; secrets are redacted. */
-export interface HttpRequestLog {
-  /** The method. */
-  method: string
-  /** The whole URL. */
-  url: string
-  /** The headers, their names in lower case. */
-  headers: Record<string, string>
-  /** The body: text, or base64 if `bodyEncoding` says so. Absent without a body. */
-  body?: string
-  /** How `body` is spelled when it is not UTF-8. */
-  bodyEncoding?: 'base64'
-  /** Length of the whole body. */
-  bodyBytes?: number
-  /** Whether `body` is only its beginning (`http.logBodyBytes`). */
-  truncated?: boolean
-}
-
-/** A mail in the log: as it was sent, or as it was recorded if it was not. */
-export interface EmailRequestLog {
-  /** The `Message-ID`, the same for each attempt. Absent if it was not sent. */
-  messageId?: string
-  /** The sender. */
-  from?: string
-  /** Whom it goes to. */
-  to: Array<string>
-  /** Who gets a copy. */
-  cc?: Array<string>
-  /** Who gets a copy that others do not see. */
-  bcc?: Array<string>
-  /** Whom an answer goes to. */
-  replyTo?: Array<string>
-  /** The subject. */
-  subject: string
-  /** The beginning of the plain text, up to `email.logBodyBytes`. */
-  text?: string
-  /** Bytes of the plain text. */
-  textBytes?: number
-  /** The beginning of the HTML text, up to `email.logBodyBytes`. */
-  html?: string
-  /** Bytes of the HTML text. */
-  htmlBytes?: number
-  /** Whether `text` or `html` is only the beginning. */
-  truncated: boolean
-  /** The attachments, without what is in them. */
-  attachments?: Array<{ filename: string; contentType?: string; bytes: number }>
-  /** Bytes of the mail as it was sent. */
-  bytes?: number
-}
-
-/** What became of a mail: the server's answer, or the file that it was written to. */
-export interface EmailResponseLog {
-  /** The code of the server's answer. */
-  code?: number
-  /** The text of the server's answer. */
-  message?: string
-  /** The server. */
-  server?: string
-  /** The file, where no server is configured. */
-  file?: string
-  /** Milliseconds that it took. */
-  durationMs: number
-}
-
-/** The `response` of an `s3` delivery: where its record is. */
-export interface S3ResponseLog {
-  /** The bucket. Absent if the batch failed, as are the next four. */
-  bucket?: string
-  /** The key of the object. */
-  key?: string
-  /** What the service calls this version of the object. Absent for a file. */
-  etag?: string
-  /** The file, where no service is configured. */
-  file?: string
-  /** Bytes of the object. */
-  objectBytes?: number
-  /** Milliseconds that the attempt took that stored it. */
-  durationMs?: number
-  /** The batch that the record was in. */
-  batch: { reason: BatchReason; records: number }
-  /** The line of the record, from 1. */
-  line: number
-}
-
-/** The `response` of an `sse` delivery. */
-export interface SseResponseLog {
-  /** The id of the event in its stream. */
-  id: string
-  /** How many clients followed the stream. */
-  clients: number
-}
-
-/** The `response` of an `emit` delivery. */
-export interface EmitResponseLog {
-  /** The id of the event in its stream. */
-  id: string
-  /** How many listeners of the process it was told to. */
-  listeners: number
-  /** The webhooks that it is sent to: each has an execution of its own, under its id. */
-  webhooks: Array<string>
-}
-
-/** The `response` of an `http` delivery. */
-export interface HttpResponseLog {
-  /** The status code. */
-  status: number
-  /** The standard phrase for it. */
-  statusText: string
-  /** `1.1` or `2.0`. */
-  httpVersion: string
-  /** The headers, their names in lower case; repeated ones are joined by a comma. */
-  headers: Record<string, string>
-  /** The body after decompression: text, or base64 if `bodyEncoding` says so. */
-  body: string
-  /** How `body` is spelled when it is not UTF-8. */
-  bodyEncoding?: 'base64'
-  /** Bytes that were read. */
-  bodyBytes: number
-  /** Whether `body` is only its beginning. */
-  truncated: boolean
-  /** From the beginning of the attempt to the last byte that was read. */
-  durationMs: number
-  /** The parts of it; those of connecting are absent on a reused connection. */
-  timings: {
-    dnsMs?: number
-    connectMs?: number
-    tlsMs?: number
-    firstByteMs: number
-    bodyMs: number
-  }
-  /** Redirects that were followed. Absent without any. */
-  redirects?: Array<{ status: number; method: string; url: string }>
-}
-
 /** Something that the operator should know. */
 export interface WarningEvent {
   /** What it is about, such as `EXECUTION_DROPPED`. */
@@ -376,13 +259,6 @@ export interface BatchEvent {
   /** Why it is delayed or failed. */
   error?: string
 }
-
-/**
- * Why a batch was closed: a limit of its options, `engine.flush()`, the end of the engine, or because
- * undelivered calls had half of the memory that they may have (`maxPendingBytes`).
- */
-export type BatchReason =
-  'maxBytes' | 'maxCount' | 'interval' | 'idle' | 'flush' | 'close' | 'maxPendingBytes'
 
 /** What `engine.on()` tells. */
 export interface EngineEvents {
@@ -478,7 +354,39 @@ export interface EmittedEvent {
   depth: number
 }
 
+/** Options of `engine.sql()`. */
+export interface QueryOptions {
+  /** `'rows'`: columns and rows as values; `'json'`: the rows as JSON; `'csv'`: as CSV. Default: `'rows'`. */
+  format?: 'rows' | 'json' | 'csv'
+  /** Milliseconds that the query may take; then it is interrupted. Default: 60000. */
+  timeoutMs?: number
+  /** Bytes that the result may have as text. Default: 1 GB. A text of JavaScript has half of that. */
+  maxBytes?: number
+}
+
+/** What a query found. */
+export interface QueryResult<Row = Record<string, any>> {
+  /** The columns, in their order, with their types in SQL. */
+  columns: Array<{ name: string; type: string }>
+  /** The rows. Dates and times are texts; whole numbers that JavaScript does not have are too. */
+  rows: Array<Row>
+}
+
 export interface Engine {
+  /**
+   * Asks the warehouse. The query is one SELECT, WITH, SHOW TABLES, DESCRIBE or EXPLAIN in the SQL of
+   * DuckDB, and can reach nothing but the tables. What `$send.sql` recorded is there once its batch is
+   * loaded: `engine.flush()` loads it now.
+   *
+   * Rejects with `ERR_SEND_QUERY_NOT_ALLOWED`, `ERR_SEND_QUERY_FAILED` (such as no such table),
+   * `ERR_SEND_QUERY_TIMEOUT`, `ERR_SEND_QUERY_TOO_LARGE`, `ERR_SEND_NOT_CONFIGURED`,
+   * `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
+   */
+  sql<Row = Record<string, any>>(
+    query: string,
+    options?: QueryOptions & { format?: 'rows' },
+  ): Promise<QueryResult<Row>>
+  sql(query: string, options: QueryOptions & { format: 'json' | 'csv' }): Promise<string>
   /**
    * Calls `listener` for each emitted event that is asked for. The answer ends that. Executions that
    * begin in the listener, synchronously or later, count as caused by the event: that is how loops

@@ -42,9 +42,9 @@ function attachWarehouse(engine, prepare) {
  * One job of Rust.
  *
  * @param {any} engine
- * @param {{ job: number, destination: string }} job
+ * @param {{ job: number }} asked
  */
-async function work(engine, { job, destination, ...asked }) {
+async function work(engine, { job, ...asked }) {
   const answer = await WAREHOUSES.get(engine)?.ask(asked)
   if (answer) engine._answerJob(job, JSON.stringify(answer))
 }
@@ -61,7 +61,7 @@ function checked(query, options = {}) {
   const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key))
   if (unknown !== undefined)
     throw refuse(`unknown option ${unknown}; known are ${OPTIONS.join(', ')}`)
-  const { format = 'rows', timeoutMs, maxBytes } = options
+  const { format = 'rows', timeoutMs, maxBytes } = /** @type {any} */ (options)
   if (!FORMATS.includes(format)) throw refuse(`format must be one of ${FORMATS.join(', ')}`)
   for (const [name, value] of Object.entries({ timeoutMs, maxBytes })) {
     if (value !== undefined && typeof value !== 'number') throw refuse(`${name} must be a number`)

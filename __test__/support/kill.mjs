@@ -17,17 +17,23 @@ const MOST_MILLISECONDS = 12
  * @param {string} script in this folder
  * @param {object} settings of it
  * @param {() => number} random
+ * @param {{ promises?: number, milliseconds?: number }} [life] its limits
  * @returns {Promise<Array<[string, number]>>}
  */
-export async function runAndKill(script, settings, random) {
+export async function runAndKill(
+  script,
+  settings,
+  random,
+  { promises = MOST_PROMISES, milliseconds = MOST_MILLISECONDS } = {},
+) {
   const path = fileURLToPath(new URL(script, import.meta.url))
   const seed = Math.floor(random() * 2 ** 32)
   const child = spawn(process.execPath, [path, JSON.stringify({ ...settings, seed })], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const closed = once(child, 'close')
-  const least = Math.floor(random() * MOST_PROMISES)
-  const longer = random() * MOST_MILLISECONDS
+  const least = Math.floor(random() * promises)
+  const longer = random() * milliseconds
   /** @type {Array<[string, number]>} */
   const promised = []
   let opened = false

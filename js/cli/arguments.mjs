@@ -38,10 +38,20 @@ import { COMMANDS, nearest, OPTIONS, OPTIONS_OF, UsageError } from './usage.mjs'
  * @property {number} [timeoutMs]
  */
 /**
+ * @typedef {object} SqlSettings
+ * @property {string} query
+ * @property {string} [dataDir]
+ * @property {string} [url]
+ * @property {string} [token]
+ * @property {number} [timeoutMs]
+ * @property {'table' | 'csv'} format
+ */
+/**
  * @typedef {{ command: 'version' } | { command: 'help', topic?: string, asked: boolean }
  *   | { command: 'run', settings: RunSettings } | { command: 'log', settings: LogSettings }
  *   | { command: 'replay', settings: ReplaySettings }
- *   | { command: 'serve', settings: ServeSettings }} Decision
+ *   | { command: 'serve', settings: ServeSettings }
+ *   | { command: 'sql', settings: SqlSettings }} Decision
  */
 
 /** What `--timeout` accepts at most: an hour, in milliseconds. */
@@ -210,6 +220,26 @@ function serveSettings(others, values) {
 }
 
 /**
+ * @param {string[]} queries
+ * @param {ReturnType<typeof parse>['values']} values
+ * @returns {SqlSettings}
+ */
+function sqlSettings(queries, values) {
+  const { 'data-dir': dataDir, url, token, timeout, csv } = values
+  if (queries.length !== 1 || queries[0] === '')
+    throw new UsageError('sql needs one query: dollar-send sql "SHOW TABLES" --data-dir DIR')
+  if (Boolean(dataDir) === Boolean(url))
+    throw new UsageError('sql needs either --data-dir or --url.')
+  if (url && !/^https?:\/\//.test(url))
+    throw new UsageError(`--url must begin with http:// or https://, not ${url}.`)
+  if (url && timeout !== undefined)
+    throw new UsageError('--timeout has no meaning with --url: the server has its own.')
+  const timeoutMs = timeoutOf(timeout)
+  const format = csv ? 'csv' : 'table'
+  return { query: queries[0], dataDir, url, token: token?.[0], timeoutMs, format }
+}
+
+/**
  * Refuses options that belong to another command.
  *
  * @param {keyof typeof OPTIONS_OF} command
@@ -246,6 +276,7 @@ export function decide(args) {
     return { command, settings: logSettings(command, values) }
   }
   if (command === 'serve') return { command, settings: serveSettings(rest, values) }
+  if (command === 'sql') return { command, settings: sqlSettings(rest, values) }
   if (command === 'replay') return { command, settings: replaySettings(rest, values) }
   return { command: 'run', settings: runSettings(rest, values) }
 }

@@ -29,6 +29,8 @@ async function main(args) {
       return (await import('./log.mjs')).logCommand(decision.settings)
     case 'serve':
       return (await import('./serve.mjs')).serveCommand(decision.settings)
+    case 'sql':
+      return (await import('./sql.mjs')).sqlCommand(decision.settings)
     case 'replay':
       return (await import('./replay.mjs')).replayCommand(decision.settings)
     default:

@@ -26,13 +26,15 @@ export const OPTIONS = /** @type {const} */ ({
   cors: { type: 'string', multiple: true },
   public: { type: 'string', multiple: true },
   'public-url': { type: 'string' },
+  url: { type: 'string' },
+  csv: { type: 'boolean' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 })
 
 /** The commands there are; `help` takes one as its argument. */
-export const COMMANDS = ['run', 'serve', 'log', 'replay', 'help']
+export const COMMANDS = ['run', 'serve', 'log', 'replay', 'sql', 'help']
 
 /** The options that each command knows beside --help and --version. */
 export const OPTIONS_OF = {
@@ -49,6 +51,7 @@ export const OPTIONS_OF = {
     ...['data-dir', 'workflow', 'execution', 'step', 'destination', 'limit', 'before'],
     ...['allow', 'timeout', 'json'],
   ],
+  sql: ['data-dir', 'url', 'token', 'timeout', 'csv'],
 }
 
 export const HELP = `Usage: dollar-send <command> [options]
@@ -58,6 +61,7 @@ Commands:
   serve             Serve streams, events and the log of a data directory over HTTP
   log               Show the deliveries that a data directory holds
   replay [id...]    Make failed deliveries of a data directory again
+  sql <query>       Query the warehouse of a data directory
   help [command]    Explain a command
 
 Options:
@@ -115,6 +119,27 @@ Example:
   DOLLAR_SEND_TOKENS=$(openssl rand -hex 32) dollar-send serve --data-dir ./.dollar-send
 `
 
+export const SQL_HELP = `Usage: dollar-send sql <query> (--data-dir <dir> | --url <url>) [options]
+
+Asks the warehouse that $send.sql fills, and prints a table. The query is one SELECT, WITH, SHOW
+TABLES, DESCRIBE or EXPLAIN. A directory can be asked while no other process has it open; a runner that
+has it open answers by its server: Engine.open({ dataDir, server }).
+
+Options:
+  --data-dir <dir>    The data directory
+  --url <url>         The server, such as http://127.0.0.1:8787
+  --token <token>     What the request authorizes itself with. Better: DOLLAR_SEND_TOKENS in the
+                      environment
+  --timeout <ms>      Deadline of the query in a directory                    (default: 60000)
+  --csv               Print all rows as CSV instead of a table of the first 1,000
+  -h, --help          Print this
+
+Exit status: 0 when it was answered, 2 bad usage, 3 when it was not.
+
+Example:
+  dollar-send sql "SELECT event_type, count(*) FROM my_table GROUP BY 1" --data-dir ./.dollar-send
+`
+
 const FILTERS = `  --workflow <id>     Only of this workflow
   --execution <id>    Only of this execution
   --step <name>       Only of this step
@@ -161,7 +186,13 @@ Example:
 `
 
 /** The help of each command. */
-export const HELP_OF = { run: RUN_HELP, serve: SERVE_HELP, log: LOG_HELP, replay: REPLAY_HELP }
+export const HELP_OF = {
+  run: RUN_HELP,
+  serve: SERVE_HELP,
+  log: LOG_HELP,
+  replay: REPLAY_HELP,
+  sql: SQL_HELP,
+}
 
 /**
  * Edit distance of two words (Levenshtein).

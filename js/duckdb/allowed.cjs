@@ -56,7 +56,8 @@ async function parsed(connection, query) {
 
 /** @param {any} tree */
 function checkTree(tree) {
-  if (tree.error && tree.error_type === 'not implemented') throw refused('This one is something else')
+  if (tree.error && tree.error_type === 'not implemented')
+    throw refused('This one is something else')
   if (tree.error) {
     throw new WarehouseError('ERR_SEND_QUERY_FAILED', String(tree.error_message))
   }

@@ -24,12 +24,20 @@ class WarehouseError extends Error {
  * @returns {{ code: string, message: string, retryable: boolean }}
  */
 function failure(error) {
-  const message = String(error?.message ?? error).toWellFormed()
+  // Rust reads no lone surrogates.
+  const message = /** @type {any} */ (String(error?.message ?? error)).toWellFormed()
   if (error instanceof WarehouseError) return { code: error.code, message, retryable: false }
   if (/Could not set lock on file/.test(message)) {
     return {
       code: 'ERR_SEND_UNAVAILABLE',
       message: `another process has the warehouse open: ${message.split('\n')[0]}`,
+      retryable: true,
+    }
+  }
+  if (/^Out of Memory Error/.test(message)) {
+    return {
+      code: 'ERR_SEND_UNAVAILABLE',
+      message: `DuckDB needs more memory (sql.duckdb.memoryBytes): ${message.split('\n')[0]}`,
       retryable: true,
     }
   }

@@ -14,6 +14,8 @@ const { Worker } = require('node:worker_threads')
 const PACKAGE = '@duckdb/node-api'
 /** An engine that is opened looks after old rows, but not while everything else starts. */
 const FIRST_RETIRE_MS = 60_000
+/** What is written is rolled back, which may take a moment. */
+const EXIT_MS = 5_000
 
 /** Where the package is; it is an optional peer, which may be beside this package or the runner. */
 function findPackage() {
@@ -52,13 +54,18 @@ function createDuckDb(settings, started) {
   let next = 0
   /** @type {Map<number, (answer: Answer) => void>} */
   const waiting = new Map()
+  /** Becomes 1 when the worker has closed the database. */
+  let stopped = new Int32Array(1)
   /** @type {Promise<unknown>} */
   let ended = Promise.resolve()
 
   /** @param {string} module */
   function start(module) {
-    const begun = new Worker(join(__dirname, 'worker.cjs'), { workerData: { module, settings } })
+    stopped = new Int32Array(new SharedArrayBuffer(4))
+    const workerData = { module, settings, ended: stopped }
+    const begun = new Worker(join(__dirname, 'worker.cjs'), { workerData })
     worker = begun
+    process.on('exit', stopAtExit)
     begun.unref()
     begun.on('message', ({ id, answer }) => {
       waiting.get(id)?.(answer)
@@ -72,6 +79,7 @@ function createDuckDb(settings, started) {
     ended = new Promise((resolve) => {
       begun.on('exit', () => {
         if (worker === begun) worker = undefined
+        process.off('exit', stopAtExit)
         for (const answer of waiting.values()) {
           answer(gone(`the warehouse's thread ended${reason ? `: ${reason.message}` : ''}`))
         }
@@ -80,6 +88,12 @@ function createDuckDb(settings, started) {
       })
     })
     started?.()
+  }
+
+  /** A thread that is torn down while DuckDB works would abort the process. */
+  function stopAtExit() {
+    worker?.postMessage({ id: next++, work: { op: 'close' } })
+    Atomics.wait(stopped, 0, 0, EXIT_MS)
   }
 
   /** @param {object} work @returns {Promise<Answer>} */

@@ -18,28 +18,40 @@ const TABLES = [
      (id VARCHAR PRIMARY KEY, table_name VARCHAR NOT NULL, loaded_at TIMESTAMP NOT NULL)`,
 ]
 
+/** Bytes of a block, the least that a column takes in memory while it is written to: usually 256 KiB. */
+const BLOCK_BYTES = '16384'
+
+/** Bytes that DuckDB takes for a column that it writes to, and as much again to work with. */
+const COLUMN_BYTES = 192 << 10
+
+const WIDEST = 'SELECT max(n) FROM (SELECT count(*) AS n FROM duckdb_columns() GROUP BY table_oid)'
+
 /**
  * @param {any} duckdb
  * @param {import('./worker.cjs').Settings} settings
  */
-async function openInstance(duckdb, { file, memoryBytes, threads, readOnly }) {
+async function openInstance(duckdb, settings) {
+  const { file, threads, readOnly } = settings
   if (!readOnly) await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   const instance = await duckdb.DuckDBInstance.create(file, {
     access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
     threads: String(threads),
-    memory_limit: `${Math.floor(memoryBytes / 1e6)}MB`,
+    memory_limit: megabytes(settings.memoryBytes),
+    default_block_size: BLOCK_BYTES,
     temp_directory: `${file}.tmp`,
     max_temp_directory_size: SPILL,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',
+    // Nothing can allow it again while the database is open.
     enable_external_access: 'false',
   })
   try {
     const connection = await instance.connect()
     await connection.run("SET GLOBAL TimeZone = 'UTC'")
-    await connection.run('SET GLOBAL lock_configuration = true')
     for (const statement of readOnly ? [] : TABLES) await connection.run(statement)
+    const [[widest]] = (await connection.runAndReadAll(WIDEST)).getRows()
+    await makeRoom(connection, settings, Number(widest ?? 0))
     connection.disconnectSync()
   } catch (error) {
     instance.closeSync()
@@ -48,4 +60,22 @@ async function openInstance(duckdb, { file, memoryBytes, threads, readOnly }) {
   return instance
 }
 
-module.exports = { openInstance }
+/**
+ * Lets DuckDB have the memory that a table of so many columns needs, however little it is to have.
+ *
+ * @param {any} connection
+ * @param {import('./worker.cjs').Settings} settings
+ * @param {number} columns
+ */
+async function makeRoom(connection, settings, columns) {
+  if (columns * COLUMN_BYTES <= settings.memoryBytes) return
+  settings.memoryBytes = columns * COLUMN_BYTES
+  await connection.run(`SET GLOBAL memory_limit = '${megabytes(settings.memoryBytes)}'`)
+}
+
+/** @param {number} bytes */
+function megabytes(bytes) {
+  return `${Math.floor(bytes / 1e6)}MB`
+}
+
+module.exports = { makeRoom, openInstance }

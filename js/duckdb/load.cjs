@@ -5,12 +5,23 @@
 
 /** @type {any} */
 const binding = require('../../binding.cjs')
+const { makeRoom } = require('./instance.cjs')
 
 /**
- * @param {any} duckdb
- * @param {any} connection
+ * @typedef {object} Load
+ * @property {string[]} before statements that make the table what it has to be
+ * @property {string} insert the statement that adds rows
+ * @property {number} ticket what the rows are asked for with
+ * @property {number} pieces how many there are of them
+ * @property {string[]} after statements that write down that the batch is loaded
+ * @property {number} columns of the table
  */
-function openLoader(duckdb, connection) {
+
+/**
+ * @param {any} connection
+ * @param {import('./worker.cjs').Settings} settings
+ */
+function openLoader(connection, settings) {
   let inTransaction = false
 
   async function rollBack() {
@@ -50,13 +61,14 @@ function openLoader(duckdb, connection) {
   /**
    * Goes on with it, and commits it.
    *
-   * @param {{ before: string[], insert: string, ticket: number, pieces: number, after: string[] }} work
+   * @param {Load} work
    */
-  async function load({ before, insert, ticket, pieces, after }) {
+  async function load({ before, insert, ticket, pieces, after, columns }) {
     if (!inTransaction) throw new Error('the transaction of the batch is over')
     try {
+      await makeRoom(connection, settings, columns)
       for (const statement of before) await connection.run(statement)
-      for (let number = 0; number < pieces; number++) await addPiece(insert, ticket, number)
+      if (pieces > 0) await addPieces(insert, ticket, pieces)
       for (const statement of after) await connection.run(statement)
       await connection.run('COMMIT')
       inTransaction = false
@@ -69,15 +81,17 @@ function openLoader(duckdb, connection) {
   /**
    * @param {string} insert
    * @param {number} ticket
-   * @param {number} number
+   * @param {number} pieces
    */
-  async function addPiece(insert, ticket, number) {
-    const lines = binding._piece(ticket, number)
-    if (!lines) throw new Error('nobody waits for the batch any more')
+  async function addPieces(insert, ticket, pieces) {
     const statement = await connection.prepare(insert)
     try {
-      statement.bindBlob(1, lines)
-      await statement.run()
+      for (let number = 0; number < pieces; number++) {
+        const lines = binding._piece(ticket, number)
+        if (!lines) throw new Error('nobody waits for the batch any more')
+        statement.bindBlob(1, lines)
+        await statement.run()
+      }
     } finally {
       statement.destroySync()
     }

@@ -27,8 +27,8 @@ const { retire } = require('./retire.cjs')
 const QUERIES = 2
 const RETIRE_EVERY_MS = 3_600_000
 
-/** @type {{ module: string, settings: Settings }} */
-const { module: path, settings } = workerData
+/** @type {{ module: string, settings: Settings, ended: Int32Array }} */
+const { module: path, settings, ended } = workerData
 
 /** @type {any} */
 const duckdb = require(path)
@@ -39,13 +39,15 @@ let writing = Promise.resolve()
 const querying = Array.from({ length: QUERIES }, () => Promise.resolve())
 let turn = 0
 
-/** @type {Promise<{ instance: any, loader: ReturnType<typeof openLoader> }> | undefined} */
+/** @typedef {ReturnType<typeof openLoader>} Loader */
+
+/** @type {Promise<{ instance: any, loader: Loader }> | undefined} */
 let opened
 
 function open() {
   opened ??= openInstance(duckdb, settings).then(async (instance) => {
     if (settings.readOnly) return { instance, loader: /** @type {any} */ (undefined) }
-    const loader = openLoader(duckdb, await instance.connect())
+    const loader = openLoader(await instance.connect(), settings)
     await retire(loader, settings)
     return { instance, loader }
   })
@@ -88,22 +90,25 @@ async function done(work) {
 
 /**
  * @param {any} [instance]
- * @param {ReturnType<typeof openLoader>} [loader]
+ * @param {Loader} [writer]
  */
-async function close(instance, loader) {
-  // A query that runs may take a minute more, and nobody waits for it.
-  for (const connection of runQuery.running) connection.interrupt()
+async function close(instance, writer) {
   await Promise.all(querying)
-  loader?.close()
+  writer?.close()
   instance?.closeSync()
   clearInterval(timer)
   parentPort?.close()
+  // At the end of the process somebody may wait for this without listening.
+  Atomics.store(ended, 0, 1)
+  Atomics.notify(ended, 0)
 }
 
 const timer = setInterval(() => void done({ op: 'retire' }).catch(() => {}), RETIRE_EVERY_MS)
 timer.unref()
 
 parentPort?.on('message', async ({ id, work }) => {
+  // A query that runs may take a minute more, and nobody waits for it.
+  if (work.op === 'close') for (const connection of runQuery.running) connection.interrupt()
   const answer = await done(work).then(
     (result) => ({ done: result ?? null }),
     (error) => ({ failed: failure(error) }),

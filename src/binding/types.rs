@@ -123,7 +123,7 @@ pub struct Delivery {
     pub request: Object<'static>,
     /// The response, if there was one, also when it means failure.
     #[napi(
-        ts_type = "HttpResponseLog | EmailResponseLog | S3ResponseLog | SseResponseLog | EmitResponseLog"
+        ts_type = "HttpResponseLog | EmailResponseLog | S3ResponseLog | SqlResponseLog | SseResponseLog | EmitResponseLog"
     )]
     pub response: Option<Object<'static>>,
     /// Why it failed.

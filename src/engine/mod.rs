@@ -21,6 +21,7 @@ mod retry;
 pub mod runtime;
 mod shutdown;
 
+pub use crate::destinations::sql::{Answered, Column, Format, Query};
 pub use attachment::Attachment;
 pub use execution::{Execution, Handover, Receipt, Run};
 pub use replay::Replayed;

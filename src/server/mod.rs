@@ -13,6 +13,7 @@ mod feed;
 mod log;
 mod operations;
 mod routes;
+mod sql;
 mod sse;
 mod state;
 mod subscriptions;

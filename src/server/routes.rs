@@ -18,11 +18,14 @@ use utoipa_axum::routes;
 
 use super::answer::Refused;
 use super::state::Shared;
-use super::{Config, deliveries, events, log, operations, sse, subscriptions};
+use super::{Config, deliveries, events, log, operations, sql, sse, subscriptions};
+use crate::engine::Query;
 use crate::error::ErrorKind;
 
 /// How long an answer may take, a stream's first byte included.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How much longer than a query may take its answer may.
+const QUERY_GRACE: Duration = Duration::from_secs(15);
 /// Bytes that the body of a request may have.
 const MAX_BODY: usize = 64 << 10;
 /// How long a browser may remember what CORS allows.
@@ -32,7 +35,7 @@ const CORS_AGE: Duration = Duration::from_secs(600);
 #[openapi(
     info(
         title = "dollar-send",
-        description = "Streams, emitted events, subscriptions, webhooks and the log of an engine.",
+        description = "Streams, emitted events, subscriptions, webhooks, the warehouse and the log of an engine.",
         license(name = "MIT"),
     ),
     security(("bearer" = []), ()),
@@ -65,6 +68,8 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(deliveries::execution))
         .routes(routes!(deliveries::deliveries))
         .routes(routes!(deliveries::replay))
+        .routes(routes!(sql::query))
+        .routes(routes!(sql::csv))
         .routes(routes!(operations::healthz))
         .routes(routes!(operations::readyz))
         .routes(routes!(operations::metrics))
@@ -113,8 +118,10 @@ async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Re
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
-    tokio::time::timeout(ANSWER, next.run(request)).await.unwrap_or_else(|_| {
-        let message = format!("there was no answer within {} s", ANSWER.as_secs());
+    let query = Duration::from_millis(Query::TIMEOUT_MS) + QUERY_GRACE;
+    let limit = if request.uri().path() == "/sql" { query } else { ANSWER };
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        let message = format!("there was no answer within {} s", limit.as_secs());
         let status = StatusCode::SERVICE_UNAVAILABLE;
         Refused::new(status, ErrorKind::Timeout, message).into_response()
     })
@@ -147,7 +154,7 @@ mod tests {
     fn the_document_describes_every_route() {
         let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 15);
+        assert_eq!(paths.len(), 17);
         assert!(paths.contains_key("/v1/workflows/{workflow_id}/$errors/event_summaries"));
         assert!(document["components"]["securitySchemes"]["bearer"].is_object());
     }

@@ -25,6 +25,8 @@ use crate::observability::time::Timestamp;
 
 /// Bytes of rows that one statement adds.
 const PIECE_BYTES: usize = 1 << 20;
+/// As many more for each column: a statement costs as much as there are.
+const PIECE_BYTES_A_COLUMN: usize = 4 << 10;
 /// How much longer than a query may take its answer may.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -61,7 +63,14 @@ enum Work<'a> {
     /// Begin the transaction of a batch, and say what is there.
     Begin { table: &'a str, batch: &'a str },
     /// Go on with it and commit it.
-    Load { before: Vec<String>, insert: String, ticket: u64, pieces: usize, after: Vec<String> },
+    Load {
+        before: Vec<String>,
+        insert: String,
+        ticket: u64,
+        pieces: usize,
+        after: Vec<String>,
+        columns: usize,
+    },
     /// Answer a query.
     Query(&'a Query),
 }
@@ -197,6 +206,7 @@ impl DuckDb {
             ticket: handoff.ticket,
             pieces: count,
             after: records(table, batch, &plan, now),
+            columns: plan.after.columns(),
         };
         let _: Box<RawValue> = self.step(&work).await?;
         Ok(Loaded { repeated: false, refused: plan.refused })
@@ -219,15 +229,16 @@ impl Warehouse for DuckDb {
 
 /// The rows that the table takes, as `insert` wants them.
 fn encoded(plan: &Plan, rows: &Bytes) -> Vec<Bytes> {
+    let size = PIECE_BYTES + plan.after.columns() * PIECE_BYTES_A_COLUMN;
     if plan.refused.is_empty() && !renames(&plan.after) {
-        return pieces(rows, PIECE_BYTES);
+        return pieces(rows, size);
     }
     let mut all = Vec::new();
     let mut piece = String::new();
     for row in plan.taken(rows) {
         rename(row, &plan.after, &mut piece);
         piece.push('\n');
-        if piece.len() >= PIECE_BYTES {
+        if piece.len() >= size {
             all.push(std::mem::take(&mut piece).into());
         }
     }

@@ -1,5 +1,6 @@
 //! The SQL of DuckDB. Pure.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::super::names::Naming;
@@ -10,6 +11,9 @@ use crate::observability::time::Timestamp;
 /// When a row arrived: a column that the views leave out.
 const ARRIVED: &str = "_arrived_at";
 
+/// Changes to a table past which it is made anew.
+const MANY: usize = 32;
+
 /// What DuckDB can call a column.
 pub(super) const NAMING: Naming =
     Naming { max_bytes: 200, taken: &[ARRIVED, "rowid"], nested: true };
@@ -17,23 +21,11 @@ pub(super) const NAMING: Naming =
 /// The statements that make a table what a plan asks for.
 pub(super) fn changes(table: &str, plan: &Plan) -> Vec<String> {
     let (data, view) = (data(table), quoted(table));
-    let mut all = Vec::new();
-    if plan.creates() {
-        all.push(format!("CREATE TABLE {data} ({} TIMESTAMP NOT NULL)", quoted(ARRIVED)));
-    }
-    for change in plan.changes() {
-        all.push(match change {
-            Change::Add { name, of } => {
-                format!("ALTER TABLE {data} ADD COLUMN {} {}", quoted(name), column_type(of))
-            }
-            Change::Convert { name, from, to } => {
-                let column = quoted(name);
-                let of = column_type(to);
-                let value = converted(&column, from, to, 0);
-                format!("ALTER TABLE {data} ALTER COLUMN {column} SET DATA TYPE {of} USING {value}")
-            }
-        });
-    }
+    let mut all = match plan.changes().count() {
+        _ if plan.creates() => vec![creation(&data, plan)],
+        0..=MANY => plan.changes().map(|change| alteration(&data, &change)).collect(),
+        _ => rebuilding(table, plan),
+    };
     if !all.is_empty() && !plan.after.0.is_empty() {
         // The view is the table as its users know it.
         all.insert(0, format!("DROP VIEW IF EXISTS {view}"));
@@ -41,6 +33,49 @@ pub(super) fn changes(table: &str, plan: &Plan) -> Vec<String> {
         all.push(format!("CREATE VIEW {view} AS SELECT {} FROM {data}", columns.join(", ")));
     }
     all
+}
+
+fn creation(data: &str, plan: &Plan) -> String {
+    let mut columns: Vec<_> = plan.after.0.values().map(column).collect();
+    columns.push(format!("{} TIMESTAMP NOT NULL", quoted(ARRIVED)));
+    format!("CREATE TABLE {data} ({})", columns.join(", "))
+}
+
+fn alteration(data: &str, change: &Change<'_>) -> String {
+    match change {
+        Change::Add { name, of } => {
+            format!("ALTER TABLE {data} ADD COLUMN {} {}", quoted(name), column_type(of))
+        }
+        Change::Convert { name, from, to } => {
+            let (name, of) = (quoted(name), column_type(to));
+            let value = converted(&name, from, to, 0);
+            format!("ALTER TABLE {data} ALTER COLUMN {name} SET DATA TYPE {of} USING {value}")
+        }
+    }
+}
+
+/// The statements that put another table in the place of one. `ALTER TABLE` does one thing at a
+/// time, and each time costs as much as there are columns.
+fn rebuilding(table: &str, plan: &Plan) -> Vec<String> {
+    // No table can be called so.
+    let (data, new) = (data(table), data("_new"));
+    let changed: HashMap<&str, String> = plan
+        .changes()
+        .map(|change| match change {
+            Change::Add { name, of } => (name, format!("CAST(NULL AS {})", column_type(of))),
+            Change::Convert { name, from, to } => (name, converted(&quoted(name), from, to, 0)),
+        })
+        .collect();
+    let value =
+        |field: &Field| changed.get(&*field.name).cloned().unwrap_or_else(|| quoted(&field.name));
+    let mut values: Vec<_> = plan.after.0.values().map(value).collect();
+    values.push(quoted(ARRIVED));
+    vec![
+        creation(&new, plan),
+        format!("INSERT INTO {new} SELECT {} FROM {data}", values.join(", ")),
+        format!("DROP TABLE {data}"),
+        format!("ALTER TABLE {new} RENAME TO {}", quoted(table)),
+    ]
 }
 
 /// The statement that adds rows, of which `$1` has the lines.
@@ -71,14 +106,19 @@ pub(super) fn insert(table: &str, plan: &Plan, batch: &Fields, arrived: Timestam
 pub(super) fn records(table: &str, batch: &str, plan: &Plan, now: Timestamp) -> Vec<String> {
     let shape = serde_json::to_string(&plan.after).unwrap_or_default();
     let (table, batch, shape, now) = (literal(table), literal(batch), literal(&shape), time(now));
-    vec![
-        format!("INSERT OR REPLACE INTO dollar_send.tables VALUES ({table}, {shape})"),
-        format!("INSERT INTO dollar_send.batches VALUES ({batch}, {table}, {now})"),
-    ]
+    let mut all = vec![format!("INSERT INTO dollar_send.batches VALUES ({batch}, {table}, {now})")];
+    if plan.creates() || plan.changes().next().is_some() {
+        all.push(format!("INSERT OR REPLACE INTO dollar_send.tables VALUES ({table}, {shape})"));
+    }
+    all
 }
 
 fn data(table: &str) -> String {
     format!("data.{}", quoted(table))
+}
+
+fn column(field: &Field) -> String {
+    format!("{} {}", quoted(&field.name), column_type(&field.of))
 }
 
 fn column_type(of: &Type) -> String {
@@ -92,9 +132,7 @@ fn column_type(of: &Type) -> String {
         // There is no object without a field: it is kept as its text until it has one.
         Type::Struct(fields) if fields.0.is_empty() => "VARCHAR".to_owned(),
         Type::Struct(fields) => {
-            let each =
-                |field: &Field| format!("{} {}", quoted(&field.name), column_type(&field.of));
-            let all: Vec<_> = fields.0.values().map(each).collect();
+            let all: Vec<_> = fields.0.values().map(column).collect();
             format!("STRUCT({})", all.join(", "))
         }
     }
