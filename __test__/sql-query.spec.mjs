@@ -71,7 +71,6 @@ const REFUSED = [
   "SELECT * FROM read_parquet('/etc/passwd')",
   "SELECT * FROM glob('/etc/*')",
   "SELECT * FROM sniff_csv('/etc/passwd')",
-  "SELECT * FROM '/etc/passwd'",
   "SELECT * FROM '/etc/passwd.csv'",
   'SELECT * FROM "/etc/passwd.parquet"',
   "SELECT (SELECT content FROM read_text('/etc/passwd'))",
@@ -118,7 +117,11 @@ test('only what reads the tables is answered', async (t) => {
     assert.deepEqual(await rows(query), expected, query)
   }
   assert.equal((await rows('DESCRIBE t'))[0].column_type, 'DOUBLE')
-  for (const query of ['EXPLAIN SELECT 1', '-- x\nexplain analyze from t', 'EXPLAIN (FORMAT JSON) FROM t'])
+  for (const query of [
+    'EXPLAIN SELECT 1',
+    '-- x\nexplain analyze from t',
+    'EXPLAIN (FORMAT JSON) FROM t',
+  ])
     assert.ok((await rows(query))[0].explain_value, query)
 })
 
@@ -129,11 +132,12 @@ test('a wrong query says what is wrong, and so do wrong arguments', async (t) =>
     ['SELEC 1', /syntax error at or near "SELEC"/],
     ['SELECT * FROM nowhere', /nowhere does not exist/],
     ['SELECT b FROM t', /"b" not found/],
+    ["SELECT * FROM '/etc/passwd'", /passwd does not exist/],
     ["SELECT CAST('x' AS INTEGER)", /Could not convert string 'x'/],
     ["SELECT error('own')", /own/],
     ["SELECT 'unterminated", /unterminated quoted string/],
     ['SELECT \ud800', /./],
-    [`SELECT ${'('.repeat(5000)}1${')'.repeat(5000)}`, /./],
+    [`SELECT ${'('.repeat(100_000)}1${')'.repeat(100_000)}`, /./],
   ])) {
     const [code, said] = await codeOf(engine.sql(query))
     // reaches ERR_SEND_QUERY_FAILED
@@ -158,7 +162,8 @@ test('a wrong query says what is wrong, and so do wrong arguments', async (t) =>
 test('a query ends at its limits, and the next one is answered', async (t) => {
   const { engine, load, rows, dataDir } = await openWarehouse(t)
   await load('t', [{ a: 1 }])
-  const endless = 'SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 7'
+  const endless =
+    'SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 7'
   const many = 'SELECT a.range, b.range FROM range(1000000) a, range(1000000) b'
   for (const query of [endless, many, `${endless} UNION ALL ${endless}`]) {
     const begun = performance.now()
@@ -168,7 +173,9 @@ test('a query ends at its limits, and the next one is answered', async (t) => {
     assert.ok(performance.now() - begun < 5000)
   }
   for (const format of /** @type {const} */ (['rows', 'csv', 'json'])) {
-    const [code] = await codeOf(engine.sql(many, { format: /** @type {any} */ (format), maxBytes: 100_000 }))
+    const [code] = await codeOf(
+      engine.sql(many, { format: /** @type {any} */ (format), maxBytes: 100_000 }),
+    )
     // reaches ERR_SEND_QUERY_TOO_LARGE
     assert.equal(code, 'ERR_SEND_QUERY_TOO_LARGE')
   }
@@ -235,7 +242,10 @@ test('POST /sql answers in the form of the original, and the file has all rows',
   assert.equal(status, 200)
   assert.match(body.queryExecutionId, /^[0-9a-f-]{36}$/)
   assert.deepEqual(
-    body.resultSet.ResultSetMetadata.ColumnInfo.map((/** @type {any} */ { Name, Type }) => [Name, Type]),
+    body.resultSet.ResultSetMetadata.ColumnInfo.map((/** @type {any} */ { Name, Type }) => [
+      Name,
+      Type,
+    ]),
     [
       ['id', 'double'],
       ['name', 'varchar'],
@@ -312,7 +322,7 @@ test('dollar-send sql prints a table, or CSV, of a directory or a server', async
     { id: 1, name: 'Luke\n\u001b[31m' },
     { id: 22, name: null },
   ])
-  const table = 'id  name\n--  -----------\n1   Luke\\n\\x1b[31m\n22  NULL\n\n2 rows\n'
+  const table = 'id  name\n--  --------------\n1   Luke\\n\\x1b[31m\n22  NULL\n\n2 rows\n'
   const query = 'SELECT * FROM t ORDER BY id'
   const asked = await cli([query, '--url', url])
   assert.deepEqual([asked.stdout, asked.stderr, asked.code], [table, '', 0])

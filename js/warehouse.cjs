@@ -6,12 +6,12 @@
 const { readFile, rm } = require('node:fs/promises')
 
 const { isObject } = require('./check.cjs')
-const { createDuckDb } = require('./duckdb/index.cjs')
+const { DuckDb } = require('./duckdb/index.cjs')
 const { invalidArgument, sendError } = require('./errors.cjs')
 
 /** @typedef {{ query: string, format: 'rows' | 'json' | 'csv', timeoutMs?: number, maxBytes?: number }} Question */
 
-/** @type {WeakMap<object, ReturnType<typeof createDuckDb>>} */
+/** @type {WeakMap<object, DuckDb>} */
 const WAREHOUSES = new WeakMap()
 
 /** Engines whose warehouse runs: they are its way to Rust, so they stay until they are closed. */
@@ -31,10 +31,7 @@ function attachWarehouse(engine, prepare) {
   if (!settings) return
   prepare(engine)
   const handle = new WeakRef(engine)
-  WAREHOUSES.set(
-    engine,
-    createDuckDb(JSON.parse(settings), () => RUNNING.add(handle.deref())),
-  )
+  WAREHOUSES.set(engine, new DuckDb(JSON.parse(settings), () => RUNNING.add(handle.deref())))
   engine._attachWarehouse()
 }
 
@@ -66,7 +63,9 @@ function checked(query, options = {}) {
   for (const [name, value] of Object.entries({ timeoutMs, maxBytes })) {
     if (value !== undefined && typeof value !== 'number') throw refuse(`${name} must be a number`)
   }
-  return { query, format, timeoutMs, maxBytes }
+  // Rust reads no lone surrogates.
+  const text = /** @type {any} */ (query).toWellFormed()
+  return { query: text, format, timeoutMs, maxBytes }
 }
 
 /**

@@ -58,7 +58,7 @@ async function askDirectory({ dataDir, query, timeoutMs = TIMEOUT_MS }, use) {
   const file = join(/** @type {string} */ (dataDir), 'warehouse', 'warehouse.duckdb')
   if (!existsSync(file)) throw new UsageError(`There is no warehouse in ${dataDir} yet.`)
   const results = mkdtempSync(join(tmpdir(), 'dollar-send-'))
-  const warehouse = duckdb.createDuckDb({
+  const warehouse = new duckdb.DuckDb({
     file,
     results,
     retentionDays: null,

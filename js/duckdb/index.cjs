@@ -41,93 +41,109 @@ function gone(message) {
   return { failed: { code: 'ERR_SEND_UNAVAILABLE', message, retryable: true } }
 }
 
-/**
- * DuckDB for one engine: `ask` has something done, and never rejects; `close` ends the worker.
- *
- * @param {Settings} settings
- * @param {() => void} [started] called whenever a worker starts
- */
-function createDuckDb(settings, started) {
+/** DuckDB for one engine. The worker starts with the first thing that is asked of it. */
+class DuckDb {
+  /** @type {Settings} */
+  #settings
+  #started
   /** @type {Worker | undefined} */
-  let worker
-  let closed = false
-  let next = 0
-  /** @type {Map<number, (answer: Answer) => void>} */
-  const waiting = new Map()
+  #worker
   /** Becomes 1 when the worker has closed the database. */
-  let stopped = new Int32Array(1)
-  /** @type {Promise<unknown>} */
-  let ended = Promise.resolve()
+  #stopped = new Int32Array(new SharedArrayBuffer(4))
+  /** Resolves with the worker's end. @type {Promise<void>} */
+  #ended = Promise.resolve()
+  #closed = false
+  #next = 0
+  /** @type {Map<number, (answer: Answer) => void>} */
+  #waiting = new Map()
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer
+
+  /**
+   * @param {Settings} settings
+   * @param {() => void} [started] called whenever a worker starts
+   */
+  constructor(settings, started) {
+    this.#settings = settings
+    this.#started = started
+    if (settings.retentionDays && existsSync(settings.file)) {
+      this.#timer = setTimeout(() => void this.ask({ op: 'retire' }), FIRST_RETIRE_MS)
+      this.#timer.unref()
+    }
+  }
+
+  /**
+   * Has something done. It never rejects.
+   *
+   * @param {object} work
+   * @returns {Promise<Answer>}
+   */
+  async ask(work) {
+    if (this.#closed) return gone('the warehouse is closed')
+    if (!this.#worker) {
+      const module = findPackage()
+      if (module === undefined) return notInstalled()
+      this.#start(module)
+    }
+    return new Promise((resolve) => {
+      this.#waiting.set(this.#next, resolve)
+      this.#post(work)
+    })
+  }
+
+  /** Ends the worker, and resolves when the database is closed. */
+  async close() {
+    clearTimeout(this.#timer)
+    this.#closed = true
+    // Whoever waits for the end wants it before that of the process.
+    this.#worker?.ref()
+    this.#post({ op: 'close' })
+    await this.#ended
+  }
+
+  /** @param {object} work */
+  #post(work) {
+    this.#worker?.postMessage({ id: this.#next++, work })
+  }
 
   /** @param {string} module */
-  function start(module) {
-    stopped = new Int32Array(new SharedArrayBuffer(4))
-    const workerData = { module, settings, ended: stopped }
-    const begun = new Worker(join(__dirname, 'worker.cjs'), { workerData })
-    worker = begun
-    process.on('exit', stopAtExit)
-    begun.unref()
-    begun.on('message', ({ id, answer }) => {
-      waiting.get(id)?.(answer)
-      waiting.delete(id)
+  #start(module) {
+    Atomics.store(this.#stopped, 0, 0)
+    const workerData = { module, settings: this.#settings, ended: this.#stopped }
+    const worker = new Worker(join(__dirname, 'worker.cjs'), { workerData })
+    this.#worker = worker
+    worker.unref()
+    process.on('exit', this.#stopAtExit)
+    worker.on('message', ({ id, answer }) => {
+      this.#waiting.get(id)?.(answer)
+      this.#waiting.delete(id)
     })
-    /** @type {Error | undefined} */
-    let reason
-    begun.on('error', (error) => {
-      reason = error
+    let reason = ''
+    worker.on('error', ({ message }) => {
+      reason = `: ${message}`
     })
-    ended = new Promise((resolve) => {
-      begun.on('exit', () => {
-        if (worker === begun) worker = undefined
-        process.off('exit', stopAtExit)
-        for (const answer of waiting.values()) {
-          answer(gone(`the warehouse's thread ended${reason ? `: ${reason.message}` : ''}`))
-        }
-        waiting.clear()
-        resolve(undefined)
+    this.#ended = new Promise((resolve) => {
+      worker.on('exit', () => {
+        this.#end(reason)
+        resolve()
       })
     })
-    started?.()
+    this.#started?.()
+  }
+
+  /** @param {string} reason */
+  #end(reason) {
+    this.#worker = undefined
+    process.off('exit', this.#stopAtExit)
+    for (const answer of this.#waiting.values()) answer(gone(`the warehouse ended${reason}`))
+    this.#waiting.clear()
   }
 
   /** A thread that is torn down while DuckDB works would abort the process. */
-  function stopAtExit() {
-    worker?.postMessage({ id: next++, work: { op: 'close' } })
-    Atomics.wait(stopped, 0, 0, EXIT_MS)
+  #stopAtExit = () => {
+    this.#post({ op: 'close' })
+    Atomics.wait(this.#stopped, 0, 0, EXIT_MS)
   }
-
-  /** @param {object} work @returns {Promise<Answer>} */
-  async function ask(work) {
-    if (closed) return gone('the warehouse is closed')
-    if (!worker) {
-      const module = findPackage()
-      if (module === undefined) return notInstalled()
-      start(module)
-    }
-    const id = next++
-    return new Promise((resolve) => {
-      waiting.set(id, resolve)
-      worker?.postMessage({ id, work })
-    })
-  }
-
-  /** @type {NodeJS.Timeout | undefined} */
-  const timer =
-    settings.retentionDays && existsSync(settings.file)
-      ? setTimeout(() => void ask({ op: 'retire' }), FIRST_RETIRE_MS)
-      : undefined
-  timer?.unref()
-
-  async function close() {
-    clearTimeout(timer)
-    closed = true
-    // Whoever waits for the end wants it before that of the process.
-    worker?.ref()
-    worker?.postMessage({ id: next++, work: { op: 'close' } })
-    await ended
-  }
-
-  return { ask, close }
 }
 
-module.exports = { createDuckDb }
+module.exports = { DuckDb }

@@ -20,7 +20,10 @@ const { createWriter } = require('./write.cjs')
  * @property {number} preview
  */
 
-/** The connections of queries that run. @type {Set<any>} */
+/** How often a query is interrupted that should be over: between two of its steps nothing hears it. */
+const INTERRUPT_MS = 20
+
+/** What ends each query that runs. @type {Set<() => void>} */
 const running = new Set()
 
 /**
@@ -31,38 +34,47 @@ const running = new Set()
  */
 async function runQuery(duckdb, instance, { results }, question) {
   const connection = await instance.connect()
-  running.add(connection)
-  let late = false
-  const timer = setTimeout(() => {
-    late = true
-    connection.interrupt()
-  }, question.timeoutMs)
+  /** @type {Error | undefined} */
+  let over
+  /** @type {NodeJS.Timeout | undefined} */
+  let interrupting
+  const end = (/** @type {Error} */ reason) => {
+    over ??= reason
+    interrupting ??= setInterval(() => connection.interrupt(), INTERRUPT_MS)
+  }
+  const close = () => end(closed())
+  running.add(close)
+  const timer = setTimeout(() => end(tooSlow(question)), question.timeoutMs)
   const file = join(results, `${randomUUID()}.${question.format}`)
   try {
     await checkAllowed(connection, question.query)
     await connection.run('BEGIN TRANSACTION READ ONLY')
-    return await written(duckdb, connection, file, question, () => late)
+    return await written(duckdb, connection, file, question, () => over)
   } catch (error) {
     await rm(file, { force: true })
-    throw late ? tooSlow(question) : meant(error)
+    throw over ?? meant(error)
   } finally {
     clearTimeout(timer)
-    running.delete(connection)
+    clearInterval(interrupting)
+    running.delete(close)
     // It takes its transaction along.
     connection.disconnectSync()
   }
 }
 
-runQuery.running = running
+/** Ends all that run. */
+function endQueries() {
+  for (const close of running) close()
+}
 
 /**
  * @param {any} duckdb
  * @param {any} connection
  * @param {string} file
  * @param {Question} question
- * @param {() => boolean} late
+ * @param {() => Error | undefined} over why it should be over
  */
-async function written(duckdb, connection, file, question, late) {
+async function written(duckdb, connection, file, question, over) {
   const result = await connection.stream(question.query)
   const names = result.deduplicatedColumnNames()
   const types = result.columnTypes()
@@ -95,7 +107,8 @@ async function written(duckdb, connection, file, question, late) {
     await write(writer.begin)
     for (;;) {
       const chunk = await result.fetchChunk()
-      if (late()) throw tooSlow(question)
+      const reason = over()
+      if (reason) throw reason
       if (!chunk || chunk.rowCount === 0) break
       const rows = writer.read(chunk)
       for (const row of rows.slice(0, Math.max(0, question.preview - preview.length))) {
@@ -119,16 +132,17 @@ function tooSlow({ timeoutMs }) {
   )
 }
 
+function closed() {
+  return new WarehouseError('ERR_SEND_QUERY_FAILED', 'the warehouse was closed')
+}
+
 /** @param {any} error */
 function meant(error) {
   if (error instanceof WarehouseError) return error
   const message = String(error?.message ?? error)
   if (/^Permission Error/.test(message)) return refused('It reaches for a file')
   if (/launched in read-only mode/.test(message)) return refused('It writes')
-  if (/^INTERRUPT/.test(message)) {
-    return new WarehouseError('ERR_SEND_QUERY_FAILED', 'the warehouse was closed')
-  }
   return new WarehouseError('ERR_SEND_QUERY_FAILED', message)
 }
 
-module.exports = { runQuery }
+module.exports = { closed, endQueries, runQuery }

@@ -8,7 +8,7 @@ const { parentPort, workerData } = require('node:worker_threads')
 const { failure } = require('./failure.cjs')
 const { openLoader } = require('./load.cjs')
 const { openInstance } = require('./instance.cjs')
-const { runQuery } = require('./query.cjs')
+const { closed, endQueries, runQuery } = require('./query.cjs')
 const { retire } = require('./retire.cjs')
 
 /**
@@ -38,6 +38,7 @@ let writing = Promise.resolve()
 /** @type {Promise<unknown>[]} */
 const querying = Array.from({ length: QUERIES }, () => Promise.resolve())
 let turn = 0
+let closing = false
 
 /** @typedef {ReturnType<typeof openLoader>} Loader */
 
@@ -64,6 +65,7 @@ async function done(work) {
     const place = turn++ % QUERIES
     const run = async () => {
       const { instance } = await open()
+      if (closing) throw closed()
       return runQuery(duckdb, instance, settings, work)
     }
     const answer = querying[place].then(run)
@@ -108,7 +110,10 @@ timer.unref()
 
 parentPort?.on('message', async ({ id, work }) => {
   // A query that runs may take a minute more, and nobody waits for it.
-  if (work.op === 'close') for (const connection of runQuery.running) connection.interrupt()
+  if (work.op === 'close') {
+    closing = true
+    endQueries()
+  }
   const answer = await done(work).then(
     (result) => ({ done: result ?? null }),
     (error) => ({ failed: failure(error) }),

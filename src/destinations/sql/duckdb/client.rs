@@ -140,7 +140,9 @@ impl DuckDb {
         match tokio::time::timeout(limit, self.ask(&Work::Query(query))).await {
             Ok(Some(Answer::Done(answered))) => Ok(answered),
             Ok(Some(Answer::Failed(said))) => {
-                let kind = ErrorKind::from_code(&said.code).unwrap_or(ErrorKind::QueryFailed);
+                // Nobody makes another attempt at a query.
+                let kind = ErrorKind::from_code(&said.code);
+                let kind = kind.filter(|_| !said.retryable).unwrap_or(ErrorKind::QueryFailed);
                 Err(Error::new(kind, said.message))
             }
             Ok(None) => {
