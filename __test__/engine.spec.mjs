@@ -225,7 +225,7 @@ test('a destination that is not there fails, and shows its request', async (t) =
   const [{ status, error, request }] = await finish(execution)
   // reaches ERR_SEND_NOT_CONFIGURED
   assert.deepEqual([status, error.code], ['failed', 'ERR_SEND_NOT_CONFIGURED'])
-  assert.match(error.message, /\$send\.sql has no destination/)
+  assert.match(error.message, /there is no warehouse/)
   assert.deepEqual(request, call)
 })
 

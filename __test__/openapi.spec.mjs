@@ -10,11 +10,12 @@ import { test } from 'node:test'
 import { promisify } from 'node:util'
 
 import { SCHEMATHESIS } from '../scripts/schemathesis.mjs'
+import { dataDirectory } from './support/data-dir.mjs'
 import { run, serve, TOKEN } from './support/serving.mjs'
 
 test('the server is what its document says', async (t) => {
   assert.ok(existsSync(SCHEMATHESIS), 'schemathesis is missing: node scripts/test.mjs node')
-  const { engine, url, ask } = await serve(t, { tokens: [TOKEN] })
+  const { engine, url, ask } = await serve(t, { tokens: [TOKEN] }, { dataDir: dataDirectory(t) })
   await run(engine, 'p_abc123', ($send) => {
     $send.emit({ a: 1 })
     $send.sse({ channel: 'c', payload: {} })
@@ -25,7 +26,7 @@ test('the server is what its document says', async (t) => {
   const authorization = `Bearer ${TOKEN}`
   const { body } = await ask('/openapi.json', { headers: { authorization } })
   assert.equal(body.openapi, '3.1.0')
-  assert.equal(Object.keys(body.paths).length, 15)
+  assert.equal(Object.keys(body.paths).length, 17)
 
   // It writes files beside itself.
   const cwd = mkdtempSync(join(tmpdir(), 'dollar-send-test-'))
@@ -37,5 +38,5 @@ test('the server is what its document says', async (t) => {
     (error) => error,
   )
   assert.equal(done.code, undefined, done.stdout)
-  assert.match(done.stdout, /Tested: 15/)
+  assert.match(done.stdout, /Tested: 17/)
 })

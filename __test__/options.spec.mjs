@@ -73,11 +73,21 @@ test('what is wrong is named by its path', async () => {
   }
 })
 
-test('options that belong to later versions are refused by name', async () => {
-  for (const name of ['sql']) {
-    const message = await refused({ [name]: './x' })
-    assert.match(message, new RegExp(`^Engine\\.open\\(\\): ${name}: .* is not available`))
-    assert.match(message, /Leave the option out/)
+test('a warehouse needs a place, and numbers that make sense', async () => {
+  const file = '/nowhere/x.duckdb'
+  for (const [sql, message] of /** @type {Array<[any, RegExp]>} */ ([
+    ['./x', /^Engine\.open\(\): sql: invalid type/],
+    [[], /sql: must be an object/],
+    [{}, /sql\.duckdb\.file: is needed without dataDir/],
+    [{ duckdb: { file: '' } }, /sql\.duckdb\.file: must not be empty/],
+    [{ duckdb: { path: file } }, /sql\.duckdb\.path: unknown field `path`/],
+    [{ duckdb: { file, memoryBytes: 1 } }, /sql\.duckdb\.memoryBytes/],
+    [{ duckdb: { file, threads: 0 } }, /sql\.duckdb\.threads/],
+    [{ duckdb: { file }, retentionDays: -1 }, /sql\.retentionDays: -1 must be from 0/],
+    [{ duckdb: { file }, batch: { maxCount: 0 } }, /sql\.batch\.maxCount/],
+    [{ duckdb: { file }, timeoutMs: 0 }, /sql\.timeoutMs/],
+  ])) {
+    assert.match(await refused({ sql }), message)
   }
 })
 

@@ -16,6 +16,7 @@ import { scaling } from './groups/scaling.mjs'
 import { startup } from './groups/startup.mjs'
 import { streams } from './groups/streams.mjs'
 import { throughput } from './groups/throughput.mjs'
+import { warehouse } from './groups/warehouse.mjs'
 import { machine, machineLine } from './machine.mjs'
 import { detailLines, tableLines } from './table.mjs'
 
@@ -29,6 +30,7 @@ const GROUPS = {
   durability,
   batches,
   streams,
+  warehouse,
 }
 const MINIMUM_ROUNDS = 5
 

@@ -3,15 +3,12 @@
 
 // The warehouse of an engine: DuckDB does what Rust asks for, and `engine.sql` asks it questions.
 
-const { readFile, rm } = require('node:fs/promises')
-
 const { isObject } = require('./check.cjs')
-const { DuckDb } = require('./duckdb/index.cjs')
 const { invalidArgument, sendError } = require('./errors.cjs')
 
 /** @typedef {{ query: string, format: 'rows' | 'json' | 'csv', timeoutMs?: number, maxBytes?: number }} Question */
 
-/** @type {WeakMap<object, DuckDb>} */
+/** @type {WeakMap<object, import('./duckdb/index.cjs').DuckDb>} */
 const WAREHOUSES = new WeakMap()
 
 /** Engines whose warehouse runs: they are its way to Rust, so they stay until they are closed. */
@@ -30,6 +27,8 @@ function attachWarehouse(engine, prepare) {
   const settings = engine._warehouse()
   if (!settings) return
   prepare(engine)
+  // It takes milliseconds, and not every engine has a warehouse.
+  const { DuckDb } = require('./duckdb/index.cjs')
   const handle = new WeakRef(engine)
   WAREHOUSES.set(engine, new DuckDb(JSON.parse(settings), () => RUNNING.add(handle.deref())))
   engine._attachWarehouse()
@@ -75,6 +74,7 @@ function checked(query, options = {}) {
  * @param {string} format
  */
 async function resultOf(file, format) {
+  const { readFile, rm } = require('node:fs/promises')
   try {
     const text = await readFile(file, 'utf8')
     return format === 'rows' ? JSON.parse(text) : text

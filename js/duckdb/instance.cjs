@@ -18,11 +18,11 @@ const TABLES = [
      (id VARCHAR PRIMARY KEY, table_name VARCHAR NOT NULL, loaded_at TIMESTAMP NOT NULL)`,
 ]
 
-/** Bytes of a block, the least that a column takes in memory while it is written to: usually 256 KiB. */
-const BLOCK_BYTES = '16384'
+/** Bytes of the log of writes past which it goes into the tables: it is in memory while it does. */
+const CHECKPOINT = '4MB'
 
-/** Bytes that DuckDB takes for a column that it writes to, and as much again to work with. */
-const COLUMN_BYTES = 192 << 10
+/** Bytes that DuckDB takes for each column that it writes to: some blocks of 256 KiB. */
+const COLUMN_BYTES = 1 << 20
 
 const WIDEST = 'SELECT max(n) FROM (SELECT count(*) AS n FROM duckdb_columns() GROUP BY table_oid)'
 
@@ -37,7 +37,7 @@ async function openInstance(duckdb, settings) {
     access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
     threads: String(threads),
     memory_limit: megabytes(settings.memoryBytes),
-    default_block_size: BLOCK_BYTES,
+    checkpoint_threshold: CHECKPOINT,
     temp_directory: `${file}.tmp`,
     max_temp_directory_size: SPILL,
     autoinstall_known_extensions: 'false',

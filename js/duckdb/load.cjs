@@ -13,6 +13,7 @@ const { makeRoom } = require('./instance.cjs')
  * @property {string} insert the statement that adds rows
  * @property {number} ticket what the rows are asked for with
  * @property {number} pieces how many there are of them
+ * @property {number} largest bytes of the largest of them
  * @property {string[]} after statements that write down that the batch is loaded
  * @property {number} columns of the table
  */
@@ -22,15 +23,6 @@ const { makeRoom } = require('./instance.cjs')
  * @param {import('./worker.cjs').Settings} settings
  */
 function openLoader(connection, settings) {
-  let inTransaction = false
-
-  async function rollBack() {
-    if (!inTransaction) return
-    inTransaction = false
-    // One that failed may be over already.
-    await connection.run('ROLLBACK').catch(() => {})
-  }
-
   /**
    * @param {string} sql
    * @param {string[]} values
@@ -40,56 +32,47 @@ function openLoader(connection, settings) {
   }
 
   /**
-   * Begins the transaction of a batch and says what is there.
+   * Says what is there of a batch, and what its table is.
    *
    * @param {{ table: string, batch: string }} work
    */
-  async function begin({ table, batch }) {
-    // Whoever began one and did not go on with it has given up.
-    await rollBack()
-    await connection.run('BEGIN')
-    inTransaction = true
+  async function look({ table, batch }) {
     const known = await rows('SELECT 1 FROM dollar_send.batches WHERE id = $1', [batch])
-    if (known.length > 0) {
-      await rollBack()
-      return { loaded: true, shape: null }
-    }
     const [shape] = await rows('SELECT shape FROM dollar_send.tables WHERE name = $1', [table])
-    return { loaded: false, shape: shape ? JSON.parse(shape[0]) : null }
+    return { loaded: known.length > 0, shape: shape ? JSON.parse(shape[0]) : null }
   }
 
   /**
-   * Goes on with it, and commits it.
+   * Loads it, all or nothing.
    *
    * @param {Load} work
    */
-  async function load({ before, insert, ticket, pieces, after, columns }) {
-    if (!inTransaction) throw new Error('the transaction of the batch is over')
+  async function load(work) {
+    const { before, pieces, after, columns } = work
+    await connection.run('BEGIN')
     try {
       await makeRoom(connection, settings, columns)
       for (const statement of before) await connection.run(statement)
-      if (pieces > 0) await addPieces(insert, ticket, pieces)
+      if (pieces > 0) await addPieces(work)
       for (const statement of after) await connection.run(statement)
       await connection.run('COMMIT')
-      inTransaction = false
     } catch (error) {
-      await rollBack()
+      // What failed may be over already.
+      await connection.run('ROLLBACK').catch(() => {})
       throw error
     }
   }
 
-  /**
-   * @param {string} insert
-   * @param {number} ticket
-   * @param {number} pieces
-   */
-  async function addPieces(insert, ticket, pieces) {
+  /** @param {Load} work */
+  async function addPieces({ insert, ticket, pieces, largest }) {
     const statement = await connection.prepare(insert)
+    // One for all: what is made for each would be collected late.
+    const lines = Buffer.allocUnsafeSlow(largest)
     try {
       for (let number = 0; number < pieces; number++) {
-        const lines = binding._piece(ticket, number)
-        if (!lines) throw new Error('nobody waits for the batch any more')
-        statement.bindBlob(1, lines)
+        const bytes = binding._piece(ticket, number, lines)
+        if (!bytes) throw new Error('nobody waits for the batch any more')
+        statement.bindBlob(1, lines.subarray(0, bytes))
         await statement.run()
       }
     } finally {
@@ -98,9 +81,8 @@ function openLoader(connection, settings) {
   }
 
   return {
-    begin,
+    look,
     load,
-    rollBack,
     /** @param {string} sql */
     run: (sql) => connection.runAndReadAll(sql),
     close: () => connection.disconnectSync(),

@@ -18,7 +18,6 @@ const RESULTS_BYTES = 4e9
 async function retire(loader, { retentionDays, results }) {
   await retireResults(results)
   if (!retentionDays) return
-  await loader.rollBack()
   const oldest = `make_timestamp(${Math.floor((Date.now() - retentionDays * DAY_MS) * 1000)})`
   const tables = (await loader.run('SELECT name FROM dollar_send.tables')).getRows()
   let deleted = 0n

@@ -75,8 +75,8 @@ async function done(work) {
   const write = async () => {
     const { instance, loader } = await open()
     switch (work.op) {
-      case 'begin':
-        return loader.begin(work)
+      case 'look':
+        return loader.look(work)
       case 'load':
         return loader.load(work)
       case 'retire':

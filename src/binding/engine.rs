@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use napi::Env;
 use napi::bindgen_prelude::{
-    Function, Object, Uint8Array, retain_current_module_for_unload_safety,
+    BufferSlice, Function, Object, retain_current_module_for_unload_safety,
 };
 use napi_derive::napi;
 use tokio::sync::OnceCell;
@@ -445,13 +445,14 @@ pub fn flush_at_exit(timeout_ms: f64, main_thread: bool) -> u32 {
     u32::try_from(left).unwrap_or(u32::MAX)
 }
 
-/// Rows of a batch that is being loaded, for the thread that loads them; nothing when nobody waits
-/// for that any more.
+/// Writes rows of a batch that is being loaded, for the thread that loads them; the answer is how
+/// many bytes that were, or nothing when nobody waits for that any more.
 #[napi(js_name = "_piece", catch_unwind, skip_typescript)]
 #[must_use]
-pub fn piece(ticket: u32, number: u32) -> Option<Uint8Array> {
+pub fn piece(ticket: u32, number: u32, mut into: BufferSlice<'_>) -> Option<u32> {
     let number = usize::try_from(number).ok()?;
-    duckdb::piece(u64::from(ticket), number).map(|bytes| Uint8Array::from(&*bytes))
+    let bytes = duckdb::write_piece(u64::from(ticket), number, &mut into)?;
+    u32::try_from(bytes).ok()
 }
 
 /// Reads the log of a data directory that this process need not have open.

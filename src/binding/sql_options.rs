@@ -38,7 +38,7 @@ pub struct SqlOptions {
 pub struct DuckDbOptions {
     /// The file of the database. Default: `warehouse/warehouse.duckdb` in `dataDir`.
     pub file: Option<String>,
-    /// Bytes of memory that it may use, from 32 MiB; past it, queries use the disk. Default: 192 MiB.
+    /// Bytes of memory that it may use, from 32 MiB; past it, queries use the disk. Default: 128 MiB.
     pub memory_bytes: Option<f64>,
     /// Threads that it may use. Default: 2.
     pub threads: Option<f64>,

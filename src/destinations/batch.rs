@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::sql::Shape;
+use super::sql::RowSet;
 use super::{Failure, Verdict};
 use crate::observability::time::Timestamp;
 
@@ -43,8 +44,22 @@ pub struct Encoded {
     pub name: String,
     /// What is stored.
     pub bytes: Bytes,
-    /// The fields of what are rows.
-    pub shape: Shape,
+    /// What is stored instead, if it is rows.
+    pub rows: Option<Arc<RowSet>>,
+}
+
+impl Encoded {
+    /// Bytes of all that is stored.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.as_ref().map_or(self.bytes.len(), |rows| rows.len())
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// What came of one attempt to store a batch.

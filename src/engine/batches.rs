@@ -442,7 +442,7 @@ impl Engine {
             status,
             reason: &sealed.reason,
             records: sealed.records,
-            bytes: encoded.bytes.len(),
+            bytes: encoded.len(),
             sealed_at: sealed.sealed_at,
             attempts,
             error: failure.map(|failure| failure.message.as_str()),

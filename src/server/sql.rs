@@ -120,12 +120,13 @@ impl Row {
     tag = "sql",
     request_body = Question,
     responses(
-        (status = 200, description = "The result", body = QueryResult),
-        (status = 400, description = "The query is not allowed, wrong, or too much", body = QueryResult),
+        (status = 200, description = "The result; or why there is none: the query is not allowed, wrong, or too much", body = QueryResult),
+        (status = 400, description = "The body is no question", body = Problem),
         (status = 401, description = "A token is needed", body = Problem),
         (status = 403, description = "The request is of a page that may not make it", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
         (status = 415, description = "The body is not JSON", body = Problem),
+        (status = 500, description = "A defect", body = QueryResult),
         (status = 501, description = "The engine has no warehouse", body = QueryResult),
         (status = 503, description = "The engine is closed", body = Problem),
     ),
@@ -155,7 +156,8 @@ fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
         ErrorKind::NotConfigured => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        _ => StatusCode::BAD_REQUEST,
+        // The request was answered: the answer is that the query failed.
+        _ => StatusCode::OK,
     }
 }
 

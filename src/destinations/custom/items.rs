@@ -7,7 +7,6 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::Item;
-use crate::destinations::sql::Shape;
 use crate::destinations::{Encoded, Failure, Kind, Origin, Payload};
 use crate::error::ErrorKind;
 
@@ -46,7 +45,7 @@ impl Items {
 
     pub(in crate::destinations) fn finish(mut self) -> Encoded {
         self.text.push(b']');
-        Encoded { name: self.name, bytes: self.text.into(), shape: Shape::default() }
+        Encoded { name: self.name, bytes: self.text.into(), rows: None }
     }
 }
 

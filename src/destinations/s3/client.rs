@@ -26,7 +26,6 @@ use super::item::{Target, line};
 use super::key::{compression_of, key};
 use super::lines::Lines;
 use super::wire::{Asker, Wire};
-use crate::destinations::sql::Shape;
 use crate::destinations::{
     BatchLimits, Encoded, Failure, Notebook, Payload, Stored, Verdict, file,
 };
@@ -145,7 +144,7 @@ impl S3 {
         })?;
         let (bucket, prefix) = lane.split_once('/').unwrap_or((lane, ""));
         let key = key(prefix, at, &bytes, form);
-        Ok(Encoded { name: format!("{bucket}/{key}"), bytes, shape: Shape::default() })
+        Ok(Encoded { name: format!("{bucket}/{key}"), bytes, rows: None })
     }
 
     /// Makes one attempt to store a batch. `left` is the note of an earlier attempt.

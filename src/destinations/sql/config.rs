@@ -37,7 +37,7 @@ pub struct DuckDb {
     pub results: PathBuf,
     /// Days after which rows are deleted; `None`: never. Default: 30.
     pub retention_days: Option<f64>,
-    /// Bytes of memory that it may use. Default: 192 MiB.
+    /// Bytes of memory that it may use. Default: 128 MiB.
     pub memory_bytes: usize,
     /// Threads that it may use. Default: 2.
     pub threads: usize,
@@ -51,7 +51,7 @@ impl DuckDb {
             file: directory.join("warehouse.duckdb"),
             results: directory.join("results"),
             retention_days: Some(30.0),
-            memory_bytes: 192 << 20,
+            memory_bytes: 128 << 20,
             threads: 2,
         }
     }

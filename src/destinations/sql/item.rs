@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use memchr::memmem;
 
 use super::json;
@@ -41,14 +42,17 @@ pub(super) fn table(payload: &Payload) -> Result<String, Failure> {
 ///
 /// # Errors
 /// `InvalidArgument`: there is none.
-pub(super) fn row(payload: &Payload) -> Result<Cow<'_, str>, Failure> {
+pub(super) fn row(payload: &Payload) -> Result<Bytes, Failure> {
     let raw = json::field(text_of(payload)?, "payload").ok_or_else(unreadable)?;
     if !raw.starts_with('{') {
         let message = "payload: a row is an object, such as { name: 'Luke' }: its keys are the \
                        columns. Several rows are several calls";
         return Err(Failure::new(ErrorKind::InvalidArgument, message));
     }
-    Ok(well_formed(raw))
+    Ok(match well_formed(raw) {
+        Cow::Borrowed(raw) => payload.text.slice_ref(raw.as_bytes()),
+        Cow::Owned(text) => text.into(),
+    })
 }
 
 /// The same text with U+FFFD in place of each lone surrogate, which no warehouse takes.

@@ -31,7 +31,7 @@ use warehouse::{Load, Loaded, Warehouse as _};
 
 pub use config::{Config, DuckDb as DuckDbConfig, Warehouse};
 pub use query::{Answered, Column, Format, Query};
-pub use rows::{Rows, Shape};
+pub use rows::{RowSet, Rows};
 
 /// The SQL destination.
 #[derive(Debug)]
@@ -143,7 +143,12 @@ impl Sql {
     /// Makes one attempt to load a batch.
     pub async fn store(&self, batch: &Encoded) -> Stored {
         let table = batch.name.split('/').next().unwrap_or_default();
-        let load = Load { table, batch: &batch.name, fields: &batch.shape.0, rows: &batch.bytes };
+        let Some(rows) = &batch.rows else {
+            let message = "a defect of dollar-send: a batch without rows. Please report it";
+            let failure = Failure::new(ErrorKind::Internal, message);
+            return Stored::nowhere(Verdict::Rejected(failure));
+        };
+        let load = Load { table, batch: &batch.name, rows };
         let begun = Instant::now();
         let (warehouse, loaded) = match &self.target {
             Some(Target::DuckDb(duckdb)) => (DuckDb::NAME, duckdb.load(load).await),

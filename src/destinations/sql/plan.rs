@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
-
 use super::names::Naming;
-use super::rows::{admit, lines};
+use super::rows::{RowSet, admit};
 use super::types::{Fields, MAX_COLUMNS, Type};
 use crate::destinations::Failure;
 
@@ -42,19 +40,14 @@ pub(super) enum Change<'a> {
 }
 
 impl Plan {
-    /// The plan for a batch with these rows, whose union is `fields`.
-    pub(super) fn new(
-        before: Option<Fields>,
-        fields: &Fields,
-        rows: &Bytes,
-        naming: Naming,
-    ) -> Self {
+    /// The plan for a batch with these rows.
+    pub(super) fn new(before: Option<Fields>, rows: &RowSet, naming: Naming) -> Self {
         let mut after = before.clone().unwrap_or_default();
         let mut refused = BTreeMap::new();
-        if after.columns_with(fields) <= MAX_COLUMNS {
-            after.absorb(fields.clone());
+        if after.columns_with(&rows.fields) <= MAX_COLUMNS {
+            after.absorb(rows.fields.clone());
         } else {
-            for (place, row) in (0..).zip(lines(rows)) {
+            for (place, row) in (0..).zip(rows.texts()) {
                 if !after.hold(row, 0)
                     && let Err(failure) = admit(&mut after, row)
                 {
@@ -83,12 +76,6 @@ impl Plan {
             }
         })
     }
-
-    /// The rows that the table takes, with their places in the batch.
-    pub(super) fn taken<'a>(&'a self, rows: &'a Bytes) -> impl Iterator<Item = &'a str> {
-        let taken = |(place, _): &(u32, &str)| !self.refused.contains_key(place);
-        (0..).zip(lines(rows)).filter(taken).map(|(_, row)| row)
-    }
 }
 
 #[cfg(test)]
@@ -103,9 +90,16 @@ mod tests {
         fields
     }
 
+    fn set(rows: &[&str]) -> RowSet {
+        let mut set = RowSet::default();
+        for row in rows {
+            set.add((*row).to_owned().into()).unwrap();
+        }
+        set
+    }
+
     fn plan(before: &str, row: &str) -> Plan {
-        let rows = Bytes::from(format!("{row}\n"));
-        Plan::new(Some(table(before)), &Fields::of(row, 0), &rows, NAMING)
+        Plan::new(Some(table(before)), &set(&[row]), NAMING)
     }
 
     #[test]
@@ -133,14 +127,9 @@ mod tests {
         let wide: Vec<_> = (0..MAX_COLUMNS - 1).map(|n| format!(r#""c{n}":1"#)).collect();
         let before = table(&format!("{{{}}}", wide.join(",")));
         let rows = ["{\"c1\":2}", "{\"x\":1,\"y\":1}", "{\"z\":1}", "{\"c2\":\"x\"}", "{\"x\":1}"];
-        let mut fields = Fields::default();
-        for row in rows {
-            fields.absorb(Fields::of(row, 0));
-        }
-        let bytes = Bytes::from(rows.join("\n") + "\n");
-        let plan = Plan::new(Some(before), &fields, &bytes, NAMING);
+        let set = set(&rows);
+        let plan = Plan::new(Some(before), &set, NAMING);
         assert_eq!(plan.refused.keys().copied().collect::<Vec<_>>(), [1, 4]);
-        assert_eq!(plan.taken(&bytes).collect::<Vec<_>>(), [rows[0], rows[2], rows[3]]);
         assert_eq!(plan.changes().count(), 2);
     }
 }

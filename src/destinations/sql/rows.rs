@@ -1,4 +1,4 @@
-//! The rows of one batch, one line of JSON each, and the union of their fields.
+//! The rows of one batch, and the union of their fields.
 
 use std::sync::Arc;
 
@@ -11,27 +11,32 @@ use super::types::{Fields, MAX_COLUMNS, Type};
 use crate::destinations::{Encoded, Failure, Payload};
 use crate::error::ErrorKind;
 
-/// The rows of a batch that grows.
+/// The rows of a batch that grows. They are parts of the recorded calls, not copies of them.
 #[derive(Debug)]
 pub struct Rows {
     first: Uuid,
-    lines: Vec<u8>,
-    fields: Fields,
+    set: RowSet,
 }
 
-/// The fields that the rows of a closed batch have.
+/// The rows of a closed batch.
 #[derive(Debug, Clone, Default)]
-pub struct Shape(pub(super) Arc<Fields>);
+pub struct RowSet {
+    /// The union of their fields.
+    pub(super) fields: Fields,
+    /// Each as the JSON text of an object, which has no line breaks.
+    rows: Vec<Bytes>,
+    bytes: usize,
+}
 
 impl Rows {
     /// No rows yet, of the batch whose first record has this id.
     pub(super) fn new(first: Uuid) -> Self {
-        Self { first, lines: Vec::new(), fields: Fields::default() }
+        Self { first, set: RowSet::default() }
     }
 
     /// Bytes so far.
     pub(in crate::destinations) const fn encoded(&self) -> usize {
-        self.lines.len()
+        self.set.bytes
     }
 
     /// Adds a row.
@@ -39,23 +44,45 @@ impl Rows {
     /// # Errors
     /// `InvalidArgument`: it is none, or has more columns than a table may have.
     pub(super) fn add(&mut self, payload: &Payload) -> Result<(), Failure> {
-        let row = item::row(payload)?;
-        if !self.fields.hold(&row, 0) {
-            admit(&mut self.fields, &row)?;
-        }
-        self.lines.reserve(row.len() + 1);
-        self.lines.extend_from_slice(row.as_bytes());
-        self.lines.push(b'\n');
-        Ok(())
+        self.set.add(item::row(payload)?)
     }
 
     /// All of it, under the name `TABLE/ID`.
     pub(super) fn finish(self, table: &str) -> Encoded {
-        Encoded {
-            name: format!("{table}/{}", self.first),
-            bytes: self.lines.into(),
-            shape: Shape(Arc::new(self.fields)),
+        let name = format!("{table}/{}", self.first);
+        Encoded { name, bytes: Bytes::new(), rows: Some(Arc::new(self.set)) }
+    }
+}
+
+impl RowSet {
+    /// Adds a row, given as its JSON text.
+    ///
+    /// # Errors
+    /// `InvalidArgument`: it has more columns than a table may have.
+    pub(super) fn add(&mut self, row: Bytes) -> Result<(), Failure> {
+        let text = std::str::from_utf8(&row).unwrap_or_default();
+        if !self.fields.hold(text, 0) {
+            admit(&mut self.fields, text)?;
         }
+        // With its line break.
+        self.bytes += row.len() + 1;
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// Bytes of all, one line each.
+    pub(in crate::destinations) const fn len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Each row as its JSON text.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().map(|row| std::str::from_utf8(row).unwrap_or_default())
+    }
+
+    /// The row at this place.
+    pub(super) fn text(&self, place: usize) -> &str {
+        self.rows.get(place).and_then(|row| std::str::from_utf8(row).ok()).unwrap_or_default()
     }
 }
 
@@ -78,25 +105,6 @@ pub(super) fn admit(fields: &mut Fields, row: &str) -> Result<(), Failure> {
     }
     fields.absorb(new);
     Ok(())
-}
-
-/// The lines of a batch.
-pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &str> {
-    let text = std::str::from_utf8(bytes).unwrap_or_default();
-    text.split_terminator('\n')
-}
-
-/// Pieces of whole lines of about this many bytes each.
-pub(super) fn pieces(bytes: &Bytes, size: usize) -> Vec<Bytes> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    while start < bytes.len() {
-        let from = bytes.len().min(start + size);
-        let end = memchr::memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |at| from + at + 1);
-        pieces.push(bytes.slice(start..end));
-        start = end;
-    }
-    pieces
 }
 
 /// Writes an object with the names of the columns in place of its keys. What no column is for is
@@ -146,13 +154,13 @@ mod tests {
             rows.add(&call(payload)).unwrap();
         }
         rows.add(&call("[1]")).unwrap_err();
-        let Encoded { name, bytes, shape } = rows.finish("t");
+        let Encoded { name, rows, .. } = rows.finish("t");
         assert_eq!(name, "t/00000000-0000-0000-0000-000000000007");
-        assert_eq!(
-            lines(&bytes).collect::<Vec<_>>(),
-            [r#"{"a":1}"#, r#"{"b":"x\ny"}"#, r#"{"a":"one"}"#]
-        );
-        assert_eq!(*shape.0, Fields::of(r#"{"b":"x","a":"y"}"#, 0));
+        let rows = rows.unwrap();
+        let expected = [r#"{"a":1}"#, r#"{"b":"x\ny"}"#, r#"{"a":"one"}"#];
+        assert_eq!(rows.texts().collect::<Vec<_>>(), expected);
+        assert_eq!(rows.len(), expected.join("\n").len() + 1);
+        assert_eq!(rows.fields, Fields::of(r#"{"b":"x","a":"y"}"#, 0));
     }
 
     #[test]
@@ -166,18 +174,7 @@ mod tests {
         let message = rows.add(&wide("b", 501)).unwrap_err().message;
         assert!(message.contains("2001 columns"), "{message}");
         rows.add(&wide("b", 500)).unwrap();
-        assert_eq!(lines(&rows.finish("t").bytes).count(), 2);
-    }
-
-    #[test]
-    fn pieces_are_whole_lines() {
-        let bytes = Bytes::from("1\n22\n333\n4444\n".to_owned());
-        for size in 1..20 {
-            let pieces = pieces(&bytes, size);
-            assert!(pieces.iter().all(|piece| piece.ends_with(b"\n")));
-            assert_eq!(pieces.concat(), bytes, "{size}");
-        }
-        assert!(pieces(&Bytes::new(), 5).is_empty());
+        assert_eq!(rows.set.texts().count(), 2);
     }
 
     #[test]

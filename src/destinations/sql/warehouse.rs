@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::types::Fields;
+use super::rows::RowSet;
 use crate::destinations::{Failure, Verdict};
 
 /// A batch to be loaded.
@@ -15,10 +14,8 @@ pub(super) struct Load<'a> {
     pub table: &'a str,
     /// The id of the batch: the same for each attempt, and in no other batch.
     pub batch: &'a str,
-    /// The union of its rows' fields.
-    pub fields: &'a Fields,
-    /// The rows, one line of JSON each.
-    pub rows: &'a Bytes,
+    /// Its rows.
+    pub rows: &'a Arc<RowSet>,
 }
 
 /// A batch that is in the warehouse.

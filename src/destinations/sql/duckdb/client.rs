@@ -4,15 +4,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::super::config;
-use super::super::names::renames;
 use super::super::plan::Plan;
 use super::super::query::{Answered, Query};
-use super::super::rows::{pieces, rename};
 use super::super::types::Fields;
 use super::super::warehouse::{Load, Loaded, Warehouse};
 use super::dialect::{NAMING, changes, insert, records};
@@ -24,7 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::observability::time::Timestamp;
 
 /// Bytes of rows that one statement adds.
-const PIECE_BYTES: usize = 1 << 20;
+const PIECE_BYTES: usize = 512 << 10;
 /// As many more for each column: a statement costs as much as there are.
 const PIECE_BYTES_A_COLUMN: usize = 4 << 10;
 /// How much longer than a query may take its answer may.
@@ -60,14 +57,15 @@ struct Job<'a> {
 #[derive(Serialize)]
 #[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Work<'a> {
-    /// Begin the transaction of a batch, and say what is there.
-    Begin { table: &'a str, batch: &'a str },
-    /// Go on with it and commit it.
+    /// Say what is there of a batch, and what its table is.
+    Look { table: &'a str, batch: &'a str },
+    /// Load it, in a transaction that also writes down its id.
     Load {
         before: Vec<String>,
         insert: String,
         ticket: u64,
         pieces: usize,
+        largest: usize,
         after: Vec<String>,
         columns: usize,
     },
@@ -91,9 +89,9 @@ struct Said {
     retryable: bool,
 }
 
-/// What `Begin` finds.
+/// What `Look` finds.
 #[derive(Deserialize)]
-struct Begun {
+struct Seen {
     loaded: bool,
     shape: Option<Fields>,
 }
@@ -192,23 +190,24 @@ impl DuckDb {
     }
 
     async fn attempt(&self, load: Load<'_>) -> Result<Loaded, Verdict> {
-        let Load { table, batch, fields, rows } = load;
-        let begun: Begun = self.step(&Work::Begin { table, batch }).await?;
-        if begun.loaded {
-            return Ok(Loaded { repeated: true, ..Loaded::default() });
+        let Load { table, batch, rows } = load;
+        let Seen { loaded, shape } = self.step(&Work::Look { table, batch }).await?;
+        // Of a batch that is there, what the table does not hold was refused.
+        let plan = Plan::new(shape, rows, NAMING);
+        if loaded {
+            return Ok(Loaded { repeated: true, refused: plan.refused });
         }
-        let plan = Plan::new(begun.shape, fields, rows, NAMING);
-        let pieces = encoded(&plan, rows);
+        let columns = plan.after.columns();
+        let handoff = Handoff::new(&plan, rows, PIECE_BYTES + columns * PIECE_BYTES_A_COLUMN);
         let now = Timestamp::now();
-        let count = pieces.len();
-        let handoff = Handoff::new(pieces);
         let work = Work::Load {
             before: changes(table, &plan),
-            insert: insert(table, &plan, fields, now),
+            insert: insert(table, &plan, &rows.fields, now),
             ticket: handoff.ticket,
-            pieces: count,
+            pieces: handoff.pieces,
+            largest: handoff.largest,
             after: records(table, batch, &plan, now),
-            columns: plan.after.columns(),
+            columns,
         };
         let _: Box<RawValue> = self.step(&work).await?;
         Ok(Loaded { repeated: false, refused: plan.refused })
@@ -227,25 +226,4 @@ impl Warehouse for DuckDb {
             Err(Verdict::Retry { failure, after: None })
         })
     }
-}
-
-/// The rows that the table takes, as `insert` wants them.
-fn encoded(plan: &Plan, rows: &Bytes) -> Vec<Bytes> {
-    let size = PIECE_BYTES + plan.after.columns() * PIECE_BYTES_A_COLUMN;
-    if plan.refused.is_empty() && !renames(&plan.after) {
-        return pieces(rows, size);
-    }
-    let mut all = Vec::new();
-    let mut piece = String::new();
-    for row in plan.taken(rows) {
-        rename(row, &plan.after, &mut piece);
-        piece.push('\n');
-        if piece.len() >= size {
-            all.push(std::mem::take(&mut piece).into());
-        }
-    }
-    if !piece.is_empty() {
-        all.push(piece.into());
-    }
-    all
 }

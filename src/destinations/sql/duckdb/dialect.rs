@@ -102,7 +102,7 @@ pub(super) fn insert(table: &str, plan: &Plan, batch: &Fields, arrived: Timestam
     )
 }
 
-/// The statements that write down that a batch is loaded, and what its table is now.
+/// The statements that write down that a batch is loaded, and what its table is if that is new.
 pub(super) fn records(table: &str, batch: &str, plan: &Plan, now: Timestamp) -> Vec<String> {
     let shape = serde_json::to_string(&plan.after).unwrap_or_default();
     let (table, batch, shape, now) = (literal(table), literal(batch), literal(&shape), time(now));

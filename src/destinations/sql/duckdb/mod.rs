@@ -9,4 +9,4 @@ mod dialect;
 mod handoff;
 
 pub use client::DuckDb;
-pub use handoff::piece;
+pub use handoff::write_piece;
