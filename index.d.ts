@@ -753,7 +753,7 @@ export interface DeliveryFilter {
 export interface DuckDbOptions {
   /** The file of the database. Default: `warehouse/warehouse.duckdb` in `dataDir`. */
   file?: string
-  /** Bytes of memory that it may use, from 32 MiB; past it, queries use the disk. Default: 192 MiB. */
+  /** Bytes of memory that it may use, from 32 MiB; past it, queries use the disk. Default: 128 MiB. */
   memoryBytes?: number
   /** Threads that it may use. Default: 2. */
   threads?: number

@@ -17,7 +17,7 @@ writeSync(1, 'open\n')
 /** Values of ever more types, so that tables change while processes die. @param {number} n */
 const valueOf = (n) =>
   [n, `text ${n}`, { a: n }, { a: [n], b: 'x' }, [n], null, true][
-    Math.floor(random() * Math.min(7, 1 + round / 12))
+    Math.floor(random() * Math.min(7, 1 + round / 6))
   ]
 
 /** @param {number} lane */
