@@ -26,8 +26,7 @@ export async function warehouse(settings) {
       ...more,
     })
   const results = await interleave(settings.rounds, {
-    prepared: () =>
-      runCandidate('prepared.mjs', { rows: ROWS.prepared, warmUp: WARM_UP.prepared }),
+    prepared: () => runCandidate('prepared.mjs', { rows: ROWS.prepared, warmUp: WARM_UP.prepared }),
     ours: ours({ rows: ROWS.ours, perSecond: UNLIMITED, distinct: DISTINCT }),
   })
   const { passing } = await interleave(PASSING_ROUNDS, { passing: ours(PASSING) })

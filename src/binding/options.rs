@@ -440,7 +440,7 @@ mod tests {
                 "http.retry.hosts.a.b.jitter: 9 is not",
             ),
             (r#"{"http":{"onInterrupted":"x"}}"#, "http.onInterrupted: \"x\" is neither"),
-            (r#"{"sql":{}}"#, "sql: the SQL destination is not available"),
+            (r#"{"sql":{}}"#, "sql.duckdb.file: is needed without dataDir"),
             (r#"{"name":""}"#, "name: must not be empty"),
             (r#"{"http":{"userAgent":"a\nb"}}"#, "http.userAgent: is not a header value"),
         ] {
