@@ -9,7 +9,6 @@ import { fileURLToPath } from 'node:url'
 import { dataDirectory } from './support/data-dir.mjs'
 import { codeOf, finish, nextEvent, openEngine, openStep } from './support/engine.mjs'
 import { runNode } from './support/child.mjs'
-import { randomOf } from './support/random.mjs'
 import { openWarehouse } from './support/sql.mjs'
 
 test('the example of the documents: a column that held numbers becomes text, and keeps them', async (t) => {
@@ -269,72 +268,6 @@ test('tables with upper case are the same table; each has its own batch, and say
   assert.equal((await engine.sql('SELECT * FROM eVents')).rows.length, 4)
 })
 
-test('rows in any order and any batches are the same table', async (t) => {
-  const seed = Math.floor(Math.random() * 2 ** 32)
-  t.diagnostic(`seed ${seed}`)
-  const random = randomOf(seed)
-  const pick = (/** @type {any[]} */ from) => from[Math.floor(random() * from.length)]
-  /** @param {number} depth @returns {any} */
-  const value = (depth) =>
-    pick([
-      () => pick([null, true, 1, -2.5, 'x', '2021-01-01', '2021-01-01 10:00:00', '']),
-      () => pick([1, 2, 3]),
-      () => (depth > 2 ? 1 : Array.from({ length: random() * 3 }, () => value(depth + 1))),
-      () => (depth > 2 ? 'deep' : object(depth + 1)),
-    ])()
-  /** @param {number} depth @returns {any} */
-  const object = (depth) =>
-    Object.fromEntries(
-      Array.from({ length: random() * 4 }, () => [pick(['a', 'b', 'c']), value(depth)]),
-    )
-  const { load, types, rows } = await openWarehouse(t)
-  for (let round = 0; round < 8; round++) {
-    const all = Array.from({ length: 12 }, (_, id) => ({ id, ...object(0) }))
-    await load(`whole${round}`, all)
-    for (let rest = [...all].sort(() => random() - 0.5); rest.length > 0;) {
-      await load(`parts${round}`, rest.splice(0, 1 + Math.floor(random() * 4)))
-    }
-    const sorted = (/** @type {object} */ described) =>
-      Object.entries(described).map(shapeOf).sort()
-    assert.deepEqual(sorted(await types(`parts${round}`)), sorted(await types(`whole${round}`)))
-    const [{ n }] = await rows(`SELECT count(DISTINCT id) AS n FROM parts${round}`)
-    assert.equal(n, all.length)
-    await sameScalars(rows, round, all)
-  }
-})
-
-/** A column, its fields in any order. @param {[string, string]} column */
-function shapeOf([name, type]) {
-  return `${name} ${type
-    .split(/[(), ]+/)
-    .sort()
-    .join(' ')}`
-}
-
-/**
- * Texts of plain values are the same whenever they came.
- *
- * @param {(query: string) => Promise<any[]>} rows
- * @param {number} round
- * @param {any[]} all
- */
-async function sameScalars(rows, round, all) {
-  for (const key of ['a', 'b', 'c']) {
-    const plain = all.filter(
-      (row) => key in row && (row[key] === null || typeof row[key] !== 'object'),
-    )
-    if (plain.length === 0) continue
-    const found = await rows(
-      `SELECT id, CAST(w.${key} AS VARCHAR) AS w, CAST(p.${key} AS VARCHAR) AS p
-       FROM whole${round} w JOIN parts${round} p USING (id) WHERE id IN (${plain.map(({ id }) => id)})`,
-    )
-    for (const { id, w, p } of found) {
-      const given = all.find((row) => row.id === id)?.[key]
-      assert.equal(p, w, `round ${round}, ${key} of ${id}: ${JSON.stringify(given)}`)
-    }
-  }
-}
-
 test('the warehouse is the same after a restart, and what waited is loaded', async (t) => {
   const dataDir = dataDirectory(t)
   const first = await openWarehouse(t, { dataDir })
@@ -348,6 +281,44 @@ test('the warehouse is the same after a restart, and what waited is loaded', asy
   await load('t', [{ a: 3 }])
   const found = (await rows('SELECT a FROM t')).map(({ a }) => a)
   assert.deepEqual(found.sort(), ['1', '3', 'two'])
+})
+
+test('two engines of a process take turns at one file, and lose nothing', async (t) => {
+  const file = join(dataDirectory(t), 'shared.duckdb')
+  const sql = { duckdb: { file } }
+  const [one, two] = [await openEngine(t, { sql }), await openEngine(t, { sql })]
+  const add = async (
+    /** @type {import('../index.d.ts').Engine} */ engine,
+    /** @type {number} */ n,
+  ) => {
+    const execution = engine.execution({ workflowId: 'p_test' })
+    execution.step('s').$send.sql({ table: 't', payload: { n } })
+    await execution.complete()
+  }
+  await add(one, 1)
+  await one.flush({ timeoutMs: 20_000 })
+  const delayed = nextEvent(two, 'warning', ({ code }) => code === 'BATCH_DELAYED')
+  await add(two, 2)
+  const flushed = two.flush({ timeoutMs: 20_000 })
+  assert.match((await delayed).message, /another engine of this process has the warehouse open/)
+  await add(one, 3)
+  await one.flush({ timeoutMs: 20_000 })
+  await one.close()
+  await flushed
+  assert.deepEqual(
+    (await two.sql('FROM t ORDER BY n')).rows,
+    [{ n: 1 }, { n: 3 }, { n: 2 }].sort((a, b) => a.n - b.n),
+  )
+})
+
+test('a thread that closes its handle leaves the warehouse to the next one', async (t) => {
+  const dataDir = dataDirectory(t)
+  const one = await openWarehouse(t, { dataDir })
+  const two = await openWarehouse(t, { dataDir })
+  await one.load('t', [{ n: 1 }])
+  await one.engine.close()
+  await two.load('t', [{ n: 2 }])
+  assert.deepEqual(await two.rows('FROM t ORDER BY n'), [{ n: 1 }, { n: 2 }])
 })
 
 test('without a directory there is no warehouse, unless a file is named', async (t) => {

@@ -115,6 +115,8 @@ function addWarehouse(Engine) {
     } finally {
       await WAREHOUSES.get(this)?.close()
       RUNNING.delete(this)
+      // Another thread that has the engine open may go on from here, and not before.
+      this._detachWarehouse()
     }
   }
 }

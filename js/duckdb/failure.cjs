@@ -26,6 +26,7 @@ class WarehouseError extends Error {
 function failure(error) {
   // Rust reads no lone surrogates.
   const message = /** @type {any} */ (String(error?.message ?? error)).toWellFormed()
+  if (error?.code === 'ERR_SEND_UNAVAILABLE') return { code: error.code, message, retryable: true }
   if (error instanceof WarehouseError) return { code: error.code, message, retryable: false }
   if (/Could not set lock on file/.test(message)) {
     return {

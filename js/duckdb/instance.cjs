@@ -6,6 +6,9 @@
 const { mkdir } = require('node:fs/promises')
 const { dirname } = require('node:path')
 
+/** @type {any} */
+const binding = require('../../binding.cjs')
+
 /** Bytes of disk that queries may use which do not fit into memory. */
 const SPILL = '4GB'
 
@@ -31,8 +34,23 @@ const WIDEST = 'SELECT max(n) FROM (SELECT count(*) AS n FROM duckdb_columns() G
  * @param {import('./worker.cjs').Settings} settings
  */
 async function openInstance(duckdb, settings) {
-  const { file, threads, readOnly } = settings
+  const { file, readOnly } = settings
   if (!readOnly) await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  const hold = binding._holdWarehouse(file)
+  try {
+    return { hold, instance: await created(duckdb, settings) }
+  } catch (error) {
+    binding._releaseWarehouse(hold)
+    throw error
+  }
+}
+
+/**
+ * @param {any} duckdb
+ * @param {import('./worker.cjs').Settings} settings
+ */
+async function created(duckdb, settings) {
+  const { file, threads, readOnly } = settings
   const instance = await duckdb.DuckDBInstance.create(file, {
     access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
     threads: String(threads),

@@ -5,6 +5,8 @@
 
 const { parentPort, workerData } = require('node:worker_threads')
 
+/** @type {any} */
+const binding = require('../../binding.cjs')
 const { failure } = require('./failure.cjs')
 const { openLoader } = require('./load.cjs')
 const { openInstance } = require('./instance.cjs')
@@ -42,15 +44,15 @@ let closing = false
 
 /** @typedef {ReturnType<typeof openLoader>} Loader */
 
-/** @type {Promise<{ instance: any, loader: Loader }> | undefined} */
+/** @type {Promise<{ instance: any, hold: any, loader: Loader }> | undefined} */
 let opened
 
 function open() {
-  opened ??= openInstance(duckdb, settings).then(async (instance) => {
-    if (settings.readOnly) return { instance, loader: /** @type {any} */ (undefined) }
+  opened ??= openInstance(duckdb, settings).then(async ({ instance, hold }) => {
+    if (settings.readOnly) return { instance, hold, loader: /** @type {any} */ (undefined) }
     const loader = openLoader(await instance.connect(), settings)
     await retire(loader, settings)
-    return { instance, loader }
+    return { instance, hold, loader }
   })
   // What failed to open is tried again by the next message.
   opened.catch(() => {
@@ -73,7 +75,7 @@ async function done(work) {
     return answer
   }
   const write = async () => {
-    const { instance, loader } = await open()
+    const { instance, hold, loader } = await open()
     switch (work.op) {
       case 'look':
         return loader.look(work)
@@ -82,7 +84,7 @@ async function done(work) {
       case 'retire':
         return retire(loader, settings)
       default:
-        return close(instance, loader)
+        return close(instance, hold, loader)
     }
   }
   const answer = writing.then(work.op === 'close' && !opened ? () => close() : write)
@@ -92,12 +94,14 @@ async function done(work) {
 
 /**
  * @param {any} [instance]
+ * @param {any} [held]
  * @param {Loader} [writer]
  */
-async function close(instance, writer) {
+async function close(instance, held, writer) {
   await Promise.all(querying)
   writer?.close()
   instance?.closeSync()
+  if (held) binding._releaseWarehouse(held)
   clearInterval(timer)
   parentPort?.close()
   // At the end of the process somebody may wait for this without listening.

@@ -331,6 +331,15 @@ impl Engine {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
     }
 
+    /// This thread runs the warehouse no longer: its database is closed.
+    #[napi(js_name = "_detachWarehouse", catch_unwind, skip_typescript)]
+    pub fn detach_warehouse(&self) {
+        let Some(duckdb) = self.inner.duckdb() else { return };
+        for thread in &*self.threads.lock().unwrap_or_else(PoisonError::into_inner) {
+            duckdb.detach(thread);
+        }
+    }
+
     /// Answers a query: where its result is.
     #[napi(js_name = "_query", catch_unwind, skip_typescript)]
     pub fn query<'env>(&self, env: &'env Env, query: String) -> napi::Result<Object<'env>> {

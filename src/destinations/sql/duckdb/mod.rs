@@ -7,6 +7,8 @@
 mod client;
 mod dialect;
 mod handoff;
+mod hold;
 
 pub use client::DuckDb;
 pub use handoff::write_piece;
+pub use hold::Hold;
