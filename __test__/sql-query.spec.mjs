@@ -189,7 +189,10 @@ test('a query ends at its limits, and the next one is answered', async (t) => {
   const slow = [endless, endless, endless].map((query) => codeOf(engine.sql(query)))
   await Promise.resolve()
   await engine.close()
-  for (const [refused] of await Promise.all(slow)) assert.equal(refused, 'ERR_SEND_QUERY_FAILED')
+  for (const [refused] of await Promise.all(slow)) {
+    // Either had begun, or had not.
+    assert.ok(['ERR_SEND_QUERY_FAILED', 'ERR_SEND_CLOSED'].includes(refused), refused)
+  }
   assert.equal((await codeOf(engine.sql('SELECT 1')))[0], 'ERR_SEND_CLOSED')
 })
 
