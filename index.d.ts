@@ -209,7 +209,7 @@ export interface Send {
   email(config: EmailConfig): void
   /** A record of an object, in S3 (`s3` of the engine) or in a file. Stored with others, in batches. */
   s3(config: S3Config): void
-  /** A row. There is no such destination yet: it fails with `ERR_SEND_NOT_CONFIGURED`. */
+  /** A row of a table in the warehouse. Loaded with others, in batches. */
   sql(config: SqlConfig): void
   /** An event of the workflow's stream, for browsers (`server` of the engine). */
   sse(config: SseConfig): void
@@ -242,7 +242,7 @@ export interface WarningEvent {
 export interface BatchEvent {
   /** The destination. */
   destination: string
-  /** Where it is stored: for `s3` the bucket, `/` and the key. */
+  /** What it is called: for `s3` the bucket, `/` and the key; for `sql` the table, `/` and an id. */
   name: string
   /** `delayed`: an attempt failed, and there is another. The last of all is `stored` or `failed`. */
   status: 'sealed' | 'delayed' | 'stored' | 'failed'
@@ -871,7 +871,7 @@ export interface EmailRate {
 /** What `Engine.open()` takes. Unknown keys are refused. */
 export interface EngineOptions {
   /**
-   * The directory that keeps the journal and the log, so that every completed execution survives
+   * The directory that keeps the journal, the log and the warehouse, so that every completed execution survives
    * the process; it is made if it is not there. One process at a time may open it, and all its
    * worker threads share one engine. Default: none, everything is in memory.
    */

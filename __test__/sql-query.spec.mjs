@@ -59,6 +59,8 @@ const REFUSED = [
   '',
   ' -- nothing\n',
   '/* SELECT */ DROP TABLE data.t',
+  `${'/**/ '.repeat(200)}DROP TABLE data.t`,
+  `${'/* a */-- b\n'.repeat(200)}EXPLAIN ${'/**/'.repeat(200)}DROP TABLE data.t`,
   'EXPLAIN DROP TABLE data.t',
   "EXPLAIN ANALYZE COPY t TO '/tmp/stolen.csv'",
   'EXPLAIN /* SELECT */ ANALYZE -- SELECT\n DELETE FROM data.t',

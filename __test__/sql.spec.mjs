@@ -283,44 +283,6 @@ test('the warehouse is the same after a restart, and what waited is loaded', asy
   assert.deepEqual(found.sort(), ['1', '3', 'two'])
 })
 
-test('two engines of a process take turns at one file, and lose nothing', async (t) => {
-  const file = join(dataDirectory(t), 'shared.duckdb')
-  const sql = { duckdb: { file } }
-  const [one, two] = [await openEngine(t, { sql }), await openEngine(t, { sql })]
-  const add = async (
-    /** @type {import('../index.d.ts').Engine} */ engine,
-    /** @type {number} */ n,
-  ) => {
-    const execution = engine.execution({ workflowId: 'p_test' })
-    execution.step('s').$send.sql({ table: 't', payload: { n } })
-    await execution.complete()
-  }
-  await add(one, 1)
-  await one.flush({ timeoutMs: 20_000 })
-  const delayed = nextEvent(two, 'warning', ({ code }) => code === 'BATCH_DELAYED')
-  await add(two, 2)
-  const flushed = two.flush({ timeoutMs: 20_000 })
-  assert.match((await delayed).message, /another engine of this process has the warehouse open/)
-  await add(one, 3)
-  await one.flush({ timeoutMs: 20_000 })
-  await one.close()
-  await flushed
-  assert.deepEqual(
-    (await two.sql('FROM t ORDER BY n')).rows,
-    [{ n: 1 }, { n: 3 }, { n: 2 }].sort((a, b) => a.n - b.n),
-  )
-})
-
-test('a thread that closes its handle leaves the warehouse to the next one', async (t) => {
-  const dataDir = dataDirectory(t)
-  const one = await openWarehouse(t, { dataDir })
-  const two = await openWarehouse(t, { dataDir })
-  await one.load('t', [{ n: 1 }])
-  await one.engine.close()
-  await two.load('t', [{ n: 2 }])
-  assert.deepEqual(await two.rows('FROM t ORDER BY n'), [{ n: 1 }, { n: 2 }])
-})
-
 test('without a directory there is no warehouse, unless a file is named', async (t) => {
   const { engine, execution, $send } = await openStep(t)
   $send.sql({ table: 't', payload: { a: 1 } })

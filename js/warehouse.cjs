@@ -30,7 +30,12 @@ function attachWarehouse(engine, prepare) {
   // It takes milliseconds, and not every engine has a warehouse.
   const { DuckDb } = require('./duckdb/index.cjs')
   const handle = new WeakRef(engine)
-  WAREHOUSES.set(engine, new DuckDb(JSON.parse(settings), () => RUNNING.add(handle.deref())))
+  const begin = () => {
+    const open = handle.deref()
+    if (open) RUNNING.add(open)
+    return open !== undefined
+  }
+  WAREHOUSES.set(engine, new DuckDb(JSON.parse(settings), begin))
   engine._attachWarehouse()
 }
 

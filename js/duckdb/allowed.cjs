@@ -21,9 +21,10 @@ const TABLE_FUNCTIONS = new Set([
 const RULE =
   'query not allowed: a query is one SELECT, WITH, SHOW TABLES, DESCRIBE or EXPLAIN over the tables'
 
-/** Comments and white space, EXPLAIN, and what may follow it. */
-const EXPLAIN =
-  /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*explain\b(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(?:analyze\b|\([^()]*\))?/i
+/** White space and comments. Each text matches in one way alone, so that no query takes long to read. */
+const BLANK = String.raw`(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)*`
+/** EXPLAIN, and what may follow it. */
+const EXPLAIN = new RegExp(`^${BLANK}explain\\b${BLANK}(?:analyze\\b|\\([^()]*\\))?`, 'i')
 
 /** @param {string} why */
 function refused(why) {

@@ -45,7 +45,7 @@ function gone(message) {
 class DuckDb {
   /** @type {Settings} */
   #settings
-  #started
+  #begin
   /** @type {Worker | undefined} */
   #worker
   /** Becomes 1 when the worker has closed the database. */
@@ -61,11 +61,11 @@ class DuckDb {
 
   /**
    * @param {Settings} settings
-   * @param {() => void} [started] called whenever a worker starts
+   * @param {() => boolean} [begin] called before a worker starts; `false`: nobody needs it any more
    */
-  constructor(settings, started) {
+  constructor(settings, begin = () => true) {
     this.#settings = settings
-    this.#started = started
+    this.#begin = begin
     if (settings.retentionDays && existsSync(settings.file)) {
       this.#timer = setTimeout(() => void this.ask({ op: 'retire' }), FIRST_RETIRE_MS)
       this.#timer.unref()
@@ -83,6 +83,7 @@ class DuckDb {
     if (!this.#worker) {
       const module = findPackage()
       if (module === undefined) return notInstalled()
+      if (!this.#begin()) return gone('the engine is gone')
       this.#start(module)
     }
     return new Promise((resolve) => {
@@ -93,11 +94,13 @@ class DuckDb {
 
   /** Ends the worker, and resolves when the database is closed. */
   async close() {
-    clearTimeout(this.#timer)
-    this.#closed = true
-    // Whoever waits for the end wants it before that of the process.
-    this.#worker?.ref()
-    this.#post({ op: 'close' })
+    if (!this.#closed) {
+      clearTimeout(this.#timer)
+      this.#closed = true
+      // Whoever waits for the end wants it before that of the process.
+      this.#worker?.ref()
+      this.#post({ op: 'close' })
+    }
     await this.#ended
   }
 
@@ -128,7 +131,6 @@ class DuckDb {
         resolve()
       })
     })
-    this.#started?.()
   }
 
   /** @param {string} reason */

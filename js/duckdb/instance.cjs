@@ -9,6 +9,9 @@ const { dirname } = require('node:path')
 /** @type {any} */
 const binding = require('../../binding.cjs')
 
+/** How often is interrupted what should be over: between two of its steps nothing hears it. */
+const INTERRUPT_MS = 20
+
 /** Bytes of disk that queries may use which do not fit into memory. */
 const SPILL = '4GB'
 
@@ -96,4 +99,4 @@ function megabytes(bytes) {
   return `${Math.floor(bytes / 1e6)}MB`
 }
 
-module.exports = { makeRoom, openInstance }
+module.exports = { INTERRUPT_MS, makeRoom, openInstance }

@@ -5,7 +5,7 @@
 
 /** @type {any} */
 const binding = require('../../binding.cjs')
-const { makeRoom } = require('./instance.cjs')
+const { INTERRUPT_MS, makeRoom } = require('./instance.cjs')
 
 /**
  * @typedef {object} Load
@@ -23,6 +23,9 @@ const { makeRoom } = require('./instance.cjs')
  * @param {import('./worker.cjs').Settings} settings
  */
 function openLoader(connection, settings) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let interrupting
+
   /**
    * @param {string} sql
    * @param {string[]} values
@@ -85,7 +88,14 @@ function openLoader(connection, settings) {
     load,
     /** @param {string} sql */
     run: (sql) => connection.runAndReadAll(sql),
-    close: () => connection.disconnectSync(),
+    /** Interrupts what runs, and whatever would come after it. */
+    end() {
+      interrupting ??= setInterval(() => connection.interrupt(), INTERRUPT_MS)
+    },
+    close() {
+      clearInterval(interrupting)
+      connection.disconnectSync()
+    },
   }
 }
 

@@ -9,6 +9,8 @@ const { join } = require('node:path')
 
 const { checkAllowed, refused } = require('./allowed.cjs')
 const { WarehouseError } = require('./failure.cjs')
+const { INTERRUPT_MS } = require('./instance.cjs')
+const { retireResults } = require('./retire.cjs')
 const { createWriter } = require('./write.cjs')
 
 /**
@@ -20,9 +22,6 @@ const { createWriter } = require('./write.cjs')
  * @property {number} preview
  */
 
-/** How often a query is interrupted that should be over: between two of its steps nothing hears it. */
-const INTERRUPT_MS = 20
-
 /** What ends each query that runs. @type {Set<() => void>} */
 const running = new Set()
 
@@ -31,8 +30,10 @@ const running = new Set()
  * @param {any} instance
  * @param {import('./worker.cjs').Settings} settings
  * @param {Question} question
+ * @param {number} waited milliseconds that it waited for its turn
  */
-async function runQuery(duckdb, instance, { results }, question) {
+async function runQuery(duckdb, instance, { results }, question, waited) {
+  if (waited >= question.timeoutMs) throw tooSlow(question)
   const connection = await instance.connect()
   /** @type {Error | undefined} */
   let over
@@ -44,10 +45,11 @@ async function runQuery(duckdb, instance, { results }, question) {
   }
   const close = () => end(closed())
   running.add(close)
-  const timer = setTimeout(() => end(tooSlow(question)), question.timeoutMs)
+  const timer = setTimeout(() => end(tooSlow(question)), question.timeoutMs - waited)
   const file = join(results, `${randomUUID()}.${question.format}`)
   try {
     await checkAllowed(connection, question.query)
+    await retireResults(results)
     await connection.run('BEGIN TRANSACTION READ ONLY')
     return await written(duckdb, connection, file, question, () => over)
   } catch (error) {

@@ -7,7 +7,7 @@ const { parentPort, workerData } = require('node:worker_threads')
 
 /** @type {any} */
 const binding = require('../../binding.cjs')
-const { failure } = require('./failure.cjs')
+const { WarehouseError, failure } = require('./failure.cjs')
 const { openLoader } = require('./load.cjs')
 const { openInstance } = require('./instance.cjs')
 const { closed, endQueries, runQuery } = require('./query.cjs')
@@ -50,9 +50,15 @@ let opened
 function open() {
   opened ??= openInstance(duckdb, settings).then(async ({ instance, hold }) => {
     if (settings.readOnly) return { instance, hold, loader: /** @type {any} */ (undefined) }
-    const loader = openLoader(await instance.connect(), settings)
-    await retire(loader, settings)
-    return { instance, hold, loader }
+    try {
+      const loader = openLoader(await instance.connect(), settings)
+      await retire(loader, settings)
+      return { instance, hold, loader }
+    } catch (error) {
+      instance.closeSync()
+      binding._releaseWarehouse(hold)
+      throw error
+    }
   })
   // What failed to open is tried again by the next message.
   opened.catch(() => {
@@ -65,43 +71,45 @@ function open() {
 async function done(work) {
   if (work.op === 'query') {
     const place = turn++ % QUERIES
+    const asked = performance.now()
     const run = async () => {
-      const { instance } = await open()
       if (closing) throw closed()
-      return runQuery(duckdb, instance, settings, work)
+      const { instance } = await open()
+      // The time that it waited for its turn counts.
+      return runQuery(duckdb, instance, settings, work, performance.now() - asked)
     }
     const answer = querying[place].then(run)
     querying[place] = answer.catch(() => {})
     return answer
   }
-  const write = async () => {
-    const { instance, hold, loader } = await open()
-    switch (work.op) {
-      case 'look':
-        return loader.look(work)
-      case 'load':
-        return loader.load(work)
-      case 'retire':
-        return retire(loader, settings)
-      default:
-        return close(instance, hold, loader)
-    }
-  }
-  const answer = writing.then(work.op === 'close' && !opened ? () => close() : write)
+  const answer = writing.then(() => (work.op === 'close' ? close() : written(work)))
   writing = answer.catch(() => {})
   return answer
 }
 
-/**
- * @param {any} [instance]
- * @param {any} [held]
- * @param {Loader} [writer]
- */
-async function close(instance, held, writer) {
+/** @param {any} work */
+async function written(work) {
+  // Not the batch's fault: it is loaded by whoever opens the warehouse next.
+  if (closing) throw new WarehouseError('ERR_SEND_UNAVAILABLE', 'the warehouse is closed')
+  const { loader } = await open()
+  switch (work.op) {
+    case 'look':
+      return loader.look(work)
+    case 'load':
+      return loader.load(work)
+    default:
+      return retire(loader, settings)
+  }
+}
+
+/** What was begun is over by now, or is interrupted. */
+async function close() {
   await Promise.all(querying)
-  writer?.close()
-  instance?.closeSync()
-  if (held) binding._releaseWarehouse(held)
+  // What could not be opened needs no closing.
+  const state = await opened?.catch(() => undefined)
+  state?.loader?.close()
+  state?.instance.closeSync()
+  if (state) binding._releaseWarehouse(state.hold)
   clearInterval(timer)
   parentPort?.close()
   // At the end of the process somebody may wait for this without listening.
@@ -113,10 +121,11 @@ const timer = setInterval(() => void done({ op: 'retire' }).catch(() => {}), RET
 timer.unref()
 
 parentPort?.on('message', async ({ id, work }) => {
-  // A query that runs may take a minute more, and nobody waits for it.
+  // What runs may take a minute more, and nobody waits for it. A load is made again.
   if (work.op === 'close') {
     closing = true
     endQueries()
+    opened?.then(({ loader }) => loader?.end()).catch(() => {})
   }
   const answer = await done(work).then(
     (result) => ({ done: result ?? null }),

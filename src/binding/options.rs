@@ -26,7 +26,7 @@ use crate::observability::log::Retention;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct EngineOptions {
-    /// The directory that keeps the journal and the log, so that every completed execution survives
+    /// The directory that keeps the journal, the log and the warehouse, so that every completed execution survives
     /// the process; it is made if it is not there. One process at a time may open it, and all its
     /// worker threads share one engine. Default: none, everything is in memory.
     pub data_dir: Option<String>,
