@@ -2,7 +2,9 @@
 // every row that was promised is in its table exactly once.
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 
 import { dataDirectory } from './support/data-dir.mjs'
 import { runAndKill } from './support/kill.mjs'
@@ -21,6 +23,21 @@ for (let directory = 1; directory <= DIRECTORIES; directory++) {
     killed,
   )
 }
+
+test('what a killed process had converted is read by the next', async (t) => {
+  const dataDir = dataDirectory(t)
+  const path = fileURLToPath(new URL('support/sql-widened.mjs', import.meta.url))
+  const { signal } = spawnSync(process.execPath, [path, JSON.stringify({ dataDir })], {
+    stdio: 'inherit',
+  })
+  assert.equal(signal, 'SIGKILL')
+  const { rows } = await openWarehouse(t, { dataDir })
+  assert.deepEqual(await rows('SELECT text, list, object, json FROM widened ORDER BY text, c0'), [
+    { text: '1.5', list: ['1'], object: { a: '1', b: null }, json: '{"a":[1]}' },
+    { text: 'x', list: ['x'], object: { a: 'x', b: 1 }, json: 'x' },
+    { text: null, list: null, object: null, json: null },
+  ])
+})
 
 /** @param {import('node:test').TestContext} t */
 async function killed(t) {

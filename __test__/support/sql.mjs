@@ -3,6 +3,13 @@
 import { dataDirectory } from './data-dir.mjs'
 import { openEngine } from './engine.mjs'
 
+/** Rows each of which converts what the table has of the one before, or makes it anew. */
+export const WIDENED = [
+  { text: 1.5, list: [1], object: { a: 1 }, json: { a: [1] } },
+  { text: 'x', list: ['x'], object: { a: 'x', b: 1 }, json: 'x' },
+  Object.fromEntries(Array.from({ length: 40 }, (_, n) => [`c${n}`, n])),
+]
+
 /**
  * An engine with a warehouse in a directory of its own, and `load`, which records rows and waits
  * until they are there.

@@ -12,6 +12,9 @@ const binding = require('../../binding.cjs')
 /** How often is interrupted what should be over: between two of its steps nothing hears it. */
 const INTERRUPT_MS = 20
 
+/** What the database is called in queries. */
+const NAME = 'warehouse'
+
 /** Bytes of disk that queries may use which do not fit into memory. */
 const SPILL = '4GB'
 
@@ -54,8 +57,7 @@ async function openInstance(duckdb, settings) {
  */
 async function created(duckdb, settings) {
   const { file, threads, readOnly } = settings
-  const instance = await duckdb.DuckDBInstance.create(file, {
-    access_mode: readOnly ? 'READ_ONLY' : 'READ_WRITE',
+  const instance = await duckdb.DuckDBInstance.create(':memory:', {
     threads: String(threads),
     memory_limit: megabytes(settings.memoryBytes),
     checkpoint_threshold: CHECKPOINT,
@@ -64,12 +66,18 @@ async function created(duckdb, settings) {
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',
-    // Nothing can allow it again while the database is open.
-    enable_external_access: 'false',
   })
   try {
-    const connection = await instance.connect()
-    await connection.run("SET GLOBAL TimeZone = 'UTC'")
+    const first = await instance.connect()
+    // Opened as the instance's own database, a file whose log of writes has the conversion of a
+    // column cannot be opened again after a crash: DuckDB then knows no functions yet
+    // (duckdb/duckdb issue 20543).
+    await first.run(`ATTACH ${literal(file)} AS ${NAME} (READ_ONLY ${Boolean(readOnly)})`)
+    // Nothing can allow it again while the database is open.
+    await first.run('SET GLOBAL enable_external_access = false')
+    await first.run("SET GLOBAL TimeZone = 'UTC'")
+    first.disconnectSync()
+    const connection = await connect(instance)
     for (const statement of readOnly ? [] : TABLES) await connection.run(statement)
     const [[widest]] = (await connection.runAndReadAll(WIDEST)).getRows()
     await makeRoom(connection, settings, Number(widest ?? 0))
@@ -79,6 +87,13 @@ async function created(duckdb, settings) {
     throw error
   }
   return instance
+}
+
+/** @param {any} instance */
+async function connect(instance) {
+  const connection = await instance.connect()
+  await connection.run(`USE ${NAME}`)
+  return connection
 }
 
 /**
@@ -94,9 +109,14 @@ async function makeRoom(connection, settings, columns) {
   await connection.run(`SET GLOBAL memory_limit = '${megabytes(settings.memoryBytes)}'`)
 }
 
+/** @param {string} text */
+function literal(text) {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
 /** @param {number} bytes */
 function megabytes(bytes) {
   return `${Math.floor(bytes / 1e6)}MB`
 }
 
-module.exports = { INTERRUPT_MS, makeRoom, openInstance }
+module.exports = { INTERRUPT_MS, connect, makeRoom, openInstance }

@@ -9,7 +9,7 @@ const { join } = require('node:path')
 
 const { checkAllowed, refused } = require('./allowed.cjs')
 const { WarehouseError } = require('./failure.cjs')
-const { INTERRUPT_MS } = require('./instance.cjs')
+const { INTERRUPT_MS, connect } = require('./instance.cjs')
 const { retireResults } = require('./retire.cjs')
 const { createWriter } = require('./write.cjs')
 
@@ -34,7 +34,7 @@ const running = new Set()
  */
 async function runQuery(duckdb, instance, { results }, question, waited) {
   if (waited >= question.timeoutMs) throw tooSlow(question)
-  const connection = await instance.connect()
+  const connection = await connect(instance)
   /** @type {Error | undefined} */
   let over
   /** @type {NodeJS.Timeout | undefined} */

@@ -9,7 +9,7 @@ const { parentPort, workerData } = require('node:worker_threads')
 const binding = require('../../binding.cjs')
 const { WarehouseError, failure } = require('./failure.cjs')
 const { openLoader } = require('./load.cjs')
-const { openInstance } = require('./instance.cjs')
+const { connect, openInstance } = require('./instance.cjs')
 const { closed, endQueries, runQuery } = require('./query.cjs')
 const { retire } = require('./retire.cjs')
 
@@ -51,7 +51,7 @@ function open() {
   opened ??= openInstance(duckdb, settings).then(async ({ instance, hold }) => {
     if (settings.readOnly) return { instance, hold, loader: /** @type {any} */ (undefined) }
     try {
-      const loader = openLoader(await instance.connect(), settings)
+      const loader = openLoader(await connect(instance), settings)
       await retire(loader, settings)
       return { instance, hold, loader }
     } catch (error) {
