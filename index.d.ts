@@ -1054,6 +1054,18 @@ export interface LogOptions {
   redact?: Array<string>
 }
 
+/** A PostgreSQL server. */
+export interface PostgresOptions {
+  /**
+   * `postgres://user:password@host:5432/database`. The connection is encrypted, and on this machine
+   * if the server offers it; `?sslmode=disable`, `prefer` or `require` says otherwise. The
+   * certificate is always checked. A host that is not public needs `egress.allow`.
+   */
+  url?: string
+  /** The schema that the tables are in; it is made if it is not there. Default: `public`. */
+  schema?: string
+}
+
 /** A new delivery and the one that it repeats. */
 export interface Replay {
   /** The new delivery. */
@@ -1247,14 +1259,16 @@ export interface SkippedReplay {
 export interface SqlOptions {
   /**
    * DuckDB in this process, through the package `@duckdb/node-api`, which is installed beside this
-   * one. Default: what is used with `dataDir`.
+   * one. Default: what is used with `dataDir`, unless there is a server.
    */
   duckdb?: DuckDbOptions
+  /** A PostgreSQL server, 11 or later. */
+  postgres?: PostgresOptions
   /** When a batch is closed and loaded. */
   batch?: BatchOptions
   /**
    * Days after which rows are deleted, counted from their arrival in the warehouse; 0 keeps them.
-   * Default: 30.
+   * For DuckDB: what a server keeps is the server's. Default: 30.
    */
   retentionDays?: number
   /** Milliseconds that one attempt to load a batch may take. Default: 300000. */

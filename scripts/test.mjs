@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { installBrowser } from './browser.mjs'
+import { installPostgres } from './postgres-server.mjs'
 import { installS3Server } from './s3-server.mjs'
 import { installSchemathesis } from './schemathesis.mjs'
 
@@ -56,6 +57,7 @@ function installServers() {
   installS3Server()
   installSchemathesis()
   installBrowser()
+  installPostgres()
 }
 
 /** @param {string} node */

@@ -33,7 +33,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that speak a protocol: the engine and the journal name none of them.
-const PROTOCOLS: [&str; 10] = [
+const PROTOCOLS: [&str; 11] = [
     "reqwest",
     "hyper",
     "http::",
@@ -44,6 +44,7 @@ const PROTOCOLS: [&str; 10] = [
     "flate2",
     "zstd",
     "axum",
+    "tokio_postgres",
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

@@ -1,17 +1,18 @@
 // A process that completes executions of `$send.sql` calls until it is killed. It says which
 // hand-overs were promised.
 //
-//   node sql-killed.mjs '{ "dataDir", "round", "seed" }'
+//   node sql-killed.mjs '{ "dataDir", "round", "seed", "sql" }'
 
 import { writeSync } from 'node:fs'
 
 import { Engine } from '../../js/index.mjs'
+import { LOCAL } from './engine.mjs'
 import { randomOf } from './random.mjs'
 
-const { dataDir, round, seed } = JSON.parse(process.argv[2])
+const { dataDir, round, seed, sql } = JSON.parse(process.argv[2])
 const random = randomOf(seed)
-const sql = { batch: { intervalMs: 60, maxCount: 500 } }
-const engine = await Engine.open({ dataDir, sql })
+const batch = { intervalMs: 60, maxCount: 500 }
+const engine = await Engine.open({ dataDir, sql: { batch, ...sql }, egress: LOCAL })
 writeSync(1, 'open\n')
 
 /** Values of ever more types, so that tables change while processes die. @param {number} n */

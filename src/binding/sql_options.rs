@@ -9,7 +9,9 @@ use serde::Deserialize;
 use super::options::{MAX_BYTES, MAX_TIMEOUT_MS, bytes, count, invalid, whole};
 use super::s3_options::BatchOptions;
 use crate::destinations::BatchLimits;
-use crate::destinations::sql::{Config, DuckDbConfig, Format, Query, Warehouse};
+use crate::destinations::sql::{
+    Config, DuckDbConfig, Format, PostgreSqlConfig, PostgreSqlServer, Query, Warehouse,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The SQL destination: a data warehouse, whose tables are made of what is sent to them.
@@ -18,12 +20,14 @@ use crate::error::{Error, ErrorKind, Result};
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct SqlOptions {
     /// DuckDB in this process, through the package `@duckdb/node-api`, which is installed beside this
-    /// one. Default: what is used with `dataDir`.
+    /// one. Default: what is used with `dataDir`, unless there is a server.
     pub duckdb: Option<DuckDbOptions>,
+    /// A PostgreSQL server, 11 or later.
+    pub postgres: Option<PostgresOptions>,
     /// When a batch is closed and loaded.
     pub batch: Option<BatchOptions>,
     /// Days after which rows are deleted, counted from their arrival in the warehouse; 0 keeps them.
-    /// Default: 30.
+    /// For DuckDB: what a server keeps is the server's. Default: 30.
     pub retention_days: Option<f64>,
     /// Milliseconds that one attempt to load a batch may take. Default: 300000.
     pub timeout_ms: Option<f64>,
@@ -44,8 +48,23 @@ pub struct DuckDbOptions {
     pub threads: Option<f64>,
 }
 
+/// A PostgreSQL server.
+#[napi(object)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:5432/database`. The connection is encrypted, and on this machine
+    /// if the server offers it; `?sslmode=disable`, `prefer` or `require` says otherwise. The
+    /// certificate is always checked. A host that is not public needs `egress.allow`.
+    pub url: Option<String>,
+    /// The schema that the tables are in; it is made if it is not there. Default: `public`.
+    pub schema: Option<String>,
+}
+
 /// DuckDB needs some room for a batch.
 const MIN_MEMORY_BYTES: u64 = 32 << 20;
+/// Bytes of the name of a schema.
+const MAX_SCHEMA: usize = 63;
 /// A century.
 const MAX_RETENTION_DAYS: f64 = 36_525.0;
 
@@ -59,19 +78,26 @@ impl SqlOptions {
             return Ok(Config { warehouse: inside.map(Warehouse::DuckDb), ..default });
         };
         let timeout = whole("sql.timeoutMs", options.timeout_ms, 1..=MAX_TIMEOUT_MS, 300_000)?;
-        let retention_days = match options.retention_days {
-            None => Some(30.0),
-            Some(0.0) => None,
-            Some(days) if days > 0.0 && days <= MAX_RETENTION_DAYS => Some(days),
-            Some(days) => {
-                return Err(invalid(format!(
-                    "sql.retentionDays: {days} must be from 0 to {MAX_RETENTION_DAYS}"
-                )));
+        let warehouse = match (options.duckdb, options.postgres) {
+            (Some(_), Some(_)) => {
+                return Err(invalid("sql: duckdb and postgres are two warehouses: choose one"));
+            }
+            (duckdb, None) => {
+                let retention_days = retention(options.retention_days)?;
+                let duckdb = duckdb.unwrap_or_default().read(inside)?;
+                Warehouse::DuckDb(DuckDbConfig { retention_days, ..duckdb })
+            }
+            (None, Some(postgres)) => {
+                if options.retention_days.is_some() {
+                    return Err(invalid(
+                        "sql.retentionDays: is for DuckDB; a server keeps its rows",
+                    ));
+                }
+                Warehouse::PostgreSql(postgres.read()?)
             }
         };
-        let duckdb = options.duckdb.unwrap_or_default().read(inside)?;
         Ok(Config {
-            warehouse: Some(Warehouse::DuckDb(DuckDbConfig { retention_days, ..duckdb })),
+            warehouse: Some(warehouse),
             batch: match &options.batch {
                 Some(batch) => batch.read("sql.batch")?,
                 None => BatchLimits::default(),
@@ -83,6 +109,34 @@ impl SqlOptions {
                 default.log_body_bytes,
             )?,
         })
+    }
+}
+
+/// Days that rows are kept; `None`: for good.
+fn retention(given: Option<f64>) -> Result<Option<f64>> {
+    match given {
+        None => Ok(Some(30.0)),
+        Some(0.0) => Ok(None),
+        Some(days) if days > 0.0 && days <= MAX_RETENTION_DAYS => Ok(Some(days)),
+        Some(days) => Err(invalid(format!(
+            "sql.retentionDays: {days} must be from 0 to {MAX_RETENTION_DAYS}"
+        ))),
+    }
+}
+
+impl PostgresOptions {
+    fn read(self) -> Result<PostgreSqlConfig> {
+        let url = self.url.ok_or_else(|| invalid("sql.postgres.url: is needed"))?;
+        let server = PostgreSqlServer::parse(&url)
+            .map_err(|reason| invalid(format!("sql.postgres.url: {reason}")))?;
+        let schema = self.schema.unwrap_or_else(|| "public".to_owned());
+        if schema.is_empty() || schema.len() > MAX_SCHEMA || schema.contains('\0') {
+            return Err(invalid(format!("sql.postgres.schema: must have 1 to {MAX_SCHEMA} bytes")));
+        }
+        if schema == "dollar_send" || schema.starts_with("pg_") {
+            return Err(invalid(format!("sql.postgres.schema: {schema} has another use")));
+        }
+        Ok(PostgreSqlConfig { server, schema })
     }
 }
 

@@ -70,17 +70,17 @@ impl OpenBatch {
 }
 
 impl Destinations {
-    /// A set of configured destinations.
+    /// A set of configured destinations, some of which have work done in JavaScript, as `jobs`.
     #[must_use]
     pub fn new(
         http: Http,
         email: Email,
         s3: S3,
-        sql: sql::Config,
+        sql: Sql,
         (sse, emit): (Sse, Emit),
+        jobs: Arc<Jobs>,
     ) -> Self {
-        let jobs = Arc::<Jobs>::default();
-        let (sql, custom) = (Sql::new(sql, &jobs), CustomSet::new(Arc::clone(&jobs)));
+        let custom = CustomSet::new(Arc::clone(&jobs));
         Self { http, email, s3, sql, sse, emit, custom, jobs }
     }
 

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::future::poll_fn;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -24,7 +24,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use url::{Host, Position, Url};
 
@@ -32,13 +32,11 @@ use super::lookup::Lookup;
 use super::policy::Policy;
 use super::progress::{self, Progress};
 use super::resolver::permitted;
+use super::tcp;
 use crate::destinations::{Failure, Phase};
 use crate::error::ErrorKind;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
-
-/// How long one address of several may take to connect before the next one is tried.
-const NEXT_ADDRESS_AFTER: Duration = Duration::from_secs(1);
 
 /// How often idle connections are looked after. Nobody polls them otherwise.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
@@ -101,7 +99,6 @@ impl Cleartext {
     async fn connect(&self, url: &Url) -> Result<Box<Wire>, BoxError> {
         progress::enter(Phase::Connect);
         let stream = self.open(url).await?;
-        stream.set_nodelay(true)?;
         let (sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         if let Some(progress) = Progress::current() {
             progress.connected();
@@ -113,14 +110,7 @@ impl Cleartext {
         let port = url.port_or_known_default().unwrap_or(80);
         let addresses = self.addresses(url).await?;
         addresses.iter().try_for_each(|ip| self.policy.check_socket(*ip, port))?;
-        let (last, others) = addresses.split_last().ok_or_else(no_host)?;
-        for ip in others {
-            let attempt = self.open_at(SocketAddr::new(*ip, port));
-            if let Ok(Ok(stream)) = tokio::time::timeout(NEXT_ADDRESS_AFTER, attempt).await {
-                return Ok(stream);
-            }
-        }
-        Ok(self.open_at(SocketAddr::new(*last, port)).await?)
+        Ok(tcp::connect(&addresses, port, self.policy.local_address()).await?)
     }
 
     async fn addresses(&self, url: &Url) -> Result<Vec<IpAddr>, Failure> {
@@ -134,14 +124,6 @@ impl Cleartext {
         };
         self.policy.check_address(url.host_str().unwrap_or_default(), ip)?;
         Ok(vec![ip])
-    }
-
-    async fn open_at(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        if let Some(local) = self.policy.local_address() {
-            socket.bind(SocketAddr::new(local, 0))?;
-        }
-        socket.connect(address).await
     }
 }
 

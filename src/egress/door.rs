@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{ClientBuilder, redirect, retry};
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
 use url::{Host, Url};
 
 use super::cleartext::Cleartext;
@@ -14,6 +16,7 @@ use super::lookup::Lookup;
 use super::policy::Policy;
 use super::progress::Progress;
 use super::resolver::{PolicyResolver, addresses_of, permitted};
+use super::tcp;
 use super::tls::{LoadRoots, client_config, system_roots};
 use crate::destinations::{Failure, Phase};
 use crate::error::{Error, ErrorKind, Result};
@@ -105,6 +108,33 @@ impl Door {
         let addresses = permitted(&self.policy, self.lookup.as_ref(), host).await?;
         addresses.iter().try_for_each(|ip| self.policy.check_socket(*ip, port))?;
         Ok(addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
+    }
+
+    /// Connects to a host that does not speak HTTP, at an address that is permitted. The proxy is
+    /// not for it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::EgressDenied`], [`ErrorKind::Dns`], [`ErrorKind::Connect`].
+    pub async fn connect(&self, host: &str, port: u16) -> std::result::Result<TcpStream, Failure> {
+        let endpoints = self.endpoints(host, port).await?;
+        let addresses: Vec<_> = endpoints.iter().map(SocketAddr::ip).collect();
+        tcp::connect(&addresses, port, self.policy.local_address()).await.map_err(|error| {
+            let message = format!("no connection to {host} port {port}: {error}");
+            Failure::new(ErrorKind::Connect, message).during(Phase::Connect)
+        })
+    }
+
+    /// How to encrypt a connection that does not speak HTTP.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Internal`] when TLS cannot be set up at all.
+    pub fn tls(&self) -> Result<ClientConfig> {
+        let mut config = client_config(self.load_roots)?;
+        // The names are those of HTTP.
+        config.alpn_protocols.clear();
+        Ok(config)
     }
 
     /// The policy of this door.

@@ -23,6 +23,7 @@ mod policy;
 mod progress;
 mod proxy;
 mod resolver;
+mod tcp;
 mod tls;
 
 #[cfg(test)]

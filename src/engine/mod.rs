@@ -40,8 +40,9 @@ use crate::destinations::email::Email;
 use crate::destinations::emit::Emit;
 use crate::destinations::http::Http;
 use crate::destinations::s3::S3;
+use crate::destinations::sql::Sql;
 use crate::destinations::sse::Sse;
-use crate::destinations::{self, Destinations};
+use crate::destinations::{self, Destinations, Jobs};
 use crate::egress::{Door, Lookup, OwnSockets, Policy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{
@@ -96,13 +97,14 @@ impl Engine {
         let door = Door::new(policy, lookup);
         let email = Email::new(config.email.clone(), door.clone());
         let s3 = S3::new(config.s3.clone(), door.clone()).map_err(|e| e.within("Engine.open()"))?;
-        let http = Http::new(config.http.clone(), door)?;
+        let http = Http::new(config.http.clone(), door.clone())?;
+        let jobs = Arc::<Jobs>::default();
+        let sql = Sql::new(config.sql.clone(), door, &jobs);
         let streams = Arc::<Streams>::default();
         let subscriptions = Arc::<Subscriptions>::default();
         let sse = Sse::new(Arc::clone(&streams), config.server.is_some());
         let emit = Emit::new(Arc::clone(&streams), Arc::clone(&subscriptions));
-        let destinations =
-            Arc::new(Destinations::new(http, email, s3, config.sql.clone(), (sse, emit)));
+        let destinations = Arc::new(Destinations::new(http, email, s3, sql, (sse, emit), jobs));
         let events = Arc::<Events>::default();
         let engine = Arc::new(Self {
             journal: journal(&config, &destinations, &events)?,

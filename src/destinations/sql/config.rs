@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::postgres::Server;
 use crate::destinations::BatchLimits;
 
 /// The options of the SQL destination.
@@ -25,6 +26,17 @@ pub struct Config {
 pub enum Warehouse {
     /// DuckDB in this process, in a file.
     DuckDb(DuckDb),
+    /// A PostgreSQL server.
+    PostgreSql(PostgreSql),
+}
+
+/// A PostgreSQL server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgreSql {
+    /// Where it is, and how to log in.
+    pub server: Server,
+    /// The schema that the tables are in. Default: `public`.
+    pub schema: String,
 }
 
 /// DuckDB in this process. It is read by the JavaScript that runs it.

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use memchr::memmem;
 
+use super::escapes::without_surrogates;
 use super::json;
 use crate::destinations::{Failure, Payload};
 use crate::error::ErrorKind;
@@ -49,30 +49,10 @@ pub(super) fn row(payload: &Payload) -> Result<Bytes, Failure> {
                        columns. Several rows are several calls";
         return Err(Failure::new(ErrorKind::InvalidArgument, message));
     }
-    Ok(match well_formed(raw) {
+    Ok(match without_surrogates(raw) {
         Cow::Borrowed(raw) => payload.text.slice_ref(raw.as_bytes()),
         Cow::Owned(text) => text.into(),
     })
-}
-
-/// The same text with U+FFFD in place of each lone surrogate, which no warehouse takes.
-/// `JSON.stringify` escapes those and no others.
-fn well_formed(raw: &str) -> Cow<'_, str> {
-    let bytes = raw.as_bytes();
-    let mut places = memmem::find_iter(bytes, b"\\ud").filter(|place| {
-        let before = bytes[..*place].iter().rev().take_while(|byte| **byte == b'\\').count();
-        before.is_multiple_of(2) && bytes.get(place + 3).is_some_and(|byte| *byte >= b'8')
-    });
-    let Some(first) = places.next() else { return Cow::Borrowed(raw) };
-    let mut text = String::with_capacity(raw.len());
-    let mut done = 0;
-    for place in std::iter::once(first).chain(places) {
-        text.push_str(&raw[done..place]);
-        text.push_str("\\ufffd");
-        done = place + "\\ud800".len();
-    }
-    text.push_str(raw.get(done..).unwrap_or_default());
-    Cow::Owned(text)
 }
 
 fn text_of(payload: &Payload) -> Result<&str, Failure> {
@@ -121,7 +101,7 @@ mod tests {
             (r#"{"a":"\\\ud800"}"#, r#"{"a":"\\\ufffd"}"#),
             (r#"{"a":"\ud7ff"}"#, r#"{"a":"\ud7ff"}"#),
         ] {
-            assert_eq!(well_formed(raw), expected);
+            assert_eq!(without_surrogates(raw), expected);
         }
     }
 }

@@ -7,9 +7,11 @@
 
 mod config;
 pub mod duckdb;
+mod escapes;
 mod item;
 mod names;
 mod plan;
+mod postgres;
 mod query;
 mod rows;
 mod types;
@@ -24,14 +26,23 @@ use uuid::Uuid;
 use super::jobs::{Jobs, Thread};
 use super::json;
 use super::{BatchLimits, Encoded, Failure, Payload, Stored, Verdict};
+use crate::egress::Door;
 use crate::error::{Error, ErrorKind, Result};
 use crate::observability::log::RequestLog;
 use duckdb::DuckDb;
+use postgres::PostgreSql;
 use warehouse::{Load, Loaded, Warehouse as _};
 
-pub use config::{Config, DuckDb as DuckDbConfig, Warehouse};
+pub use config::{Config, DuckDb as DuckDbConfig, PostgreSql as PostgreSqlConfig, Warehouse};
+pub use postgres::Server as PostgreSqlServer;
 pub use query::{Answered, Column, Format, Query};
 pub use rows::{RowSet, Rows};
+
+/// Batches that are loaded into a server at once.
+const SERVER_CONCURRENCY: usize = 4;
+/// Why a query is not answered.
+const ASK_THE_SERVER: &str = "the warehouse is a server of its own: query it there, with its own client or with a read-only \
+     user of its own. Only DuckDB is queried through dollar-send";
 
 /// The SQL destination.
 #[derive(Debug)]
@@ -44,6 +55,7 @@ pub struct Sql {
 #[derive(Debug)]
 enum Target {
     DuckDb(DuckDb),
+    PostgreSql(PostgreSql),
 }
 
 /// What the log shows of a batch as the response to each of its records.
@@ -60,12 +72,17 @@ struct Landed<'a> {
 }
 
 impl Sql {
-    /// A destination with the warehouse of the options.
+    /// A destination with the warehouse of the options, which is reached through `door` or run by
+    /// `jobs`.
     #[must_use]
-    pub fn new(config: Config, jobs: &Arc<Jobs>) -> Self {
+    pub fn new(config: Config, door: Door, jobs: &Arc<Jobs>) -> Self {
+        let timeout = config.timeout;
         let target = config.warehouse.clone().map(|warehouse| match warehouse {
             Warehouse::DuckDb(duckdb) => {
-                Target::DuckDb(DuckDb::new(duckdb, config.timeout, Arc::clone(jobs)))
+                Target::DuckDb(DuckDb::new(duckdb, timeout, Arc::clone(jobs)))
+            }
+            Warehouse::PostgreSql(postgres) => {
+                Target::PostgreSql(PostgreSql::new(postgres, timeout, door))
             }
         });
         Self { config, target }
@@ -76,7 +93,7 @@ impl Sql {
     pub const fn duckdb(&self) -> Option<&DuckDb> {
         match &self.target {
             Some(Target::DuckDb(duckdb)) => Some(duckdb),
-            None => None,
+            _ => None,
         }
     }
 
@@ -96,8 +113,11 @@ impl Sql {
     /// How many batches are loaded at once.
     #[must_use]
     pub const fn concurrency(&self) -> usize {
-        // DuckDB has one writer, and uses several threads for it.
-        1
+        match self.target {
+            // It has one writer, and uses several threads for it.
+            Some(Target::DuckDb(_)) | None => 1,
+            Some(Target::PostgreSql(_)) => SERVER_CONCURRENCY,
+        }
     }
 
     /// The batch that a call belongs to: its table; empty if it belongs to none.
@@ -152,6 +172,7 @@ impl Sql {
         let begun = Instant::now();
         let (warehouse, loaded) = match &self.target {
             Some(Target::DuckDb(duckdb)) => (DuckDb::NAME, duckdb.load(load).await),
+            Some(Target::PostgreSql(postgres)) => (PostgreSql::NAME, postgres.load(load).await),
             None => return Stored::nowhere(Verdict::Rejected(self.not_configured())),
         };
         let Loaded { repeated, refused } = match loaded {
@@ -179,6 +200,7 @@ impl Sql {
     pub async fn query(&self, query: &Query) -> Result<Answered> {
         match &self.target {
             Some(Target::DuckDb(duckdb)) => duckdb.query(query).await,
+            Some(_) => Err(Error::new(ErrorKind::NotConfigured, ASK_THE_SERVER)),
             None => Err(Error::new(ErrorKind::NotConfigured, self.not_configured().message)),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::names::Naming;
 use super::rows::{RowSet, admit};
-use super::types::{Fields, MAX_COLUMNS, Type};
+use super::types::{Fields, Type};
 use crate::destinations::Failure;
 
 /// From what a table is to what it has to be.
@@ -40,16 +40,21 @@ pub(super) enum Change<'a> {
 }
 
 impl Plan {
-    /// The plan for a batch with these rows.
-    pub(super) fn new(before: Option<Fields>, rows: &RowSet, naming: Naming) -> Self {
+    /// The plan for a batch with these rows, in a warehouse with tables of so many columns.
+    pub(super) fn new(
+        before: Option<Fields>,
+        rows: &RowSet,
+        naming: Naming,
+        max_columns: usize,
+    ) -> Self {
         let mut after = before.clone().unwrap_or_default();
         let mut refused = BTreeMap::new();
-        if after.columns_with(&rows.fields) <= MAX_COLUMNS {
+        if after.columns_with(&rows.fields) <= max_columns {
             after.absorb(rows.fields.clone());
         } else {
             for (place, row) in (0..).zip(rows.texts()) {
                 if !after.hold(row, 0)
-                    && let Err(failure) = admit(&mut after, row)
+                    && let Err(failure) = admit(&mut after, row, max_columns)
                 {
                     refused.insert(place, failure);
                 }
@@ -57,6 +62,11 @@ impl Plan {
         }
         naming.name_all(&mut after);
         Self { before, after, refused }
+    }
+
+    /// The rows that the table can take, with their places in the batch.
+    pub(super) fn taken<'a>(&'a self, rows: &'a RowSet) -> impl Iterator<Item = (u32, &'a str)> {
+        (0..).zip(rows.texts()).filter(|(place, _)| !self.refused.contains_key(place))
     }
 
     /// Whether the table is new.
@@ -80,6 +90,7 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use super::super::types::MAX_COLUMNS;
     use super::*;
 
     const NAMING: Naming = Naming { max_bytes: 63, taken: &[], nested: true };
@@ -99,7 +110,7 @@ mod tests {
     }
 
     fn plan(before: &str, row: &str) -> Plan {
-        Plan::new(Some(table(before)), &set(&[row]), NAMING)
+        Plan::new(Some(table(before)), &set(&[row]), NAMING, MAX_COLUMNS)
     }
 
     #[test]
@@ -128,7 +139,7 @@ mod tests {
         let before = table(&format!("{{{}}}", wide.join(",")));
         let rows = ["{\"c1\":2}", "{\"x\":1,\"y\":1}", "{\"z\":1}", "{\"c2\":\"x\"}", "{\"x\":1}"];
         let set = set(&rows);
-        let plan = Plan::new(Some(before), &set, NAMING);
+        let plan = Plan::new(Some(before), &set, NAMING, MAX_COLUMNS);
         assert_eq!(plan.refused.keys().copied().collect::<Vec<_>>(), [1, 4]);
         assert_eq!(plan.changes().count(), 2);
     }

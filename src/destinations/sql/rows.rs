@@ -62,7 +62,7 @@ impl RowSet {
     pub(super) fn add(&mut self, row: Bytes) -> Result<(), Failure> {
         let text = std::str::from_utf8(&row).unwrap_or_default();
         if !self.fields.hold(text, 0) {
-            admit(&mut self.fields, text)?;
+            admit(&mut self.fields, text, MAX_COLUMNS)?;
         }
         // With its line break.
         self.bytes += row.len() + 1;
@@ -90,15 +90,15 @@ impl RowSet {
 ///
 /// # Errors
 /// `InvalidArgument`: there would be more than a table may have.
-pub(super) fn admit(fields: &mut Fields, row: &str) -> Result<(), Failure> {
+pub(super) fn admit(fields: &mut Fields, row: &str, max_columns: usize) -> Result<(), Failure> {
     let new = Fields::of(row, 0);
     let columns = fields.columns_with(&new);
-    if columns > MAX_COLUMNS {
+    if columns > max_columns {
         return Err(Failure::new(
             ErrorKind::InvalidArgument,
             format!(
                 "the table would have {columns} columns with the keys of this payload, and may have \
-                 {MAX_COLUMNS}, fields of nested objects counted. Keys that are data belong into \
+                 {max_columns}, fields of nested objects counted. Keys that are data belong into \
                  values: {{ key, value }}"
             ),
         ));

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::super::config;
 use super::super::plan::Plan;
 use super::super::query::{Answered, Query};
-use super::super::types::Fields;
+use super::super::types::{Fields, MAX_COLUMNS};
 use super::super::warehouse::{Load, Loaded, Warehouse};
 use super::dialect::{NAMING, changes, insert, records};
 use super::handoff::Handoff;
@@ -193,7 +193,7 @@ impl DuckDb {
         let Load { table, batch, rows } = load;
         let Seen { loaded, shape } = self.step(&Work::Look { table, batch }).await?;
         // Of a batch that is there, what the table does not hold was refused.
-        let plan = Plan::new(shape, rows, NAMING);
+        let plan = Plan::new(shape, rows, NAMING, MAX_COLUMNS);
         if loaded {
             return Ok(Loaded { repeated: true, refused: plan.refused });
         }

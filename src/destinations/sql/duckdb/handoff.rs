@@ -128,6 +128,7 @@ fn all() -> MutexGuard<'static, Option<HashMap<u64, Arc<Pieces>>>> {
 #[cfg(test)]
 mod tests {
     use super::super::super::names::Naming;
+    use super::super::super::types::MAX_COLUMNS;
     use super::*;
 
     const NAMING: Naming = Naming { max_bytes: 63, taken: &[], nested: true };
@@ -140,7 +141,7 @@ mod tests {
             set.add(row.clone().into()).unwrap();
         }
         let set = Arc::new(set);
-        let plan = Plan::new(None, &set, NAMING);
+        let plan = Plan::new(None, &set, NAMING, MAX_COLUMNS);
         for size in [1, 30, 100, 10_000] {
             let handoff = Handoff::new(&plan, &set, size);
             let mut into = vec![0; handoff.largest];
@@ -166,7 +167,7 @@ mod tests {
             set.add(row.to_owned().into()).unwrap();
         }
         let set = Arc::new(set);
-        let mut plan = Plan::new(None, &set, NAMING);
+        let mut plan = Plan::new(None, &set, NAMING, MAX_COLUMNS);
         let failure = crate::destinations::Failure::new(crate::error::ErrorKind::Internal, "");
         plan.refused.insert(1, failure);
         let handoff = Handoff::new(&plan, &set, 1000);
