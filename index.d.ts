@@ -658,6 +658,15 @@ export interface BreakerOptions {
   cooldownMs?: number
 }
 
+/** A ClickHouse server. */
+export interface ClickHouseOptions {
+  /**
+   * Its HTTP interface: `https://user:password@host:8443/database`. User and database are `default`
+   * by default. A host that is not public needs `egress.allow`.
+   */
+  url?: string
+}
+
 /** What `engine.close()` answers. */
 export interface CloseResult {
   /** Deliveries that reached their destination since the engine was opened. */
@@ -1264,6 +1273,8 @@ export interface SqlOptions {
   duckdb?: DuckDbOptions
   /** A PostgreSQL server, 11 or later. */
   postgres?: PostgresOptions
+  /** A ClickHouse server, 23.3 or later. */
+  clickhouse?: ClickHouseOptions
   /** When a batch is closed and loaded. */
   batch?: BatchOptions
   /**

@@ -7,15 +7,14 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { dataDirectory } from './support/data-dir.mjs'
-import { runAndKill } from './support/kill.mjs'
-import { randomOf } from './support/random.mjs'
+import { assertOnce, killWhileLoading, LONG_LOG } from './support/sql-kills.mjs'
 import { openWarehouse } from './support/sql.mjs'
 
 /** Rounds over one directory, and directories. */
 const KILLS = 50
 const DIRECTORIES = 2
-/** Milliseconds that a process lives on: DuckDB needs some to open, and then loads. */
-const LIFE = { promises: 30, milliseconds: 300 }
+/** DuckDB needs some to open, and then loads. */
+const LIFE_MS = 300
 
 for (let directory = 1; directory <= DIRECTORIES; directory++) {
   test(
@@ -41,34 +40,13 @@ test('what a killed process had converted is read by the next', async (t) => {
 
 /** @param {import('node:test').TestContext} t */
 async function killed(t) {
-  const seed = Number(process.env.KILL_SEED ?? Math.floor(Math.random() * 2 ** 32))
-  t.diagnostic(`KILL_SEED=${seed}`)
-  const random = randomOf(seed)
-  const dataDir = dataDirectory(t)
-  /** @type {Map<string, number>} */
-  const promised = new Map()
-  for (let round = 0; round < KILLS; round++) {
-    for (const [id, calls] of await runAndKill('sql-killed.mjs', { dataDir, round }, random, LIFE))
-      promised.set(id, calls)
-  }
-  const log = { maxExecutionsPerWorkflow: 1_000_000 }
-  const { engine, rows } = await openWarehouse(t, { dataDir, log })
+  const { dataDir, promised } = await killWhileLoading(t, { kills: KILLS, milliseconds: LIFE_MS })
+  const { engine, rows } = await openWarehouse(t, { dataDir, log: LONG_LOG })
   await engine.flush({ timeoutMs: 60_000 })
-
   const found = await rows(
     'SELECT id, call, count(*) AS times FROM (SELECT id, call FROM a UNION ALL SELECT id, call FROM b) GROUP BY ALL',
   )
-  assert.deepEqual(
-    found.filter(({ times }) => times !== 1),
-    [],
-  )
-  const known = new Set(found.map(({ id, call }) => `${id}/${call}`))
-  for (const [id, calls] of promised) {
-    for (let call = 0; call < calls; call++) {
-      assert.ok(known.has(`${id}/${call}`), `${id}/${call} was lost`)
-    }
-  }
-  assert.ok(promised.size > KILLS, `${promised.size} executions were promised`)
+  assertOnce(promised, found)
   const [{ batches }] = await rows('SELECT count(*) AS batches FROM dollar_send.batches')
   assert.ok(batches > KILLS / 2, `${batches} batches were loaded`)
   const failed = await engine.deliveries({ status: 'failed' })

@@ -9,11 +9,10 @@ import { promisify } from 'node:util'
 import { Engine } from '../js/index.mjs'
 import { certificates } from './servers/certificates.mjs'
 import { listen } from './servers/listen.mjs'
-import { dataDirectory } from './support/data-dir.mjs'
 import { codeOf, nextEvent } from './support/engine.mjs'
-import { runAndKill } from './support/kill.mjs'
-import { openLoader, postgresServer, tooWide } from './support/postgres.mjs'
-import { randomOf } from './support/random.mjs'
+import { openLoader } from './support/loader.mjs'
+import { postgresServer, tooWide } from './support/postgres.mjs'
+import { assertOnce, killWhileLoading, LONG_LOG } from './support/sql-kills.mjs'
 
 /** One server for the tests that do not stop it. */
 let server
@@ -22,6 +21,8 @@ before(async () => {
   server = await postgresServer({ after: (end) => ends.push(end) })
 })
 after(() => Promise.all(ends.map((end) => end())))
+
+const into = (/** @type {string} */ url) => ({ postgres: { url } })
 
 test('what PostgreSQL refuses for good fails with its own words', async (t) => {
   await server.psql('CREATE TABLE theirs (a int); INSERT INTO theirs VALUES (1)')
@@ -35,7 +36,7 @@ test('what PostgreSQL refuses for good fails with its own words', async (t) => {
     [url, 'x'.repeat(64), 'ERR_SEND_INVALID_ARGUMENT', /names of up to 63 bytes/],
     [`${url}?sslmode=require`, 't', 'ERR_SEND_INVALID_RESPONSE', /server does not support TLS/],
   ]) {
-    const { load } = await openLoader(t, url_)
+    const { load } = await openLoader(t, into(url_))
     const [{ status, error }] = await load(table, [{ a: 2 }])
     assert.deepEqual([status, error?.code], ['failed', code], error?.message)
     assert.match(error?.message ?? '', message)
@@ -45,13 +46,13 @@ test('what PostgreSQL refuses for good fails with its own words', async (t) => {
 })
 
 test('the egress policy holds for the server too', async (t) => {
-  const { load } = await openLoader(t, server.url, { egress: {} })
+  const { load } = await openLoader(t, into(server.url), { egress: {} })
   const [{ status, error }] = await load('t', [{ a: 1 }])
   assert.deepEqual([status, error?.code], ['failed', 'ERR_SEND_EGRESS_DENIED'])
 })
 
 test('queries are for the server', async (t) => {
-  const { engine } = await openLoader(t, server.url)
+  const { engine } = await openLoader(t, into(server.url))
   const [code, message] = await codeOf(engine.sql('SELECT 1'))
   assert.equal(code, 'ERR_SEND_NOT_CONFIGURED')
   assert.match(message, /query it there/)
@@ -78,7 +79,7 @@ test('options that cannot be right are refused without repeating the password', 
 
 test('tables go into the schema of the options, which is made once', async (t) => {
   const sql = { postgres: { url: server.url, schema: 'My "schema"' } }
-  const { load } = await openLoader(t, server.url, { sql })
+  const { load } = await openLoader(t, sql)
   const tables = ['t', 'u', 'v', 'w']
   // All at once, into a schema that is not there.
   const loaded = await Promise.all(tables.map((table) => load(table, [{ a: 1 }])))
@@ -89,7 +90,7 @@ test('tables go into the schema of the options, which is made once', async (t) =
 })
 
 test('a table that somebody dropped is made again', async (t) => {
-  const { load } = await openLoader(t, server.url)
+  const { load } = await openLoader(t, into(server.url))
   await load('dropped', [{ a: 'x', b: 1 }])
   await server.psql('DROP TABLE dropped')
   await load('dropped', [{ a: 1 }])
@@ -98,7 +99,7 @@ test('a table that somebody dropped is made again', async (t) => {
 
 test('a server that is away is waited for', async (t) => {
   const own = await postgresServer(t)
-  const { engine, load } = await openLoader(t, own.url)
+  const { engine, load } = await openLoader(t, into(own.url))
   await load('t', [{ n: 1 }])
   await own.stop()
   const delayed = nextEvent(engine, 'warning', ({ code }) => code === 'BATCH_DELAYED')
@@ -113,7 +114,7 @@ test('a server that is away is waited for', async (t) => {
 
 test('a batch whose commit was never answered is not loaded again', async (t) => {
   const cut = await proxy(t, server.port)
-  const { load } = await openLoader(t, server.url.replace(`:${server.port}`, `:${cut.port}`))
+  const { load } = await openLoader(t, into(server.url.replace(`:${server.port}`, `:${cut.port}`)))
   cut.loseNextCommit()
   const [first, second] = await load('once', [{ n: 1 }, tooWide({ n: 2 })])
   assert.deepEqual([first.status, first.response.repeated], ['delivered', true])
@@ -124,9 +125,7 @@ test('a batch whose commit was never answered is not loaded again', async (t) =>
 })
 
 test('a table that is locked is waited for, no longer than an attempt may take', async (t) => {
-  const { engine, load } = await openLoader(t, server.url, {
-    sql: { postgres: { url: server.url }, timeoutMs: 700 },
-  })
+  const { engine, load } = await openLoader(t, { ...into(server.url), timeoutMs: 700 })
   await load('locked', [{ n: 1 }])
   const delayed = nextEvent(engine, 'warning', ({ code }) => code === 'BATCH_DELAYED')
   const holder = server.psql('BEGIN; LOCK TABLE locked; SELECT pg_sleep(1.5); COMMIT')
@@ -156,34 +155,14 @@ test('certificates are checked', async (t) => {
 })
 
 test('20 kills: every promised row is in its table once', async (t) => {
-  const seed = Number(process.env.KILL_SEED ?? Math.floor(Math.random() * 2 ** 32))
-  t.diagnostic(`KILL_SEED=${seed}`)
-  const random = randomOf(seed)
-  const dataDir = dataDirectory(t)
   const sql = { postgres: { url: server.url, schema: 'killed' } }
-  /** @type {Map<string, number>} */
-  const promised = new Map()
-  for (let round = 0; round < 20; round++) {
-    const life = { promises: 30, milliseconds: 200 }
-    const settings = { dataDir, round, sql }
-    for (const [id, calls] of await runAndKill('sql-killed.mjs', settings, random, life))
-      promised.set(id, calls)
-  }
-  const log = { maxExecutionsPerWorkflow: 1_000_000 }
-  const { engine } = await openLoader(t, server.url, { dataDir, log, sql })
+  const { dataDir, promised } = await killWhileLoading(t, { kills: 20, milliseconds: 200, sql })
+  const { engine } = await openLoader(t, sql, { dataDir, log: LONG_LOG })
   await engine.flush({ timeoutMs: 60_000 })
   const found = await server.rows(
     'SELECT id, call, count(*) AS times FROM (SELECT id, call FROM killed.a UNION ALL SELECT id, call FROM killed.b) r GROUP BY id, call',
   )
-  assert.deepEqual(
-    found.filter(({ times }) => times !== 1),
-    [],
-  )
-  const known = new Set(found.map(({ id, call }) => `${id}/${call}`))
-  for (const [id, calls] of promised) {
-    for (let call = 0; call < calls; call++) assert.ok(known.has(`${id}/${call}`), `${id}/${call}`)
-  }
-  assert.ok(promised.size > 20)
+  assertOnce(promised, found)
   assert.deepEqual(await engine.deliveries({ status: 'failed' }), [])
 })
 

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 
-import { openLoader, postgresServer, tooWide } from './support/postgres.mjs'
+import { openLoader } from './support/loader.mjs'
+import { postgresServer, tooWide } from './support/postgres.mjs'
 import { randomOf } from './support/random.mjs'
 
 /** One server for all tests, each of which has its own tables. */
@@ -13,6 +14,8 @@ before(async () => {
   server = await postgresServer({ after: (end) => ends.push(end) })
 })
 after(() => Promise.all(ends.map((end) => end())))
+
+const into = (/** @type {string} */ url) => ({ postgres: { url } })
 
 /** The types of a table's columns. @param {string} table */
 async function types(table) {
@@ -26,7 +29,7 @@ async function types(table) {
 const ARRIVED = { _arrived_at: 'timestamp with time zone' }
 
 test("the documents' own example", async (t) => {
-  const { load } = await openLoader(t, server.url)
+  const { load } = await openLoader(t, into(server.url))
   await load('my_test_table', [
     { event_type: 'page_view', ts: 1, username: 'luke' },
     { event_type: 'page_view', ts: 2.5, username: 'leia' },
@@ -50,7 +53,7 @@ test("the documents' own example", async (t) => {
 })
 
 test('values have the types of their columns, and nested ones are jsonb', async (t) => {
-  const { load } = await openLoader(t, server.url)
+  const { load } = await openLoader(t, into(server.url))
   const row = {
     yes: true,
     day: '2024-02-29',
@@ -93,7 +96,7 @@ test('values have the types of their columns, and nested ones are jsonb', async 
 })
 
 test('numbers become the texts that JavaScript writes', async (t) => {
-  const { load } = await openLoader(t, server.url)
+  const { load } = await openLoader(t, into(server.url))
   const numbers = [
     0, 1, -1, 0.1, 1.5, 100, 1e15, 123456789012345680000, 1e21, 1.5e300, 1e-5, 1e-6, 1e-7,
     -2.5e-10, 5e-324, 1.7976931348623157e308, 9007199254740991, 0.30000000000000004,
@@ -108,7 +111,7 @@ test('numbers become the texts that JavaScript writes', async (t) => {
 })
 
 test('everything else becomes a text too, and what was null becomes anything', async (t) => {
-  const { load } = await openLoader(t, server.url)
+  const { load } = await openLoader(t, into(server.url))
   const first = { b: true, d: '2021-01-02', t: '2021-01-02 03:04:05', o: { a: 1 }, l: [1], n: null }
   await load('widened', [first])
   await load('widened', [{ b: 1, d: 'x', t: 'x', o: 'x', l: { a: 1 }, n: [1] }])
@@ -130,7 +133,7 @@ test('everything else becomes a text too, and what was null becomes anything', a
 })
 
 test('keys that are no names, or that differ by case, have columns', async (t) => {
-  const { load } = await openLoader(t, server.url)
+  const { load } = await openLoader(t, into(server.url))
   const long = 'k'.repeat(100)
   const row = {
     'a"b': 1,
@@ -154,7 +157,7 @@ test('keys that are no names, or that differ by case, have columns', async (t) =
 })
 
 test('a row that PostgreSQL cannot hold fails, and the others are loaded', async (t) => {
-  const { load } = await openLoader(t, server.url)
+  const { load } = await openLoader(t, into(server.url))
   const wide = (/** @type {number} */ columns, /** @type {unknown} */ value) =>
     Object.fromEntries(Array.from({ length: columns }, (_, n) => [`c${n}`, value]))
   const delivered = await load('hostile', [
@@ -186,7 +189,7 @@ test('a row that PostgreSQL cannot hold fails, and the others are loaded', async
 })
 
 test('engines that load into one table wait for each other', async (t) => {
-  const engines = await Promise.all([1, 2, 3].map(() => openLoader(t, server.url)))
+  const engines = await Promise.all([1, 2, 3].map(() => openLoader(t, into(server.url))))
   const values = [1, 'text', { a: 1 }, [1], true]
   await Promise.all(
     engines.map(async ({ load }, engine) => {
@@ -213,7 +216,7 @@ test('random rows in random batches are stored as they were sent', async (t) => 
     if (random() < 0.5) return Array.from({ length }, () => value(depth + 1))
     return Object.fromEntries(Array.from({ length }, () => [pick(['a', 'b']), value(depth + 1)]))
   }
-  const { load } = await openLoader(t, server.url)
+  const { load } = await openLoader(t, into(server.url))
   for (let round = 0; round < 6; round++) {
     const all = Array.from({ length: 15 }, (_, id) => ({ id, a: value(0), b: value(0) }))
     for (let rest = [...all]; rest.length > 0;) {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { installBrowser } from './browser.mjs'
+import { installClickHouse } from './clickhouse.mjs'
 import { installPostgres } from './postgres-server.mjs'
 import { installS3Server } from './s3-server.mjs'
 import { installSchemathesis } from './schemathesis.mjs'
@@ -58,6 +59,7 @@ function installServers() {
   installSchemathesis()
   installBrowser()
   installPostgres()
+  installClickHouse()
 }
 
 /** @param {string} node */

@@ -12,7 +12,6 @@ import { promisify } from 'node:util'
 
 import { postgresPath } from '../../scripts/postgres-server.mjs'
 import { closedPort } from '../servers/listen.mjs'
-import { openEngine } from './engine.mjs'
 
 const PASSWORD = 'secret-of-the-tests'
 
@@ -149,31 +148,6 @@ function owner(root) {
 function run(command, args, who) {
   const { status, stderr } = spawnSync(command, args, { ...who, encoding: 'utf8' })
   assert.equal(status, 0, `${command}: ${stderr}`)
-}
-
-/**
- * An engine that loads into a server, and `load`, which records rows, waits for their ends, and
- * answers the log.
- *
- * @param {{ after(fn: () => unknown): void }} t
- * @param {string} url
- * @param {import('../../index.d.ts').EngineOptions} [options]
- */
-export async function openLoader(t, url, { sql, ...options } = {}) {
-  const engine = await openEngine(t, { sql: { postgres: { url }, ...sql }, ...options })
-  /**
-   * @param {string} table
-   * @param {any[]} payloads
-   */
-  const load = async (table, payloads) => {
-    const execution = engine.execution({ workflowId: 'p_test' })
-    const { $send } = execution.step('step')
-    for (const payload of payloads) $send.sql({ table, payload })
-    await execution.complete()
-    await engine.flush({ timeoutMs: 30_000 })
-    return execution.settled({ timeoutMs: 30_000 })
-  }
-  return { engine, load }
 }
 
 /**

@@ -10,7 +10,8 @@ use super::options::{MAX_BYTES, MAX_TIMEOUT_MS, bytes, count, invalid, whole};
 use super::s3_options::BatchOptions;
 use crate::destinations::BatchLimits;
 use crate::destinations::sql::{
-    Config, DuckDbConfig, Format, PostgreSqlConfig, PostgreSqlServer, Query, Warehouse,
+    ClickHouseConfig, ClickHouseServer, Config, DuckDbConfig, Format, PostgreSqlConfig,
+    PostgreSqlServer, Query, Warehouse,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -24,6 +25,8 @@ pub struct SqlOptions {
     pub duckdb: Option<DuckDbOptions>,
     /// A PostgreSQL server, 11 or later.
     pub postgres: Option<PostgresOptions>,
+    /// A ClickHouse server, 23.3 or later.
+    pub clickhouse: Option<ClickHouseOptions>,
     /// When a batch is closed and loaded.
     pub batch: Option<BatchOptions>,
     /// Days after which rows are deleted, counted from their arrival in the warehouse; 0 keeps them.
@@ -61,6 +64,16 @@ pub struct PostgresOptions {
     pub schema: Option<String>,
 }
 
+/// A ClickHouse server.
+#[napi(object)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ClickHouseOptions {
+    /// Its HTTP interface: `https://user:password@host:8443/database`. User and database are `default`
+    /// by default. A host that is not public needs `egress.allow`.
+    pub url: Option<String>,
+}
+
 /// DuckDB needs some room for a batch.
 const MIN_MEMORY_BYTES: u64 = 32 << 20;
 /// Bytes of the name of a schema.
@@ -78,22 +91,21 @@ impl SqlOptions {
             return Ok(Config { warehouse: inside.map(Warehouse::DuckDb), ..default });
         };
         let timeout = whole("sql.timeoutMs", options.timeout_ms, 1..=MAX_TIMEOUT_MS, 300_000)?;
-        let warehouse = match (options.duckdb, options.postgres) {
-            (Some(_), Some(_)) => {
-                return Err(invalid("sql: duckdb and postgres are two warehouses: choose one"));
-            }
-            (duckdb, None) => {
+        let warehouse = match (options.duckdb, options.postgres, options.clickhouse) {
+            (duckdb, None, None) => {
                 let retention_days = retention(options.retention_days)?;
                 let duckdb = duckdb.unwrap_or_default().read(inside)?;
                 Warehouse::DuckDb(DuckDbConfig { retention_days, ..duckdb })
             }
-            (None, Some(postgres)) => {
-                if options.retention_days.is_some() {
-                    return Err(invalid(
-                        "sql.retentionDays: is for DuckDB; a server keeps its rows",
-                    ));
-                }
-                Warehouse::PostgreSql(postgres.read()?)
+            (None, Some(_), None) | (None, None, Some(_)) if options.retention_days.is_some() => {
+                return Err(invalid("sql.retentionDays: is for DuckDB; a server keeps its rows"));
+            }
+            (None, Some(postgres), None) => Warehouse::PostgreSql(postgres.read()?),
+            (None, None, Some(clickhouse)) => Warehouse::ClickHouse(clickhouse.read()?),
+            _ => {
+                return Err(invalid(
+                    "sql: duckdb, postgres and clickhouse are different warehouses: choose one",
+                ));
             }
         };
         Ok(Config {
@@ -137,6 +149,15 @@ impl PostgresOptions {
             return Err(invalid(format!("sql.postgres.schema: {schema} has another use")));
         }
         Ok(PostgreSqlConfig { server, schema })
+    }
+}
+
+impl ClickHouseOptions {
+    fn read(self) -> Result<ClickHouseConfig> {
+        let url = self.url.ok_or_else(|| invalid("sql.clickhouse.url: is needed"))?;
+        let server = ClickHouseServer::parse(&url)
+            .map_err(|reason| invalid(format!("sql.clickhouse.url: {reason}")))?;
+        Ok(ClickHouseConfig { server })
     }
 }
 

@@ -99,7 +99,8 @@ impl Engine {
         let s3 = S3::new(config.s3.clone(), door.clone()).map_err(|e| e.within("Engine.open()"))?;
         let http = Http::new(config.http.clone(), door.clone())?;
         let jobs = Arc::<Jobs>::default();
-        let sql = Sql::new(config.sql.clone(), door, &jobs);
+        let sql = Sql::new(config.sql.clone(), door, &jobs)
+            .map_err(|error| error.within("Engine.open()"))?;
         let streams = Arc::<Streams>::default();
         let subscriptions = Arc::<Subscriptions>::default();
         let sse = Sse::new(Arc::clone(&streams), config.server.is_some());

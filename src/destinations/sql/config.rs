@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::postgres::Server;
+use super::{clickhouse, postgres};
 use crate::destinations::BatchLimits;
 
 /// The options of the SQL destination.
@@ -28,15 +28,24 @@ pub enum Warehouse {
     DuckDb(DuckDb),
     /// A PostgreSQL server.
     PostgreSql(PostgreSql),
+    /// A ClickHouse server.
+    ClickHouse(ClickHouse),
 }
 
 /// A PostgreSQL server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgreSql {
     /// Where it is, and how to log in.
-    pub server: Server,
+    pub server: postgres::Server,
     /// The schema that the tables are in. Default: `public`.
     pub schema: String,
+}
+
+/// A ClickHouse server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClickHouse {
+    /// Where it is, how to log in, and the database that the tables are in.
+    pub server: clickhouse::Server,
 }
 
 /// DuckDB in this process. It is read by the JavaScript that runs it.

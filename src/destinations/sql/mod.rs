@@ -5,6 +5,7 @@
 //! loads it: `plan` says what the table has to become for it, `names` what new columns are called.
 //! `query` is the way back.
 
+mod clickhouse;
 mod config;
 pub mod duckdb;
 mod escapes;
@@ -29,11 +30,16 @@ use super::{BatchLimits, Encoded, Failure, Payload, Stored, Verdict};
 use crate::egress::Door;
 use crate::error::{Error, ErrorKind, Result};
 use crate::observability::log::RequestLog;
+use clickhouse::ClickHouse;
 use duckdb::DuckDb;
 use postgres::PostgreSql;
 use warehouse::{Load, Loaded, Warehouse as _};
 
-pub use config::{Config, DuckDb as DuckDbConfig, PostgreSql as PostgreSqlConfig, Warehouse};
+pub use clickhouse::Server as ClickHouseServer;
+pub use config::{
+    ClickHouse as ClickHouseConfig, Config, DuckDb as DuckDbConfig, PostgreSql as PostgreSqlConfig,
+    Warehouse,
+};
 pub use postgres::Server as PostgreSqlServer;
 pub use query::{Answered, Column, Format, Query};
 pub use rows::{RowSet, Rows};
@@ -56,6 +62,7 @@ pub struct Sql {
 enum Target {
     DuckDb(DuckDb),
     PostgreSql(PostgreSql),
+    ClickHouse(ClickHouse),
 }
 
 /// What the log shows of a batch as the response to each of its records.
@@ -74,18 +81,24 @@ struct Landed<'a> {
 impl Sql {
     /// A destination with the warehouse of the options, which is reached through `door` or run by
     /// `jobs`.
-    #[must_use]
-    pub fn new(config: Config, door: Door, jobs: &Arc<Jobs>) -> Self {
+    ///
+    /// # Errors
+    /// `InvalidOption`.
+    pub fn new(config: Config, door: Door, jobs: &Arc<Jobs>) -> Result<Self> {
         let timeout = config.timeout;
-        let target = config.warehouse.clone().map(|warehouse| match warehouse {
-            Warehouse::DuckDb(duckdb) => {
-                Target::DuckDb(DuckDb::new(duckdb, timeout, Arc::clone(jobs)))
+        let target = match config.warehouse.clone() {
+            None => None,
+            Some(Warehouse::DuckDb(duckdb)) => {
+                Some(Target::DuckDb(DuckDb::new(duckdb, timeout, Arc::clone(jobs))))
             }
-            Warehouse::PostgreSql(postgres) => {
-                Target::PostgreSql(PostgreSql::new(postgres, timeout, door))
+            Some(Warehouse::PostgreSql(server)) => {
+                Some(Target::PostgreSql(PostgreSql::new(server, timeout, door)))
             }
-        });
-        Self { config, target }
+            Some(Warehouse::ClickHouse(server)) => {
+                Some(Target::ClickHouse(ClickHouse::new(server, timeout, door)?))
+            }
+        };
+        Ok(Self { config, target })
     }
 
     /// DuckDB, if that is the warehouse.
@@ -116,7 +129,7 @@ impl Sql {
         match self.target {
             // It has one writer, and uses several threads for it.
             Some(Target::DuckDb(_)) | None => 1,
-            Some(Target::PostgreSql(_)) => SERVER_CONCURRENCY,
+            Some(Target::PostgreSql(_) | Target::ClickHouse(_)) => SERVER_CONCURRENCY,
         }
     }
 
@@ -173,6 +186,7 @@ impl Sql {
         let (warehouse, loaded) = match &self.target {
             Some(Target::DuckDb(duckdb)) => (DuckDb::NAME, duckdb.load(load).await),
             Some(Target::PostgreSql(postgres)) => (PostgreSql::NAME, postgres.load(load).await),
+            Some(Target::ClickHouse(server)) => (ClickHouse::NAME, server.load(load).await),
             None => return Stored::nowhere(Verdict::Rejected(self.not_configured())),
         };
         let Loaded { repeated, refused } = match loaded {

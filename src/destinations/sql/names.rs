@@ -11,6 +11,8 @@ pub(super) struct Naming {
     pub max_bytes: usize,
     /// Names that it has uses of its own for, in lower case.
     pub taken: &'static [&'static str],
+    /// Characters that mean something to it.
+    pub reserved: &'static [char],
     /// Whether the fields of objects are names too.
     pub nested: bool,
 }
@@ -48,7 +50,8 @@ impl Naming {
     }
 
     fn free_name(self, key: &str, used: &HashSet<String>) -> String {
-        let plain: String = key.chars().map(|c| if c.is_control() { '_' } else { c }).collect();
+        let fine = |c: char| !c.is_control() && !self.reserved.contains(&c);
+        let plain: String = key.chars().map(|c| if fine(c) { c } else { '_' }).collect();
         let plain = if plain.is_empty() { NAMELESS } else { &plain };
         let first = cut(plain, self.max_bytes).to_owned();
         if !used.contains(&folded(&first)) {
@@ -89,7 +92,8 @@ fn renames_below(of: &Type) -> bool {
 mod tests {
     use super::*;
 
-    const NAMING: Naming = Naming { max_bytes: 10, taken: &["ctid"], nested: true };
+    const NAMING: Naming =
+        Naming { max_bytes: 10, taken: &["ctid"], reserved: &['.'], nested: true };
 
     fn names(rows: &[&str]) -> Vec<String> {
         let mut fields = Fields::default();
@@ -108,7 +112,7 @@ mod tests {
             (&[r#"{"name":1}"#, r#"{"Name":1,"name":1}"#], &["name", "Name_2"]),
             (&[r#"{"name_2":1,"name":1,"Name":1}"#], &["name_2", "name", "Name_3"]),
             (&[r#"{"":1,"_":2,"a\nb":3}"#], &["_", "__2", "a_b"]),
-            (&[r#"{"CTID":1}"#], &["CTID_2"]),
+            (&[r#"{"CTID":1,"a.b":2}"#], &["CTID_2", "a_b"]),
             (
                 &[r#"{"aaaaaaaaaaaa":1,"aaaaaaaaaaab":2,"äääääää":3}"#],
                 &["aaaaaaaaaa", "aaaaaaaa_2", "äääää"],

@@ -93,7 +93,7 @@ mod tests {
     use super::super::types::MAX_COLUMNS;
     use super::*;
 
-    const NAMING: Naming = Naming { max_bytes: 63, taken: &[], nested: true };
+    const NAMING: Naming = Naming { max_bytes: 63, taken: &[], reserved: &[], nested: true };
 
     fn table(row: &str) -> Fields {
         let mut fields = Fields::of(row, 0);

@@ -181,7 +181,7 @@ mod tests {
     fn renamed_rows_have_the_names_of_the_columns() {
         let row = r#"{"A":1,"a":{"x":"A","X":[{"y":1,"Y":{}}]},"":[]}"#;
         let mut fields = Fields::of(row, 0);
-        Naming { max_bytes: 63, taken: &[], nested: true }.name_all(&mut fields);
+        Naming { max_bytes: 63, taken: &[], reserved: &[], nested: true }.name_all(&mut fields);
         let mut out = String::new();
         rename(row, &fields, &mut out);
         assert_eq!(out, r#"{"A":1,"a_2":{"x":"A","X_2":[{"y":1,"Y_2":{}}]},"_":[]}"#);

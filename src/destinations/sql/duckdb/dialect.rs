@@ -16,7 +16,7 @@ const MANY: usize = 32;
 
 /// What DuckDB can call a column.
 pub(super) const NAMING: Naming =
-    Naming { max_bytes: 200, taken: &[ARRIVED, "rowid"], nested: true };
+    Naming { max_bytes: 200, taken: &[ARRIVED, "rowid"], reserved: &[], nested: true };
 
 /// The statements that make a table what a plan asks for.
 pub(super) fn changes(table: &str, plan: &Plan) -> Vec<String> {

@@ -131,7 +131,7 @@ mod tests {
     use super::super::super::types::MAX_COLUMNS;
     use super::*;
 
-    const NAMING: Naming = Naming { max_bytes: 63, taken: &[], nested: true };
+    const NAMING: Naming = Naming { max_bytes: 63, taken: &[], reserved: &[], nested: true };
 
     #[test]
     fn pieces_are_whole_rows_whatever_their_size() {

@@ -11,6 +11,7 @@ const ARRIVED: &str = "_arrived_at";
 pub(super) const NAMING: Naming = Naming {
     max_bytes: MAX_NAME,
     taken: &[ARRIVED, "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"],
+    reserved: &[],
     nested: false,
 };
 

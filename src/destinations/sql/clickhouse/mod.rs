@@ -1,0 +1,16 @@
+//! ClickHouse as the warehouse, over its HTTP interface: a batch is one `INSERT` that carries the id
+//! of the batch, so that the server drops it if it comes again.
+//!
+//! There are no transactions: a table is widened first, each column saying in its comment which key
+//! it is for, and then filled. `server` reads where it is; `dialect` and `lines` are its SQL and its
+//! rows, and pure; `client` talks to it through the door to the network; `classify` says what its
+//! answers mean.
+
+mod classify;
+mod client;
+mod dialect;
+mod lines;
+mod server;
+
+pub(super) use client::ClickHouse;
+pub use server::Server;
