@@ -58,9 +58,10 @@ pub enum ErrorKind {
     Interrupted,
     /// The execution was discarded before it was completed.
     Discarded,
-    /// A destination written in JavaScript refused the call.
+    /// A destination written in JavaScript, or a warehouse, refused the call.
     Refused,
-    /// A destination written in JavaScript asks for another attempt.
+    /// A destination written in JavaScript asks for another attempt, or a warehouse cannot take the
+    /// batch now.
     Unavailable,
     /// The event is one too many in a row of executions that started each other.
     EmitLoop,
