@@ -3,8 +3,6 @@
 
 // The package root: the native classes, completed with what has to be JavaScript.
 
-const { isMainThread } = require('node:worker_threads')
-
 /** @type {any} */
 const binding = require('../binding.cjs')
 const { createReceipts } = require('./completion.cjs')
@@ -12,7 +10,7 @@ const { destinationsOf } = require('./destination.cjs')
 const { invalidArgument } = require('./errors.cjs')
 const { addEvents, listenersOf } = require('./events.cjs')
 const { optionsText } = require('./options.cjs')
-const { runStep } = require('./run-step.cjs')
+require('./global.cjs')
 const { createSend } = require('./send.cjs')
 const { emitDepth } = require('./subscribe.cjs')
 const { addWarehouse, attachWarehouse } = require('./warehouse.cjs')
@@ -21,6 +19,8 @@ const { Engine, Execution } = binding
 
 /** Milliseconds that the main thread waits for deliveries when the process ends. */
 const EXIT_FLUSH_MS = 1000
+
+const isMainThread = binding._isMainThread() ?? require('node:worker_threads').isMainThread
 
 const nativeOpen = Engine.open
 
@@ -157,5 +157,14 @@ function traceText({ traceparent, tracestate }) {
 
 addEvents(Engine)
 addWarehouse(Engine)
+
+/**
+ * Runs one step. Its module is loaded by the first call: a runner of its own needs none of it.
+ *
+ * @param {Parameters<import('./run-step.cjs').runStep>} args
+ */
+function runStep(...args) {
+  return require('./run-step.cjs').runStep(...args)
+}
 
 module.exports = { Engine, Execution, runStep }

@@ -436,6 +436,17 @@ impl Drop for Engine {
 /// Whether the main thread will wait for deliveries when the process ends.
 static MAIN_THREAD_WAITS: AtomicBool = AtomicBool::new(false);
 
+/// Whether this is the main thread of the process, where the system says so: Node's own answer costs
+/// milliseconds.
+#[napi(js_name = "_isMainThread", catch_unwind, skip_typescript)]
+#[must_use]
+pub fn is_main_thread() -> Option<bool> {
+    #[cfg(target_os = "linux")]
+    return Some(rustix::thread::gettid() == rustix::process::getpid());
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
 /// Says that this thread calls `_flushAtExit` at its end.
 #[napi(js_name = "_watchExit", catch_unwind, skip_typescript)]
 pub fn watch_exit(main_thread: bool) {

@@ -25,7 +25,7 @@ mod text;
 mod types;
 
 pub use completions::{completions, take_completions, throw_refusal};
-pub use engine::{Engine, flush_at_exit, piece, read_log, watch_exit};
+pub use engine::{Engine, flush_at_exit, is_main_thread, piece, read_log, watch_exit};
 pub use execution::Execution;
 pub use hold::{hold_warehouse, release_warehouse};
 pub use options::{EgressOptions, EngineOptions, HttpOptions, JournalOptions, LogOptions};
