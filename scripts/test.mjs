@@ -23,11 +23,11 @@ const STAGES = {
     bin('prettier', ['--check', '.'])
   },
   lint() {
-    run('cargo', ['clippy', '--locked', '--all-targets', '--', '--deny', 'warnings'])
+    run('cargo', ['clippy', '--locked', '--workspace', '--all-targets', '--', '--deny', 'warnings'])
     bin('eslint', ['--max-warnings', '0', '.'])
   },
   rust() {
-    run('cargo', ['test', '--locked'])
+    run('cargo', ['test', '--locked', '--workspace'])
   },
   build() {
     run('npm', ['run', '--silent', 'build'])
