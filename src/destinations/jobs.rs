@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::Kind;
@@ -26,9 +27,19 @@ pub struct Jobs {
 #[derive(Debug)]
 pub(super) struct Job<'a> {
     jobs: &'a Jobs,
+    kind: Kind,
     /// What its answer names.
-    pub number: u64,
+    number: u64,
     answer: oneshot::Receiver<String>,
+}
+
+/// A job on its way.
+#[derive(Serialize)]
+struct Order<'a, Work> {
+    job: u64,
+    destination: &'static str,
+    #[serde(flatten)]
+    work: &'a Work,
 }
 
 impl Jobs {
@@ -37,7 +48,7 @@ impl Jobs {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         self.waiting().insert(number, (kind, sender));
-        Job { jobs: self, number, answer }
+        Job { jobs: self, kind, number, answer }
     }
 
     /// Takes the answer to a job. One that nobody waits for any more is ignored.
@@ -59,6 +70,12 @@ impl Jobs {
 }
 
 impl Job<'_> {
+    /// Has a thread do it: `work`, an object, with its number and its destination.
+    pub(super) fn hand_to(&self, thread: &dyn Thread, work: &impl Serialize) {
+        let order = Order { job: self.number, destination: self.kind.name(), work };
+        thread.call(&serde_json::to_string(&order).unwrap_or_default());
+    }
+
     /// The answer; `None`: the thread is gone.
     pub(super) async fn answered(&mut self) -> Option<String> {
         (&mut self.answer).await.ok()

@@ -15,6 +15,7 @@ mod json;
 mod kind;
 mod outcome;
 mod payload;
+mod percent;
 mod retry;
 pub mod s3;
 mod set;

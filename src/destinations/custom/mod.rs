@@ -54,13 +54,9 @@ impl Default for Options {
     }
 }
 
-/// One call of the function on its way to its thread.
+/// One call of the function.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Job<'a> {
-    #[serde(rename = "job")]
-    number: u64,
-    destination: &'static str,
+struct Work<'a> {
     /// The same for each attempt at the same items.
     batch: &'a str,
     items: &'a [&'a RawValue],
@@ -234,10 +230,9 @@ impl CustomSet {
         };
         // Before its function is looked for, so that it is forgotten with it.
         let mut waiting = self.jobs.begin(kind);
-        let job = Job { number: waiting.number, destination: kind.name(), batch, items };
         let handler = self.handlers().get(&kind).cloned();
         let Some(handler) = handler else { return Err(gone()) };
-        handler.thread.call(&serde_json::to_string(&job).unwrap_or_default());
+        waiting.hand_to(handler.thread.as_ref(), &Work { batch, items });
         let limit = handler.options.timeout;
         match tokio::time::timeout(limit, waiting.answered()).await {
             Ok(Some(answer)) => Ok(Answer::of(&answer)),

@@ -4,6 +4,8 @@ use std::fmt;
 
 use url::{Host, Url};
 
+use crate::destinations::percent::decoded;
+
 /// When the connection is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encryption {
@@ -69,12 +71,6 @@ impl Server {
         let port = url.port().unwrap_or(if implicit { 465 } else { 587 });
         Ok(Self { host, port, encryption, login })
     }
-}
-
-fn decoded(text: &str) -> Result<String, String> {
-    let bytes = percent_encoding::percent_decode_str(text);
-    let decoded = bytes.decode_utf8().map_err(|_| "has a user or password that is not UTF-8")?;
-    Ok(decoded.into_owned())
 }
 
 impl fmt::Debug for Server {

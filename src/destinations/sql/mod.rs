@@ -33,7 +33,7 @@ use crate::observability::log::RequestLog;
 use clickhouse::ClickHouse;
 use duckdb::DuckDb;
 use postgres::PostgreSql;
-use warehouse::{Load, Loaded, Warehouse as _};
+use warehouse::{Load, Loaded};
 
 pub use clickhouse::Server as ClickHouseServer;
 pub use config::{
@@ -89,13 +89,13 @@ impl Sql {
         let target = match config.warehouse.clone() {
             None => None,
             Some(Warehouse::DuckDb(duckdb)) => {
-                Some(Target::DuckDb(DuckDb::new(duckdb, timeout, Arc::clone(jobs))))
+                Some(Target::DuckDb(DuckDb::new(duckdb, Arc::clone(jobs))))
             }
             Some(Warehouse::PostgreSql(server)) => {
                 Some(Target::PostgreSql(PostgreSql::new(server, timeout, door)))
             }
             Some(Warehouse::ClickHouse(server)) => {
-                Some(Target::ClickHouse(ClickHouse::new(server, timeout, door)?))
+                Some(Target::ClickHouse(ClickHouse::new(server, door)?))
             }
         };
         Ok(Self { config, target })
@@ -184,9 +184,9 @@ impl Sql {
         let load = Load { table, batch: &batch.name, rows };
         let begun = Instant::now();
         let (warehouse, loaded) = match &self.target {
-            Some(Target::DuckDb(duckdb)) => (DuckDb::NAME, duckdb.load(load).await),
-            Some(Target::PostgreSql(postgres)) => (PostgreSql::NAME, postgres.load(load).await),
-            Some(Target::ClickHouse(server)) => (ClickHouse::NAME, server.load(load).await),
+            Some(Target::DuckDb(duckdb)) => self.in_time(duckdb, load).await,
+            Some(Target::PostgreSql(server)) => self.in_time(server, load).await,
+            Some(Target::ClickHouse(server)) => self.in_time(server, load).await,
             None => return Stored::nowhere(Verdict::Rejected(self.not_configured())),
         };
         let Loaded { repeated, refused } = match loaded {
@@ -205,6 +205,24 @@ impl Sql {
             exceptions: refused.into_iter().map(|(place, why)| (place, Some(why))).collect(),
             ..Stored::nowhere(Verdict::Delivered)
         }
+    }
+
+    /// Makes one attempt, no longer than it may take; answers the warehouse's name too.
+    async fn in_time<W: warehouse::Warehouse>(
+        &self,
+        warehouse: &W,
+        load: Load<'_>,
+    ) -> (&'static str, std::result::Result<Loaded, Verdict>) {
+        let limit = self.config.timeout;
+        let loaded = tokio::time::timeout(limit, warehouse.load(load)).await;
+        let loaded = loaded.unwrap_or_else(|_| {
+            let (name, limit) = (W::NAME, limit.as_millis());
+            let message =
+                format!("{name} did not take the batch within {limit} ms (sql.timeoutMs)");
+            let failure = Failure::new(ErrorKind::Timeout, message);
+            Err(Verdict::Retry { failure, after: None })
+        });
+        (W::NAME, loaded)
     }
 
     /// Answers a query.

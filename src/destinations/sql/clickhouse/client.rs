@@ -1,7 +1,5 @@
 //! The one part of this warehouse that talks to the network.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use http_body_util::{BodyExt as _, Limited};
@@ -27,7 +25,6 @@ const TRIES: usize = 3;
 #[derive(Debug)]
 pub(in crate::destinations::sql) struct ClickHouse {
     config: config::ClickHouse,
-    timeout: Duration,
     door: Door,
     client: reqwest::Client,
 }
@@ -45,29 +42,13 @@ impl ClickHouse {
     /// `InvalidOption`, `Internal`.
     pub(in crate::destinations::sql) fn new(
         config: config::ClickHouse,
-        timeout: Duration,
         door: Door,
     ) -> Result<Self> {
         let client = door.client_builder()?.build().map_err(|error| {
             let message = format!("sql.clickhouse: the client cannot be made: {error}");
             crate::error::Error::new(ErrorKind::InvalidOption, message)
         })?;
-        Ok(Self { config, timeout, door, client })
-    }
-
-    async fn attempt(&self, load: Load<'_>) -> std::result::Result<Loaded, Verdict> {
-        let mut tries = 1;
-        loop {
-            match self.load_once(load).await {
-                // Somebody else may have changed the table since it was looked at.
-                Err(Trouble::Refused(refusal)) if refusal.is_about_values() && tries < TRIES => {
-                    tries += 1;
-                }
-                Err(Trouble::Refused(refusal)) => return Err(refusal.verdict()),
-                Err(Trouble::Broken(verdict)) => return Err(verdict),
-                Ok(loaded) => return Ok(loaded),
-            }
-        }
+        Ok(Self { config, door, client })
     }
 
     async fn load_once(
@@ -152,13 +133,17 @@ impl Warehouse for ClickHouse {
     const NAME: &'static str = "clickhouse";
 
     async fn load(&self, load: Load<'_>) -> std::result::Result<Loaded, Verdict> {
-        let attempt = tokio::time::timeout(self.timeout, self.attempt(load)).await;
-        attempt.unwrap_or_else(|_| {
-            let limit = self.timeout.as_millis();
-            let message =
-                format!("ClickHouse did not take the batch within {limit} ms (sql.timeoutMs)");
-            let failure = Failure::new(ErrorKind::Timeout, message);
-            Err(Verdict::Retry { failure, after: None })
-        })
+        let mut tries = 1;
+        loop {
+            match self.load_once(load).await {
+                // Somebody else may have changed the table since it was looked at.
+                Err(Trouble::Refused(refusal)) if refusal.is_about_values() && tries < TRIES => {
+                    tries += 1;
+                }
+                Err(Trouble::Refused(refusal)) => return Err(refusal.verdict()),
+                Err(Trouble::Broken(verdict)) => return Err(verdict),
+                Ok(loaded) => return Ok(loaded),
+            }
+        }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use url::Url;
 
+use crate::destinations::percent::decoded;
+
 /// A ClickHouse server, a database there, and how to log in.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Server {
@@ -42,12 +44,6 @@ impl Server {
         url.set_path("/");
         Ok(Self { url, user: or_default(user), password, database: or_default(database) })
     }
-}
-
-fn decoded(text: &str) -> Result<String, String> {
-    let bytes = percent_encoding::percent_decode_str(text);
-    let decoded = bytes.decode_utf8().map_err(|_| "has a part that is not UTF-8")?;
-    Ok(decoded.into_owned())
 }
 
 impl fmt::Debug for Server {

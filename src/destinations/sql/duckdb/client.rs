@@ -30,7 +30,6 @@ const GRACE: Duration = Duration::from_secs(10);
 /// DuckDB, as the threads that can run it reach it.
 pub struct DuckDb {
     config: config::DuckDb,
-    timeout: Duration,
     jobs: Arc<Jobs>,
     /// The first one does the work.
     threads: Mutex<Vec<Arc<dyn Thread>>>,
@@ -40,17 +39,6 @@ impl fmt::Debug for DuckDb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DuckDb").field("config", &self.config).finish_non_exhaustive()
     }
-}
-
-/// A job on its way.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Job<'a> {
-    #[serde(rename = "job")]
-    number: u64,
-    destination: &'static str,
-    #[serde(flatten)]
-    work: &'a Work<'a>,
 }
 
 /// What is to be done.
@@ -97,12 +85,8 @@ struct Seen {
 }
 
 impl DuckDb {
-    pub(in crate::destinations::sql) fn new(
-        config: config::DuckDb,
-        timeout: Duration,
-        jobs: Arc<Jobs>,
-    ) -> Self {
-        Self { config, timeout, jobs, threads: Mutex::default() }
+    pub(in crate::destinations::sql) fn new(config: config::DuckDb, jobs: Arc<Jobs>) -> Self {
+        Self { config, jobs, threads: Mutex::default() }
     }
 
     /// How it is opened.
@@ -160,8 +144,7 @@ impl DuckDb {
         let mut waiting = self.jobs.begin(Kind::Sql);
         let thread =
             self.threads.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()?;
-        let job = Job { number: waiting.number, destination: Kind::Sql.name(), work };
-        thread.call(&serde_json::to_string(&job).unwrap_or_default());
+        waiting.hand_to(thread.as_ref(), work);
         let answer = waiting.answered().await?;
         Some(serde_json::from_str(&answer).unwrap_or_else(|error| {
             let message = format!("the warehouse's answer cannot be read: {error}");
@@ -188,8 +171,12 @@ impl DuckDb {
             }
         }
     }
+}
 
-    async fn attempt(&self, load: Load<'_>) -> Result<Loaded, Verdict> {
+impl Warehouse for DuckDb {
+    const NAME: &'static str = "duckdb";
+
+    async fn load(&self, load: Load<'_>) -> Result<Loaded, Verdict> {
         let Load { table, batch, rows } = load;
         let Seen { loaded, shape } = self.step(&Work::Look { table, batch }).await?;
         // Of a batch that is there, what the table does not hold was refused.
@@ -211,19 +198,5 @@ impl DuckDb {
         };
         let _: Box<RawValue> = self.step(&work).await?;
         Ok(Loaded { repeated: false, refused: plan.refused })
-    }
-}
-
-impl Warehouse for DuckDb {
-    const NAME: &'static str = "duckdb";
-
-    async fn load(&self, load: Load<'_>) -> Result<Loaded, Verdict> {
-        let attempt = tokio::time::timeout(self.timeout, self.attempt(load)).await;
-        attempt.unwrap_or_else(|_| {
-            let limit = self.timeout.as_millis();
-            let message = format!("DuckDB gave no answer within {limit} ms (sql.timeoutMs)");
-            let failure = Failure::new(ErrorKind::Timeout, message);
-            Err(Verdict::Retry { failure, after: None })
-        })
     }
 }

@@ -61,35 +61,6 @@ impl PostgreSql {
         Self { config, timeout, door }
     }
 
-    async fn attempt(&self, load: Load<'_>) -> Result<Loaded, Verdict> {
-        if load.table.len() > MAX_NAME {
-            let message = format!("table: PostgreSQL takes names of up to {MAX_NAME} bytes");
-            return Err(Verdict::Rejected(Failure::new(ErrorKind::InvalidArgument, message)));
-        }
-        let server = &self.config.server;
-        let stream = self.door.connect(&server.host, server.port).await.map_err(unreached)?;
-        let config = self
-            .door
-            .tls()
-            .map_err(|error| Verdict::Rejected(Failure::new(ErrorKind::Tls, error.to_string())))?;
-        let tls = Encrypt { config, host: server.host.clone() };
-        let (mut client, connection) =
-            server.config().connect_raw(stream, tls).await.map_err(|error| verdict(&error))?;
-        let mut connection = std::pin::pin!(connection);
-        // One task does both, so that neither outlives the attempt.
-        let loaded = tokio::select! {
-            biased;
-            loaded = self.load_with(&mut client, load) => loaded,
-            ended = &mut connection => {
-                return Err(ended.map_or_else(|error| verdict(&error), |()| closed()));
-            }
-        };
-        // It says goodbye, and the server need not complain about us in its log.
-        drop(client);
-        let _ = tokio::time::timeout(GOODBYE, connection).await;
-        loaded
-    }
-
     async fn load_with(&self, client: &mut Client, load: Load<'_>) -> Result<Loaded, Verdict> {
         let said = |error: Error| verdict(&error);
         let mut transaction = client.transaction().await.map_err(said)?;
@@ -244,13 +215,31 @@ impl Warehouse for PostgreSql {
     const NAME: &'static str = "postgresql";
 
     async fn load(&self, load: Load<'_>) -> Result<Loaded, Verdict> {
-        let attempt = tokio::time::timeout(self.timeout, self.attempt(load)).await;
-        attempt.unwrap_or_else(|_| {
-            let limit = self.timeout.as_millis();
-            let message =
-                format!("PostgreSQL did not take the batch within {limit} ms (sql.timeoutMs)");
-            let failure = Failure::new(ErrorKind::Timeout, message);
-            Err(Verdict::Retry { failure, after: None })
-        })
+        if load.table.len() > MAX_NAME {
+            let message = format!("table: PostgreSQL takes names of up to {MAX_NAME} bytes");
+            return Err(Verdict::Rejected(Failure::new(ErrorKind::InvalidArgument, message)));
+        }
+        let server = &self.config.server;
+        let stream = self.door.connect(&server.host, server.port).await.map_err(unreached)?;
+        let config = self
+            .door
+            .tls()
+            .map_err(|error| Verdict::Rejected(Failure::new(ErrorKind::Tls, error.to_string())))?;
+        let tls = Encrypt { config, host: server.host.clone() };
+        let (mut client, connection) =
+            server.config().connect_raw(stream, tls).await.map_err(|error| verdict(&error))?;
+        let mut connection = std::pin::pin!(connection);
+        // One task does both, so that neither outlives the attempt.
+        let loaded = tokio::select! {
+            biased;
+            loaded = self.load_with(&mut client, load) => loaded,
+            ended = &mut connection => {
+                return Err(ended.map_or_else(|error| verdict(&error), |()| closed()));
+            }
+        };
+        // It says goodbye, and the server need not complain about us in its log.
+        drop(client);
+        let _ = tokio::time::timeout(GOODBYE, connection).await;
+        loaded
     }
 }

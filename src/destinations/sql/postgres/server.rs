@@ -7,6 +7,8 @@ use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 use url::{Host, Url};
 
+use crate::destinations::percent::decoded;
+
 /// A PostgreSQL server, a database there, and how to log in.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Server {
@@ -92,12 +94,6 @@ impl Server {
 
 fn is_here(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-fn decoded(text: &str) -> Result<String, String> {
-    let bytes = percent_encoding::percent_decode_str(text);
-    let decoded = bytes.decode_utf8().map_err(|_| "has a part that is not UTF-8")?;
-    Ok(decoded.into_owned())
 }
 
 impl fmt::Debug for Server {
