@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{IntoResponses, ToSchema};
 
 use crate::error::{Error, ErrorKind};
 
@@ -24,6 +24,21 @@ pub(super) struct Problem {
     /// A code of this package.
     #[schema(example = "ERR_SEND_INVALID_ARGUMENT")]
     code: &'static str,
+}
+
+/// How every route may refuse, for the OpenAPI document.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "the document alone reads it")]
+pub(super) enum Refusals {
+    /// A token is needed
+    #[response(status = 401)]
+    NoToken(Problem),
+    /// The request is of a page that may not make it
+    #[response(status = 403)]
+    OtherOrigin(Problem),
+    /// The engine is closed
+    #[response(status = 503)]
+    Closed(Problem),
 }
 
 /// A refusal with its status.

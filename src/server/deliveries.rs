@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::answer::{Asked, Data, Page, PageInfo, Problem, Refused, Segment, rows_of};
+use super::answer::{Asked, Data, Page, PageInfo, Problem, Refusals, Refused, Segment, rows_of};
 use super::limit_of;
 use super::state::Shared;
 use crate::engine::Engine;
@@ -149,9 +149,7 @@ pub(super) struct Deliveries {
     responses(
         (status = 200, description = "A page of executions", body = Executions),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn executions(
@@ -192,10 +190,8 @@ struct ExecutionData {
     responses(
         (status = 200, description = "The execution", body = ExecutionWithDeliveries),
         (status = 400, description = "The path cannot be read", body = Problem),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
         (status = 404, description = "The log knows no such execution", body = Problem),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn execution(
@@ -256,9 +252,7 @@ pub(super) struct DeliveryParameters {
     responses(
         (status = 200, description = "A page of deliveries", body = Deliveries),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn deliveries(

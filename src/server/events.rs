@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Asked, Page, PageInfo, Problem, Refused, Segment};
+use super::answer::{Asked, Page, PageInfo, Problem, Refusals, Refused, Segment};
 use super::state::Shared;
 use super::{limit_of, workflow_id};
 use crate::streams::{Event, EventId, StreamKind};
@@ -88,9 +88,7 @@ pub(super) struct EventSummaries {
     responses(
         (status = 200, description = "A page of events", body = EventSummaries),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn emitted(
@@ -115,9 +113,7 @@ pub(super) async fn emitted(
     responses(
         (status = 200, description = "A page of errors", body = EventSummaries),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn errors(

@@ -15,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::{Problem, Refused};
+use super::answer::{Problem, Refusals, Refused};
 use super::state::Shared;
 use crate::observability::stats::Stats;
 
@@ -69,9 +69,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
     responses(
         (status = 200, description = "In OpenMetrics text", body = String,
          content_type = "application/openmetrics-text"),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn metrics(State(shared): State<Shared>) -> Result<impl IntoResponse, Refused> {

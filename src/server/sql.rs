@@ -12,7 +12,7 @@ use tower_http::services::ServeFile;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::answer::{Given, Problem, Refused, Segment};
+use super::answer::{Given, Problem, Refusals, Refused, Segment};
 use super::state::Shared;
 use crate::engine::{Answered, Column, Format, Query};
 use crate::error::{Error, ErrorKind};
@@ -122,13 +122,11 @@ impl Row {
     responses(
         (status = 200, description = "The result; or why there is none: the query is not allowed, wrong, or too much", body = QueryResult),
         (status = 400, description = "The body is no question", body = Problem),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
         (status = 415, description = "The body is not JSON", body = Problem),
         (status = 500, description = "A defect", body = QueryResult),
         (status = 501, description = "The engine has no warehouse", body = QueryResult),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn query(
@@ -199,12 +197,10 @@ fn failed(query_execution_id: Uuid, error: &Error) -> QueryResult {
         (status = 206, description = "The part that Range asked for", body = String,
          content_type = "text/csv"),
         (status = 304, description = "It is what If-Modified-Since says"),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
         (status = 404, description = "There is no such file, or it was deleted after a day", body = Problem),
         (status = 412, description = "It is not what If-Unmodified-Since says"),
         (status = 416, description = "There is no such part"),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn csv(

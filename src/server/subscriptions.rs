@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Data, Given, Problem, Refused, Segment};
+use super::answer::{Data, Given, Problem, Refusals, Refused, Segment};
 use super::state::Shared;
 use crate::streams::{Registration, Subscription, Webhook};
 
@@ -69,11 +69,9 @@ impl From<Subscription> for SubscriptionView {
     responses(
         (status = 200, description = "The subscription", body = Data<SubscriptionView>),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
         (status = 415, description = "The body is no JSON", body = Problem),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn subscribe(
@@ -97,12 +95,10 @@ pub(super) async fn subscribe(
     responses(
         (status = 204, description = "It is no more"),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
         (status = 404, description = "There is no such subscription", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
         (status = 415, description = "The body is no JSON", body = Problem),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn unsubscribe(
@@ -124,9 +120,7 @@ pub(super) async fn unsubscribe(
     tag = "subscriptions",
     responses(
         (status = 200, description = "All of them", body = Data<Vec<SubscriptionView>>),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn subscriptions(
@@ -204,11 +198,9 @@ impl WebhookView {
     responses(
         (status = 200, description = "The webhook", body = Data<WebhookView>),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
         (status = 415, description = "The body is no JSON", body = Problem),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn make_webhook(
@@ -235,10 +227,8 @@ pub(super) async fn make_webhook(
     responses(
         (status = 204, description = "It is no more"),
         (status = 400, description = "The path cannot be read", body = Problem),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
         (status = 404, description = "There is no such webhook", body = Problem),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn remove_webhook(
@@ -259,9 +249,7 @@ pub(super) async fn remove_webhook(
     tag = "webhooks",
     responses(
         (status = 200, description = "All of them", body = Data<Vec<WebhookView>>),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
-        (status = 503, description = "The engine is closed", body = Problem),
+        Refusals,
     ),
 )]
 pub(super) async fn webhooks(
