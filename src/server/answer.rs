@@ -26,7 +26,7 @@ pub(super) struct Problem {
     code: &'static str,
 }
 
-/// How every route may refuse, for the OpenAPI document.
+/// How every route may refuse, for the document at `/openapi.json`.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "the document alone reads it")]
 pub(super) enum Refusals {
