@@ -188,6 +188,23 @@ test('a row that PostgreSQL cannot hold fails, and the others are loaded', async
   )
 })
 
+test('however many rows are refused, the others are loaded', async (t) => {
+  const { load } = await openLoader(t, into(server.url))
+  const fine = new Set([3, 4, 9, 19, 20])
+  const rows = Array.from({ length: 21 }, (_, id) => (fine.has(id) ? { id } : tooWide({ id })))
+  const log = await load('refused', rows)
+  const delivered = log.filter(({ status }) => status === 'delivered')
+  assert.deepEqual(
+    delivered.map(({ index }) => index),
+    [...fine],
+  )
+  const stored = await server.rows('SELECT id FROM refused ORDER BY id')
+  assert.deepEqual(
+    stored.map(({ id }) => id),
+    [...fine],
+  )
+})
+
 test('engines that load into one table wait for each other', async (t) => {
   const engines = await Promise.all([1, 2, 3].map(() => openLoader(t, into(server.url))))
   const values = [1, 'text', { a: 1 }, [1], true]

@@ -27,8 +27,6 @@ use crate::error::ErrorKind;
 
 /// Bytes of rows that are sent at once.
 const PIECE_BYTES: usize = 64 << 10;
-/// Rows of a batch that may turn out to be refused, each of which makes the batch copied again.
-const MAX_REFUSED: usize = 100;
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -104,50 +102,36 @@ impl PostgreSql {
         Ok(parsed(refused).and_then(|loaded| Ok(Seen { loaded, shape: parsed(shape)?, has_table })))
     }
 
-    /// Copies the rows. A row that the table does not take is refused, and the others are copied
-    /// again.
+    /// Copies the rows, all but those that the table does not take.
     async fn add_rows(
         &self,
         transaction: &mut Transaction<'_>,
-        load: Load<'_>,
+        Load { table, rows, .. }: Load<'_>,
         plan: &mut Plan,
     ) -> Result<(), Verdict> {
-        for _ in 0..=MAX_REFUSED {
-            let point = transaction.transaction().await.map_err(|error| verdict(&error))?;
-            match self.copy(&point, load, plan).await {
-                Ok(()) => return point.commit().await.map_err(|error| verdict(&error)),
-                Err(error) => {
-                    let (line, failure) =
-                        line(&error, load.table).ok_or_else(|| verdict(&error))?;
-                    let place = plan.taken(load.rows).nth(line).map(|(place, _)| place);
-                    plan.refused.insert(place.ok_or_else(|| verdict(&error))?, failure);
-                }
-            }
-            point.rollback().await.map_err(|error| verdict(&error))?;
-        }
-        let message = format!("PostgreSQL refused more than {MAX_REFUSED} rows of the batch");
-        Err(Verdict::Rejected(Failure::new(ErrorKind::Refused, message)))
-    }
-
-    async fn copy(
-        &self,
-        transaction: &Transaction<'_>,
-        Load { table, rows, .. }: Load<'_>,
-        plan: &Plan,
-    ) -> Result<(), Error> {
         let lines = Lines::new(&plan.after, &rows.fields);
         let statement = copy(&self.config.schema, table, &lines.columns);
-        let sink = transaction.copy_in::<_, Bytes>(&statement).await?;
-        let mut sink = std::pin::pin!(sink);
-        let mut piece = String::with_capacity(PIECE_BYTES);
-        for (_, row) in plan.taken(rows) {
-            lines.write(row, &mut piece);
-            if piece.len() >= PIECE_BYTES {
-                sink.send(std::mem::take(&mut piece).into()).await?;
-            }
+        let taken: Vec<_> = plan.taken(rows).collect();
+        let mut refused = BTreeMap::new();
+        let (mut rest, mut size) = (&taken[..], taken.len());
+        while !rest.is_empty() {
+            let part = &rest[..size.min(rest.len())];
+            let Err(error) = copy_rows(transaction, &statement, &lines, part).await else {
+                rest = &rest[part.len()..];
+                size = size.saturating_mul(2);
+                continue;
+            };
+            let (at, failure) = line(&error, table).ok_or_else(|| verdict(&error))?;
+            let (place, _) = part.get(at).ok_or_else(|| verdict(&error))?;
+            refused.insert(*place, failure);
+            // Those before it are fine, and were taken back with it.
+            let before = copy_rows(transaction, &statement, &lines, &part[..at]).await;
+            before.map_err(|error| verdict(&error))?;
+            rest = &rest[at + 1..];
+            // What comes behind a refusal is sent in vain.
+            size = (size / 2).max(1);
         }
-        sink.send(piece.into()).await?;
-        sink.finish().await?;
+        plan.refused.extend(refused);
         Ok(())
     }
 
@@ -178,6 +162,28 @@ impl PostgreSql {
         );
         Failure::new(ErrorKind::Refused, message)
     }
+}
+
+/// Copies rows, all of them or none.
+async fn copy_rows(
+    transaction: &mut Transaction<'_>,
+    statement: &str,
+    lines: &Lines<'_>,
+    rows: &[(u32, &str)],
+) -> Result<(), Error> {
+    let point = transaction.transaction().await?;
+    let sink = point.copy_in::<_, Bytes>(statement).await?;
+    let mut sink = std::pin::pin!(sink);
+    let mut piece = String::with_capacity(PIECE_BYTES);
+    for (_, row) in rows {
+        lines.write(row, &mut piece);
+        if piece.len() >= PIECE_BYTES {
+            sink.send(std::mem::take(&mut piece).into()).await?;
+        }
+    }
+    sink.send(piece.into()).await?;
+    sink.finish().await?;
+    point.commit().await
 }
 
 /// Reads what an earlier load has written down.
