@@ -56,7 +56,7 @@ async function openInstance(duckdb, settings) {
  * @param {import('./worker.cjs').Settings} settings
  */
 async function created(duckdb, settings) {
-  const { file, threads, readOnly } = settings
+  const { file, threads } = settings
   const instance = await duckdb.DuckDBInstance.create(':memory:', {
     threads: String(threads),
     memory_limit: megabytes(settings.memoryBytes),
@@ -68,25 +68,39 @@ async function created(duckdb, settings) {
     allow_community_extensions: 'false',
   })
   try {
-    const first = await instance.connect()
-    // Opened as the instance's own database, a file whose log of writes has the conversion of a
-    // column cannot be opened again after a crash: DuckDB then knows no functions yet
-    // (duckdb/duckdb issue 20543).
-    await first.run(`ATTACH ${literal(file)} AS ${NAME} (READ_ONLY ${Boolean(readOnly)})`)
-    // Nothing can allow it again while the database is open.
-    await first.run('SET GLOBAL enable_external_access = false')
-    await first.run("SET GLOBAL TimeZone = 'UTC'")
-    first.disconnectSync()
-    const connection = await connect(instance)
-    for (const statement of readOnly ? [] : TABLES) await connection.run(statement)
-    const [[widest]] = (await connection.runAndReadAll(WIDEST)).getRows()
-    await makeRoom(connection, settings, Number(widest ?? 0))
-    connection.disconnectSync()
+    await prepare(instance, settings)
   } catch (error) {
     instance.closeSync()
     throw error
   }
   return instance
+}
+
+/**
+ * Opens the file, and makes what batches need.
+ *
+ * @param {any} instance
+ * @param {import('./worker.cjs').Settings} settings
+ */
+async function prepare(instance, settings) {
+  const { file, readOnly } = settings
+  const connection = await instance.connect()
+  try {
+    // Opened as the instance's own database, a file whose log of writes has the conversion of a
+    // column cannot be opened again after a crash: DuckDB then knows no functions yet
+    // (duckdb/duckdb issue 20543).
+    await connection.run(`ATTACH ${literal(file)} AS ${NAME} (READ_ONLY ${Boolean(readOnly)})`)
+    // Nothing can allow it again while the database is open.
+    await connection.run('SET GLOBAL enable_external_access = false')
+    await connection.run("SET GLOBAL TimeZone = 'UTC'")
+    await connection.run(`USE ${NAME}`)
+    for (const statement of readOnly ? [] : TABLES) await connection.run(statement)
+    const [[widest]] = (await connection.runAndReadAll(WIDEST)).getRows()
+    await makeRoom(connection, settings, Number(widest ?? 0))
+  } finally {
+    // One that is left would keep the file open.
+    connection.disconnectSync()
+  }
 }
 
 /** @param {any} instance */

@@ -34,20 +34,23 @@ const running = new Set()
  */
 async function runQuery(duckdb, instance, { results }, question, waited) {
   if (waited >= question.timeoutMs) throw tooSlow(question)
-  const connection = await connect(instance)
+  /** @type {any} */
+  let connection
   /** @type {Error | undefined} */
   let over
   /** @type {NodeJS.Timeout | undefined} */
   let interrupting
   const end = (/** @type {Error} */ reason) => {
     over ??= reason
-    interrupting ??= setInterval(() => connection.interrupt(), INTERRUPT_MS)
+    interrupting ??= setInterval(() => connection?.interrupt(), INTERRUPT_MS)
   }
   const close = () => end(closed())
+  // Before anything is waited for: the end may come meanwhile.
   running.add(close)
   const timer = setTimeout(() => end(tooSlow(question)), question.timeoutMs - waited)
   const file = join(results, `${randomUUID()}.${question.format}`)
   try {
+    connection = await connect(instance)
     await checkAllowed(connection, question.query)
     await retireResults(results)
     await connection.run('BEGIN TRANSACTION READ ONLY')
@@ -60,7 +63,7 @@ async function runQuery(duckdb, instance, { results }, question, waited) {
     clearInterval(interrupting)
     running.delete(close)
     // It takes its transaction along.
-    connection.disconnectSync()
+    connection?.disconnectSync()
   }
 }
 

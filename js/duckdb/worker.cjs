@@ -50,11 +50,15 @@ let opened
 function open() {
   opened ??= openInstance(duckdb, settings).then(async ({ instance, hold }) => {
     if (settings.readOnly) return { instance, hold, loader: /** @type {any} */ (undefined) }
+    /** @type {Loader | undefined} */
+    let loader
     try {
-      const loader = openLoader(await connect(instance), settings)
+      loader = openLoader(await connect(instance), settings)
       await retire(loader, settings)
       return { instance, hold, loader }
     } catch (error) {
+      // A connection that is left would keep the file open.
+      loader?.close()
       instance.closeSync()
       binding._releaseWarehouse(hold)
       throw error
@@ -75,6 +79,7 @@ async function done(work) {
     const run = async () => {
       if (closing) throw closed()
       const { instance } = await open()
+      if (closing) throw closed()
       // The time that it waited for its turn counts.
       return runQuery(duckdb, instance, settings, work, performance.now() - asked)
     }
