@@ -6,24 +6,14 @@
 
 const { isObject, shown } = require('./check.cjs')
 const { invalidArgument } = require('./errors.cjs')
+const { handleOf } = require('./handle.cjs')
 
 /** @typedef {(items: any[], context: { batchId: string }) => unknown} Deliver */
 
-/** @type {WeakMap<object, Map<string, { number: number, deliver: Deliver }>>} */
-const DESTINATIONS = new WeakMap()
+/** @typedef {{ number: number, deliver: Deliver }} Destination as Rust knows it, and its function */
 
 const OPTIONS = ['deliver', 'timeoutMs', 'concurrency', 'retry', 'batch']
 const STATUSES = ['delivered', 'retry', 'failed']
-
-/**
- * The destinations of a handle by their names, as numbers for Rust.
- *
- * @param {object} engine
- * @returns {Map<string, { number: number }> | undefined}
- */
-function destinationsOf(engine) {
-  return DESTINATIONS.get(engine)
-}
 
 /**
  * @param {unknown} name
@@ -61,10 +51,8 @@ function addDestination(Engine, prepare) {
   Engine.prototype.destination = function destination(name, options) {
     const { deliver, text } = checked(name, options)
     prepare(this)
-    const known = DESTINATIONS.get(this) ?? new Map()
-    DESTINATIONS.set(this, known)
     const number = this._destination(name, text)
-    known.set(name, { number, deliver })
+    handleOf(this).destinations.set(name, { number, deliver })
     return this
   }
 }
@@ -76,7 +64,7 @@ function addDestination(Engine, prepare) {
  * @param {{ job: number, destination: string, batch: string, items: any[] }} job
  */
 async function work(engine, { job, destination, batch, items }) {
-  const deliver = DESTINATIONS.get(engine)?.get(destination)?.deliver
+  const deliver = handleOf(engine).destinations.get(destination)?.deliver
   let answer
   try {
     if (!deliver) throw new Error(`${destination} is not there`)
@@ -143,4 +131,4 @@ function jsonable(value) {
   }
 }
 
-module.exports = { addDestination, destinationsOf, work }
+module.exports = { addDestination, work }

@@ -5,17 +5,16 @@
 
 /** @type {any} */
 const binding = require('../binding.cjs')
-const { createReceipts } = require('./completion.cjs')
-const { destinationsOf } = require('./destination.cjs')
 const { invalidArgument } = require('./errors.cjs')
 const { addEvents, listenersOf } = require('./events.cjs')
+const { Execution, MAKER } = require('./execution.cjs')
 const { optionsText } = require('./options.cjs')
 require('./global.cjs')
-const { createSend } = require('./send.cjs')
+const { addHandle, handleOf } = require('./handle.cjs')
 const { emitDepth } = require('./subscribe.cjs')
 const { addWarehouse, attachWarehouse } = require('./warehouse.cjs')
 
-const { Engine, Execution } = binding
+const { Engine } = binding
 
 /** Milliseconds that the main thread waits for deliveries when the process ends. */
 const EXIT_FLUSH_MS = 1000
@@ -27,7 +26,7 @@ const nativeOpen = Engine.open
 /** @param {unknown} [options] */
 Engine.open = async function open(options) {
   const engine = await nativeOpen(optionsText(options))
-  if (engine._strict) STRICT.add(engine)
+  addHandle(engine)
   attachWarehouse(engine, listenersOf)
   return engine
 }
@@ -52,65 +51,11 @@ Engine.prototype[Symbol.asyncDispose] = async function dispose() {
   await this.close()
 }
 
-/** Engines in which warnings throw, and executions of theirs. */
-const STRICT = new WeakSet()
-
-/** The destinations written in JavaScript that executions have. */
-const CUSTOM = new WeakMap()
-
-const nativeExecution = Engine.prototype.execution
-
 /** @param {any} options */
 Engine.prototype.execution = function execution(options) {
   const { workflowId, executionId, attempt, depth, trace } = checkedExecutionOptions(options)
-  const started = nativeExecution.call(this, workflowId, executionId, attempt, depth, trace)
-  if (STRICT.has(this)) STRICT.add(started)
-  const custom = destinationsOf(this)
-  if (custom) CUSTOM.set(started, custom)
-  return started
-}
-
-/** @param {unknown} name */
-Execution.prototype.step = function step(name) {
-  if (typeof name !== 'string' || name === '') {
-    throw invalidArgument('execution.step(): the name of the step must be a text that is not empty')
-  }
-  const $send = createSend(binding, this, name, STRICT.has(this), CUSTOM.get(this))
-  return { name, $send, $: { send: $send } }
-}
-
-const receipt = createReceipts(binding)
-
-const nativeComplete = Execution.prototype.complete
-
-/**
- * Sealed when it returns; a refusal is a rejection.
- *
- * @param {{ error?: unknown }} [options]
- */
-Execution.prototype.complete = async function complete(options) {
-  const message = errorMessage(options?.error)
-  return receipt(this, (ticket) => nativeComplete.call(this, message, ticket))
-}
-
-const nativeFlush = Execution.prototype.flush
-
-Execution.prototype.flush = async function flush() {
-  return receipt(this, (ticket) => nativeFlush.call(this, ticket))
-}
-
-/**
- * The message of whatever was thrown; it must not throw itself, or calls would be lost.
- *
- * @param {any} error
- */
-function errorMessage(error) {
-  if (error === undefined || error === null) return undefined
-  try {
-    return String(error.message ?? error)
-  } catch {
-    return Object.prototype.toString.call(error)
-  }
+  const number = this._execution(workflowId, executionId, attempt, depth, trace)
+  return new Execution(MAKER, number, handleOf(this), workflowId, executionId)
 }
 
 /** @param {any} options */

@@ -25,11 +25,6 @@ const [HTTP, EMAIL, S3, SQL, SSE, EMIT] = NAMES.keys()
  * @property {Buffer | undefined} bytes
  * @property {string | undefined} contentType
  * @property {boolean} later whether the bytes follow through `_fill`
- *
- * @typedef {object} NativeExecution
- * @property {(name: string) => number} _step
- * @property {(index: number, bytes: Buffer | undefined, reason?: string) => void} _fill
- * @property {number} _maxPayloadBytes
  */
 
 /**
@@ -54,7 +49,21 @@ const unknownOf = (names) =>
     },
   })
 
-const UNKNOWN = unknownOf(NAMES)
+/**
+ * What `$send` is an instance of, because that is what is made fastest. The methods are members of
+ * their own from the beginning: an assignment then never asks the prototype, which is a proxy.
+ */
+class Methods {
+  /** @type {unknown} */ http
+  /** @type {unknown} */ email
+  /** @type {unknown} */ s3
+  /** @type {unknown} */ sql
+  /** @type {unknown} */ sse
+  /** @type {unknown} */ emit
+}
+
+Reflect.deleteProperty(Methods.prototype, 'constructor')
+Object.setPrototypeOf(Methods.prototype, unknownOf(NAMES))
 
 /**
  * @typedef {object} Call One checked call, snapshotted.
@@ -67,14 +76,14 @@ const UNKNOWN = unknownOf(NAMES)
  * The `$send` of one step.
  *
  * @param {Native} native
- * @param {NativeExecution} execution
- * @param {string} name
- * @param {boolean} strict whether warnings throw
- * @param {Map<string, { number: number }>} [custom] destinations written in JavaScript
+ * @param {import('./handle.cjs').Handle} handle the engine's
+ * @param {number} step
+ * @param {(call: number, bytes: Buffer | undefined, reason?: string) => void} fill brings the body of
+ *   a call that could only be read asynchronously, or says why it cannot be
  * @returns {import('../index.d.ts').Send}
  */
-function createSend(native, execution, name, strict, custom) {
-  const step = execution._step(name)
+function createSend(native, handle, step, fill) {
+  const { strict, maxPayloadBytes, destinations } = handle
   const record = recorder(native)
 
   /**
@@ -92,7 +101,7 @@ function createSend(native, execution, name, strict, custom) {
     }
     // So that nothing huge is copied first; the exact check, of bytes, is the buffer's.
     const size = text.length + (body?.size ?? 0)
-    if (size > execution._maxPayloadBytes) throw tooLarge(destination, `${size} bytes or more`)
+    if (size > maxPayloadBytes) throw tooLarge(destination, `${size} bytes or more`)
     const later = body?.later
     const index = native._recordWith(step, kind, text, {
       warnings,
@@ -101,8 +110,8 @@ function createSend(native, execution, name, strict, custom) {
       later: later !== undefined,
     })
     later?.then(
-      (bytes) => execution._fill(index, Buffer.from(bytes)),
-      (error) => execution._fill(index, undefined, String(error?.message ?? error)),
+      (bytes) => fill(index, Buffer.from(bytes)),
+      (error) => fill(index, undefined, String(error?.message ?? error)),
     )
   }
 
@@ -125,23 +134,22 @@ function createSend(native, execution, name, strict, custom) {
     }
   }
 
-  /** @type {Record<string, (argument: unknown) => void>} */
-  const others = {}
-  for (const [destination, { number }] of custom ?? [])
-    others[destination] = (argument) => keep(number, customCall(destination, argument), destination)
-
-  return /** @type {any} */ ({
-    __proto__: custom ? unknownOf([...NAMES, ...custom.keys()]) : UNKNOWN,
-    ...others,
-    http,
-    /** @param {unknown} config */
-    email: (config) => keep(EMAIL, emailCall(config, execution._maxPayloadBytes)),
-    s3: method(S3, 's3'),
-    sql: method(SQL, 'sql'),
-    sse: method(SSE, 'sse'),
-    /** @param {unknown} event @param {unknown} [channel] */
-    emit: (event, channel) => keep(EMIT, emitCall(event, channel)),
-  })
+  const $send = /** @type {any} */ (new Methods())
+  $send.http = http
+  /** @param {unknown} config */
+  $send.email = (config) => keep(EMAIL, emailCall(config, maxPayloadBytes))
+  $send.s3 = method(S3, 's3')
+  $send.sql = method(SQL, 'sql')
+  $send.sse = method(SSE, 'sse')
+  /** @param {unknown} event @param {unknown} [channel] */
+  $send.emit = (event, channel) => keep(EMIT, emitCall(event, channel))
+  if (destinations.size === 0) return $send
+  Object.setPrototypeOf($send, unknownOf([...NAMES, ...destinations.keys()]))
+  for (const [destination, { number }] of destinations) {
+    $send[destination] = (/** @type {unknown} */ argument) =>
+      keep(number, customCall(destination, argument), destination)
+  }
+  return $send
 }
 
 /**

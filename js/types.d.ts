@@ -374,6 +374,12 @@ export interface QueryResult<Row = Record<string, any>> {
 
 export interface Engine {
   /**
+   * Begins one run of a workflow.
+   *
+   * Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
+   */
+  execution(options: ExecutionOptions): Execution
+  /**
    * Asks the warehouse. The query is one SELECT, WITH, SHOW TABLES, DESCRIBE or EXPLAIN in the SQL of
    * DuckDB, and can reach nothing but the tables. What `$send.sql` recorded is there once its batch is
    * loaded: `engine.flush()` loads it now.
@@ -416,13 +422,53 @@ export interface Engine {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-export interface Execution {
+/**
+ * One run of one workflow: its steps record calls, and its completion hook hands them over.
+ * Made by `engine.execution()`.
+ */
+export declare class Execution {
+  private constructor()
+  /** The id of this run. */
+  get executionId(): string
+  /** The id of its workflow. */
+  get workflowId(): string
   /**
    * One code cell or action of this run.
    *
    * Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_EXECUTION_COMPLETED`.
    */
   step(name: string): Step
+  /**
+   * The completion hook: hands over what was recorded, then the background delivers it. Nothing
+   * can be recorded from the moment of the call. Resolves when the calls are as durable as
+   * configured; never waits for the network.
+   *
+   * Rejects with `ERR_SEND_EXECUTION_COMPLETED`, `ERR_SEND_CLOSED`; and with
+   * `ERR_SEND_JOURNAL_FULL` or `ERR_SEND_JOURNAL` when the data directory cannot take the calls.
+   * Then none of them is handed over, and the execution is open as before: it can be completed
+   * again.
+   */
+  complete(options?: CompleteOptions): Promise<CompletionReceipt>
+  /**
+   * Hands over what is recorded so far, for a run that suspends or delays; the execution goes
+   * on. Otherwise as `complete()`.
+   */
+  flush(): Promise<CompletionReceipt>
+  /**
+   * Drops what is recorded and not handed over; the log keeps it as `discarded`. The answer is
+   * the number of calls. An execution that is garbage-collected before its end does the same
+   * and emits a `warning`.
+   *
+   * Throws `ERR_SEND_EXECUTION_COMPLETED`.
+   */
+  discard(): number
+  /**
+   * Resolves when the execution is over and every delivery is terminal: all deliveries in call
+   * order.
+   *
+   * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs`; without it, waits as long as it takes.
+   */
+  settled(options?: TimeoutOptions | undefined | null): Promise<Array<Delivery>>
 }
 
 /** Options of {@link runStep}. Unknown keys are refused. */

@@ -13,7 +13,8 @@ use tokio::sync::OnceCell;
 
 use super::destination_options;
 use super::error::{rejected, thrown};
-use super::execution::{Execution, limit};
+use super::execution::limit;
+use super::executions::hold;
 use super::options;
 use super::promise::{parsed, parsed_now, promise};
 use super::sql_options;
@@ -108,33 +109,27 @@ impl Engine {
         }
     }
 
-    /// Begins one run of a workflow.
-    ///
-    /// Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
-    #[napi(
-        catch_unwind,
-        writable = true,
-        configurable = true,
-        ts_args_type = "options: ExecutionOptions",
-        ts_return_type = "Execution"
-    )]
+    /// Begins one run of a workflow; the answer is the number that JavaScript knows it by.
+    #[napi(js_name = "_execution", catch_unwind, skip_typescript)]
     pub fn execution(
         &self,
+        env: &Env,
         workflow_id: String,
         execution_id: Option<String>,
         attempt: Option<u32>,
         emit_depth: Option<u32>,
         trace: Option<String>,
-    ) -> Result<Execution, napi::Error<ErrorKind>> {
-        self.check_open().map_err(|error| thrown(&error))?;
-        let execution = self.inner.execution(engine::Run {
-            workflow_id,
-            execution_id,
-            attempt: attempt.unwrap_or(1),
-            emit_depth: emit_depth.unwrap_or_default(),
-            trace: trace.map(|text| Trace::from_text(&text)),
+    ) -> napi::Result<u32> {
+        let execution = self.check_open().and_then(|()| {
+            self.inner.execution(engine::Run {
+                workflow_id,
+                execution_id,
+                attempt: attempt.unwrap_or(1),
+                emit_depth: emit_depth.unwrap_or_default(),
+                trace: trace.map(|text| Trace::from_text(&text)),
+            })
         });
-        execution.map(Execution::new).map_err(|error| thrown(&error))
+        hold(*env, execution.map_err(|error| rejected(*env, &error))?)
     }
 
     /// The log, newest first, calls in open buffers included.
@@ -385,6 +380,13 @@ impl Engine {
         self.inner.config().strict
     }
 
+    /// Bytes that one call may have.
+    #[napi(getter, js_name = "_maxPayloadBytes", catch_unwind, skip_typescript)]
+    #[must_use]
+    pub fn max_payload_bytes(&self) -> f64 {
+        to_f64(self.inner.config().max_payload_bytes)
+    }
+
     /// Subscribes this handle: `wake` is called when `_takeEvents()` has something.
     #[napi(js_name = "_subscribe", catch_unwind, skip_typescript)]
     pub fn subscribe(&self, wake: Function<'_, (), ()>) -> napi::Result<()> {
@@ -495,4 +497,9 @@ pub fn read_log(
         })
     };
     promise(env, &runtime, read, parsed)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53")]
+const fn to_f64(limit: usize) -> f64 {
+    limit as f64
 }

@@ -1,4 +1,4 @@
-//! `Execution`: the buffer of one run, as JavaScript holds it.
+//! What `Execution` in JavaScript calls: functions of the number that it knows its buffer by.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,154 +9,108 @@ use napi_derive::napi;
 
 use super::completions::answer_later;
 use super::error::{rejected, thrown};
+use super::executions::{forget, number_of, with};
 use super::promise::{parsed, promise};
-use super::recorder::Registration;
 use super::types::TimeoutOptions;
-use crate::engine::{self, Handover};
-use crate::error::ErrorKind;
+use crate::engine::{Execution, Handover};
+use crate::error::{ErrorKind, Result};
 
-/// One run of one workflow: its steps record calls, and its completion hook hands them over.
-/// Made by `engine.execution()`.
-#[napi]
-#[derive(Debug)]
-pub struct Execution {
-    inner: Arc<engine::Execution>,
-    registration: Registration,
+/// What the functions throw: errors with the package's codes.
+type Thrown = napi::Error<ErrorKind>;
+
+/// The id of a run.
+#[napi(js_name = "_executionId", catch_unwind, skip_typescript)]
+pub fn execution_id(execution: u32) -> std::result::Result<String, Thrown> {
+    let id = |execution: &Arc<Execution>| Ok(execution.log().info.execution_id.to_string());
+    with(execution, id).map_err(|error| thrown(&error))
 }
 
-impl Execution {
-    pub(super) fn new(inner: Arc<engine::Execution>) -> Self {
-        let registration = Registration::new(&inner);
-        Self { inner, registration }
-    }
+/// Begins a step; the answer is what `_recorder` knows it by.
+#[napi(js_name = "_step", catch_unwind, skip_typescript)]
+pub fn step(execution: u32, name: String) -> std::result::Result<f64, Thrown> {
+    let step = with(execution, |execution| execution.step(&name));
+    step.map(|step| number_of(execution, step)).map_err(|error| thrown(&error))
 }
 
-#[napi]
-impl Execution {
-    /// The id of this run.
-    #[napi(getter, catch_unwind)]
-    #[must_use]
-    pub fn execution_id(&self) -> &str {
-        &self.inner.log().info.execution_id
-    }
+/// The completion hook; the answer is the number of calls that it handed over, or nothing while
+/// that is not certain: `_takeCompletions` will have it, by the ticket.
+#[napi(js_name = "_complete", catch_unwind, skip_typescript)]
+pub fn complete(
+    env: &Env,
+    execution: u32,
+    error: Option<String>,
+    ticket: u32,
+) -> napi::Result<Option<u32>> {
+    hand_over(*env, execution, ticket, |execution| execution.complete(error))
+}
 
-    /// The id of its workflow.
-    #[napi(getter, catch_unwind)]
-    #[must_use]
-    pub fn workflow_id(&self) -> &str {
-        &self.inner.log().info.workflow_id
-    }
+/// Hands over what is recorded so far; the answer is as for `_complete`.
+#[napi(js_name = "_flush", catch_unwind, skip_typescript)]
+pub fn flush(env: &Env, execution: u32, ticket: u32) -> napi::Result<Option<u32>> {
+    hand_over(*env, execution, ticket, Execution::flush)
+}
 
-    /// The completion hook: hands over what was recorded, then the background delivers it. Nothing
-    /// can be recorded from the moment of the call. Resolves when the calls are as durable as
-    /// configured; never waits for the network.
-    ///
-    /// Rejects with `ERR_SEND_EXECUTION_COMPLETED`, `ERR_SEND_CLOSED`; and with
-    /// `ERR_SEND_JOURNAL_FULL` or `ERR_SEND_JOURNAL` when the data directory cannot take the calls.
-    /// Then none of them is handed over, and the execution is open as before: it can be completed
-    /// again.
-    #[napi(
-        catch_unwind,
-        writable = true,
-        configurable = true,
-        ts_args_type = "options?: CompleteOptions",
-        ts_return_type = "Promise<CompletionReceipt>"
-    )]
-    pub fn complete(
-        &self,
-        env: &Env,
-        error: Option<String>,
-        ticket: u32,
-    ) -> napi::Result<Option<u32>> {
-        let handed = self.inner.complete(error).map_err(|error| rejected(*env, &error))?;
-        Ok(self.answer(ticket, handed))
-    }
+/// Drops what is recorded and not handed over; the answer is the number of calls.
+#[napi(js_name = "_discard", catch_unwind, skip_typescript)]
+pub fn discard(execution: u32) -> std::result::Result<u32, Thrown> {
+    let count = with(execution, |execution| execution.discard()).map_err(|error| thrown(&error))?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
 
-    /// Hands over what is recorded so far, for a run that suspends or delays; the execution goes
-    /// on. Otherwise as `complete()`.
-    #[napi(
-        catch_unwind,
-        writable = true,
-        configurable = true,
-        ts_args_type = "",
-        ts_return_type = "Promise<CompletionReceipt>"
-    )]
-    pub fn flush(&self, env: &Env, ticket: u32) -> napi::Result<Option<u32>> {
-        let handed = self.inner.flush().map_err(|error| rejected(*env, &error))?;
-        Ok(self.answer(ticket, handed))
-    }
+/// Resolves when the execution is over and every delivery is terminal: all deliveries in call order.
+#[napi(js_name = "_settled", catch_unwind, skip_typescript)]
+pub fn settled(
+    env: &Env,
+    execution: u32,
+    options: Option<TimeoutOptions>,
+) -> napi::Result<Object<'_>> {
+    let execution = with(execution, |execution| Ok(Arc::clone(execution)));
+    let execution = execution.map_err(|error| rejected(*env, &error))?;
+    let timeout = options.and_then(|options| options.duration());
+    let runtime = execution.engine().runtime().clone();
+    promise(env, &runtime, async move { execution.settled(timeout).await }, parsed)
+}
 
-    /// Drops what is recorded and not handed over; the log keeps it as `discarded`. The answer is
-    /// the number of calls. An execution that is garbage-collected before its end does the same
-    /// and emits a `warning`.
-    ///
-    /// Throws `ERR_SEND_EXECUTION_COMPLETED`.
-    #[napi(catch_unwind)]
-    pub fn discard(&self) -> Result<u32, napi::Error<ErrorKind>> {
-        let count = self.inner.discard().map_err(|error| thrown(&error))?;
-        Ok(u32::try_from(count).unwrap_or(u32::MAX))
-    }
+/// Brings the body of a call that could only be read asynchronously.
+#[napi(js_name = "_fill", catch_unwind, skip_typescript)]
+pub fn fill(
+    execution: u32,
+    index: u32,
+    bytes: Option<Buffer>,
+    reason: Option<String>,
+) -> std::result::Result<(), Thrown> {
+    let body = bytes.map(|bytes| bytes::Bytes::copy_from_slice(&bytes));
+    let body = body.ok_or_else(|| reason.unwrap_or_default());
+    let filled = with(execution, |execution| {
+        execution.fill(index, body);
+        Ok(())
+    });
+    filled.map_err(|error| thrown(&error))
+}
 
-    /// Resolves when the execution is over and every delivery is terminal: all deliveries in call
-    /// order.
-    ///
-    /// Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs`; without it, waits as long as it takes.
-    #[napi(catch_unwind, ts_return_type = "Promise<Array<Delivery>>")]
-    pub fn settled<'env>(
-        &self,
-        env: &'env Env,
-        options: Option<TimeoutOptions>,
-    ) -> napi::Result<Object<'env>> {
-        let inner = Arc::clone(&self.inner);
-        let timeout = options.and_then(|options| options.duration());
-        let settled = async move { inner.settled(timeout).await };
-        promise(env, self.inner.engine().runtime(), settled, parsed)
-    }
+/// Lets go of executions that JavaScript has collected. Those that are not over are discarded.
+#[napi(js_name = "_forget", catch_unwind, skip_typescript)]
+pub fn forget_executions(executions: Vec<u32>) {
+    forget(&executions);
+}
 
-    /// Begins a step; the answer is what `_record` knows it by.
-    #[napi(js_name = "_step", catch_unwind, skip_typescript)]
-    pub fn step(&self, name: String) -> Result<f64, napi::Error<ErrorKind>> {
-        let step = self.inner.step(&name).map_err(|error| thrown(&error))?;
-        Ok(self.registration.step(step))
-    }
-
-    /// Bytes that one call may have.
-    #[napi(getter, js_name = "_maxPayloadBytes", catch_unwind, skip_typescript)]
-    #[must_use]
-    pub fn max_payload_bytes(&self) -> f64 {
-        to_f64(self.inner.engine().config().max_payload_bytes)
-    }
-
-    /// Brings the body of a call that could only be read asynchronously.
-    #[napi(js_name = "_fill", catch_unwind, skip_typescript)]
-    pub fn fill(&self, index: u32, bytes: Option<Buffer>, reason: Option<String>) {
-        let body = bytes.map(|bytes| bytes::Bytes::copy_from_slice(&bytes));
-        self.inner.fill(index, body.ok_or_else(|| reason.unwrap_or_default()));
-    }
-
-    /// The number of calls of a hand-over that is done; nothing of one that will be: JavaScript
-    /// learns of it by its ticket.
-    fn answer(&self, ticket: u32, handed: Handover) -> Option<u32> {
-        match handed {
+fn hand_over(
+    env: Env,
+    execution: u32,
+    ticket: u32,
+    action: impl FnOnce(&Arc<Execution>) -> Result<Handover>,
+) -> napi::Result<Option<u32>> {
+    let handed = with(execution, |execution| {
+        let runtime = execution.engine().runtime();
+        Ok(match action(execution)? {
             Handover::Done(recorded) => Some(u32::try_from(recorded).unwrap_or(u32::MAX)),
             Handover::Awaiting(handed) => {
-                answer_later(self.inner.engine().runtime(), ticket, handed);
+                answer_later(runtime, ticket, handed);
                 None
             }
-        }
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53")]
-const fn to_f64(limit: usize) -> f64 {
-    limit as f64
-}
-
-impl Drop for Execution {
-    /// JavaScript's handle is gone, and with it whoever could read a body.
-    fn drop(&mut self) {
-        self.inner.give_up_bodies();
-    }
+        })
+    });
+    handed.map_err(|error| rejected(env, &error))
 }
 
 /// A time limit from JavaScript's milliseconds: absent and infinite ones are none, and what is not

@@ -12,6 +12,7 @@ mod email_options;
 mod engine;
 mod error;
 mod execution;
+mod executions;
 mod hold;
 mod listen;
 mod options;
@@ -26,7 +27,9 @@ mod types;
 
 pub use completions::{completions, take_completions, throw_refusal};
 pub use engine::{Engine, flush_at_exit, is_main_thread, piece, read_log, watch_exit};
-pub use execution::Execution;
+pub use execution::{
+    complete, discard, execution_id, fill, flush, forget_executions, settled, step,
+};
 pub use hold::{hold_warehouse, release_warehouse};
 pub use options::{EgressOptions, EngineOptions, HttpOptions, JournalOptions, LogOptions};
 pub use recorder::{record_with, recorder};
