@@ -279,3 +279,25 @@ test('an execution that is collected is discarded with a warning', async (t) => 
   assert.equal(warning.executionId, 'e_lost')
   assert.deepEqual([status, discarded], ['discarded', 1])
 })
+
+test('executions are let go of before V8 looks at its old objects', async (t) => {
+  const { url } = await receiver(t)
+  const { stdout, stderr, code } = await runChild(
+    url,
+    `
+    let warned = 0
+    engine.on('warning', () => warned++)
+    const turn = () => new Promise((resolve) => setImmediate(resolve))
+    const begin = () => {
+      const { $send } = engine.execution({ workflowId: 'p' }).step('s')
+      $send.http({ method: 'GET', url })
+    }
+    for (let made = 0; made < 500; made++) begin()
+    for (let round = 0; round < 1000 && warned < 490; round++) { gc({ type: 'minor' }); await turn() }
+    console.log(JSON.stringify({ warned }))`,
+    ['--expose-gc', '--no-opt'],
+  )
+  assert.deepEqual([code, stderr], [0, ''])
+  const { warned } = JSON.parse(stdout)
+  assert.ok(warned >= 490, `${warned} of 500`)
+})

@@ -9,25 +9,13 @@
 const binding = require('../binding.cjs')
 const { createReceipts } = require('./completion.cjs')
 const { invalidArgument } = require('./errors.cjs')
+const { handleOf } = require('./handle.cjs')
 const { createSend } = require('./send.cjs')
 
 /** Who may make executions: `engine.execution()`. */
 const MAKER = Symbol('engine.execution()')
 
 const receipt = createReceipts(binding)
-
-/** Numbers of executions that were collected, and that Rust does not know of yet. */
-let collected = /** @type {number[]} */ ([])
-
-/** Rust discards those that are not over. One collection finds many, and they are told at once. */
-const collection = new FinalizationRegistry((/** @type {number} */ number) => {
-  if (collected.push(number) > 1) return
-  queueMicrotask(() => {
-    const numbers = collected
-    collected = []
-    binding._forget(numbers)
-  })
-})
 
 class Execution {
   /** @type {number} */ #number
@@ -37,18 +25,22 @@ class Execution {
 
   /**
    * @param {symbol} maker
-   * @param {number} number
-   * @param {import('./handle.cjs').Handle} handle
-   * @param {string} workflowId
-   * @param {string} [executionId] generated when absent
+   * @param {object} engine
+   * @param {{ workflowId: string, executionId?: string, attempt?: number, depth?: number, trace?: string }} run
    */
-  constructor(maker, number, handle, workflowId, executionId) {
+  constructor(maker, engine, { workflowId, executionId, attempt, depth, trace }) {
     if (maker !== MAKER) throw new TypeError('executions are made by engine.execution()')
-    this.#number = number
-    this.#handle = handle
+    this.#handle = handleOf(engine)
     this.#workflowId = workflowId
     this.#executionId = executionId
-    collection.register(this, number)
+    this.#number = /** @type {any} */ (engine)._execution(
+      this,
+      workflowId,
+      executionId,
+      attempt,
+      depth,
+      trace,
+    )
   }
 
   get executionId() {

@@ -10,7 +10,7 @@ const { addEvents, listenersOf } = require('./events.cjs')
 const { Execution, MAKER } = require('./execution.cjs')
 const { optionsText } = require('./options.cjs')
 require('./global.cjs')
-const { addHandle, handleOf } = require('./handle.cjs')
+const { addHandle } = require('./handle.cjs')
 const { emitDepth } = require('./subscribe.cjs')
 const { addWarehouse, attachWarehouse } = require('./warehouse.cjs')
 
@@ -53,9 +53,7 @@ Engine.prototype[Symbol.asyncDispose] = async function dispose() {
 
 /** @param {any} options */
 Engine.prototype.execution = function execution(options) {
-  const { workflowId, executionId, attempt, depth, trace } = checkedExecutionOptions(options)
-  const number = this._execution(workflowId, executionId, attempt, depth, trace)
-  return new Execution(MAKER, number, handleOf(this), workflowId, executionId)
+  return new Execution(MAKER, this, checkedExecutionOptions(options))
 }
 
 /** @param {any} options */

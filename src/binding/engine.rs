@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use super::destination_options;
 use super::error::{rejected, thrown};
 use super::execution::limit;
-use super::executions::hold;
+use super::executions::{forget_all, hold};
 use super::options;
 use super::promise::{parsed, parsed_now, promise};
 use super::sql_options;
@@ -109,17 +109,18 @@ impl Engine {
         }
     }
 
-    /// Begins one run of a workflow; the answer is the number that JavaScript knows it by.
+    /// Begins one run of a workflow, for as long as `object` lives; the answer is the number that
+    /// JavaScript knows it by.
     #[napi(js_name = "_execution", catch_unwind, skip_typescript)]
     pub fn execution(
         &self,
-        env: &Env,
+        object: Object<'_>,
         workflow_id: String,
         execution_id: Option<String>,
         attempt: Option<u32>,
         emit_depth: Option<u32>,
         trace: Option<String>,
-    ) -> napi::Result<u32> {
+    ) -> Result<u32, napi::Error<ErrorKind>> {
         let execution = self.check_open().and_then(|()| {
             self.inner.execution(engine::Run {
                 workflow_id,
@@ -129,7 +130,7 @@ impl Engine {
                 trace: trace.map(|text| Trace::from_text(&text)),
             })
         });
-        hold(*env, execution.map_err(|error| rejected(*env, &error))?)
+        execution.and_then(|execution| hold(object, execution)).map_err(|error| thrown(&error))
     }
 
     /// The log, newest first, calls in open buffers included.
@@ -451,8 +452,9 @@ pub fn is_main_thread() -> Option<bool> {
 
 /// Says that this thread calls `_flushAtExit` at its end.
 #[napi(js_name = "_watchExit", catch_unwind, skip_typescript)]
-pub fn watch_exit(main_thread: bool) {
+pub fn watch_exit(env: &Env, main_thread: bool) -> napi::Result<()> {
     MAIN_THREAD_WAITS.fetch_or(main_thread, Ordering::AcqRel);
+    env.add_env_cleanup_hook((), |()| forget_all()).map(drop)
 }
 
 /// Waits on this thread for the engines of the process; answers the deliveries that are left. A

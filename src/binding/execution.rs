@@ -9,7 +9,7 @@ use napi_derive::napi;
 
 use super::completions::answer_later;
 use super::error::{rejected, thrown};
-use super::executions::{forget, number_of, with};
+use super::executions::{number_of, with};
 use super::promise::{parsed, promise};
 use super::types::TimeoutOptions;
 use crate::engine::{Execution, Handover};
@@ -86,12 +86,6 @@ pub fn fill(
         Ok(())
     });
     filled.map_err(|error| thrown(&error))
-}
-
-/// Lets go of executions that JavaScript has collected. Those that are not over are discarded.
-#[napi(js_name = "_forget", catch_unwind, skip_typescript)]
-pub fn forget_executions(executions: Vec<u32>) {
-    forget(&executions);
 }
 
 fn hand_over(

@@ -1,12 +1,15 @@
 //! The executions of a JavaScript thread, by the numbers that its JavaScript knows them by.
 //!
-//! A number costs a tenth of what an instance of a native class costs to make, to call and to
-//! collect, and an execution is as short as its step.
+//! A number costs a fraction of what an instance of a native class costs to make and to call, and an
+//! execution is as short as its step.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use napi::Env;
+use napi::bindgen_prelude::{JsObjectValue, Object};
+use once_cell::sync::OnceCell;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::engine::Execution;
 use crate::error::{Error, ErrorKind, Result};
@@ -19,8 +22,6 @@ thread_local! {
 struct Executions {
     places: Vec<Option<Held>>,
     free: Vec<u32>,
-    /// Whether they are let go of when JavaScript's environment ends.
-    watched: bool,
 }
 
 /// An execution for as long as JavaScript holds it.
@@ -35,7 +36,7 @@ impl Drop for Held {
 
 impl Executions {
     const fn new() -> Self {
-        Self { places: Vec::new(), free: Vec::new(), watched: false }
+        Self { places: Vec::new(), free: Vec::new() }
     }
 
     fn add(&mut self, execution: Held) -> u32 {
@@ -48,35 +49,48 @@ impl Executions {
     }
 }
 
-/// Holds an execution until JavaScript forgets the number.
-pub(super) fn hold(env: Env, execution: Arc<Execution>) -> napi::Result<u32> {
-    let (number, watched) = EXECUTIONS.with_borrow_mut(|executions| {
-        let number = executions.add(Held(execution));
-        (number, std::mem::replace(&mut executions.watched, true))
-    });
-    if !watched {
-        env.add_env_cleanup_hook((), |()| forget_all())?;
-    }
-    Ok(number)
+/// Holds an execution for as long as its object in JavaScript lives; the answer is its number.
+///
+/// V8 tells of a finalizer's object that died young when it next tidies up the young ones, many
+/// times a second; of one in a `FinalizationRegistry` it would after minutes.
+pub(super) fn hold(mut object: Object<'_>, execution: Arc<Execution>) -> Result<u32> {
+    let number = EXECUTIONS.with_borrow_mut(|executions| executions.add(Held(execution)));
+    let watched = object.add_finalizer(number, (), |finished| forget(finished.value));
+    watched.map(|()| number).map_err(|source| {
+        forget(number);
+        Error::new(ErrorKind::Internal, "the end of the execution cannot be watched")
+            .with_source(source)
+    })
 }
 
-/// JavaScript's executions were collected. What is left of them may be large, such as the log of all
-/// their calls: it is dropped in the background.
-pub(super) fn forget(numbers: &[u32]) {
-    let collected: Vec<_> = EXECUTIONS.with_borrow_mut(|executions| {
-        let take = |number: &u32| {
-            let execution = executions.places.get_mut(*number as usize)?.take();
-            executions.free.push(*number);
-            execution
-        };
-        numbers.iter().filter_map(take).collect()
+/// JavaScript's execution was collected. What is left of it may be large, such as the log of all its
+/// calls: it is dropped in the background.
+fn forget(number: u32) {
+    // At the end of the thread the whole table is gone already.
+    let taken = EXECUTIONS.try_with(|executions| {
+        let mut executions = executions.borrow_mut();
+        let execution = executions.places.get_mut(number as usize)?.take();
+        executions.free.push(number);
+        execution
     });
-    if let Some(first) = collected.first() {
-        first.0.engine().runtime().clone().spawn(async move { drop(collected) });
+    if let Ok(Some(execution)) = taken {
+        // A task that is gone leaves the execution with the error, to be dropped here.
+        let _ = collected(execution.0.engine().runtime()).send(execution);
     }
 }
 
-fn forget_all() {
+/// Where executions go to be dropped.
+fn collected(runtime: &Handle) -> &'static UnboundedSender<Held> {
+    static COLLECTED: OnceCell<UnboundedSender<Held>> = OnceCell::new();
+    COLLECTED.get_or_init(|| {
+        let (collected, mut executions) = unbounded_channel();
+        runtime.spawn(async move { while executions.recv().await.is_some() {} });
+        collected
+    })
+}
+
+/// JavaScript's environment ends, and with it all executions of the thread.
+pub(super) fn forget_all() {
     drop(EXECUTIONS.replace(Executions::new()));
 }
 

@@ -27,9 +27,7 @@ mod types;
 
 pub use completions::{completions, take_completions, throw_refusal};
 pub use engine::{Engine, flush_at_exit, is_main_thread, piece, read_log, watch_exit};
-pub use execution::{
-    complete, discard, execution_id, fill, flush, forget_executions, settled, step,
-};
+pub use execution::{complete, discard, execution_id, fill, flush, settled, step};
 pub use hold::{hold_warehouse, release_warehouse};
 pub use options::{EgressOptions, EngineOptions, HttpOptions, JournalOptions, LogOptions};
 pub use recorder::{record_with, recorder};
