@@ -60,7 +60,7 @@ class Execution {
     }
     const step = binding._step(this.#number, name)
     const $send = createSend(binding, this.#handle, step, (call, bytes, reason) =>
-      this.#fill(call, bytes, reason),
+      binding._fill(this.#number, call, bytes, reason),
     )
     return { name, $send, $: { send: $send } }
   }
@@ -87,15 +87,6 @@ class Execution {
   /** @param {{ timeoutMs?: number }} [options] */
   settled(options) {
     return binding._settled(this.#number, options)
-  }
-
-  /**
-   * @param {number} call
-   * @param {Buffer | undefined} bytes
-   * @param {string} [reason]
-   */
-  #fill(call, bytes, reason) {
-    binding._fill(this.#number, call, bytes, reason)
   }
 }
 

@@ -52,7 +52,7 @@ impl Executions {
 /// Holds an execution for as long as its object in JavaScript lives; the answer is its number.
 ///
 /// V8 tells of a finalizer's object that died young when it next tidies up the young ones, many
-/// times a second; of one in a `FinalizationRegistry` it would after minutes.
+/// times a second; of one in a `FinalizationRegistry` only when it looks at its old objects.
 pub(super) fn hold(mut object: Object<'_>, execution: Arc<Execution>) -> Result<u32> {
     let number = EXECUTIONS.with_borrow_mut(|executions| executions.add(Held(execution)));
     let watched = object.add_finalizer(number, (), |finished| forget(finished.value));
