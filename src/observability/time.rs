@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use chrono::{DateTime, SecondsFormat};
 use serde::{Serialize, Serializer};
 
 /// Milliseconds since 1970-01-01 UTC. Serialised as `2026-11-20T08:15:30.123Z`, the form of
@@ -61,9 +62,9 @@ impl Timestamp {
 impl std::fmt::Display for Timestamp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let millis = i64::try_from(self.as_millis()).unwrap_or(i64::MAX);
-        match jiff::Timestamp::from_millisecond(millis) {
-            Ok(timestamp) => write!(f, "{timestamp:.3}"),
-            Err(_) => write!(f, "{}", self.as_millis()),
+        match DateTime::from_timestamp_millis(millis) {
+            Some(time) => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true)),
+            None => write!(f, "{}", self.as_millis()),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::{Method, Request, header};
 use object_store::CredentialProvider;
 use object_store::aws::{AmazonS3Builder, AwsAuthorizer, AwsCredential, AwsCredentialProvider};
@@ -110,7 +111,7 @@ impl Role {
             element(&text, name).ok_or_else(|| client_error(format!("the session has no {name}")))
         };
         let until = part("Expiration")?;
-        let until: jiff::Timestamp = until
+        let until: DateTime<Utc> = until
             .parse()
             .map_err(|error| client_error(format!("the session's end is not a time: {error}")))?;
         let credential = AwsCredential {

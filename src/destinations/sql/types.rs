@@ -4,6 +4,7 @@
 //! [`Type::absorb`] is the least type that holds what either held. So the type of a column depends
 //! on which values there were, and never on their order.
 
+use chrono::NaiveDate;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -202,15 +203,13 @@ fn text_type(raw: &str) -> Type {
 fn is_date(text: &[u8]) -> bool {
     let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = text else { return false };
     let number = |digits: &[&u8]| {
-        digits.iter().try_fold(0_i16, |number, digit| {
-            digit.is_ascii_digit().then(|| number * 10 + i16::from(**digit - b'0'))
+        digits.iter().try_fold(0_u32, |number, digit| {
+            digit.is_ascii_digit().then(|| number * 10 + u32::from(**digit - b'0'))
         })
     };
     let (year, month, day) = (number(&[y0, y1, y2, y3]), number(&[m0, m1]), number(&[d0, d1]));
     let (Some(year @ 1..), Some(month), Some(day)) = (year, month, day) else { return false };
-    let (month, day) = (i8::try_from(month), i8::try_from(day));
-    let (Ok(month), Ok(day)) = (month, day) else { return false };
-    jiff::civil::Date::new(year, month, day).is_ok()
+    NaiveDate::from_ymd_opt(year.cast_signed(), month, day).is_some()
 }
 
 fn is_timestamp(text: &[u8]) -> bool {
