@@ -91,10 +91,10 @@ pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut reader = Reader { text, at: 0 };
     reader.expect(b'{').ok()?;
     while !reader.leave(b'}') {
-        let key = decode(reader.token().ok()?)?;
+        let key = reader.token().ok()?;
         reader.expect(b':').ok()?;
         let value = reader.skip().ok()?;
-        if key == name {
+        if is_text(key, name)? {
             return Some(value);
         }
     }
@@ -126,10 +126,18 @@ pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// Whether the text of a JSON string is this one; `None` when the value is something else.
+fn is_text(raw: &str, text: &str) -> Option<bool> {
+    if raw.len() != text.len() + 2 && !raw.contains('\\') {
+        return raw.starts_with('"').then_some(false);
+    }
+    decode(raw).map(|found| found == text)
+}
+
 /// The text of a JSON string; `None` when the value is something else.
 pub(super) fn decode(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if !inner.contains('\\') {
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
         return Some(Cow::Borrowed(inner));
     }
     let mut deserializer = serde_json::Deserializer::from_str(raw);
@@ -187,21 +195,22 @@ impl<'a> Reader<'a> {
 
     /// Passes one value of any depth, without recursion.
     fn skip(&mut self) -> Result<&'a str, Unreadable> {
-        self.peek();
-        let start = self.at;
+        if !matches!(self.peek(), Some(b'{' | b'[')) {
+            return self.token();
+        }
+        let (start, bytes) = (self.at, self.text.as_bytes());
         let mut open = 0_usize;
         loop {
-            match self.peek().ok_or(Unreadable::Malformed)? {
-                b'{' | b'[' => (open, self.at) = (open + 1, self.at + 1),
-                b'}' | b']' => {
-                    (open, self.at) =
-                        (open.checked_sub(1).ok_or(Unreadable::Malformed)?, self.at + 1);
-                }
-                b',' | b':' => self.at += 1,
-                _ => drop(self.token()?),
-            }
-            if open == 0 {
-                return self.since(start);
+            let byte = *bytes.get(self.at).ok_or(Unreadable::Malformed)?;
+            self.at += match byte {
+                b'"' => string_length(&bytes[self.at..]).ok_or(Unreadable::Malformed)?,
+                _ => 1,
+            };
+            match byte {
+                b'{' | b'[' => open += 1,
+                b'}' | b']' if open == 1 => return self.since(start),
+                b'}' | b']' => open -= 1,
+                _ => {}
             }
         }
     }
@@ -260,11 +269,11 @@ impl<'a> Reader<'a> {
 fn string_length(bytes: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
-        match bytes.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes[at] == b'"' {
+            return Some(at + 1);
         }
+        at += 2;
     }
 }
 
