@@ -1,0 +1,69 @@
+// A process whose destinations are JavaScript is killed at random moments, over one data directory:
+// each call that was promised reaches its function, and what comes again comes under the same ids.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { dataDirectory } from './support/data-dir.mjs'
+import { openEngine } from './support/engine.mjs'
+import { destinations, givenIn } from './support/given.mjs'
+import { runAndKill } from './support/kill.mjs'
+import { randomOf } from './support/random.mjs'
+
+const KILLS = 60
+
+test(`${KILLS} kills lose no call of a custom destination, and repeat it under the same ids`, async (t) => {
+  const seed = Number(process.env.KILL_SEED ?? Math.floor(Math.random() * 2 ** 32))
+  t.diagnostic(`KILL_SEED=${seed}`)
+  const random = randomOf(seed)
+  const dataDir = dataDirectory(t)
+  const file = `${dataDir}.given`
+  /** @type {string[]} */
+  const promised = []
+  for (let round = 0; round < KILLS; round++) {
+    const settings = { dataDir, given: file, round }
+    for (const [executionId, calls] of await runAndKill(
+      'destination-killed.mjs',
+      settings,
+      random,
+    )) {
+      for (let call = 0; call < calls; call++)
+        promised.push(`single/${executionId}/${call}`, `batched/${executionId}/${call}`)
+    }
+  }
+  const engine = await openEngine(t, { dataDir })
+  destinations(engine, file)
+  await engine.flush({ timeoutMs: 60_000 })
+
+  const given = givenIn(file)
+  /** @type {Map<string, { id: string, batchId: string }>} */
+  const seen = new Map()
+  /** @type {Map<string, string[]>} */
+  const batches = new Map()
+  let repeated = 0
+  for (const { destination, batchId, items } of given) {
+    for (const { id, name } of items) {
+      const before = seen.get(name)
+      repeated += before ? 1 : 0
+      assert.deepEqual(before ?? { id, batchId }, { id, batchId }, `${name} has other ids`)
+      seen.set(name, { id, batchId })
+      if (destination === 'single') assert.equal(batchId, id)
+    }
+    const names = items.map(({ name }) => name)
+    const first = batches.get(batchId) ?? names
+    // Those that had their end before are not in it again; none is new, and the order stays.
+    const again = first.filter((name) => names.includes(name))
+    assert.deepEqual(names, again, `${batchId} has other items`)
+    batches.set(batchId, first)
+  }
+  t.diagnostic(`${promised.length} calls promised, ${seen.size} given, ${repeated} of them again`)
+  assert.ok(promised.length > KILLS)
+  assert.ok(given.some(({ destination, items }) => destination === 'batched' && items.length > 1))
+  assert.deepEqual(
+    promised.filter((name) => !seen.has(name)),
+    [],
+  )
+  const open = await engine.deliveries({ status: 'pending' })
+  const batched = await engine.deliveries({ status: 'batched' })
+  assert.deepEqual([...open, ...batched], [])
+})
