@@ -337,7 +337,46 @@ fn well_formed(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
     use super::*;
+
+    fn values() -> impl Strategy<Value = Value> {
+        let text = r#"[a-c"\\\\{}\\[\\],: é🚀\n]{0,6}"#;
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map(text, inner, 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_member_and_item_is_found_whole(value in values()) {
+            let text = value.to_string();
+            let fields = value.as_object().into_iter().flatten();
+            let expected: Vec<_> =
+                fields.map(|(key, value)| (Cow::from(key), value.to_string())).collect();
+            let found: Vec<_> = members(&text).map(|(key, raw)| (key, raw.to_owned())).collect();
+            prop_assert_eq!(&found, &expected);
+            for (key, value) in &expected {
+                prop_assert_eq!(field(&text, key), Some(value.as_str()));
+            }
+            let expected: Vec<_> =
+                value.as_array().into_iter().flatten().map(Value::to_string).collect();
+            prop_assert_eq!(items(&text).collect::<Vec<_>>(), expected);
+        }
+    }
 
     #[test]
     fn each_lone_surrogate_becomes_one_replacement_character() {
