@@ -1,6 +1,6 @@
 // Two destinations, one in batches, that write down what they are given before they take it.
 
-import { appendFileSync, readFileSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 
 /**
  * @typedef {object} Given
@@ -36,12 +36,13 @@ export function destinations(engine, file) {
 }
 
 /**
- * @param {string} file
+ * What a process wrote down, but for a line that its end cut off.
+ *
+ * @param {string} file absent if the process was given nothing
  * @returns {Given[]}
  */
 export function givenIn(file) {
-  return readFileSync(file, 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line))
+  if (!existsSync(file)) return []
+  const lines = readFileSync(file, 'utf8').split('\n')
+  return lines.slice(0, -1).map((line) => JSON.parse(line))
 }

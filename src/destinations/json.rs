@@ -91,10 +91,10 @@ pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut reader = Reader { text, at: 0 };
     reader.expect(b'{').ok()?;
     while !reader.leave(b'}') {
-        let key = reader.token().ok()?;
+        let key = decode(reader.token().ok()?)?;
         reader.expect(b':').ok()?;
         let value = reader.skip().ok()?;
-        if is_text(key, name)? {
+        if key == name {
             return Some(value);
         }
     }
@@ -124,14 +124,6 @@ pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
         open = open && !reader.leave(b']');
         if open { reader.skip().ok() } else { None }
     })
-}
-
-/// Whether the text of a JSON string is this one; `None` when the value is something else.
-fn is_text(raw: &str, text: &str) -> Option<bool> {
-    if raw.len() != text.len() + 2 && !raw.contains('\\') {
-        return raw.starts_with('"').then_some(false);
-    }
-    decode(raw).map(|found| found == text)
 }
 
 /// The text of a JSON string; `None` when the value is something else.
