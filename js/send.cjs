@@ -1,15 +1,15 @@
 // @ts-check
 'use strict'
 
-// `$send`: six bound functions that check their argument, snapshot it as text and hand the text to
-// the Rust-side buffer. The check and JSON.stringify are JavaScript because that is what makes a
-// call cost little more than JSON.stringify alone: reading properties from Rust costs more than the
+// `$send`: six bound functions that check their argument, snapshot it and hand the snapshot to the
+// Rust-side buffer. Both are JavaScript, because reading properties from Rust costs more than the
 // whole call does.
 
 const { check, isObject, oddities, refusal, unchecked } = require('./check.cjs')
 const { emailCall } = require('./email-call.cjs')
 const { sendError } = require('./errors.cjs')
 const { bodyOf, bytesOf, textOf, tooLarge } = require('./snapshot.cjs')
+const { record } = require('./tape.cjs')
 
 /** The destinations in the order of their numbers: `destinations::Kind` in Rust. */
 const NAMES = /** @type {const} */ (['http', 'email', 's3', 'sql', 'sse', 'emit'])
@@ -17,7 +17,8 @@ const [HTTP, EMAIL, S3, SQL, SSE, EMIT] = NAMES.keys()
 
 /**
  * @typedef {object} Native the parts of the addon that only this package uses
- * @property {() => (step: number, kind: number, text: string) => boolean} _recorder
+ * @property {(tape: Float64Array) => (text: string) => boolean} _recorder
+ * @property {(keys: string[]) => number} _shape
  * @property {(step: number, kind: number, text: string, extras: Extras) => number} _recordWith
  *
  * @typedef {object} Extras what a call has beside its text
@@ -71,7 +72,6 @@ const UNKNOWN = Object.create(unknownOf(NAMES))
  */
 function createSend(native, handle, step, fill) {
   const { strict, maxPayloadBytes, destinations } = handle
-  const record = recorder(native)
 
   /**
    * @param {number} kind
@@ -104,8 +104,8 @@ function createSend(native, handle, step, fill) {
 
   /** @param {any} config */
   function http(config) {
-    const text = !strict && isPlainHttp(config) ? plainText(config) : undefined
-    if (text === undefined || !record(step, HTTP, text)) keep(HTTP, httpCall(config, strict))
+    const plain = !strict && isPlainHttp(config)
+    if (!plain || !record(step, HTTP, config)) keep(HTTP, httpCall(config, strict))
   }
 
   /**
@@ -115,9 +115,8 @@ function createSend(native, handle, step, fill) {
   const method = (kind, destination) => {
     const place = PLACES[destination]
     return (/** @type {any} */ config) => {
-      const text = isPlainNamed(config, place) ? plainText(config) : undefined
-      if (text === undefined || !record(step, kind, text))
-        keep(kind, namedCall(destination, config))
+      const plain = isPlainNamed(config, place)
+      if (!plain || !record(step, kind, config)) keep(kind, namedCall(destination, config))
     }
   }
 
@@ -130,14 +129,20 @@ function createSend(native, handle, step, fill) {
     s3: method(S3, 's3'),
     sql: method(SQL, 'sql'),
     sse: method(SSE, 'sse'),
-    /** @param {unknown} event @param {unknown} [channel] */
-    emit: (event, channel) => keep(EMIT, emitCall(event, channel)),
+    /** @param {any} event @param {unknown} [channel] */
+    emit(event, channel) {
+      const plain = isPlainEvent(event, channel)
+      if (!plain || !record(step, EMIT, { event, channel })) keep(EMIT, emitCall(event, channel))
+    },
   })
   if (destinations.size === 0) return $send
   Object.setPrototypeOf($send, unknownOf([...NAMES, ...destinations.keys()]))
   for (const [destination, { number }] of destinations) {
-    $send[destination] = (/** @type {unknown} */ argument) =>
-      keep(number, customCall(destination, argument), destination)
+    $send[destination] = (/** @type {any} */ argument) => {
+      const plain = isPlain(argument) && !Array.isArray(argument)
+      if (!plain || !record(step, number, argument))
+        keep(number, customCall(destination, argument), destination)
+    }
   }
   return $send
 }
@@ -292,42 +297,22 @@ function isPlainHttp(config) {
   )
 }
 
+/**
+ * Whether an event is the common one, which stands for itself.
+ *
+ * @param {any} event
+ * @param {unknown} channel
+ */
+function isPlainEvent(event, channel) {
+  const named = channel === undefined || typeof channel === 'string'
+  return named && isPlain(event) && !isObject(event.raw_event)
+}
+
 /** @param {unknown} value */
 function isPlain(value) {
   if (typeof value !== 'object' || value === null) return false
   const prototype = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === Array.prototype
-}
-
-/** Above this a text is held against the limit before it is copied. */
-const PLAIN_CHARACTERS = 65_536
-
-/** @type {ReturnType<Native['_recorder']> | undefined} */
-let knownRecorder
-
-/**
- * The one function of this thread that records plain calls.
- *
- * @param {Native} native
- */
-function recorder(native) {
-  return (knownRecorder ??= native._recorder())
-}
-
-/**
- * The whole argument as text, or nothing when the careful way has to be taken: something is in it
- * that cannot be snapshotted or is too large (it may be an ignored key).
- *
- * @param {object} config
- */
-function plainText(config) {
-  let text
-  try {
-    text = JSON.stringify(config)
-  } catch {
-    return undefined
-  }
-  return text.length > PLAIN_CHARACTERS ? undefined : text
 }
 
 /** The longest `timeout` that a call may ask for, in milliseconds: the bound of the delivery. */

@@ -22,6 +22,7 @@ mod retry_options;
 mod s3_options;
 mod server_options;
 mod sql_options;
+mod tape;
 mod text;
 mod types;
 
@@ -30,7 +31,7 @@ pub use engine::{Engine, flush_at_exit, is_main_thread, piece, read_log, watch_e
 pub use execution::{complete, discard, execution_id, fill, flush, settled, step};
 pub use hold::{hold_warehouse, release_warehouse};
 pub use options::{EgressOptions, EngineOptions, HttpOptions, JournalOptions, LogOptions};
-pub use recorder::{record_with, recorder};
+pub use recorder::{record_with, recorder, shape};
 pub use retry_options::{BreakerOptions, RetryOptions};
 pub use types::{
     CloseResult, CompletionReceipt, Delivery, DeliveryError, DeliveryFilter, EngineStats,

@@ -1,4 +1,4 @@
-//! Reading what `JSON.stringify` made.
+//! Reading texts of JavaScript.
 
 use std::cell::RefCell;
 
@@ -15,23 +15,32 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u16>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The text as UTF-8. V8 of Node 20 goes three times over a string to encode it and writes byte by
-/// byte; copying its UTF-16 and narrowing that is several times faster for what is nearly always
-/// ASCII.
+/// The text as UTF-8.
 pub(super) fn utf8(env: Env, text: JsString<'_>) -> napi::Result<Vec<u8>> {
+    with_units(env, text, narrowed)
+}
+
+/// Does something with the text's UTF-16. V8 of Node 20 goes three times over a string to encode it
+/// as UTF-8 and writes byte by byte; copying its UTF-16 and narrowing that is several times faster for
+/// what is nearly always ASCII.
+pub(super) fn with_units<T>(
+    env: Env,
+    text: JsString<'_>,
+    action: impl Fn(&[u16]) -> T,
+) -> napi::Result<T> {
     let read = SCRATCH.with_borrow_mut(|scratch| {
         scratch.resize(SCRATCH_UNITS, 0);
         let length = read_units(env, &text, scratch)?;
         // One that fills the buffer may have been cut.
         let whole = scratch.get(..length).filter(|_| length < SCRATCH_UNITS - 1);
-        napi::Result::Ok(whole.map(narrowed))
+        napi::Result::Ok(whole.map(&action))
     })?;
-    if let Some(bytes) = read {
-        return Ok(bytes);
+    if let Some(done) = read {
+        return Ok(done);
     }
     let units = text.into_utf16()?;
     // The last unit is the terminator.
-    Ok(narrowed(units.split_last().map_or(&[][..], |(_, text)| text)))
+    Ok(action(units.split_last().map_or(&[][..], |(_, text)| text)))
 }
 
 /// Copies as much of the text as `units` holds, with a terminator; answers its length without it.
@@ -54,7 +63,7 @@ fn read_units(env: Env, text: &JsString<'_>, units: &mut [u16]) -> napi::Result<
 }
 
 /// Two loops, because each of them becomes vector instructions and one that does both does not.
-fn narrowed(units: &[u16]) -> Vec<u8> {
+pub(super) fn narrowed(units: &[u16]) -> Vec<u8> {
     if units.iter().fold(0, |all, unit| all | unit) < 0x80 {
         units.iter().map(|unit| unit.to_le_bytes()[0]).collect()
     } else {
