@@ -33,7 +33,7 @@ test('what others add to the prototype of all objects is in no snapshot', async 
   const { $send, execution } = await openStep(t)
   const post = (place, data) => $send.http({ method: 'POST', url: `${server.url}/${place}`, data })
   post(0, { known: { b: 1 }, c: [1] })
-  post(4, { mine: { b: 1, polluted: 3 } }, { polluted: 2 })
+  post(4, { mine: { b: 1, polluted: 3 }, polluted: 4 }, { polluted: 2 })
   const prototype = /** @type {any} */ (Object.prototype)
   try {
     prototype.polluted = 1
@@ -51,7 +51,7 @@ test('what others add to the prototype of all objects is in no snapshot', async 
     known,
     '{"fresh":2,"c":[{"d":1}]}',
     known,
-    '{"mine":{"b":1,"polluted":3}}',
+    '{"mine":{"b":1,"polluted":3},"polluted":4}',
     '{"mine":{"b":1}}',
   ])
 })
