@@ -31,7 +31,8 @@ for (const group of Object.keys(SNAPSHOTS)) {
 test('what others add to the prototype of all objects is in no snapshot', async (t) => {
   const server = await receiver(t)
   const { $send, execution } = await openStep(t)
-  const post = (place, data) => $send.http({ method: 'POST', url: `${server.url}/${place}`, data })
+  const post = (place, data, more = {}) =>
+    $send.http({ method: 'POST', url: `${server.url}/${place}`, data, ...more })
   post(0, { known: { b: 1 }, c: [1] })
   post(4, { mine: { b: 1, polluted: 3 }, polluted: 4 }, { polluted: 2 })
   const prototype = /** @type {any} */ (Object.prototype)
