@@ -124,7 +124,7 @@ test('the log keeps maxExecutionsPerWorkflow finished executions, and all that r
 
 test('ids are unique version 7 UUIDs in call order', async (t) => {
   const { $send, execution, engine } = await openStep(t)
-  for (let call = 0; call < 10_000; call++) $send.email({})
+  for (let call = 0; call < 10_000; call++) $send.sse({ channel: 'c', payload: {} })
   const ids = (await finish(execution)).map(({ id }) => id)
   assert.equal(new Set(ids).size, 10_000)
   assert.equal(
