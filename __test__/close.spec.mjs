@@ -7,6 +7,7 @@ import { test } from 'node:test'
 
 import { Engine } from '../js/index.mjs'
 import { LOCAL, nextEvent, openEngine, openStep } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { blackHole, gate, receiver } from './support/receiver.mjs'
 
 let names = 0
@@ -54,7 +55,7 @@ test('a deadline cuts off what is under way, and the log says so', async (t) => 
   const cut = Promise.all(hole.sockets.map((socket) => once(socket, 'close')))
   assert.deepEqual(await engine.close({ timeoutMs: 10 }), { delivered: 0, failed: 0, pending: 5 })
   await cut
-  const log = await execution.settled({ timeoutMs: 20_000 })
+  const log = await execution.settled(PATIENT)
   assert.equal(log.length, 5)
   for (const { status, error, request } of log) {
     // reaches ERR_SEND_INTERRUPTED
@@ -128,7 +129,7 @@ test('a closed engine takes no more work, and its log can still be read', async 
   assert.equal((await engine.deliveries()).length, 1)
   assert.equal((await engine.executions({ workflowId: 'p_test' })).length, 1)
   assert.equal(engine.stats().failed, 1)
-  await engine.flush({ timeoutMs: 1000 })
+  await engine.flush(PATIENT)
   assert.equal(other.discard(), 0)
 })
 

@@ -8,6 +8,7 @@ import { dataDirectory } from './support/data-dir.mjs'
 import { openEngine } from './support/engine.mjs'
 import { destinations, givenIn } from './support/given.mjs'
 import { runAndKill } from './support/kill.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { randomOf } from './support/random.mjs'
 
 const KILLS = 60
@@ -34,7 +35,7 @@ test(`${KILLS} kills lose no call of a custom destination, and repeat it under t
   }
   const engine = await openEngine(t, { dataDir })
   destinations(engine, file(KILLS))
-  await engine.flush({ timeoutMs: 60_000 })
+  await engine.flush(PATIENT)
 
   const given = Array.from({ length: KILLS + 1 }, (_, round) => givenIn(file(round))).flat()
   /** @type {Map<string, { id: string, batchId: string }>} */

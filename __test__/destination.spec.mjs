@@ -8,6 +8,7 @@ import { slack } from '../examples/slack.mjs'
 import { Engine, runStep } from '../js/index.mjs'
 import { dataDirectory } from './support/data-dir.mjs'
 import { finish, LOCAL, nextEvent, openEngine } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { receiver } from './support/receiver.mjs'
 
 /**
@@ -21,7 +22,7 @@ async function send(engine, calls) {
   const { $send } = /** @type {any} */ (execution.step('step'))
   for (const call of calls) $send.test(call)
   await execution.complete()
-  const [log] = await Promise.all([execution.settled({ timeoutMs: 20_000 }), engine.flush()])
+  const [log] = await Promise.all([execution.settled(PATIENT), engine.flush()])
   return log
 }
 
@@ -64,11 +65,11 @@ test('the example for Slack does what the service asks for', async (t) => {
   const step = `export default async () => { $send.slack({ channel: '#general', text: 'hi' }) }`
   const module = await import(`data:text/javascript,${encodeURIComponent(step)}`)
   const { execution } = await runStep(engine, module, { workflowId: 'p_slack' })
-  const [first] = await execution.settled({ timeoutMs: 20_000 })
+  const [first] = await execution.settled(PATIENT)
   assert.deepEqual(ends([first]), [['delivered', 2, undefined]])
   assert.deepEqual(/** @type {any} */ (first.response).result, { channel: 'C1', ts: '17.0' })
   const again = await runStep(engine, module, { workflowId: 'p_slack' })
-  const [second] = await again.execution.settled({ timeoutMs: 20_000 })
+  const [second] = await again.execution.settled(PATIENT)
   // reaches ERR_SEND_REFUSED
   assert.deepEqual(ends([second]), [['failed', 1, 'ERR_SEND_REFUSED']])
   assert.equal(second.error?.message, 'channel_not_found')
@@ -196,7 +197,7 @@ for (const batch of [undefined, { maxCount: 2 }]) {
       batch,
       deliver: (items) => void seen.push(...items.map(({ argument }) => argument.n)),
     })
-    await engine.flush({ timeoutMs: 20_000 })
+    await engine.flush(PATIENT)
     assert.deepEqual(seen.sort(), [1, 2, 3])
     const log = await engine.deliveries({ executionId: 'e_1' })
     assert.ok(log.every(({ status }) => status === 'delivered'))

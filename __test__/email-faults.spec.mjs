@@ -11,6 +11,7 @@ import { certificates } from './servers/certificates.mjs'
 import { closedPort, listen } from './servers/listen.mjs'
 import { dataDirectory } from './support/data-dir.mjs'
 import { LOCAL, openEngine } from './support/engine.mjs'
+import { PATIENCE_MS } from './support/patience.mjs'
 import { mailEngine, PEOPLE, sendMails, smtpServer } from './support/smtp.mjs'
 
 /** One authority for all tests. */
@@ -34,11 +35,11 @@ async function sendTrusting(smtp, mail = { subject: 'trusted' }) {
     const execution = engine.execution({ workflowId: 'p' })
     execution.step('s').$send.email(${JSON.stringify(mail)})
     await execution.complete()
-    console.log(JSON.stringify(await execution.settled({ timeoutMs: 20_000 })))
+    console.log(JSON.stringify(await execution.settled()))
     await engine.close()`
   const child = promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code], {
     env: { ...process.env, SSL_CERT_FILE: authority.ca },
-    timeout: 30_000,
+    timeout: PATIENCE_MS,
   })
   const [delivery] = JSON.parse((await child).stdout)
   return delivery

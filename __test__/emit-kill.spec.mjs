@@ -8,6 +8,7 @@ import { Engine } from '../js/index.mjs'
 import { dataDirectory } from './support/data-dir.mjs'
 import { LOCAL } from './support/engine.mjs'
 import { runAndKill } from './support/kill.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { randomOf } from './support/random.mjs'
 import { receiver } from './support/receiver.mjs'
 import { client, rawStream, serve } from './support/serving.mjs'
@@ -38,7 +39,7 @@ test(`${KILLS} kills lose no event, and repeat one only with the same webhook-id
     }
   }
   const { engine, port, ask } = await serve(t, {}, { dataDir })
-  await engine.flush({ timeoutMs: 60_000 })
+  await engine.flush(PATIENT)
 
   /** @type {Map<string, Set<unknown>>} */
   const told = new Map()

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { Engine } from '../js/index.mjs'
 import { dataDirectory } from './support/data-dir.mjs'
 import { finish, LOCAL, nextEvent, openEngine, openStep } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { receiver } from './support/receiver.mjs'
 import { client, run, serve } from './support/serving.mjs'
 
@@ -183,7 +184,7 @@ test('a webhook gets the events that it is subscribed to, signed, and the log ha
   assert.match(subscribed.body.data.id, /^sub_/)
   const [emitted] = await run(engine, 'p_1', ($send) => $send.emit({ name: 'Léa', n: 1 }))
   assert.deepEqual(/** @type {any} */ (emitted.response).webhooks, [id])
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   const [request] = hook.requests
   assert.deepEqual([request.method, request.text], ['POST', '{"name":"Léa","n":1}'])
   const { headers } = request
@@ -215,7 +216,7 @@ test('a webhook is guarded and retried as every other delivery', async (t) => {
   for (const id of [good, bad])
     await post('/v1/subscriptions', { emitter_id: 'p_1', listener_id: id })
   await run(engine, 'p_1', ($send) => $send.emit({ a: 1 }))
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   const [delivered] = await engine.deliveries({ workflowId: good })
   assert.deepEqual([delivered.status, delivered.attempts], ['delivered', 2])
   assert.equal(hook.requests[0].headers['webhook-id'], hook.requests[1].headers['webhook-id'])
@@ -228,7 +229,7 @@ test('a webhook cannot be used against the engine that has it', async (t) => {
   const { body } = await post('/v1/webhooks', { url: `${url}/v1/webhooks?url=http://x` })
   await post('/v1/subscriptions', { emitter_id: '*', listener_id: body.data.id })
   await run(engine, 'p_1', ($send) => $send.emit({ a: 1 }))
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   const [{ error }] = await engine.deliveries({ workflowId: body.data.id })
   assert.equal(error?.code, 'ERR_SEND_EGRESS_DENIED')
   assert.match(error?.message ?? '', /this engine's own server/)
@@ -256,7 +257,7 @@ test('subscriptions and webhooks are listed, deleted, and gone together', async 
   assert.equal((await remove(`/v1/webhooks/${id}`)).status, 404)
   assert.deepEqual((await ask('/v1/users/me/subscriptions')).body.data, [])
   await run(engine, 'p_2', ($send) => $send.emit({ a: 1 }, 'x'))
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   assert.equal(hook.requests.length, 0)
 })
 
@@ -285,7 +286,7 @@ test('registrations and events survive a restart, and no secret is readable in t
   assert.ok(!bytesIn(dataDir).includes(secret))
   const { engine, ask } = await serve(t, {}, { dataDir })
   await run(engine, 'p_1', ($send) => $send.emit({ n: 2 }))
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   assert.deepEqual(
     hook.requests.map(({ text }) => text),
     ['{"n":1}', '{"n":2}'],
@@ -311,7 +312,7 @@ test('the trace of an execution goes with its requests, and with its webhooks', 
   $send.http({ method: 'POST', url: server.url + '/own', data: {}, headers: { traceparent: own } })
   $send.emit({ a: 1 })
   await finish(execution)
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   const traces = Object.fromEntries(
     server.requests.map(({ path, headers }) => [path, [headers.traceparent, headers.tracestate]]),
   )

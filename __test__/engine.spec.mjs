@@ -7,11 +7,10 @@ import { test } from 'node:test'
 import { Engine, Execution } from '../js/index.mjs'
 import { runChild } from './support/child.mjs'
 import { finish, nextEvent, openEngine, openStep } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { blackHole, gate, receiver } from './support/receiver.mjs'
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
-const LONG = { timeoutMs: 20_000 }
-
 test('complete() hands over, and settled() answers the whole log in call order', async (t) => {
   const server = await receiver(t, (request, response) => {
     response.statusCode = request.path === '/bad' ? 500 : 201
@@ -22,7 +21,7 @@ test('complete() hands over, and settled() answers the whole log in call order',
   $send.http({ method: 'POST', url: `${server.origin}/bad`, data: 'no' })
   const { executionId } = execution
   assert.deepEqual(await execution.complete(), { executionId, recorded: 2, durable: false })
-  const [one, two] = await execution.settled(LONG)
+  const [one, two] = await execution.settled(PATIENT)
   assert.match(one.id, UUID_V7)
   assert.match(executionId, UUID_V7)
   assert.equal(one.workflowId, 'p_test')
@@ -45,7 +44,7 @@ test('an execution without calls is over when it is completed', async (t) => {
   const { execution, engine } = await openStep(t)
   const told = nextEvent(engine, 'execution')
   assert.equal((await execution.complete()).recorded, 0)
-  assert.deepEqual(await execution.settled(LONG), [])
+  assert.deepEqual(await execution.settled(PATIENT), [])
   const { status, total } = await told
   assert.deepEqual({ status, total }, { status: 'completed', total: 0 })
 })
@@ -62,7 +61,7 @@ test('what was recorded before an error is delivered, and the error is in the lo
     const execution = engine.execution({ workflowId: 'p_error' })
     execution.step('s').$send.http({ method: 'GET', url: server.url })
     await execution.complete({ error })
-    assert.equal((await execution.settled(LONG))[0].status, 'delivered')
+    assert.equal((await execution.settled(PATIENT))[0].status, 'delivered')
     const [row] = await engine.executions({ limit: 1 })
     assert.equal(row.status, 'failed')
     if (shown) assert.equal(row.error, shown)
@@ -87,11 +86,11 @@ test('an error that cannot be shown ends the execution like any other', async (t
     const execution = engine.execution({ workflowId: 'p_error' })
     execution.step('s').$send.http({ method: 'GET', url: server.url })
     await execution.complete({ error })
-    assert.equal((await execution.settled(LONG))[0].status, 'delivered')
+    assert.equal((await execution.settled(PATIENT))[0].status, 'delivered')
     const [{ status, error: shown }] = await engine.executions({ limit: 1 })
     assert.deepEqual([status, typeof shown], ['failed', 'string'])
   }
-  await engine.flush(LONG)
+  await engine.flush(PATIENT)
 })
 
 test('flush() hands over what is recorded, and the execution goes on', async (t) => {
@@ -101,7 +100,7 @@ test('flush() hands over what is recorded, and the execution goes on', async (t)
   assert.equal((await execution.flush()).recorded, 1)
   await server.received(1)
   assert.equal((await execution.flush()).recorded, 0)
-  await engine.flush(LONG)
+  await engine.flush(PATIENT)
   assert.equal((await engine.executions())[0].status, 'running')
   $send.http({ method: 'GET', url: `${server.origin}/2` })
   const log = await finish(execution)
@@ -126,7 +125,7 @@ test('discard() drops what is recorded, and the log says so', async (t) => {
   $send.http({ method: 'GET', url: `${server.origin}/2` })
   $send.email({ subject: 's' })
   assert.equal(execution.discard(), 2)
-  const log = await execution.settled(LONG)
+  const log = await execution.settled(PATIENT)
   assert.deepEqual(
     log.map(({ status }) => status),
     ['delivered', 'discarded', 'discarded'],
@@ -154,7 +153,7 @@ test('a hand-over that is not awaited loses nothing', async (t) => {
     $send.http({ method: 'GET', url: server.url })
     const [one, two] = await Promise.all([flushed, execution.complete()])
     assert.equal(one.recorded + two.recorded, 2)
-    assert.equal((await execution.settled(LONG)).length, 2)
+    assert.equal((await execution.settled(PATIENT)).length, 2)
   }
   assert.equal(server.requests.length, 100)
 })
@@ -202,8 +201,8 @@ test('stats() counts', async (t) => {
   ])
   assert.ok(under.pendingBytes > 0)
   server.open()
-  await execution.settled(LONG)
-  await engine.flush(LONG)
+  await execution.settled(PATIENT)
+  await engine.flush(PATIENT)
   assert.deepEqual(engine.stats(), {
     recorded: 5,
     delivered: 5,

@@ -11,6 +11,7 @@ import { Engine } from '../js/index.mjs'
 import { startChild } from './support/child.mjs'
 import { bytesIn, dataDirectory } from './support/data-dir.mjs'
 import { codeOf, finish, LOCAL, openEngine, record } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { blackHole, receiver } from './support/receiver.mjs'
 
 const require = createRequire(import.meta.url)
@@ -102,7 +103,7 @@ for (const onInterrupted of /** @type {const} */ (['resend', 'fail'])) {
     await child.kill()
     answers = true
     const engine = await openEngine(t, { dataDir, http: { onInterrupted } })
-    await engine.flush({ timeoutMs: 20_000 })
+    await engine.flush(PATIENT)
     const [delivery] = await engine.deliveries()
     const row = (await engine.executions()).find(({ executionId }) => executionId === 'killed')
     assert.equal(row?.error, 'the process ended before the execution was completed')
@@ -111,7 +112,7 @@ for (const onInterrupted of /** @type {const} */ (['resend', 'fail'])) {
       assert.equal(server.requests.length, 1)
       assert.equal(delivery.error?.code, 'ERR_SEND_INTERRUPTED')
       const { replayed } = await engine.replay({ ids: [delivery.id] })
-      await engine.flush({ timeoutMs: 20_000 })
+      await engine.flush(PATIENT)
       assert.equal((await engine.deliveries())[0].id, replayed[0].id)
       assert.equal(server.requests[1].text, 'first')
     } else {
@@ -259,11 +260,11 @@ test('a full journal refuses a whole hand-over, and takes it again later', async
   assert.equal(engine.stats().pending, 2 * kept)
   answers = true
   for (const answer of held) answer()
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   assert.equal(server.requests.length, 2 * kept)
   const retried = await refused.complete()
   assert.deepEqual([retried.recorded, retried.durable], [2, true])
-  await refused.settled({ timeoutMs: 20_000 })
+  await refused.settled(PATIENT)
   assert.equal(server.requests.length, 2 * kept + 2)
 })
 
@@ -290,7 +291,7 @@ test('a disk that takes no more gives a clear error and keeps what there is', as
   const kept = lines.length - 1
   assert.ok(kept > 1)
   const engine = await openEngine(t, { dataDir })
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   assert.equal((await engine.deliveries({ limit: 1000 })).length, kept)
 })
 

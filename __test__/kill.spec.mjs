@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { dataDirectory } from './support/data-dir.mjs'
 import { openEngine } from './support/engine.mjs'
 import { runAndKill } from './support/kill.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { randomOf } from './support/random.mjs'
 import { receiver } from './support/receiver.mjs'
 
@@ -31,7 +32,7 @@ async function survive(t, { kills, onInterrupted }) {
   }
   const log = { maxExecutionsPerWorkflow: 1_000_000 }
   const engine = await openEngine(t, { dataDir, log, http: { onInterrupted } })
-  await engine.flush({ timeoutMs: 60_000 })
+  await engine.flush(PATIENT)
   const deliveries = await engine.deliveries({ limit: 1_000_000 })
   return { promised, deliveries, requests: server.requests }
 }

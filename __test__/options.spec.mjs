@@ -5,6 +5,7 @@ import { test } from 'node:test'
 
 import { Engine } from '../js/index.mjs'
 import { LOCAL, finish, openEngine, openStep } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { gate, receiver } from './support/receiver.mjs'
 
 const NOWHERE = { method: 'POST', url: 'http://127.0.0.1:9/' }
@@ -216,7 +217,7 @@ test('maxPendingBytes refuses a call, and a flush makes room again', async (t) =
   await execution.flush()
   assert.throws(() => $send.http(config), full)
   server.open()
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   assert.equal(engine.stats().pendingBytes, 0)
   $send.http(config)
   assert.equal((await finish(execution)).length, 4)

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { Engine } from '../js/index.mjs'
 import { dataDirectory } from './support/data-dir.mjs'
 import { codeOf, finish, LOCAL, record } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { receiver } from './support/receiver.mjs'
 
 for (const durable of [false, true]) {
@@ -39,7 +40,7 @@ for (const durable of [false, true]) {
       answer.replayed.map(({ replayOf }) => replayOf),
       [one.id],
     )
-    await engine.flush({ timeoutMs: 20_000 })
+    await engine.flush(PATIENT)
     const [again] = await engine.deliveries({ executionId: execution.executionId })
     assert.deepEqual(
       [again.id, again.replayOf, again.status, again.index, again.step],
@@ -58,7 +59,7 @@ for (const durable of [false, true]) {
     const rest = await engine.replay({ status: 'failed' })
     assert.deepEqual(rest.replayed.map(({ replayOf }) => replayOf).sort(), [one.id, two.id].sort())
     assert.equal(new Set(rest.replayed.map(({ id }) => id)).size, 2)
-    await engine.flush({ timeoutMs: 20_000 })
+    await engine.flush(PATIENT)
     for (const wrong of [{}, { ids: ['x'] }, { ids: [one.id], status: 'failed' }]) {
       const [code] = await codeOf(engine.replay(/** @type {any} */ (wrong)))
       assert.equal(code, 'ERR_SEND_INVALID_ARGUMENT')

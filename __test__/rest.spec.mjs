@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { Engine } from '../js/index.mjs'
 import { dataDirectory } from './support/data-dir.mjs'
 import { LOCAL, record } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { receiver } from './support/receiver.mjs'
 import { run, serve, TOKEN } from './support/serving.mjs'
 
@@ -102,7 +103,7 @@ for (const durable of [false, true]) {
     const replayed = await post(`/v1/deliveries/${id}/replay`)
     assert.deepEqual([replayed.status, replayed.body.data.replayOf], [200, id])
     open.discard()
-    await engine.flush({ timeoutMs: 20_000 })
+    await engine.flush(PATIENT)
     const again = (await ask(`/v1/executions/${executionId}`)).body.data.deliveries
     assert.deepEqual(
       [again[0].id, again[0].status, again[0].replayOf],

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 
 import { dataDirectory } from './support/data-dir.mjs'
 import { finish, nextEvent, openEngine, openStep } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { receiver } from './support/receiver.mjs'
 
 /**
@@ -43,7 +44,7 @@ for (const where of ['in memory', 'on disk']) {
     const { $send, execution, engine } = await openStep(t, { ...options, http: { retry: QUICK } })
     $send.http({ method: 'POST', url: server.url, data: { a: 1 } })
     await execution.complete()
-    await engine.flush({ timeoutMs: 20_000 })
+    await engine.flush(PATIENT)
     const [delivery] = await execution.settled()
     assert.deepEqual(
       [delivery.status, delivery.attempts, delivery.error],
@@ -195,7 +196,7 @@ test('the breaker opens, probes and closes, and no other host waits', async (t) 
   const whileOpen = bad.requests.length
   assert.ok(whileOpen <= 6, `${whileOpen} requests reached a host that was left alone`)
   fails = false
-  const log = await execution.settled({ timeoutMs: 20_000 })
+  const log = await execution.settled(PATIENT)
   assert.ok(log.every(({ status }) => status === 'delivered'))
   assert.equal(lane(), undefined)
 })

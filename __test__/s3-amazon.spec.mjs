@@ -12,6 +12,7 @@ import { gunzipSync } from 'node:zlib'
 import { certificates } from './servers/certificates.mjs'
 import { listen } from './servers/listen.mjs'
 import { secureServer } from './servers/secure.mjs'
+import { PATIENCE_MS } from './support/patience.mjs'
 
 const REGION = 'eu-west-1'
 
@@ -23,7 +24,7 @@ const CHILD = `
   const execution = engine.execution({ workflowId: 'p_test' })
   for (const call of calls) execution.step('s').$send.s3(call)
   await execution.complete()
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush()
   process.stdout.write(JSON.stringify(await execution.settled()))
   await engine.close()`
 
@@ -76,14 +77,14 @@ async function store(t, s3, calls) {
   const { stdout } = await promisify(execFile)(
     process.execPath,
     ['--input-type=module', '--eval', CHILD, JSON.stringify({ options, calls })],
-    { env: { ...process.env, SSL_CERT_FILE: authority.ca }, timeout: 60_000 },
+    { env: { ...process.env, SSL_CERT_FILE: authority.ca }, timeout: PATIENCE_MS },
   )
   return { log: JSON.parse(stdout), seen }
 }
 
 test('the region of a bucket is looked up once, and its objects go there', async (t) => {
   const calls = ['a/', 'b/'].map((prefix) => ({ bucket: 'mine', prefix, payload: { prefix } }))
-  const { log, seen } = await store(t, { region: 'auto', timeoutMs: 10_000 }, calls)
+  const { log, seen } = await store(t, { region: 'auto', timeoutMs: PATIENCE_MS }, calls)
   assert.deepEqual(
     log.map((/** @type {any} */ { status, error }) => [status, error?.message]),
     Array(2).fill(['delivered', undefined]),

@@ -10,6 +10,7 @@ import { test } from 'node:test'
 import { listen } from './servers/listen.mjs'
 import { dataDirectory } from './support/data-dir.mjs'
 import { nextEvent, openEngine } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { deferred } from './support/receiver.mjs'
 import { KEYS, at, faulty, s3Server, s3Step, storeNow } from './support/s3.mjs'
 
@@ -155,7 +156,7 @@ test('what could not be stored before the end is stored by the next engine, once
   down = false
 
   const engine = await openEngine(t, { dataDir, s3: at(front.endpoint) })
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   const [object, ...others] = await server.objects()
   assert.equal(others.length, 0)
   assert.deepEqual(
@@ -189,7 +190,7 @@ test('an upload that an ended process had begun is cleared away by the next', as
   down = false
 
   const engine = await openEngine(t, { dataDir, s3 })
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   const [object, ...others] = await server.objects()
   assert.deepEqual([object.lines.length, others.length], [10, 0])
   const aborted = front.requests.filter(({ method }) => method === 'DELETE')

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { dataDirectory } from './support/data-dir.mjs'
 import { openEngine } from './support/engine.mjs'
 import { runAndKill } from './support/kill.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { randomOf } from './support/random.mjs'
 import { at, faulty, s3Server } from './support/s3.mjs'
 
@@ -34,7 +35,7 @@ test(`${KILLS} kills: every promised record is in exactly one object`, async (t)
   }
   const log = { maxExecutionsPerWorkflow: 1_000_000 }
   const engine = await openEngine(t, { dataDir, s3, log })
-  await engine.flush({ timeoutMs: 60_000 })
+  await engine.flush(PATIENT)
   const objects = await server.objects()
 
   /** @type {Map<string, number>} */

@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import { Engine } from '../js/index.mjs'
 import { dataDirectory } from './support/data-dir.mjs'
 import { LOCAL, nextEvent, openEngine } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { KEY, at, faulty, filesIn, read, s3Server, s3Step, storeNow } from './support/s3.mjs'
 
 test('records of one bucket and prefix are one object, line by line', async (t) => {
@@ -357,7 +358,7 @@ test('calls of a replay are stored in another batch', async (t) => {
   assert.equal(/** @type {any} */ (failed[0].response).line, 1)
   denied = false
   await engine.replay({ ids: failed.map(({ id }) => id) })
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   const [{ lines }] = await server.objects()
   assert.deepEqual(lines, ['{"n":1}', '{"n":2}'])
 })

@@ -9,6 +9,7 @@ import { listen } from './servers/listen.mjs'
 import { clickhouseServer } from './support/clickhouse.mjs'
 import { codeOf } from './support/engine.mjs'
 import { openLoader } from './support/loader.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { assertOnce, killWhileLoading, LONG_LOG } from './support/sql-kills.mjs'
 
 /** One server for all tests, each of which has its own tables. */
@@ -204,7 +205,7 @@ test('20 kills: every promised row is in its table once', async (t) => {
   const sql = into(server.url)
   const { dataDir, promised } = await killWhileLoading(t, { kills: 20, milliseconds: 200, sql })
   const { engine } = await openLoader(t, sql, { dataDir, log: LONG_LOG })
-  await engine.flush({ timeoutMs: 60_000 })
+  await engine.flush(PATIENT)
   const found = await server.rows(
     'SELECT id, call, count() AS times FROM (SELECT id, call FROM events.a UNION ALL SELECT id, call FROM events.b) GROUP BY id, call',
   )

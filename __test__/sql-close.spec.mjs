@@ -6,6 +6,7 @@ import { test } from 'node:test'
 
 import { dataDirectory } from './support/data-dir.mjs'
 import { nextEvent, openEngine } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { openWarehouse } from './support/sql.mjs'
 
 test('two engines of a process take turns at one file, and lose nothing', async (t) => {
@@ -21,13 +22,13 @@ test('two engines of a process take turns at one file, and lose nothing', async 
     await execution.complete()
   }
   await add(one, 1)
-  await one.flush({ timeoutMs: 20_000 })
+  await one.flush(PATIENT)
   const delayed = nextEvent(two, 'warning', ({ code }) => code === 'BATCH_DELAYED')
   await add(two, 2)
-  const flushed = two.flush({ timeoutMs: 20_000 })
+  const flushed = two.flush(PATIENT)
   assert.match((await delayed).message, /another engine of this process has the warehouse open/)
   await add(one, 3)
-  await one.flush({ timeoutMs: 20_000 })
+  await one.flush(PATIENT)
   await one.close()
   await flushed
   assert.deepEqual(
@@ -65,7 +66,7 @@ test('an engine closes whatever its warehouse does, and what it left is loaded o
   await holder.close()
 
   const third = await openWarehouse(t, { dataDir })
-  await third.engine.flush({ timeoutMs: 60_000 })
+  await third.engine.flush(PATIENT)
   assert.deepEqual(await third.rows('SELECT count(*) AS n, count(DISTINCT n) AS m FROM t'), [
     { n: 50_001, m: 50_001 },
   ])

@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { dataDirectory } from './support/data-dir.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { assertOnce, killWhileLoading, LONG_LOG } from './support/sql-kills.mjs'
 import { openWarehouse } from './support/sql.mjs'
 
@@ -42,7 +43,7 @@ test('what a killed process had converted is read by the next', async (t) => {
 async function killed(t) {
   const { dataDir, promised } = await killWhileLoading(t, { kills: KILLS, milliseconds: LIFE_MS })
   const { engine, rows } = await openWarehouse(t, { dataDir, log: LONG_LOG })
-  await engine.flush({ timeoutMs: 60_000 })
+  await engine.flush(PATIENT)
   const found = await rows(
     'SELECT id, call, count(*) AS times FROM (SELECT id, call FROM a UNION ALL SELECT id, call FROM b) GROUP BY ALL',
   )

@@ -11,6 +11,7 @@ import { certificates } from './servers/certificates.mjs'
 import { listen } from './servers/listen.mjs'
 import { codeOf, nextEvent } from './support/engine.mjs'
 import { openLoader } from './support/loader.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { postgresServer, tooWide } from './support/postgres.mjs'
 import { assertOnce, killWhileLoading, LONG_LOG } from './support/sql-kills.mjs'
 
@@ -158,7 +159,7 @@ test('20 kills: every promised row is in its table once', async (t) => {
   const sql = { postgres: { url: server.url, schema: 'killed' } }
   const { dataDir, promised } = await killWhileLoading(t, { kills: 20, milliseconds: 200, sql })
   const { engine } = await openLoader(t, sql, { dataDir, log: LONG_LOG })
-  await engine.flush({ timeoutMs: 60_000 })
+  await engine.flush(PATIENT)
   const found = await server.rows(
     'SELECT id, call, count(*) AS times FROM (SELECT id, call FROM killed.a UNION ALL SELECT id, call FROM killed.b) r GROUP BY id, call',
   )
@@ -236,7 +237,7 @@ async function loadInChild(url, environment) {
     const delayed = new Promise((resolve) => engine.on('warning', (event) => resolve((warning = event.message))))
     await execution.complete()
     const alive = setInterval(() => {}, 1000)
-    await Promise.race([engine.flush({ timeoutMs: 20_000 }).catch(() => {}), delayed])
+    await Promise.race([engine.flush().catch(() => {}), delayed])
     clearInterval(alive)
     const [delivery] = await engine.deliveries({})
     console.log(JSON.stringify({ ...delivery, warning }))

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { dataDirectory } from './support/data-dir.mjs'
 import { codeOf, finish, nextEvent, openEngine, openStep } from './support/engine.mjs'
 import { runNode } from './support/child.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { openWarehouse } from './support/sql.mjs'
 
 test('the example of the documents: a column that held numbers becomes text, and keeps them', async (t) => {
@@ -277,7 +278,7 @@ test('the warehouse is the same after a restart, and what waited is loaded', asy
   await execution.complete()
   await first.engine.close({ timeoutMs: 0 })
   const { engine, rows, load } = await openWarehouse(t, { dataDir })
-  await engine.flush({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
   await load('t', [{ a: 3 }])
   const found = (await rows('SELECT a FROM t')).map(({ a }) => a)
   assert.deepEqual(found.sort(), ['1', '3', 'two'])

@@ -6,10 +6,10 @@ import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 
 import { LOCAL, openEngine } from './support/engine.mjs'
+import { PATIENT } from './support/patience.mjs'
 import { receiver } from './support/receiver.mjs'
 
 const ROOT = new URL('../', import.meta.url).href
-const LONG = { timeoutMs: 20_000 }
 
 let names = 0
 const uniqueName = () => `workers-${process.pid}-${names++}`
@@ -56,7 +56,7 @@ test('workers that end right after complete() lose nothing', async (t) => {
     }),
   )
   await server.received(100)
-  await engine.flush(LONG)
+  await engine.flush(PATIENT)
   assert.equal(new Set(server.requests.map(({ text }) => text)).size, 100)
   assert.equal(engine.stats().delivered, 100)
   assert.equal((await engine.executions()).length, 4)
@@ -73,7 +73,7 @@ test('workers that end by themselves lose nothing', async (t) => {
       ${end}`
     await once(startWorker({ name, url: server.url }, body), 'exit')
   }
-  await engine.flush(LONG)
+  await engine.flush(PATIENT)
   assert.equal(server.requests.length, 3)
 })
 
@@ -114,7 +114,7 @@ test('each thread hears the events of the engine they share', async (t) => {
   await worker.terminate()
   // The listener is gone with its thread, and nobody minds.
   await engine.execution({ workflowId: 'p' }).complete()
-  await engine.flush(LONG)
+  await engine.flush(PATIENT)
 })
 
 test('closing a handle in a worker leaves the engine open', async (t) => {
@@ -156,7 +156,7 @@ test('workers may be terminated at any moment', async (t) => {
   const execution = engine.execution({ workflowId: 'p_after' })
   execution.step('s').$send.http({ method: 'POST', url: server.url, data: 'after' })
   await execution.complete()
-  assert.equal((await execution.settled(LONG))[0].status, 'delivered')
+  assert.equal((await execution.settled(PATIENT))[0].status, 'delivered')
 })
 
 test('a worker that ends before a body was read leaves nothing open', async (t) => {
@@ -173,7 +173,7 @@ test('a worker that ends before a body was read leaves nothing open', async (t) 
     process.exit()`,
   )
   await once(worker, 'exit')
-  await engine.flush({ timeoutMs: 5000 })
+  await engine.flush(PATIENT)
   const { pending, pendingBytes } = engine.stats()
   assert.deepEqual({ pending, pendingBytes }, { pending: 0, pendingBytes: 0 })
   const statuses = (await engine.deliveries()).map(({ status }) => status)

@@ -5,9 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 import { Engine } from '../../js/index.mjs'
-
-/** Longer than any delivery of these tests takes; reached only when the engine hangs. */
-const PATIENCE_MS = 30_000
+import { PATIENCE_MS, PATIENT } from '../support/patience.mjs'
 
 /**
  * An engine that may talk to this machine unless the options say otherwise, until the test ends.
@@ -35,7 +33,7 @@ export async function deliver(engine, ...configs) {
   const { $send } = execution.step('code')
   for (const config of configs) $send.http(config)
   await execution.complete()
-  return execution.settled({ timeoutMs: PATIENCE_MS })
+  return execution.settled(PATIENT)
 }
 
 /**

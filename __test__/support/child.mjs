@@ -5,6 +5,8 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
+import { PATIENCE_MS } from './patience.mjs'
+
 const root = new URL('../../', import.meta.url)
 
 /**
@@ -49,7 +51,7 @@ export function startChild(url, body, options, { limit } = {}) {
   const settings = /** @type {const} */ ({
     cwd: fileURLToPath(root),
     stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: 60_000,
+    timeout: PATIENCE_MS,
     killSignal: 'SIGKILL',
   })
   const child = limit
@@ -104,7 +106,7 @@ export async function runNode(args) {
   const child = spawn(process.execPath, args, {
     cwd: fileURLToPath(root),
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 30_000,
+    timeout: PATIENCE_MS,
     killSignal: 'SIGKILL',
   })
   const ended = new Promise((resolve, reject) => {

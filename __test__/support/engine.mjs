@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 
 import { Engine } from '../../js/index.mjs'
+import { PATIENT } from './patience.mjs'
 
 export const LOCAL = { allow: ['127.0.0.0/8'] }
 
@@ -35,7 +36,7 @@ export async function openStep(t, options) {
  */
 export async function finish(execution) {
   await execution.complete()
-  return execution.settled({ timeoutMs: 20_000 })
+  return execution.settled(PATIENT)
 }
 
 /**

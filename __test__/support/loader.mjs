@@ -1,6 +1,7 @@
 // Engines that load into the server of a test.
 
 import { openEngine } from './engine.mjs'
+import { PATIENT } from './patience.mjs'
 
 /**
  * An engine that loads into a server, and `load`, which records rows, waits for their ends, and
@@ -21,8 +22,8 @@ export async function openLoader(t, sql, options = {}) {
     const { $send } = execution.step('step')
     for (const payload of payloads) $send.sql({ table, payload })
     await execution.complete()
-    await engine.flush({ timeoutMs: 30_000 })
-    return execution.settled({ timeoutMs: 30_000 })
+    await engine.flush(PATIENT)
+    return execution.settled(PATIENT)
   }
   return { engine, load }
 }

@@ -17,6 +17,7 @@ import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/clien
 import { S3_SERVER } from '../../scripts/s3-server.mjs'
 import { listen } from '../servers/listen.mjs'
 import { openEngine } from './engine.mjs'
+import { PATIENT } from './patience.mjs'
 
 /** The one who may ask. */
 export const KEYS = { accessKeyId: 'AKIDTEST', secretAccessKey: 'secret-of-the-tests' }
@@ -158,8 +159,8 @@ export async function s3Step(t, s3, options = {}) {
  */
 export async function storeNow({ engine, execution }) {
   await execution.complete()
-  await engine.flush({ timeoutMs: 30_000 })
-  return execution.settled({ timeoutMs: 20_000 })
+  await engine.flush(PATIENT)
+  return execution.settled(PATIENT)
 }
 
 /**

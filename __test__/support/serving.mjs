@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 
 import { LOCAL, openEngine } from './engine.mjs'
+import { PATIENT } from './patience.mjs'
 
 export const TOKEN = 'a-token-for-the-tests'
 
@@ -60,7 +61,7 @@ export async function run(engine, workflowId, record) {
   const execution = engine.execution({ workflowId })
   record(execution.step('step').$send)
   await execution.complete()
-  return execution.settled({ timeoutMs: 20_000 })
+  return execution.settled(PATIENT)
 }
 
 /**

@@ -8,6 +8,7 @@ import { simpleParser } from 'mailparser'
 import { SMTPServer } from 'smtp-server'
 
 import { LOCAL, openEngine } from './engine.mjs'
+import { PATIENT } from './patience.mjs'
 
 /**
  * @typedef {object} Received
@@ -73,7 +74,7 @@ export async function sendMails(engine, mails, workflowId = 'p_mail') {
   const { $send } = execution.step('step')
   for (const mail of mails) $send.email(mail)
   await execution.complete()
-  return /** @type {any[]} */ (await execution.settled({ timeoutMs: 30_000 }))
+  return /** @type {any[]} */ (await execution.settled(PATIENT))
 }
 
 /**

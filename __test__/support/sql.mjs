@@ -2,6 +2,7 @@
 
 import { dataDirectory } from './data-dir.mjs'
 import { openEngine } from './engine.mjs'
+import { PATIENT } from './patience.mjs'
 
 /** Rows each of which converts what the table has of the one before, or makes it anew. */
 export const WIDENED = [
@@ -29,7 +30,7 @@ export async function openWarehouse(t, options = {}) {
     const { $send } = execution.step('step')
     for (const payload of payloads) $send.sql({ table, payload })
     const { executionId } = await execution.complete()
-    await engine.flush({ timeoutMs: 60_000 })
+    await engine.flush(PATIENT)
     const log = await engine.deliveries({ executionId, limit: payloads.length })
     return log.reverse()
   }
