@@ -3,6 +3,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -66,7 +67,9 @@ function installServers() {
 function specs(node) {
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
   console.log(`Node ${version}`)
-  run(node, ['--test', '--test-timeout=300000', ...globs()])
+  // One file for each core: Node leaves one core free, and the specs wait more than they compute.
+  const files = `--test-concurrency=${availableParallelism()}`
+  run(node, ['--test', '--test-timeout=300000', files, ...globs()])
 }
 
 function globs() {
