@@ -81,7 +81,7 @@ test('the example for Slack does what the service asks for', async (t) => {
 test('outcomes, throws, hangs and nonsense each have their end', async (t) => {
   const engine = await openEngine(t)
   engine.destination('test', {
-    timeoutMs: 100,
+    timeoutMs: 1000,
     retry: { attempts: 2, initialMs: 1 },
     /** @returns {any} */
     deliver([{ argument }]) {

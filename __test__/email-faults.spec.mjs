@@ -178,7 +178,7 @@ test('a server that stalls in DATA, or never greets, ends at the deadline', asyn
     [stalled.url, 'response'],
     [`smtp://127.0.0.1:${port}`, 'connect'],
   ]) {
-    const engine = await mailEngine(t, url, { timeoutMs: 300 })
+    const engine = await mailEngine(t, url, { timeoutMs: 1000 })
     const [delivery] = await sendMails(engine, [{ text: 'x' }])
     assert.deepEqual(
       [delivery.status, delivery.error.code, delivery.error.phase],

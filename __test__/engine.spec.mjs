@@ -176,9 +176,9 @@ test('settled() and flush() give up after timeoutMs', async (t) => {
 
 test('a delivery that is not answered in time fails as such', async (t) => {
   const { url } = await blackHole(t)
-  const { $send, execution } = await openStep(t, { http: { timeoutMs: 50 } })
+  const { $send, execution } = await openStep(t, { http: { timeoutMs: 1000 } })
   $send.http({ method: 'GET', url })
-  $send.http({ method: 'GET', url, timeout: 20 })
+  $send.http({ method: 'GET', url, timeout: 500 })
   for (const { status, error } of await finish(execution)) {
     assert.deepEqual([status, error.code], ['failed', 'ERR_SEND_TIMEOUT'])
     assert.equal(error.phase, 'response')

@@ -5,6 +5,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
 import { deliver, openEngine, outcome } from './servers/deliver.mjs'
 import { echo } from './servers/echo.mjs'
 import { accepting, raw } from './servers/raw.mjs'
+import { PATIENT } from './support/patience.mjs'
 
 const KIB = 1024
 const MIB = 1024 * KIB
@@ -317,7 +318,7 @@ test('informational responses are no answer; switching protocols is none that wa
     const upgrade = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n'
     socket.write(head.startsWith('GET /upgrade') ? upgrade : early + final)
   })
-  const engine = await openEngine(t, { http: { timeoutMs: 1000 } })
+  const engine = await openEngine(t, { http: PATIENT })
   const [informed, switched] = await deliver(
     engine,
     { method: 'GET', url: server.url },
@@ -332,10 +333,10 @@ test('a call may set its own timeout', async (t) => {
   const silent = await accepting(t, (socket) => socket.resume())
   const engine = await openEngine(t)
   const begun = performance.now()
-  const [delivery] = await deliver(engine, { method: 'GET', url: silent.url, timeout: 100 })
+  const [delivery] = await deliver(engine, { method: 'GET', url: silent.url, timeout: 500 })
   assert.equal(outcome(delivery), 'failed ERR_SEND_TIMEOUT response') // reaches ERR_SEND_TIMEOUT
-  assert.match(delivery.error.message, /100 ms/)
-  assert.ok(performance.now() - begun < 2500, 'it is not the 5 s of the engine')
+  assert.match(delivery.error.message, /500 ms/)
+  assert.ok(performance.now() - begun < 5000, 'it is not the 5 s of the engine')
 })
 
 test('the user agent is the engine’s, unless a call brings its own or wants none', async (t) => {

@@ -5,9 +5,10 @@ import { gzipSync } from 'node:zlib'
 import { deliver, openEngine, outcome } from './servers/deliver.mjs'
 import { closedPort } from './servers/listen.mjs'
 import { accepting, raw } from './servers/raw.mjs'
+import { PATIENT } from './support/patience.mjs'
 
-/** Short, because what is waited for never comes. */
-const TIMEOUT_MS = 300
+/** Short, because what is waited for never comes; long enough for what comes before it. */
+const TIMEOUT_MS = 1000
 
 /** Runs the cases of a table at the same time, each a test of its own. */
 async function each(t, cases, run) {
@@ -29,7 +30,7 @@ test('the default deadline is 5 s, for a server that never answers', async (t) =
   const [delivery] = await deliver(engine, { method: 'POST', url: server.url, data: 'x' })
   const took = performance.now() - begun
   assert.equal(outcome(delivery), 'failed ERR_SEND_TIMEOUT response') // reaches ERR_SEND_TIMEOUT
-  assert.ok(took >= 4990 && took < 6500, `${took} ms`)
+  assert.ok(took >= 4990 && took < 20_000, `${took} ms`)
   assert.match(delivery.error.message, /5000 ms/)
   assert.equal(server.heads.length, 1)
 })
@@ -131,7 +132,7 @@ test(
         'body 200',
       ],
     ]
-    const engine = await openEngine(t, { http: { timeoutMs: 2000 } })
+    const engine = await openEngine(t, { http: PATIENT })
     await each(t, cases, async (t, answer, phase) => {
       const server = await raw(t, (socket) => void answer(socket))
       const [delivery] = await deliver(engine, { method: 'POST', url: server.url, data: 'x' })
@@ -176,7 +177,7 @@ test('what is not HTTP fails as an invalid response', { concurrency: true }, asy
     ['text that claims to be gzip', zipped(Buffer.from('no gzip at all')), 'body 200'],
     ['gzip that ends too early', zipped(gzip.subarray(0, 14)), 'body 200'],
   ]
-  const engine = await openEngine(t, { http: { timeoutMs: 2000 } })
+  const engine = await openEngine(t, { http: PATIENT })
   await each(t, cases, async (t, parts, phase) => {
     const server = await raw(t, (socket) => parts.forEach((part) => socket.write(part)))
     const [delivery] = await deliver(engine, { method: 'POST', url: server.url, data: 'x' })
@@ -199,7 +200,7 @@ test('what is odd but readable is delivered', { concurrency: true }, async (t) =
     ['an unknown coding', [`${OK}Content-Encoding: rot13\r\n\r\nok`], 'ok'],
     ['trailers', [`${OK}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: t\r\n\r\n`], 'ok'],
   ]
-  const engine = await openEngine(t, { http: { timeoutMs: 2000 } })
+  const engine = await openEngine(t, { http: PATIENT })
   await each(t, cases, async (t, parts, body) => {
     const server = await raw(t, (socket) => {
       parts.forEach((part) => socket.write(part))
@@ -216,7 +217,7 @@ test('an answer that nobody asked for is not taken for the next one', async (t) 
   const server = await raw(t, (socket, number) => {
     socket.write(number === 1 ? answer('first') + answer('poison') : answer('second'))
   })
-  const engine = await openEngine(t, { http: { timeoutMs: 2000 } })
+  const engine = await openEngine(t, { http: PATIENT })
   const [first] = await deliver(engine, { method: 'GET', url: server.url })
   const [second] = await deliver(engine, { method: 'GET', url: server.url })
   assert.deepEqual([first.response.body, second.response?.body], ['first', 'second'])
@@ -231,7 +232,7 @@ test('one attempt: neither 503 nor a reset is followed by another request', asyn
     if (number === 1) socket.write(`${OK}Content-Length: 0\r\n\r\n`)
     else socket.resetAndDestroy()
   })
-  const engine = await openEngine(t, { http: { timeoutMs: 2000 } })
+  const engine = await openEngine(t, { http: PATIENT })
   const [refused] = await deliver(engine, { method: 'GET', url: busy.url })
   assert.equal(outcome(refused), 'failed ERR_SEND_STATUS 503') // reaches ERR_SEND_STATUS
   await deliver(engine, { method: 'GET', url: moody.url })
@@ -247,7 +248,7 @@ test('a connection that the server has closed is not used again', async (t) => {
     closed = new Promise((resolve) => socket.on('close', resolve))
     socket.end(`${OK}Content-Length: 2\r\n\r\nok`)
   })
-  const engine = await openEngine(t, { http: { timeoutMs: 2000 } })
+  const engine = await openEngine(t, { http: PATIENT })
   for (let call = 0; call < 20; call++) {
     const [delivery] = await deliver(engine, { method: 'POST', url: server.url, data: 'x' })
     assert.equal(delivery.status, 'delivered', delivery.error?.message)

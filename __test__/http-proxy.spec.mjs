@@ -8,6 +8,7 @@ import { closedPort } from './servers/listen.mjs'
 import { httpProxy, socksProxy } from './servers/proxies.mjs'
 import { accepting } from './servers/raw.mjs'
 import { secureServer } from './servers/secure.mjs'
+import { PATIENT } from './support/patience.mjs'
 
 /** An address that is public, and that nothing here ever connects to: a proxy answers for it. */
 const PUBLIC = '93.184.216.34'
@@ -172,7 +173,8 @@ test(
     await Promise.all(
       cases.map(([proxy, scheme, expected]) =>
         t.test(`${proxy.split(':')[0]} proxy, ${scheme} target: ${expected}`, async (t) => {
-          const engine = await openEngine(t, { egress: { proxy }, http: { timeoutMs: 400 } })
+          const http = expected.startsWith(timeout) ? { timeoutMs: 1000 } : PATIENT
+          const engine = await openEngine(t, { egress: { proxy }, http })
           const [delivery] = await deliver(engine, { method: 'GET', url: `${scheme}://${PUBLIC}/` })
           assert.equal(outcome(delivery), expected, delivery.error?.message)
         }),

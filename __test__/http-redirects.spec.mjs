@@ -212,7 +212,7 @@ test('redirects share one deadline', async (t) => {
   const server = await echo(t, ({ target }, response) => {
     if (target === '/hook') response.writeHead(302, { location: '/silent' }).end()
   })
-  const engine = await openEngine(t, { http: { timeoutMs: 200 } })
+  const engine = await openEngine(t, { http: { timeoutMs: 1000 } })
   const [delivery] = await deliver(engine, { method: 'GET', url: server.url })
   assert.equal(delivery.error?.code, 'ERR_SEND_TIMEOUT') // reaches ERR_SEND_TIMEOUT
   assert.equal(delivery.error.phase, 'response')

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { deliver, openEngine, outcome } from './servers/deliver.mjs'
 import { echo } from './servers/echo.mjs'
 import { closedPort } from './servers/listen.mjs'
+import { PATIENT } from './support/patience.mjs'
 
 /** Sends the calls, each of which is refused with `code` before anything leaves. */
 async function refused(engine, code, calls) {
@@ -215,7 +216,7 @@ test('user-info becomes basic auth, and neither it nor any other secret is shown
     const headers = { 'set-cookie': 's=hunter2', 'x-api-key': 'hunter2', location }
     response.writeHead(201, headers).end('ok')
   })
-  const engine = await openEngine(t, { http: { timeoutMs: 2000 }, log: { redact: ['X-Own'] } })
+  const engine = await openEngine(t, { http: PATIENT, log: { redact: ['X-Own'] } })
   const events = eventsOf(engine)
   const headers = { 'X-Own': 'hunter2', Cookie: 'a=hunter2', 'X-Auth-Token': 'hunter2' }
   const call = { method: 'GET', url: server.url }

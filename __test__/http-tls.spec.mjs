@@ -6,6 +6,7 @@ import { deliverInChild, outcome } from './servers/deliver.mjs'
 import { echo } from './servers/echo.mjs'
 import { accepting } from './servers/raw.mjs'
 import { secureServer } from './servers/secure.mjs'
+import { PATIENT } from './support/patience.mjs'
 
 const OPTIONS = { egress: { allow: ['127.0.0.0/8', 'localhost'] } }
 
@@ -150,15 +151,15 @@ test('a stream or session that breaks fails the delivery, with one attempt', asy
     if (url === '/late') response.write('half')
     setImmediate(() => response.stream.close(codes[url]))
   })
-  const paths = [...Object.keys(codes), '/silent']
   const call = (path) => ({ method: 'POST', url: `https://${server.host}${path}`, data: 'x' })
-  const deliveries = await trusting(paths.map(call), { http: { timeoutMs: 500 } })
+  const calls = [...Object.keys(codes).map(call), { ...call('/silent'), timeout: 1000 }]
+  const deliveries = await trusting(calls, { http: PATIENT })
   const [cancelled, internal, refused, late, silent] = deliveries.map(outcome)
   const broken = 'failed ERR_SEND_CONNECTION' // reaches ERR_SEND_CONNECTION
   assert.deepEqual([cancelled, internal, refused], Array(3).fill(`${broken} response`))
   assert.equal(late, `${broken} body 200`)
   assert.equal(silent, 'failed ERR_SEND_TIMEOUT response') // reaches ERR_SEND_TIMEOUT
-  const [destroyed] = await trusting([call('/destroy')], { http: { timeoutMs: 500 } })
+  const [destroyed] = await trusting([call('/destroy')], { http: PATIENT })
   assert.equal(outcome(destroyed), `${broken} response`)
-  assert.equal(server.requests.length, paths.length + 1)
+  assert.equal(server.requests.length, calls.length + 1)
 })

@@ -26,7 +26,8 @@ const RECORD = { bucket: 'bucket', prefix: 'p/', payload: { a: 1 } }
 async function through(t, fault, times) {
   const server = await s3Server(t)
   const front = await faulty(t, server.port, ({ number }) => (number <= times ? fault : undefined))
-  const step = await s3Step(t, at(front.endpoint, { timeoutMs: 2000 }))
+  const deadline = fault === 'hang' ? { timeoutMs: 2000 } : PATIENT
+  const step = await s3Step(t, at(front.endpoint, deadline))
   step.$send.s3(RECORD)
   const [delivery] = await storeNow(step)
   return { delivery, front, objects: await server.objects() }

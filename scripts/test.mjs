@@ -69,7 +69,7 @@ function specs(node) {
   console.log(`Node ${version}`)
   // One file for each core: Node leaves one core free, and the specs wait more than they compute.
   const files = `--test-concurrency=${availableParallelism()}`
-  run(node, ['--test', '--test-timeout=300000', files, ...globs()])
+  run(node, ['--test', '--test-timeout=600000', files, ...globs()])
 }
 
 function globs() {
