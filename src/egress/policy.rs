@@ -193,6 +193,9 @@ fn has(entry: &Pattern, ip: IpAddr, covers: fn(&IpNet, IpAddr) -> bool) -> bool 
 }
 
 fn names(entries: &[Pattern], host: &str) -> Option<usize> {
+    if entries.iter().all(|entry| matches!(entry, Pattern::Net(_))) {
+        return None;
+    }
     let host = normal(host).to_ascii_lowercase();
     entries.iter().position(|entry| entry.names(&host))
 }
