@@ -6,17 +6,14 @@ import { test } from 'node:test'
 
 import { dataDirectory } from './support/data-dir.mjs'
 import { openEngine } from './support/engine.mjs'
-import { runAndKill } from './support/kill.mjs'
+import { callsOf, killEach, seededRandom } from './support/kill.mjs'
 import { PATIENT } from './support/patience.mjs'
-import { randomOf } from './support/random.mjs'
 import { at, faulty, s3Server } from './support/s3.mjs'
 
 const KILLS = 100
 
 test(`${KILLS} kills: every promised record is in exactly one object`, async (t) => {
-  const seed = Number(process.env.KILL_SEED ?? Math.floor(Math.random() * 2 ** 32))
-  t.diagnostic(`KILL_SEED=${seed}`)
-  const random = randomOf(seed)
+  const random = seededRandom(t)
   const server = await s3Server(t)
   // Some answers are lost, and some requests refused, as in any network.
   const front = await faulty(t, server.port, () => {
@@ -26,13 +23,8 @@ test(`${KILLS} kills: every promised record is in exactly one object`, async (t)
   })
   const dataDir = dataDirectory(t)
   const s3 = at(front.endpoint, { batch: { intervalMs: 10, maxCount: 50 } })
-  /** @type {Map<string, number>} */
-  const promised = new Map()
-  for (let round = 0; round < KILLS; round++) {
-    for (const [id, calls] of await runAndKill('s3-killed.mjs', { dataDir, s3, round }, random)) {
-      promised.set(id, calls)
-    }
-  }
+  const settings = () => ({ dataDir, s3 })
+  const promised = await killEach(random, { script: 's3-killed.mjs', settings, kills: KILLS })
   const log = { maxExecutionsPerWorkflow: 1_000_000 }
   const engine = await openEngine(t, { dataDir, s3, log })
   await engine.flush(PATIENT)
@@ -51,11 +43,6 @@ test(`${KILLS} kills: every promised record is in exactly one object`, async (t)
     [...found].filter(([, times]) => times !== 1),
     [],
   )
-  for (const [id, calls] of promised) {
-    for (let call = 0; call < calls; call++) {
-      assert.ok(found.has(`${id}/${call}`), `${id}/${call} was lost`)
-    }
-  }
-  assert.ok(promised.size > KILLS, `${promised.size} executions were promised`)
+  for (const call of callsOf(promised)) assert.ok(found.has(call), `${call} was lost`)
   t.diagnostic(`${promised.size} executions, ${found.size} records, ${objects.length} objects`)
 })

@@ -6,31 +6,76 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
+import { randomOf } from './random.mjs'
+
 /** Promises after which a process is killed at the latest. */
 const MOST_PROMISES = 40
 /** Milliseconds that it lives on after that, at most. */
 const MOST_MILLISECONDS = 12
 
 /**
- * Runs one process until its random end; answers the calls of each hand-over that was promised.
+ * @typedef {object} Killing
+ * @property {string} script in this folder, which runs until it is killed
+ * @property {(round: number) => object} settings of the process of each round
+ * @property {number} kills
+ * @property {number} [promises] after which a process is killed at the latest
+ * @property {number} [milliseconds] that it lives on after that, at most
+ */
+
+/**
+ * The random numbers of a test, which says how to have them again.
  *
- * @param {string} script in this folder
- * @param {object} settings of it
+ * @param {import('node:test').TestContext} t
+ */
+export function seededRandom(t) {
+  const seed = Number(process.env.KILL_SEED ?? Math.floor(Math.random() * 2 ** 32))
+  t.diagnostic(`KILL_SEED=${seed}`)
+  return randomOf(seed)
+}
+
+/**
+ * Runs processes one after the other, each until its random end; answers how many calls of each
+ * execution were promised.
+ *
  * @param {() => number} random
- * @param {{ promises?: number, milliseconds?: number }} [life] its limits
+ * @param {Killing} killing
+ * @returns {Promise<Map<string, number>>}
+ */
+export async function killEach(random, killing) {
+  const promised = new Map()
+  for (let round = 0; round < killing.kills; round++) {
+    for (const [executionId, calls] of await runAndKill(random, round, killing))
+      promised.set(executionId, calls)
+  }
+  assert.ok(promised.size > killing.kills, `${promised.size} executions were promised`)
+  return promised
+}
+
+/**
+ * The promised calls, each as `executionId/call`.
+ *
+ * @param {Map<string, number>} promised
+ */
+export const callsOf = (promised) =>
+  [...promised].flatMap(([executionId, calls]) =>
+    Array.from({ length: calls }, (_, call) => `${executionId}/${call}`),
+  )
+
+/**
+ * @param {() => number} random
+ * @param {number} round
+ * @param {Killing} killing
  * @returns {Promise<Array<[string, number]>>}
  */
-export async function runAndKill(
-  script,
-  settings,
+async function runAndKill(
   random,
-  { promises = MOST_PROMISES, milliseconds = MOST_MILLISECONDS } = {},
+  round,
+  { script, settings, promises = MOST_PROMISES, milliseconds = MOST_MILLISECONDS },
 ) {
   const path = fileURLToPath(new URL(script, import.meta.url))
   const seed = Math.floor(random() * 2 ** 32)
-  const child = spawn(process.execPath, [path, JSON.stringify({ ...settings, seed })], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const told = JSON.stringify({ ...settings(round), round, seed })
+  const child = spawn(process.execPath, [path, told], { stdio: ['ignore', 'pipe', 'inherit'] })
   const closed = once(child, 'close')
   const least = Math.floor(random() * promises)
   const longer = random() * milliseconds

@@ -3,8 +3,7 @@
 import assert from 'node:assert/strict'
 
 import { dataDirectory } from './data-dir.mjs'
-import { runAndKill } from './kill.mjs'
-import { randomOf } from './random.mjs'
+import { callsOf, killEach, seededRandom } from './kill.mjs'
 
 /** How an engine is opened that knows what became of every call. */
 export const LONG_LOG = { maxExecutionsPerWorkflow: 1_000_000 }
@@ -16,20 +15,11 @@ export const LONG_LOG = { maxExecutionsPerWorkflow: 1_000_000 }
  * @param {{ kills: number, milliseconds: number, sql?: object }} how `milliseconds` that one lives on
  */
 export async function killWhileLoading(t, { kills, milliseconds, sql }) {
-  const seed = Number(process.env.KILL_SEED ?? Math.floor(Math.random() * 2 ** 32))
-  t.diagnostic(`KILL_SEED=${seed}`)
-  const random = randomOf(seed)
   const dataDir = dataDirectory(t)
-  /** @type {Map<string, number>} */
-  const promised = new Map()
-  for (let round = 0; round < kills; round++) {
-    const settings = { dataDir, round, sql }
-    const life = { promises: 30, milliseconds }
-    for (const [id, calls] of await runAndKill('sql-killed.mjs', settings, random, life))
-      promised.set(id, calls)
-  }
-  assert.ok(promised.size > kills, `${promised.size} executions were promised`)
-  return { dataDir, promised }
+  const settings = () => ({ dataDir, sql })
+  const life = { promises: 30, milliseconds }
+  const killing = { script: 'sql-killed.mjs', settings, kills, ...life }
+  return { dataDir, promised: await killEach(seededRandom(t), killing) }
 }
 
 /**
@@ -44,9 +34,5 @@ export function assertOnce(promised, found) {
     [],
   )
   const known = new Set(found.map(({ id, call }) => `${id}/${call}`))
-  for (const [id, calls] of promised) {
-    for (let call = 0; call < calls; call++) {
-      assert.ok(known.has(`${id}/${call}`), `${id}/${call} was lost`)
-    }
-  }
+  for (const call of callsOf(promised)) assert.ok(known.has(call), `${call} was lost`)
 }
