@@ -5,11 +5,14 @@
 // Rust-side buffer. Both are JavaScript, because reading properties from Rust costs more than the
 // whole call does.
 
-const { check, isObject, oddities, refusal, unchecked } = require('./check.cjs')
-const { emailCall } = require('./email-call.cjs')
+const { isObject } = require('./check.cjs')
 const { sendError } = require('./errors.cjs')
-const { bodyOf, bytesOf, textOf, tooLarge } = require('./snapshot.cjs')
 const { record } = require('./tape.cjs')
+
+/** @type {typeof import('./calls.cjs') | undefined} */
+let loaded
+/** What looks after calls that are not the common ones; the first of them loads it. */
+const calls = () => (loaded ??= require('./calls.cjs'))
 
 /** The destinations in the order of their numbers: `destinations::Kind` in Rust. */
 const NAMES = /** @type {const} */ (['http', 'email', 's3', 'sql', 'sse', 'emit'])
@@ -54,13 +57,6 @@ const unknownOf = (names) =>
 const UNKNOWN = Object.create(unknownOf(NAMES))
 
 /**
- * @typedef {object} Call One checked call, snapshotted.
- * @property {string} text
- * @property {string[]} warnings
- * @property {import('./snapshot.cjs').Body} [body]
- */
-
-/**
  * The `$send` of one step.
  *
  * @param {Native} native
@@ -75,7 +71,7 @@ function createSend(native, handle, step, fill) {
 
   /**
    * @param {number} kind
-   * @param {Call} call
+   * @param {import('./calls.cjs').Call} call
    * @param {string} [destination]
    */
   function keep(kind, { text, warnings, body }, destination = NAMES[kind]) {
@@ -88,7 +84,7 @@ function createSend(native, handle, step, fill) {
     }
     // So that nothing huge is copied first; the exact check, of bytes, is the buffer's.
     const size = text.length + (body?.size ?? 0)
-    if (size > maxPayloadBytes) throw tooLarge(destination, `${size} bytes or more`)
+    if (size > maxPayloadBytes) throw calls().tooLarge(destination, `${size} bytes or more`)
     const later = body?.later
     const index = native._recordWith(step, kind, text, {
       warnings,
@@ -105,7 +101,7 @@ function createSend(native, handle, step, fill) {
   /** @param {any} config */
   function http(config) {
     const plain = !strict && isPlainHttp(config)
-    if (!plain || !record(step, HTTP, config)) keep(HTTP, httpCall(config, strict))
+    if (!plain || !record(step, HTTP, config)) keep(HTTP, calls().httpCall(config, strict))
   }
 
   /**
@@ -116,7 +112,7 @@ function createSend(native, handle, step, fill) {
     const place = PLACES[destination]
     return (/** @type {any} */ config) => {
       const plain = isPlainNamed(config, place)
-      if (!plain || !record(step, kind, config)) keep(kind, namedCall(destination, config))
+      if (!plain || !record(step, kind, config)) keep(kind, calls().namedCall(destination, config))
     }
   }
 
@@ -125,14 +121,15 @@ function createSend(native, handle, step, fill) {
     __proto__: UNKNOWN,
     http,
     /** @param {unknown} config */
-    email: (config) => keep(EMAIL, emailCall(config, maxPayloadBytes)),
+    email: (config) => keep(EMAIL, calls().emailCall(config, maxPayloadBytes)),
     s3: method(S3, 's3'),
     sql: method(SQL, 'sql'),
     sse: method(SSE, 'sse'),
     /** @param {any} event @param {unknown} [channel] */
     emit(event, channel) {
       const plain = isPlainEvent(event, channel)
-      if (!plain || !record(step, EMIT, { event, channel })) keep(EMIT, emitCall(event, channel))
+      if (!plain || !record(step, EMIT, { event, channel }))
+        keep(EMIT, calls().emitCall(event, channel))
     },
   })
   if (destinations.size === 0) return $send
@@ -141,48 +138,10 @@ function createSend(native, handle, step, fill) {
     $send[destination] = (/** @type {any} */ argument) => {
       const plain = isPlain(argument) && !Array.isArray(argument)
       if (!plain || !record(step, number, argument))
-        keep(number, customCall(destination, argument), destination)
+        keep(number, calls().customCall(destination, argument), destination)
     }
   }
   return $send
-}
-
-/**
- * @param {any} config
- * @param {boolean} strict
- * @returns {Call}
- */
-function httpCall(config, strict) {
-  const known = check('http', config)
-  const timeout = unchecked(config, 'timeout')
-  const warnings = oddities('http', config)
-  if (strict) warnings.push(...deliveryOddities(known, timeout))
-  const body = bodyOf(known.data)
-  if (body) delete known.data
-  if (typeof timeout === 'number') known.timeout = timeout
-  else if (timeout !== undefined && timeout !== null) {
-    warnings.push('the timeout is ignored: it is not a number of milliseconds')
-  }
-  const retry = retryOf(unchecked(config, 'retry'), warnings)
-  if (retry !== undefined) known.retry = retry
-  return { text: textOf('http', known, warnings), warnings, body }
-}
-
-/**
- * What a call says of its retries, as far as it is text; the delivery reads it. The original knows
- * no such key, so nothing in it is an error.
- *
- * @param {unknown} retry
- * @param {string[]} warnings
- */
-function retryOf(retry, warnings) {
-  if (retry === undefined || retry === null) return undefined
-  try {
-    return JSON.parse(JSON.stringify(retry))
-  } catch {
-    warnings.push('`retry` is ignored: it is not a value that JSON holds')
-    return undefined
-  }
 }
 
 /** The member of a call that says where its payload goes. */
@@ -204,74 +163,6 @@ function isPlainNamed(config, place) {
     (typeof payload === 'string' || isPlain(payload)) &&
     !('toJSON' in config)
   )
-}
-
-/**
- * A call of the other destinations, checked and snapshotted with care.
- *
- * @param {'s3' | 'sql' | 'sse'} name
- * @param {any} config
- * @returns {Call}
- */
-function namedCall(name, config) {
-  const known = check(name, config)
-  const warnings = oddities(name, config)
-  const bytes = bytesOf(known.payload)
-  if (bytes) known.payload = bytes.toString('base64')
-  return { text: textOf(name, known, warnings), warnings }
-}
-
-/**
- * A call of a destination that is written in JavaScript: its function gets the argument as JSON says it.
- *
- * @param {string} name
- * @param {any} argument
- * @returns {Call}
- */
-function customCall(name, argument) {
-  if (!isObject(argument) || Array.isArray(argument)) throw refusal(name, argument, [])
-  /** @type {string[]} */
-  const warnings = []
-  return { text: textOf(name, /** @type {any} */ (argument), warnings), warnings }
-}
-
-/**
- * v1: `emit({ raw_event })`, v2: `emit(event, channel?)`.
- *
- * @param {unknown} event
- * @param {unknown} channel
- * @returns {Call}
- */
-function emitCall(event, channel) {
-  if (!isObject(event)) throw refusal('emit', event, [])
-  /** @type {string[]} */
-  const warnings = []
-  const name = isObject(channel) ? unchecked(channel, 'name') : channel
-  if (!['string', 'undefined'].includes(typeof name)) {
-    warnings.push('the channel is ignored: it is neither a text nor an object with a `name`')
-  }
-  const known = {
-    event: unwrapped(event, warnings),
-    channel: typeof name === 'string' ? name : undefined,
-  }
-  return { text: textOf('emit', known, warnings), warnings }
-}
-
-/**
- * The event in the argument of `emit`. Of the keys beside `raw_event` the original knows `event`
- * alone, and never looks at the others.
- *
- * @param {{ raw_event?: unknown, event?: unknown }} given
- * @param {string[]} warnings
- */
-function unwrapped(given, warnings) {
-  const { raw_event: raw } = given
-  if (!isObject(raw)) return given
-  const { event } = given
-  if (event !== undefined && !isObject(event)) return given
-  const ignored = Object.keys(given).filter((key) => !['raw_event', 'event'].includes(key))
-  warnings.push(...ignored.map((key) => `\`${key}\` is ignored: it stands beside \`raw_event\``))
-  return event === undefined ? raw : { raw_event: raw, event }
 }
 
 /**
@@ -313,27 +204,6 @@ function isPlain(value) {
   if (typeof value !== 'object' || value === null) return false
   const prototype = Object.getPrototypeOf(value)
   return prototype === Object.prototype || prototype === Array.prototype
-}
-
-/** The longest `timeout` that a call may ask for, in milliseconds: the bound of the delivery. */
-const MAX_TIMEOUT_MS = 300_000
-
-/**
- * What the delivery would warn of or fail for, where warnings are errors.
- *
- * @param {Record<string, unknown>} known
- * @param {unknown} timeout
- * @returns {string[]}
- */
-function deliveryOddities({ method, url }, timeout) {
-  const found = []
-  if (!method) found.push('the method is missing')
-  if (/[a-z]/.test(String(method ?? ''))) found.push('the method is not in upper case')
-  if (typeof url === 'string' && !URL.canParse(url)) found.push('`url` does not parse')
-  if (typeof timeout === 'number' && !(timeout >= 1 && timeout <= MAX_TIMEOUT_MS)) {
-    found.push(`the timeout is not from 1 to ${MAX_TIMEOUT_MS} milliseconds`)
-  }
-  return found
 }
 
 module.exports = { createSend, NAMES }
