@@ -1,16 +1,21 @@
 // The life of executions and engines, and what their logs answer.
 
 import assert from 'node:assert/strict'
+import { cpSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 
 import { Engine, Execution } from '../js/index.mjs'
-import { runChild } from './support/child.mjs'
+import { runChild, runNode } from './support/child.mjs'
+import { dataDirectory } from './support/data-dir.mjs'
 import { finish, nextEvent, openEngine, openStep } from './support/engine.mjs'
 import { PATIENT } from './support/patience.mjs'
 import { blackHole, gate, receiver } from './support/receiver.mjs'
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+
 test('complete() hands over, and settled() answers the whole log in call order', async (t) => {
   const server = await receiver(t, (request, response) => {
     response.statusCode = request.path === '/bad' ? 500 : 201
@@ -299,4 +304,29 @@ test('executions are let go of before V8 looks at its old objects', async (t) =>
   assert.deepEqual([code, stderr], [0, ''])
   const { warned } = JSON.parse(stdout)
   assert.ok(warned >= 490, `${warned} of 500`)
+})
+
+test('an engine that is open records every call after its package has gone from the disk', async (t) => {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  const copy = dataDirectory(t)
+  const parts = readdirSync(root).filter((name) => name === 'js' || /\.(cjs|node)$/.test(name))
+  for (const part of [...parts, 'package.json'])
+    cpSync(join(root, part), join(copy, part), { recursive: true })
+  const code = `
+    const { rmSync } = require('node:fs')
+    const { Engine } = require(${JSON.stringify(join(copy, 'js/index.cjs'))})
+    Engine.open().then(async (engine) => {
+      rmSync(${JSON.stringify(copy)}, { recursive: true })
+      const execution = engine.execution({ workflowId: 'p' })
+      const { $send } = execution.step('s')
+      $send.http({ method: 'POST', url: 'http://127.0.0.1/', data: new Map([[1, 2]]) })
+      $send.email({ subject: 'x' })
+      $send.sse({ channel: 'c', payload: { seen: new Set([1]) } })
+      $send.emit({ raw_event: { a: 1 } })
+      await execution.complete()
+      console.log(String((await execution.settled()).map(({ destination }) => destination)))
+      await engine.close()
+    })`
+  const { stdout, stderr, code: status } = await runNode(['--eval', code])
+  assert.deepEqual([status, stdout, stderr], [0, 'http,email,sse,emit\n', ''])
 })

@@ -11,6 +11,7 @@ const { Execution, MAKER } = require('./execution.cjs')
 const { optionsText } = require('./options.cjs')
 require('./global.cjs')
 const { addHandle } = require('./handle.cjs')
+const { loadCalls } = require('./send.cjs')
 const { emitDepth } = require('./subscribe.cjs')
 const { addWarehouse, attachWarehouse } = require('./warehouse.cjs')
 
@@ -25,6 +26,7 @@ const nativeOpen = Engine.open
 
 /** @param {unknown} [options] */
 Engine.open = async function open(options) {
+  loadCalls()
   const engine = await nativeOpen(optionsText(options))
   addHandle(engine)
   attachWarehouse(engine, listenersOf)

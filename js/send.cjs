@@ -9,10 +9,16 @@ const { isObject } = require('./check.cjs')
 const { sendError } = require('./errors.cjs')
 const { record } = require('./tape.cjs')
 
-/** @type {typeof import('./calls.cjs') | undefined} */
-let loaded
-/** What looks after calls that are not the common ones; the first of them loads it. */
-const calls = () => (loaded ??= require('./calls.cjs'))
+/** @type {typeof import('./calls.cjs')} */
+let calls
+
+/**
+ * Loads what looks after calls that are not the common ones: with the first engine, because by the
+ * first of these calls the package may have been replaced on disk.
+ */
+function loadCalls() {
+  calls ??= require('./calls.cjs')
+}
 
 /** The destinations in the order of their numbers: `destinations::Kind` in Rust. */
 const NAMES = /** @type {const} */ (['http', 'email', 's3', 'sql', 'sse', 'emit'])
@@ -84,7 +90,7 @@ function createSend(native, handle, step, fill) {
     }
     // So that nothing huge is copied first; the exact check, of bytes, is the buffer's.
     const size = text.length + (body?.size ?? 0)
-    if (size > maxPayloadBytes) throw calls().tooLarge(destination, `${size} bytes or more`)
+    if (size > maxPayloadBytes) throw calls.tooLarge(destination, `${size} bytes or more`)
     const later = body?.later
     const index = native._recordWith(step, kind, text, {
       warnings,
@@ -101,7 +107,7 @@ function createSend(native, handle, step, fill) {
   /** @param {any} config */
   function http(config) {
     const plain = !strict && isPlainHttp(config)
-    if (!plain || !record(step, HTTP, config)) keep(HTTP, calls().httpCall(config, strict))
+    if (!plain || !record(step, HTTP, config)) keep(HTTP, calls.httpCall(config, strict))
   }
 
   /**
@@ -112,7 +118,7 @@ function createSend(native, handle, step, fill) {
     const place = PLACES[destination]
     return (/** @type {any} */ config) => {
       const plain = isPlainNamed(config, place)
-      if (!plain || !record(step, kind, config)) keep(kind, calls().namedCall(destination, config))
+      if (!plain || !record(step, kind, config)) keep(kind, calls.namedCall(destination, config))
     }
   }
 
@@ -121,7 +127,7 @@ function createSend(native, handle, step, fill) {
     __proto__: UNKNOWN,
     http,
     /** @param {unknown} config */
-    email: (config) => keep(EMAIL, calls().emailCall(config, maxPayloadBytes)),
+    email: (config) => keep(EMAIL, calls.emailCall(config, maxPayloadBytes)),
     s3: method(S3, 's3'),
     sql: method(SQL, 'sql'),
     sse: method(SSE, 'sse'),
@@ -129,7 +135,7 @@ function createSend(native, handle, step, fill) {
     emit(event, channel) {
       const plain = isPlainEvent(event, channel)
       if (!plain || !record(step, EMIT, { event, channel }))
-        keep(EMIT, calls().emitCall(event, channel))
+        keep(EMIT, calls.emitCall(event, channel))
     },
   })
   if (destinations.size === 0) return $send
@@ -138,7 +144,7 @@ function createSend(native, handle, step, fill) {
     $send[destination] = (/** @type {any} */ argument) => {
       const plain = isPlain(argument) && !Array.isArray(argument)
       if (!plain || !record(step, number, argument))
-        keep(number, calls().customCall(destination, argument), destination)
+        keep(number, calls.customCall(destination, argument), destination)
     }
   }
   return $send
@@ -206,4 +212,4 @@ function isPlain(value) {
   return prototype === Object.prototype || prototype === Array.prototype
 }
 
-module.exports = { createSend, NAMES }
+module.exports = { createSend, loadCalls, NAMES }
