@@ -7,6 +7,9 @@
 const WRONG =
   /^(Binder|Catalog|Constraint|Conversion|Invalid Input|Not implemented|Out of Range|Parser|Permission|Syntax|Dependency) Error/
 
+/** After these DuckDB does nothing more with a database that is open: the disk was full, for one. */
+const GIVEN_UP = /^FATAL Error|^(IO|TransactionContext) Error.* has been invalidated/s
+
 /** An error with its code and whether another attempt may mend it. */
 class WarehouseError extends Error {
   /**
@@ -46,4 +49,13 @@ function failure(error) {
   return { code: retryable ? 'ERR_SEND_UNAVAILABLE' : 'ERR_SEND_REFUSED', message, retryable }
 }
 
-module.exports = { WarehouseError, failure }
+/**
+ * Whether the database has to be opened anew.
+ *
+ * @param {any} error
+ */
+function isGivenUp(error) {
+  return GIVEN_UP.test(String(error?.message ?? error))
+}
+
+module.exports = { WarehouseError, failure, isGivenUp }

@@ -3,7 +3,9 @@
 
 // Opens the database so that queries can reach nothing but its tables.
 
-const { mkdir } = require('node:fs/promises')
+const { randomUUID } = require('node:crypto')
+const { existsSync } = require('node:fs')
+const { link, mkdir, rename, rm } = require('node:fs/promises')
 const { dirname } = require('node:path')
 
 /** @type {any} */
@@ -86,6 +88,7 @@ async function prepare(instance, settings) {
   const { file, readOnly } = settings
   const connection = await instance.connect()
   try {
+    if (!readOnly && !existsSync(file)) await makeFile(connection, file)
     // Opened as the instance's own database, a file whose log of writes has the conversion of a
     // column cannot be opened again after a crash: DuckDB then knows no functions yet
     // (duckdb/duckdb issue 20543).
@@ -100,6 +103,29 @@ async function prepare(instance, settings) {
   } finally {
     // One that is left would keep the file open.
     connection.disconnectSync()
+  }
+}
+
+/**
+ * Makes the file under another name first: one that a process was killed in the middle of making
+ * cannot be opened again.
+ *
+ * @param {any} connection
+ * @param {string} file
+ */
+async function makeFile(connection, file) {
+  const made = `${file}.${randomUUID()}`
+  try {
+    await connection.run(`ATTACH ${literal(made)} AS made`)
+    await connection.run('DETACH made')
+    await link(made, file).catch((error) => {
+      // Another process has made it meanwhile, and may have rows in it.
+      if (error.code === 'EEXIST') return
+      // Not every file system has links.
+      return rename(made, file)
+    })
+  } finally {
+    await rm(made, { force: true })
   }
 }
 

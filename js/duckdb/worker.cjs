@@ -5,11 +5,8 @@
 
 const { parentPort, workerData } = require('node:worker_threads')
 
-/** @type {any} */
-const binding = require('../../binding.cjs')
+const { Database } = require('./database.cjs')
 const { WarehouseError, failure } = require('./failure.cjs')
-const { openLoader } = require('./load.cjs')
-const { connect, openInstance } = require('./instance.cjs')
 const { closed, endQueries, runQuery } = require('./query.cjs')
 const { retire } = require('./retire.cjs')
 
@@ -34,6 +31,7 @@ const { module: path, settings, ended } = workerData
 
 /** @type {any} */
 const duckdb = require(path)
+const database = new Database(duckdb, settings)
 
 /** What writes goes one after another. @type {Promise<unknown>} */
 let writing = Promise.resolve()
@@ -42,35 +40,6 @@ const querying = Array.from({ length: QUERIES }, () => Promise.resolve())
 let turn = 0
 let closing = false
 
-/** @typedef {ReturnType<typeof openLoader>} Loader */
-
-/** @type {Promise<{ instance: any, hold: any, loader: Loader }> | undefined} */
-let opened
-
-function open() {
-  opened ??= openInstance(duckdb, settings).then(async ({ instance, hold }) => {
-    if (settings.readOnly) return { instance, hold, loader: /** @type {any} */ (undefined) }
-    /** @type {Loader | undefined} */
-    let loader
-    try {
-      loader = openLoader(await connect(instance), settings)
-      await retire(loader, settings)
-      return { instance, hold, loader }
-    } catch (error) {
-      // A connection that is left would keep the file open.
-      loader?.close()
-      instance.closeSync()
-      binding._releaseWarehouse(hold)
-      throw error
-    }
-  })
-  // What failed to open is tried again by the next message.
-  opened.catch(() => {
-    opened = undefined
-  })
-  return opened
-}
-
 /** @param {any} work */
 async function done(work) {
   if (work.op === 'query') {
@@ -78,10 +47,11 @@ async function done(work) {
     const asked = performance.now()
     const run = async () => {
       if (closing) throw closed()
-      const { instance } = await open()
-      if (closing) throw closed()
-      // The time that it waited for its turn counts.
-      return runQuery(duckdb, instance, settings, work, performance.now() - asked)
+      return database.use(async ({ instance }) => {
+        if (closing) throw closed()
+        // The time that it waited for its turn counts.
+        return runQuery(duckdb, instance, settings, work, performance.now() - asked)
+      })
     }
     const answer = querying[place].then(run)
     querying[place] = answer.catch(() => {})
@@ -96,25 +66,23 @@ async function done(work) {
 async function written(work) {
   // Not the batch's fault: it is loaded by whoever opens the warehouse next.
   if (closing) throw new WarehouseError('ERR_SEND_UNAVAILABLE', 'the warehouse is closed')
-  const { loader } = await open()
-  switch (work.op) {
-    case 'look':
-      return loader.look(work)
-    case 'load':
-      return loader.load(work)
-    default:
-      return retire(loader, settings)
-  }
+  return database.use(async (open) => {
+    const loader = /** @type {NonNullable<typeof open.loader>} */ (open.loader)
+    switch (work.op) {
+      case 'look':
+        return loader.look(work)
+      case 'load':
+        return loader.load(work)
+      default:
+        return retire(loader, settings)
+    }
+  })
 }
 
 /** What was begun is over by now, or is interrupted. */
 async function close() {
   await Promise.all(querying)
-  // What could not be opened needs no closing.
-  const state = await opened?.catch(() => undefined)
-  state?.loader?.close()
-  state?.instance.closeSync()
-  if (state) binding._releaseWarehouse(state.hold)
+  await database.close()
   clearInterval(timer)
   parentPort?.close()
   // At the end of the process somebody may wait for this without listening.
@@ -130,7 +98,7 @@ parentPort?.on('message', async ({ id, work }) => {
   if (work.op === 'close') {
     closing = true
     endQueries()
-    opened?.then(({ loader }) => loader?.end()).catch(() => {})
+    database.interrupt()
   }
   const answer = await done(work).then(
     (result) => ({ done: result ?? null }),

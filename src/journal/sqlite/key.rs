@@ -9,6 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The file in the data directory that holds the key when the options bring none.
 const FILE: &str = "journal.key";
+/// What it is called until all of it is there.
+const DRAFT: &str = "journal.key.tmp";
 /// Bytes of a key.
 pub(super) const KEY_BYTES: usize = 32;
 
@@ -79,16 +81,25 @@ impl Key {
     }
 }
 
+/// Wholly or not at all: a directory with half a key could not be opened again.
 fn write(directory: &Path, path: &Path, key: &[u8]) -> std::io::Result<()> {
+    let draft = directory.join(DRAFT);
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != IoKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = options.open(&draft)?;
     file.write_all(key)?;
     file.sync_all()?;
+    fs::rename(&draft, path)?;
     // The file's name has to last as well.
-    File::open(directory)?.sync_all()
+    #[cfg(unix)]
+    File::open(directory)?.sync_all()?;
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -128,6 +139,17 @@ mod tests {
         assert_eq!(made.bytes(), found.bytes());
         assert_eq!(format!("{made:?}"), "Key");
         assert_eq!(Key::load(directory.path(), Some(&[7; 32])).unwrap().bytes(), &[7; 32]);
+    }
+
+    #[test]
+    fn a_process_that_ends_while_it_makes_a_key_leaves_none() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(DRAFT), [7; KEY_BYTES - 1]).unwrap();
+        assert!(Key::existing(directory.path()).unwrap().is_none());
+        let made = Key::load(directory.path(), None).unwrap();
+        assert_eq!(Key::existing(directory.path()).unwrap().unwrap().bytes(), made.bytes());
+        let left: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
     }
 
     #[test]
