@@ -266,6 +266,10 @@ test('what cannot be meant is refused', async (t) => {
   }
   assert.throws(() => $send.tset({}), /There are: .*\$send\.emit, \$send\.test\./)
   assert.throws(() => $send.test({ big: 1n }), { code: 'ERR_SEND_INVALID_ARGUMENT' })
+  for (const argument of [new Date(), new URLSearchParams('a=1'), { toJSON: () => undefined }]) {
+    const message = /as JSON \(its toJSON\(\) says what\) the argument is no object/
+    assert.throws(() => $send.test(argument), { code: 'ERR_SEND_INVALID_ARGUMENT', message })
+  }
   $send.test({ map: new Map([['a', 1]]) })
   const [{ request }] = await finish(execution)
   assert.deepEqual(request, { map: { a: 1 } })

@@ -5,6 +5,7 @@
 
 const { check, isObject, oddities, refusal, unchecked } = require('./check.cjs')
 const { emailCall } = require('./email-call.cjs')
+const { invalidArgument } = require('./errors.cjs')
 const { bodyOf, bytesOf, textOf, tooLarge } = require('./snapshot.cjs')
 
 /**
@@ -78,7 +79,13 @@ function customCall(name, argument) {
   if (!isObject(argument) || Array.isArray(argument)) throw refusal(name, argument, [])
   /** @type {string[]} */
   const warnings = []
-  return { text: textOf(name, /** @type {any} */ (argument), warnings), warnings }
+  const text = textOf(name, /** @type {any} */ (argument), warnings)
+  if (!text?.startsWith('{')) {
+    throw invalidArgument(
+      `$send.${name}: as JSON (its toJSON() says what) the argument is no object`,
+    )
+  }
+  return { text, warnings }
 }
 
 /**

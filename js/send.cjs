@@ -142,7 +142,7 @@ function createSend(native, handle, step, fill) {
   Object.setPrototypeOf($send, unknownOf([...NAMES, ...destinations.keys()]))
   for (const [destination, { number }] of destinations) {
     $send[destination] = (/** @type {any} */ argument) => {
-      const plain = isPlain(argument) && !Array.isArray(argument)
+      const plain = isPlain(argument) && !Array.isArray(argument) && !('toJSON' in argument)
       if (!plain || !record(step, number, argument))
         keep(number, calls.customCall(destination, argument), destination)
     }

@@ -24,12 +24,12 @@ const { invalidArgument } = require('./errors.cjs')
  * @param {string} name
  * @param {object} value
  * @param {string[]} warnings what is lost is added to them
- * @returns {string}
+ * @returns {string} nothing at all if the value's own `toJSON` answers nothing
  */
 function textOf(name, value, warnings) {
   try {
     const text = JSON.stringify(value)
-    if (!text.includes('{}')) return text
+    if (!text?.includes('{}')) return text
     return JSON.stringify(value, (_key, member) => {
       const lost = lostInside(member)
       if (lost) warnings.push(`a ${lost} inside the call is not recorded: give it as \`data\``)
