@@ -39,19 +39,13 @@ class Database {
    * @returns {Promise<T>}
    */
   async use(use) {
-    this.#opening ??= { open: this.#closed.then(() => this.#open()), uses: new Set() }
-    const opening = this.#opening
+    const opening = (this.#opening ??= this.#begin())
     const result = opening.open.then(use)
     opening.uses.add(result)
     try {
       return await result
     } catch (error) {
-      // What failed to open is tried again by the next one.
-      const isOpen = await opening.open.then(
-        () => true,
-        () => false,
-      )
-      if (this.#opening === opening && (!isOpen || isGivenUp(error))) void this.close()
+      if (isGivenUp(error) && this.#opening === opening) void this.close()
       throw error
     } finally {
       opening.uses.delete(result)
@@ -74,6 +68,17 @@ class Database {
       if (open) end(open)
     })
     return this.#closed
+  }
+
+  /** @returns {Opening} */
+  #begin() {
+    /** @type {Opening} */
+    const opening = { open: this.#closed.then(() => this.#open()), uses: new Set() }
+    opening.open.catch(() => {
+      // What failed to open is tried again by the next use.
+      if (this.#opening === opening) this.#opening = undefined
+    })
+    return opening
   }
 
   /** @returns {Promise<Open>} */
