@@ -5,8 +5,7 @@
 // by a number: an instance of a native class costs several times as much, and an execution is as
 // short as its step.
 
-/** @type {any} */
-const binding = require('../binding.cjs')
+const binding = require('./native.cjs')
 const { createReceipts } = require('./completion.cjs')
 const { invalidArgument } = require('./errors.cjs')
 const { handleOf } = require('./handle.cjs')

@@ -3,8 +3,7 @@
 
 // The package root: the native classes, completed with what has to be JavaScript.
 
-/** @type {any} */
-const binding = require('../binding.cjs')
+const binding = require('./native.cjs')
 const { invalidArgument } = require('./errors.cjs')
 const { addEvents, listenersOf } = require('./events.cjs')
 const { Execution, MAKER } = require('./execution.cjs')

@@ -9,7 +9,7 @@
 // What cannot be taped (a BigInt, an object of a class, a cycle) is left to JSON.stringify.
 
 /** @type {import('./send.cjs').Native} */
-const binding = require('../binding.cjs')
+const binding = require('./native.cjs')
 
 /**
  * @typedef {object} Shape the keys that objects have, in their order

@@ -7,7 +7,7 @@ import { createPaint } from './paint.mjs'
 import { formatDelivery, formatSummary } from './print.mjs'
 
 /** @type {any} */
-const binding = createRequire(import.meta.url)('../../binding.cjs')
+const binding = createRequire(import.meta.url)('../native.cjs')
 
 /** @typedef {import('./arguments.mjs').LogSettings} LogSettings */
 

@@ -3,8 +3,7 @@
 
 // The database while it is open: from its first use until it is closed, or until DuckDB gives it up.
 
-/** @type {any} */
-const binding = require('../../binding.cjs')
+const binding = require('../native.cjs')
 const { isGivenUp } = require('./failure.cjs')
 const { connect, openInstance } = require('./instance.cjs')
 const { openLoader } = require('./load.cjs')

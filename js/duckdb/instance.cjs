@@ -8,8 +8,7 @@ const { existsSync } = require('node:fs')
 const { link, mkdir, rename, rm } = require('node:fs/promises')
 const { dirname } = require('node:path')
 
-/** @type {any} */
-const binding = require('../../binding.cjs')
+const binding = require('../native.cjs')
 
 /** How often is interrupted what should be over: between two of its steps nothing hears it. */
 const INTERRUPT_MS = 20

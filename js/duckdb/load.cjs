@@ -3,8 +3,7 @@
 
 // Loads batches. Which statements that takes is decided in Rust; what is here runs them.
 
-/** @type {any} */
-const binding = require('../../binding.cjs')
+const binding = require('../native.cjs')
 const { INTERRUPT_MS, makeRoom } = require('./instance.cjs')
 
 /**
