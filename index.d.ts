@@ -562,7 +562,7 @@ export declare function runStep(
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
 /**
- * Delivers what steps record. Open one for the life of the runner.
+ * Records and delivers the `$send` calls of workflow steps. Open one per process.
  *
  * Without a data directory everything is in memory: what is not delivered when the process ends
  * is lost. At the end of the process the main thread waits up to a second for deliveries that
@@ -578,31 +578,34 @@ export declare class Engine {
   /**
    * The log, newest first, calls in open buffers included.
    *
-   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is no delivery's id.
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is not the id of a delivery.
    */
   deliveries(filter?: DeliveryFilter | undefined | null): Promise<Array<Delivery>>
-  /** The executions that the log knows, newest first. */
+  /** The executions in the log, newest first. */
   executions(filter?: ExecutionFilter | undefined | null): Promise<Array<ExecutionSummary>>
   /**
-   * Makes failed deliveries again, as new deliveries of the same executions that name the old
-   * ones in `replayOf`. Resolves when they are as durable as `complete()` makes them. What was
-   * named by its id and is no failed delivery is in `skipped`. Without `limit`, everything that
-   * the filter finds.
+   * Retries failed deliveries as new deliveries of the same executions, linked by `replayOf`.
+   * Resolves when they are as durable as `complete()` makes them. `skipped` lists the ids that
+   * are not those of failed deliveries. Without `limit`, replays everything that the filter
+   * finds.
    *
-   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when nothing is selected or an id is none,
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when nothing is selected or an id is malformed,
    * `ERR_SEND_JOURNAL_FULL`, `ERR_SEND_JOURNAL`, `ERR_SEND_CLOSED`.
    */
   replay(selection: ReplaySelection): Promise<ReplayResult>
   /**
-   * Waits until nothing that was handed over is open. For serverless hosts and tests.
+   * Closes open batches and waits until every delivery that was handed over is terminal. For
+   * serverless hosts and tests.
    *
-   * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs`; without it, waits as long as it takes.
+   * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs` (default: no limit), and with
+   * `ERR_SEND_CLOSED` when the engine closes with work left.
    */
   flush(options?: TimeoutOptions | undefined | null): Promise<void>
   /**
-   * Takes no more work, drains until the deadline (`timeoutMs`, default 10 s), and tells what
-   * became of it. What is under way then is cut off. Closing again answers the same counts. A
-   * shared engine ends with its last handle. Also `await using engine = …`.
+   * Takes no more work, drains until the deadline (`timeoutMs`, default 10 s), and returns the
+   * counts. Requests still in flight at the deadline are cancelled. Closing again returns the
+   * same counts. An engine that is shared ends with its last handle. Also
+   * `await using engine = …`.
    */
   close(options?: TimeoutOptions | undefined | null): Promise<CloseResult>
   /** Counters and gauges as they are now. */
@@ -890,9 +893,11 @@ export interface EngineOptions {
   durability?: 'fsync' | 'os'
   /** The journal in the data directory. */
   journal?: JournalOptions
+  /** How the lock of the data directory is taken. */
+  lock?: LockOptions
   /**
-   * A name under which worker threads of this process open the same engine: whoever opens it
-   * again repeats the options, or gives the name alone. Default: none, an engine of its own.
+   * A name under which worker threads of this process open the same engine. Give the same options
+   * or the name alone to open it again. Default: none, an engine of its own.
    */
   name?: string
   /**
@@ -1041,6 +1046,15 @@ export interface LaneStats {
   waiting: number
   /** `open`: the host keeps failing and is left alone; `half-open`: it is probed. */
   breaker: 'closed' | 'open' | 'half-open'
+}
+
+/** How the lock of the data directory is taken. */
+export interface LockOptions {
+  /**
+   * Milliseconds to wait for a data directory that another process has open, before
+   * `Engine.open()` rejects with `ERR_SEND_DATA_DIR_LOCKED`. Default: 0.
+   */
+  waitMs?: number
 }
 
 /** What the log keeps. */
