@@ -45,7 +45,11 @@ impl Handle {
         let close = || async {
             // A handle that was released before is counted no more.
             let none = Duration::ZERO;
-            if first { self.engine.close_handle(timeout).await } else { self.engine.drain(none).await }
+            if first {
+                self.engine.close_handle(timeout).await
+            } else {
+                self.engine.drain(none).await
+            }
         };
         *self.drained.get_or_init(close).await
     }

@@ -148,7 +148,7 @@ impl SqliteJournal {
         if !self.is_closed() {
             self.writer.sync().await?;
         }
-        let reader = Arc::clone(&self.reader);
+        let reader = self.readers.get()?;
         let answer = tokio::task::spawn_blocking(move || read(&reader)).await;
         answer.unwrap_or_else(|panic| {
             let message = "reading the journal panicked";
