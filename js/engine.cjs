@@ -66,20 +66,10 @@ class Engine {
       },
       completions: new Completions(handle, (waiting) => this.#keepWhile(waiting)),
     }
-    // The addon holds the callback, and the callback must not hold the engine: one that is
-    // forgotten can then be collected.
-    const self = new WeakRef(this)
-    handle._attach(() => {
-      const engine = self.deref()
-      if (engine) engine.#wake()
-    })
+    handle._attach(Engine.#waker(new WeakRef(this)))
     this.#listeners = new Listeners(handle)
     this.#subscriptions = new Subscriptions(handle)
-    this.#warehouse = new Warehouse(handle, () => {
-      const engine = self.deref()
-      if (engine) engine.#keep()
-      return engine !== undefined
-    })
+    this.#warehouse = new Warehouse(handle, Engine.#keeper(new WeakRef(this)))
     if (handle.address()) this.#keep()
   }
 
@@ -115,6 +105,8 @@ class Engine {
       return { ...(await answered(closing)) }
     } finally {
       await this.#warehouse.close()
+      // Another thread that has the engine open may run the warehouse from here on, and not before.
+      this.#native._detach()
       this.#isKeptUntilClosed = false
       KEPT.delete(this)
     }
@@ -197,6 +189,32 @@ class Engine {
   /** @param {() => Promise<string>} ask */
   async #parsed(ask) {
     return JSON.parse(await answered(called(ask)))
+  }
+
+  /**
+   * The callback that the addon holds. It must not hold the engine, so that a forgotten one can be
+   * collected: made here, where no `this` is in its scope.
+   *
+   * @param {WeakRef<Engine>} self
+   */
+  static #waker(self) {
+    return () => {
+      const engine = self.deref()
+      if (engine) engine.#wake()
+    }
+  }
+
+  /**
+   * The function that keeps the engine until it is closed. Returns `false` when it is gone.
+   *
+   * @param {WeakRef<Engine>} self
+   */
+  static #keeper(self) {
+    return () => {
+      const engine = self.deref()
+      if (engine) engine.#keep()
+      return engine !== undefined
+    }
   }
 
   #keep() {

@@ -99,10 +99,9 @@ class Warehouse {
     return format === 'rows' ? { columns, rows: result } : result
   }
 
-  /** Closes DuckDB: another thread that has the engine open may run it from here on. */
+  /** Closes DuckDB. */
   async close() {
     await this.#duckdb?.close()
-    this.#native._detachWarehouse()
   }
 }
 

@@ -328,16 +328,10 @@ impl Engine {
         }
     }
 
-    /// Ends that: the database of this thread is closed.
-    #[napi(js_name = "_detachWarehouse", catch_unwind, skip_typescript)]
-    pub fn detach_warehouse(&self) {
-        if let Ok(engine) = self.inner()
-            && let Some(duckdb) = engine.duckdb()
-        {
-            for thread in &*self.handle.threads() {
-                duckdb.detach(thread);
-            }
-        }
+    /// Forgets everything that calls this thread: its destinations, its warehouse, its listeners.
+    #[napi(js_name = "_detach", catch_unwind, skip_typescript)]
+    pub fn detach(&self) {
+        self.handle.detach();
     }
 
     /// Runs a query. Resolves to the place of its result, as JSON.

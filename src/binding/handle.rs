@@ -76,13 +76,9 @@ impl Handle {
     /// A new way to this thread, which is forgotten with the handle.
     pub(super) fn thread(&self) -> Arc<dyn Thread> {
         let thread: Arc<dyn Thread> = Arc::new(JobThread(self.mailbox.get().cloned()));
-        self.threads().push(Arc::clone(&thread));
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.push(Arc::clone(&thread));
         thread
-    }
-
-    /// The ways to this thread.
-    pub(super) fn threads(&self) -> std::sync::MutexGuard<'_, Vec<Arc<dyn Thread>>> {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes the engine's handle.
@@ -97,21 +93,30 @@ impl Handle {
         }
     }
 
-    /// Forgets what calls this thread, and gives the engine's handle back.
-    fn release(&self) {
-        if self.released.swap(true, Ordering::SeqCst) {
-            return;
-        }
+    /// Forgets everything that calls this thread: its destinations, its warehouse, its listeners.
+    pub(super) fn detach(&self) {
         let Some(opened) = self.inner.get() else { return };
         let engine = opened.engine();
-        for thread in self.threads().drain(..) {
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
             engine.forget_destinations(&thread);
         }
         if let Some(mailbox) = self.mailbox.get() {
             engine.subscriptions().ignore(None, mailbox.events());
             engine.events().unsubscribe(mailbox.events());
         }
-        opened.release();
+    }
+
+    /// Detaches the thread, and gives the engine's handle back.
+    fn release(&self) {
+        if self.released.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.detach();
+        if let Some(opened) = self.inner.get() {
+            opened.release();
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub fn open(mut opening: Opening, start: impl Fn(&Arc<Engine>) -> Result<()>) ->
             Ok(Found::Open(handle)) => return Ok(handle),
             Ok(Found::Closing(engine)) => runtime::handle()?.block_on(engine.ended()),
             Err(error) if error.kind() == ErrorKind::DataDirLocked && Instant::now() < deadline => {
-                std::thread::sleep(LOCK_POLL);
+                runtime::handle()?.block_on(tokio::time::sleep(LOCK_POLL));
             }
             Err(error) => return Err(error),
         }
