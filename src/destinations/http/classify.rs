@@ -10,17 +10,17 @@ use crate::destinations::{Failure, Phase, Verdict};
 use crate::egress::failure_in;
 use crate::error::ErrorKind;
 
-/// The verdict on a response that was read to its end.
-pub(super) fn verdict(status: StatusCode, headers: &HeaderMap) -> Verdict {
+/// Characters of a reason phrase that a message repeats.
+const MAX_REASON: usize = 200;
+
+/// The verdict on a response, which nothing that its body does changes.
+pub(super) fn verdict(status: StatusCode, reason: &str, headers: &HeaderMap) -> Verdict {
     if status.is_success() {
         return Verdict::Delivered;
     }
-    let reason = status.canonical_reason().unwrap_or("no reason known");
-    let failure = Failure::new(
-        ErrorKind::Status,
-        format!("the server answered {} {reason}", status.as_u16()),
-    )
-    .with_status(status.as_u16());
+    let reason: String = reason.chars().take(MAX_REASON).collect();
+    let answered = format!("the server answered {} {reason}", status.as_u16());
+    let failure = Failure::new(ErrorKind::Status, answered.trim_end()).with_status(status.as_u16());
     let transient = status.is_server_error()
         || matches!(
             status,
@@ -76,6 +76,15 @@ fn classify(error: &(dyn StdError + 'static), phase: Phase) -> (ErrorKind, &'sta
             (ErrorKind::InvalidResponse, "the response's body could not be decoded")
         }
         _ => (ErrorKind::Connection, "the connection broke"),
+    }
+}
+
+/// Why a body did not come to its end.
+pub(super) fn broken_body(error: &(dyn StdError + 'static)) -> &'static str {
+    if is_malformed(error) {
+        "the response's body is not valid HTTP"
+    } else {
+        "the connection broke before the response's body was over"
     }
 }
 
@@ -163,14 +172,14 @@ mod tests {
             (503, "retry"),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(kind(verdict(status, &headers)).0, expected, "{status}");
+            assert_eq!(kind(verdict(status, "", &headers)).0, expected, "{status}");
         }
     }
 
     #[test]
     fn retry_after_is_read_in_seconds() {
         let headers = HeaderMap::from_iter([(header::RETRY_AFTER, "7".parse().unwrap())]);
-        let Verdict::Retry { after, .. } = verdict(StatusCode::SERVICE_UNAVAILABLE, &headers)
+        let Verdict::Retry { after, .. } = verdict(StatusCode::SERVICE_UNAVAILABLE, "", &headers)
         else {
             panic!("a 503 may be retried");
         };

@@ -4,14 +4,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
-use http::{HeaderValue, Response, response};
+use http::response::Parts;
+use http::{HeaderValue, Response, Version};
+use hyper::ext::ReasonPhrase;
 
 use super::Config;
+use super::charset::header_text;
 use super::classify::{broken, timed_out, verdict};
 use super::exchange::{Hop, request_log, response_log, unprepared_log};
 use super::redirect;
 use super::request::{self, Defaults, Prepared};
-use super::response::{Appetite, Capture, Received};
+use super::response::{self, Capture, Received};
 use super::retry::Retries;
 use super::sign;
 use super::target::origin;
@@ -110,9 +113,10 @@ impl Http {
             };
             let (head, mut body) = response.into_parts();
             let received = received.insert(self.head(head, hops, begun));
-            self.read(&mut body, progress, &mut received.body).await?;
+            progress.set(Phase::Body);
+            response::read(&mut body, &mut received.body).await;
             return match next {
-                None => Ok(verdict(status, &received.headers)),
+                None => Ok(verdict(status, &received.reason, &received.headers)),
                 Some(failure) => Err(Verdict::Rejected(failure)),
             };
         }
@@ -141,39 +145,30 @@ impl Http {
         })
     }
 
-    async fn read(
-        &self,
-        body: &mut Body,
-        progress: &Progress,
-        capture: &mut Capture,
-    ) -> std::result::Result<(), Verdict> {
-        progress.set(Phase::Body);
-        loop {
-            match body.chunk().await {
-                Ok(Some(chunk)) => {
-                    if capture.push(&chunk) == Appetite::Enough {
-                        return Ok(());
-                    }
-                }
-                Ok(None) => {
-                    capture.end();
-                    return Ok(());
-                }
-                Err(error) => return Err(broken(error.as_ref(), Phase::Body)),
-            }
-        }
-    }
-
-    fn head(&self, head: response::Parts, hops: Vec<Hop>, begun: Instant) -> Received {
+    fn head(&self, head: Parts, hops: Vec<Hop>, begun: Instant) -> Received {
+        let Config { log_body_bytes: keep, max_response_bytes: limit, .. } = self.config;
         Received {
             status: head.status,
+            reason: reason(&head),
             version: head.version,
+            body: Capture::new(&head.headers, keep, limit),
             headers: head.headers,
             hops,
             first_byte: begun.elapsed(),
-            body: Capture::new(self.config.log_body_bytes, self.config.max_response_bytes),
         }
     }
+}
+
+/// The reason phrase as the server wrote it. The client keeps those that are not the standard's.
+fn reason(head: &Parts) -> String {
+    let standard = || match head.version {
+        Version::HTTP_09 | Version::HTTP_10 | Version::HTTP_11 => head.status.canonical_reason(),
+        _ => None,
+    };
+    head.extensions.get::<ReasonPhrase>().map_or_else(
+        || standard().unwrap_or_default().to_owned(),
+        |phrase| header_text(phrase.as_bytes()),
+    )
 }
 
 /// What the log shows of a call that was not sent yet, where no destination is configured.
@@ -195,7 +190,7 @@ impl Destination for Http {
             Ok(prepared) => prepared,
             Err(failure) => return Outcome::rejected(failure),
         };
-        let warnings = std::mem::take(&mut prepared.warnings);
+        let mut warnings = std::mem::take(&mut prepared.warnings);
         if attempt.recovered || self.policy_of(&prepared).is_some() {
             identify(&mut prepared, attempt);
         }
@@ -218,6 +213,7 @@ impl Destination for Http {
         };
         let duration = begun.elapsed();
         let response = received.map(|received| {
+            warnings.extend(received.body.warnings());
             Box::new(response_log(received, progress.timings(), duration, &self.config))
         });
         Outcome::of(verdict, Exchange { request: Some(request), response, warnings })

@@ -155,10 +155,10 @@ pub(super) fn response_log(
     duration: Duration,
     config: &Config,
 ) -> ResponseLog {
-    let Received { status, version, headers, hops, first_byte, body } = received;
+    let Received { status, reason, version, headers, hops, first_byte, body } = received;
     let head = ResponseHead {
         status: status.as_u16(),
-        status_text: status.canonical_reason().unwrap_or_default(),
+        status_text: &reason,
         http_version: version_name(version),
         headers: Headers { map: &headers, extra: &config.redact },
         duration_ms: millis(duration),
@@ -171,7 +171,7 @@ pub(super) fn response_log(
         },
         redirects: &hops,
     };
-    ResponseLog::new(&head, Some(body.into_log()))
+    ResponseLog::new(&head, Some(body.into_log(&headers)))
 }
 
 fn version_name(version: Version) -> &'static str {

@@ -6,9 +6,11 @@
 
 mod auth;
 mod body;
+mod charset;
 mod classify;
 mod client;
 mod config;
+mod decode;
 mod exchange;
 mod flatten;
 mod form;
