@@ -9,6 +9,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use url::Url;
 
 use super::Config;
+use super::charset::header_text;
 use super::item::Item;
 use super::request::Prepared;
 use super::response::Received;
@@ -51,8 +52,7 @@ impl Headers<'_> {
 
 /// One value: text as it is, and what refers to a URL without its secrets.
 fn shown<'a>(name: &HeaderName, value: &'a HeaderValue) -> Cow<'a, str> {
-    let text =
-        value.to_str().map_or_else(|_| String::from_utf8_lossy(value.as_bytes()), Cow::Borrowed);
+    let text = value.to_str().map_or_else(|_| header_text(value.as_bytes()).into(), Cow::Borrowed);
     if [LOCATION, CONTENT_LOCATION, REFERER].contains(name) {
         return redact_reference(&text).into();
     }
