@@ -42,11 +42,6 @@ test(
     const cases = [
       ['no answer', () => {}, 'response'],
       ['headers that never end', (socket) => pour(socket, 'X', `${OK}X-A: `), 'response'],
-      [
-        'nothing but 100 Continue',
-        (socket) => pour(socket, 'HTTP/1.1 100 Continue\r\n\r\n'),
-        'response',
-      ],
       ['a body that drips', (socket) => pour(socket, '.', `${OK}\r\n`), 'body 200'],
       [
         'a chunk that never ends',

@@ -14,7 +14,9 @@ mod address;
 mod cleartext;
 mod connector;
 mod door;
+mod explain;
 mod failure;
+mod head;
 mod lookup;
 mod options;
 mod own;
@@ -31,6 +33,7 @@ mod tests;
 
 pub use cleartext::{Cleartext, Exchange};
 pub use door::Door;
+pub use explain::{Place, explain};
 pub use failure::failure_in;
 pub use lookup::{Looking, Lookup, SystemLookup};
 pub use options::Options;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode, header};
 
 use crate::destinations::{Failure, Phase, Verdict};
-use crate::egress::failure_in;
+use crate::egress::{Place, explain, failure_in};
 use crate::error::ErrorKind;
 
 /// Characters of a reason phrase that a message repeats.
@@ -43,39 +43,41 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 /// The verdict on a request that got no whole response.
-pub(in crate::destinations) fn broken(error: &(dyn StdError + 'static), phase: Phase) -> Verdict {
+pub(in crate::destinations) fn broken(
+    error: &(dyn StdError + 'static),
+    phase: Phase,
+    place: &Place,
+) -> Verdict {
     if let Some(failure) = failure_in(error) {
         return match failure.kind {
             ErrorKind::EgressDenied => Verdict::Rejected(failure),
             _ => Verdict::Retry { failure, after: None },
         };
     }
-    let (kind, what) = classify(error, phase);
-    let failure = Failure::new(kind, format!("{what}: {}", root_cause(error))).during(phase);
+    let kind = classify(error, phase);
+    let failure = Failure::new(kind, explain(error, phase, place)).during(phase);
     match kind {
         ErrorKind::InvalidResponse | ErrorKind::InvalidHeader => Verdict::Rejected(failure),
         _ => Verdict::Retry { failure, after: None },
     }
 }
 
-fn classify(error: &(dyn StdError + 'static), phase: Phase) -> (ErrorKind, &'static str) {
+fn classify(error: &(dyn StdError + 'static), phase: Phase) -> ErrorKind {
     if chain(error).any(|cause| cause.is::<rustls::Error>() || in_io::<rustls::Error>(cause)) {
-        return (ErrorKind::Tls, "the TLS handshake failed");
+        return ErrorKind::Tls;
     }
-    match (phase, hyper_error(error)) {
-        (Phase::Dns, _) => (ErrorKind::Dns, "the host name did not resolve"),
-        (Phase::Connect, _) => (ErrorKind::Connect, "no connection could be opened"),
-        (Phase::Tls, _) => (ErrorKind::Tls, "the TLS handshake failed"),
-        (_, Some(hyper)) if hyper.is_parse() => {
-            (ErrorKind::InvalidResponse, "the response is not valid HTTP")
+    match phase {
+        Phase::Dns => ErrorKind::Dns,
+        Phase::Connect => ErrorKind::Connect,
+        Phase::Tls => ErrorKind::Tls,
+        Phase::Request | Phase::Response | Phase::Body => {
+            let parse = hyper_error(error).is_some_and(hyper::Error::is_parse);
+            if parse || is_malformed(error) {
+                ErrorKind::InvalidResponse
+            } else {
+                ErrorKind::Connection
+            }
         }
-        (Phase::Body, Some(_)) if is_malformed(error) => {
-            (ErrorKind::InvalidResponse, "the response's body is not valid HTTP")
-        }
-        (Phase::Body, None) if !has_io_reset(error) => {
-            (ErrorKind::InvalidResponse, "the response's body could not be decoded")
-        }
-        _ => (ErrorKind::Connection, "the connection broke"),
     }
 }
 
@@ -90,18 +92,6 @@ pub(super) fn broken_body(error: &(dyn StdError + 'static)) -> &'static str {
 
 fn hyper_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a hyper::Error> {
     chain(error).find_map(|cause| cause.downcast_ref())
-}
-
-/// Connections that ended early surface as these kinds, also through a decompressor.
-fn has_io_reset(error: &(dyn StdError + 'static)) -> bool {
-    chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
-        matches!(
-            cause.kind(),
-            io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe
-        )
-    })
 }
 
 /// What hyper makes of a chunked body whose framing does not parse; of a connection that ends early
@@ -123,11 +113,6 @@ fn chain<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |cause: &&'a (dyn StdError + 'static)| (*cause).source())
-}
-
-/// The innermost cause says most, and repeats no URL.
-fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    chain(error).last().map_or_else(String::new, ToString::to_string)
 }
 
 /// A delivery whose whole-request deadline passed.

@@ -22,7 +22,7 @@ use super::transport::{Body, Transport};
 use crate::destinations::{
     Attempt, Destination, Exchange, Failure, Outcome, Payload, Phase, RetryPolicy, Verdict,
 };
-use crate::egress::{Door, Progress};
+use crate::egress::{Door, Place, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observability::log::{RequestLog, Trace};
 use crate::observability::time::Timestamp;
@@ -141,7 +141,8 @@ impl Http {
     ) -> std::result::Result<Response<Body>, Verdict> {
         progress.set(Phase::Request);
         self.transport.send(prepared).await.map_err(|error| {
-            broken(error.as_ref(), written(progress.phase(), prepared.body.as_ref()))
+            let phase = written(progress.phase(), prepared.body.as_ref());
+            broken(error.as_ref(), phase, &Place::of(&prepared.url, &self.door))
         })
     }
 

@@ -80,8 +80,8 @@ struct Wire {
 /// Coded data may be that much longer than what it decodes to: headers, stored blocks, trailers.
 const CODING_OVERHEAD: u64 = 64 << 10;
 
-/// Chunks of which a body of the limit's length may consist at most, on average of 4 bytes.
-const LEAST_CHUNK: u64 = 4;
+/// Bytes of a chunk, on average, below which a body is not read to its limit.
+const LEAST_CHUNK: u64 = 16;
 
 /// Chunks that any body may consist of.
 const FREE_CHUNKS: u64 = 1024;

@@ -101,5 +101,5 @@ fn input_that_decodes_to_nothing_is_counted() {
 fn chunks_are_counted_too() {
     let mut capture = capture("identity", 100, 100_000);
     let read = (0..200_000).take_while(|_| capture.push(&bytes("x")) == Appetite::More).count();
-    assert!((20_000..40_000).contains(&read), "{read}");
+    assert!((5_000..10_000).contains(&read), "{read}");
 }
