@@ -1151,11 +1151,11 @@ export interface RetryOptions {
   /** Milliseconds after the call past which nothing is attempted. Default: a day. */
   maxAgeMs?: number
   /**
-   * Milliseconds of the longest `Retry-After` that is waited for; a server that asks for more
-   * ends the delivery. Default: an hour.
+   * Milliseconds of the longest `Retry-After` that is waited for; where a server asks for
+   * more, this is the wait. Default: an hour.
    */
   retryAfterMaxMs?: number
-  /** Statuses after which there is another attempt. Default: 408, 425, 429, 500, 502, 503, 504. */
+  /** Statuses after which there is another attempt. Default: 408, 425, 429, 500, 502, 503, 504, 507, 520–530. */
   statuses?: Array<number>
   /**
    * Codes of failures after which there is another attempt. Default: `ERR_SEND_DNS`,

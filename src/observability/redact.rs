@@ -130,14 +130,17 @@ fn push_query(shown: &mut String, query: &str) {
     }
 }
 
+/// Whether a header holds a secret: by its name, or because it is one of `extra` (in any case).
+#[must_use]
+pub fn is_secret_header(name: &HeaderName, extra: &[String]) -> bool {
+    let name = name.as_str();
+    is_secret_name(name) || extra.iter().any(|extra| extra.eq_ignore_ascii_case(name))
+}
+
 /// Replaces the values of secret headers, and of those named in `extra` (in any case).
 pub fn redact_headers(headers: &mut HeaderMap, extra: &[String]) {
-    let secret = |name: &HeaderName| {
-        let name = name.as_str();
-        is_secret_name(name) || extra.iter().any(|extra| extra.eq_ignore_ascii_case(name))
-    };
     for (name, value) in headers.iter_mut() {
-        if secret(name) {
+        if is_secret_header(name, extra) {
             *value = HeaderValue::from_static(REDACTED);
         }
     }

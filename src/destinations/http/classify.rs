@@ -26,20 +26,24 @@ pub(super) fn verdict(status: StatusCode, reason: &str, headers: &HeaderMap) -> 
             status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
         );
-    if transient {
-        return Verdict::Retry { failure, after: retry_after(headers, SystemTime::now()) };
+    let after = retry_after(headers, SystemTime::now());
+    if transient || after.is_some() {
+        return Verdict::Retry { failure, after };
     }
     Verdict::Rejected(failure)
 }
 
-/// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3).
+/// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3). A date counts from that of the response,
+/// where there is one, because the clocks of two machines differ.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let asked = text(header::RETRY_AFTER)?;
+    if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(asked.parse().unwrap_or(u64::MAX)));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    let date = httpdate::parse_http_date(asked).ok()?;
+    let sent = text(header::DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    Some(date.duration_since(sent.unwrap_or(now)).unwrap_or_default())
 }
 
 /// The verdict on a request that got no whole response.
@@ -179,11 +183,27 @@ mod tests {
             ("Sunday, 06-Nov-94 08:49:37 GMT", Some(7)),
             ("Sun Nov  6 08:49:37 1994", Some(7)),
             ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
+            ("99999999999999999999999", Some(u64::MAX)),
             ("soon", None),
+            ("-1", None),
             ("", None),
         ] {
             let headers = HeaderMap::from_iter([(header::RETRY_AFTER, text.parse().unwrap())]);
             assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_date_counts_from_that_of_the_response() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let after = |date: &str| {
+            let date = (header::DATE, date.parse().unwrap());
+            let asked = "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap();
+            let headers = HeaderMap::from_iter([date, (header::RETRY_AFTER, asked)]);
+            retry_after(&headers, now)
+        };
+        assert_eq!(after("Sun, 06 Nov 1994 08:48:37 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:50:37 GMT"), Some(Duration::ZERO));
+        assert_eq!(after("nonsense"), Some(Duration::ZERO));
     }
 }

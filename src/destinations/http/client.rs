@@ -131,7 +131,7 @@ impl Http {
             return Ok(None);
         }
         let location = response.headers().get(http::header::LOCATION);
-        redirect::next(prepared, response.status(), location)
+        redirect::next(prepared, response.status(), location, &self.config.redact)
     }
 
     async fn send(
