@@ -165,8 +165,8 @@ test(
       [`http://${silent.host}`, 'https', `${timeout} connect`],
       [`https://${silent.host}`, 'http', `${timeout} tls`],
       [`socks5://${silent.host}`, 'http', `${timeout} connect`],
-      [`http://${forbidding.host}`, 'http', 'failed ERR_SEND_STATUS 407'], // reaches ERR_SEND_STATUS
-      [`http://${forbidding.host}`, 'https', connect],
+      [`http://${forbidding.host}`, 'http', 'failed ERR_SEND_PROXY 407'], // reaches ERR_SEND_PROXY
+      [`http://${forbidding.host}`, 'https', 'failed ERR_SEND_PROXY 407'],
       [`socks5://${refusing.host}`, 'http', connect],
       [`socks5h://${refusing.host}`, 'https', connect],
     ]
@@ -182,6 +182,45 @@ test(
     )
   },
 )
+
+test('an answer of the proxy is named as such, with its status and page', async (t) => {
+  const cases = [
+    [
+      407,
+      'https',
+      /^the proxy 127\.0\.0\.1 port \d+ answered 407 Refused: it asks for credentials/,
+    ],
+    [
+      403,
+      'https',
+      /answered 403 Refused: it does not permit requests to 93\.184\.216\.34 port 443$/,
+    ],
+    [502, 'https', /answered 502 Refused: it did not reach 93\.184\.216\.34 port 443$/],
+    [407, 'http', /^the proxy 127\.0\.0\.1 port \d+ answered 407 Proxy Authentication Required/],
+  ]
+  for (const [refusal, scheme, message] of cases) {
+    const proxy = await httpProxy(t, { refusal })
+    const egress = { proxy: `http://me:hunter2@${proxy.host}` }
+    const engine = await openEngine(t, { egress, http: PATIENT })
+    const [delivery] = await deliver(engine, { method: 'GET', url: `${scheme}://${PUBLIC}/` })
+    const { error, response } = delivery
+    assert.match(error.message, message)
+    assert.deepEqual(
+      [error.code, response.status, response.body, response.answeredBy],
+      ['ERR_SEND_PROXY', refusal, 'refused', 'proxy'], // reaches ERR_SEND_PROXY
+    )
+    assert.equal((await shown(engine, [delivery])).includes('hunter2'), false)
+  }
+})
+
+test('a status that the proxy may have made up names both', async (t) => {
+  const proxy = await httpProxy(t, { refusal: 502 })
+  const egress = { proxy: `http://${proxy.host}` }
+  const engine = await openEngine(t, { egress, http: PATIENT })
+  const [{ error }] = await deliver(engine, { method: 'GET', url: `http://${PUBLIC}/` })
+  assert.equal(error.code, 'ERR_SEND_STATUS') // reaches ERR_SEND_STATUS
+  assert.match(error.message, /^the server, or the proxy 127\.0\.0\.1 port \d+, answered 502/)
+})
 
 test('proxies of the environment are not used', async (t) => {
   const [server, proxy] = await Promise.all([echo(t), httpProxy(t)])

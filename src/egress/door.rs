@@ -24,8 +24,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// The policy, and the means to connect under it. Clones are the same door.
 #[derive(Clone)]
 pub struct Door {
-    policy: Arc<Policy>,
-    lookup: Arc<dyn Lookup>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) lookup: Arc<dyn Lookup>,
     load_roots: LoadRoots,
 }
 

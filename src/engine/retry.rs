@@ -59,7 +59,7 @@ pub(super) fn decide(
 #[must_use]
 pub(super) fn may_mend(failure: &Failure, policy: &RetryPolicy) -> bool {
     match (failure.kind, failure.status) {
-        (ErrorKind::Status, Some(status)) => policy.statuses.contains(&status),
+        (ErrorKind::Status | ErrorKind::Proxy, Some(status)) => policy.statuses.contains(&status),
         (kind, _) => policy.errors.contains(&kind),
     }
 }

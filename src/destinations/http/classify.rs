@@ -6,24 +6,24 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
 
+use super::response::Received;
 use crate::destinations::{Failure, Phase, Verdict};
-use crate::egress::{Place, explain, failure_in};
+use crate::egress::{Answerer, Place, explain, failure_in};
 use crate::error::ErrorKind;
 
 /// Characters of a reason phrase that a message repeats.
 const MAX_REASON: usize = 200;
 
 /// The verdict on a response, which nothing that its body does changes.
-pub(super) fn verdict(status: StatusCode, reason: &str, headers: &HeaderMap) -> Verdict {
+pub(super) fn verdict(response: &Received, place: &Place) -> Verdict {
+    let Received { status, headers, .. } = response;
     if status.is_success() {
         return Verdict::Delivered;
     }
-    let reason: String = reason.chars().take(MAX_REASON).collect();
-    let answered = format!("the server answered {} {reason}", status.as_u16());
-    let failure = Failure::new(ErrorKind::Status, answered.trim_end()).with_status(status.as_u16());
+    let failure = failure_of_status(response, place);
     let transient = status.is_server_error()
         || matches!(
-            status,
+            *status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
         );
     let after = retry_after(headers, SystemTime::now());
@@ -31,6 +31,29 @@ pub(super) fn verdict(status: StatusCode, reason: &str, headers: &HeaderMap) -> 
         return Verdict::Retry { failure, after };
     }
     Verdict::Rejected(failure)
+}
+
+fn failure_of_status(response: &Received, place: &Place) -> Failure {
+    let status = response.status.as_u16();
+    let reason: String = response.reason.chars().take(MAX_REASON).collect();
+    let answered = format!("answered {status} {reason}").trim_end().to_owned();
+    let failure = match &response.answerer {
+        Answerer::Host => Failure::new(ErrorKind::Status, format!("the server {answered}")),
+        Answerer::Either(proxy) => {
+            Failure::new(ErrorKind::Status, format!("the server, or {proxy}, {answered}"))
+        }
+        Answerer::Proxy(proxy) => {
+            let why = match status {
+                407 => {
+                    "it asks for credentials, or for others than those in egress.proxy".to_owned()
+                }
+                403 | 405 => format!("it does not permit requests to {place}"),
+                _ => format!("it did not reach {place}"),
+            };
+            Failure::new(ErrorKind::Proxy, format!("{proxy} {answered}: {why}"))
+        }
+    };
+    failure.with_status(status)
 }
 
 /// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3). A date counts from that of the response,
@@ -85,6 +108,11 @@ fn classify(error: &(dyn StdError + 'static), phase: Phase) -> ErrorKind {
     }
 }
 
+/// Whether neither this crate nor the system failed the request: a proxy has answered it.
+pub(super) fn is_without_cause(error: &(dyn StdError + 'static)) -> bool {
+    failure_in(error).is_none() && !chain(error).any(<dyn StdError>::is::<io::Error>)
+}
+
 /// Why a body did not come to its end.
 pub(super) fn broken_body(error: &(dyn StdError + 'static)) -> &'static str {
     if is_malformed(error) {
@@ -137,6 +165,13 @@ pub(super) fn timed_out(limit: Duration, phase: Phase) -> Verdict {
 mod tests {
     use super::*;
 
+    fn answer(status: u16, reason: &str, headers: HeaderMap, answerer: Answerer) -> Verdict {
+        let status = StatusCode::from_u16(status).unwrap();
+        let received = Received::of(status, reason, headers, answerer);
+        let place = Place::direct(&url::Url::parse("https://example.com/").unwrap());
+        verdict(&received, &place)
+    }
+
     fn kind(verdict: Verdict) -> (&'static str, Option<ErrorKind>) {
         match verdict {
             Verdict::Delivered => ("delivered", None),
@@ -148,7 +183,6 @@ mod tests {
 
     #[test]
     fn only_2xx_is_delivered_and_only_passing_trouble_may_be_retried() {
-        let headers = HeaderMap::new();
         for (status, expected) in [
             (200, "delivered"),
             (204, "delivered"),
@@ -160,19 +194,58 @@ mod tests {
             (500, "retry"),
             (503, "retry"),
         ] {
-            let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(kind(verdict(status, "", &headers)).0, expected, "{status}");
+            let verdict = answer(status, "", HeaderMap::new(), Answerer::Host);
+            assert_eq!(kind(verdict).0, expected, "{status}");
         }
     }
 
     #[test]
     fn retry_after_is_read_in_seconds() {
         let headers = HeaderMap::from_iter([(header::RETRY_AFTER, "7".parse().unwrap())]);
-        let Verdict::Retry { after, .. } = verdict(StatusCode::SERVICE_UNAVAILABLE, "", &headers)
-        else {
-            panic!("a 503 may be retried");
-        };
-        assert_eq!(after, Some(Duration::from_secs(7)));
+        for status in [503, 409] {
+            let Verdict::Retry { after, .. } = answer(status, "", headers.clone(), Answerer::Host)
+            else {
+                panic!("{status} may be retried");
+            };
+            assert_eq!(after, Some(Duration::from_secs(7)));
+        }
+    }
+
+    #[test]
+    fn a_failure_names_the_side_that_answered() {
+        let proxy = || "the proxy p port 3128".to_owned();
+        for (status, reason, answerer, kind, message) in [
+            (
+                404,
+                "Gone fishing",
+                Answerer::Host,
+                ErrorKind::Status,
+                "the server answered 404 Gone fishing",
+            ),
+            (520, "", Answerer::Host, ErrorKind::Status, "the server answered 520"),
+            (
+                502,
+                "No",
+                Answerer::Either(proxy()),
+                ErrorKind::Status,
+                "the server, or the proxy p port 3128, answered 502 No",
+            ),
+            (
+                403,
+                "No",
+                Answerer::Proxy(proxy()),
+                ErrorKind::Proxy,
+                "the proxy p port 3128 answered 403 No: it does not permit requests to example.com \
+                 port 443",
+            ),
+        ] {
+            let verdict = answer(status, reason, HeaderMap::new(), answerer);
+            let (Verdict::Retry { failure, .. } | Verdict::Rejected(failure)) = verdict else {
+                panic!("{status} is a failure");
+            };
+            assert_eq!((failure.kind, failure.message.as_str()), (kind, message));
+            assert_eq!(failure.status, Some(status));
+        }
     }
 
     #[test]

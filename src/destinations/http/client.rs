@@ -5,12 +5,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::response::Parts;
-use http::{HeaderValue, Response, Version};
+use http::{HeaderValue, Response};
 use hyper::ext::ReasonPhrase;
 
 use super::Config;
 use super::charset::header_text;
-use super::classify::{broken, timed_out, verdict};
+use super::classify::{broken, is_without_cause, timed_out, verdict};
 use super::exchange::{Hop, request_log, response_log, unprepared_log};
 use super::redirect;
 use super::request::{self, Defaults, Prepared};
@@ -22,7 +22,7 @@ use super::transport::{Body, Transport};
 use crate::destinations::{
     Attempt, Destination, Exchange, Failure, Outcome, Payload, Phase, RetryPolicy, Verdict,
 };
-use crate::egress::{Door, Place, Progress};
+use crate::egress::{Answerer, Door, Place, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observability::log::{RequestLog, Trace};
 use crate::observability::time::Timestamp;
@@ -98,25 +98,26 @@ impl Http {
         loop {
             self.door.admit(&prepared.url).await.map_err(Verdict::Rejected)?;
             let response = self.send(&prepared, progress).await?;
-            let status = response.status();
-            let next = match self.next(&prepared, &response) {
+            let answerer = self.answerer(&prepared, &response);
+            let (head, mut body) = response.into_parts();
+            let next = match self.next(&prepared, &head, &answerer) {
                 Ok(None) => None,
                 Ok(Some(next)) if hops.len() < self.config.max_redirects => {
+                    let status = head.status.as_u16();
                     // What the log shows when nothing comes of the next hop.
-                    *received = Some(self.head(response.into_parts().0, hops.clone(), begun));
-                    hops.push(Hop::new(status.as_u16(), &next.method, &next.url));
+                    *received = Some(self.head(head, answerer, hops.clone(), begun));
+                    hops.push(Hop::new(status, &next.method, &next.url));
                     prepared = next;
                     continue;
                 }
                 Ok(Some(_)) => Some(too_many_redirects(self.config.max_redirects)),
                 Err(failure) => Some(failure),
             };
-            let (head, mut body) = response.into_parts();
-            let received = received.insert(self.head(head, hops, begun));
+            let received = received.insert(self.head(head, answerer, hops, begun));
             progress.set(Phase::Body);
             response::read(&mut body, &mut received.body).await;
             return match next {
-                None => Ok(verdict(status, &received.reason, &received.headers)),
+                None => Ok(verdict(received, &Place::of(&prepared.url, &self.door))),
                 Some(failure) => Err(Verdict::Rejected(failure)),
             };
         }
@@ -125,13 +126,21 @@ impl Http {
     fn next(
         &self,
         prepared: &Prepared,
-        response: &Response<Body>,
+        head: &Parts,
+        answerer: &Answerer,
     ) -> std::result::Result<Option<Prepared>, Failure> {
-        if self.config.max_redirects == 0 {
+        if self.config.max_redirects == 0 || matches!(answerer, Answerer::Proxy(_)) {
             return Ok(None);
         }
-        let location = response.headers().get(http::header::LOCATION);
-        redirect::next(prepared, response.status(), location, &self.config.redact)
+        let location = head.headers.get(header::LOCATION);
+        redirect::next(prepared, head.status, location, &self.config.redact)
+    }
+
+    fn answerer(&self, prepared: &Prepared, response: &Response<Body>) -> Answerer {
+        let refusal = response.extensions().get::<Answerer>().cloned();
+        refusal.unwrap_or_else(|| {
+            self.door.answerer(&prepared.url, response.status(), response.headers())
+        })
     }
 
     async fn send(
@@ -140,13 +149,25 @@ impl Http {
         progress: &Progress,
     ) -> std::result::Result<Response<Body>, Verdict> {
         progress.set(Phase::Request);
-        self.transport.send(prepared).await.map_err(|error| {
-            let phase = written(progress.phase(), prepared.body.as_ref());
-            broken(error.as_ref(), phase, &Place::of(&prepared.url, &self.door))
-        })
+        let error = match self.transport.send(prepared).await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        let phase = written(progress.phase(), prepared.body.as_ref());
+        let place = Place::of(&prepared.url, &self.door);
+        if phase == Phase::Connect
+            && is_without_cause(error.as_ref())
+            && let Some(proxy) = place.proxy()
+            && let Some(refusal) = self.door.refusal_of_tunnel(&prepared.url).await
+        {
+            let mut refusal = refusal.map(|page| Body::Page(page.into()));
+            refusal.extensions_mut().insert(Answerer::Proxy(proxy));
+            return Ok(refusal);
+        }
+        Err(broken(error.as_ref(), phase, &place))
     }
 
-    fn head(&self, head: Parts, hops: Vec<Hop>, begun: Instant) -> Received {
+    fn head(&self, head: Parts, answerer: Answerer, hops: Vec<Hop>, begun: Instant) -> Received {
         let Config { log_body_bytes: keep, max_response_bytes: limit, .. } = self.config;
         Received {
             status: head.status,
@@ -154,20 +175,18 @@ impl Http {
             version: head.version,
             body: Capture::new(&head.headers, keep, limit),
             headers: head.headers,
+            answerer,
             hops,
             first_byte: begun.elapsed(),
         }
     }
 }
 
-/// The reason phrase as the server wrote it. The client keeps those that are not the standard's.
+/// The reason phrase as the server wrote it, which the client keeps where it is not the standard's.
+/// HTTP/2 has none: there it is the standard's.
 fn reason(head: &Parts) -> String {
-    let standard = || match head.version {
-        Version::HTTP_09 | Version::HTTP_10 | Version::HTTP_11 => head.status.canonical_reason(),
-        _ => None,
-    };
     head.extensions.get::<ReasonPhrase>().map_or_else(
-        || standard().unwrap_or_default().to_owned(),
+        || head.status.canonical_reason().unwrap_or_default().to_owned(),
         |phrase| header_text(phrase.as_bytes()),
     )
 }

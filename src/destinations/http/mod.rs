@@ -16,6 +16,7 @@ mod flatten;
 mod form;
 mod headers;
 mod item;
+mod logged_headers;
 mod query;
 mod redirect;
 mod request;

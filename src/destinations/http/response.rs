@@ -14,6 +14,7 @@ use super::charset;
 use super::decode::Decoder;
 use super::exchange::Hop;
 use super::transport::Body;
+use crate::egress::Answerer;
 use crate::observability::log::LoggedBody;
 
 /// A response up to where it was read.
@@ -24,11 +25,34 @@ pub(super) struct Received {
     pub reason: String,
     pub version: Version,
     pub headers: HeaderMap,
+    pub answerer: Answerer,
     /// Redirects that led here.
     pub hops: Vec<Hop>,
     /// From the beginning of the delivery to the response's headers.
     pub first_byte: Duration,
     pub body: Capture,
+}
+
+#[cfg(test)]
+impl Received {
+    /// A response without a body.
+    pub(super) fn of(
+        status: StatusCode,
+        reason: &str,
+        headers: HeaderMap,
+        answerer: Answerer,
+    ) -> Self {
+        Self {
+            status,
+            reason: reason.to_owned(),
+            version: Version::HTTP_11,
+            body: Capture::new(&headers, 0, 0),
+            headers,
+            answerer,
+            hops: Vec::new(),
+            first_byte: Duration::ZERO,
+        }
+    }
 }
 
 /// Reads a body up to the limit of its capture, and gives the thread back often enough that no body

@@ -34,6 +34,8 @@ pub(super) struct Transport {
 pub(super) enum Body {
     Plain(Exchange),
     Client(reqwest::Body),
+    /// The page of a proxy, read already.
+    Page(Full<Bytes>),
 }
 
 impl Transport {
@@ -102,6 +104,11 @@ impl Body {
             let frame = match self {
                 Self::Plain(body) => body.frame().await.transpose()?,
                 Self::Client(body) => body.frame().await.transpose()?,
+                Self::Page(body) => match body.frame().await {
+                    Some(Ok(frame)) => Some(frame),
+                    Some(Err(never)) => match never {},
+                    None => None,
+                },
             };
             match frame.map(http_body::Frame::into_data) {
                 None => return Ok(None),
