@@ -177,3 +177,38 @@ test('the reason phrase and header values are those of the server', async (t) =>
   assert.equal(error.message, `the server answered 422 ${phrase}`)
   assert.deepEqual([response.headers['x-name'], response.headers['x-utf8']], ['café', 'café'])
 })
+
+test('the log keeps a part of many headers, and says so', async (t) => {
+  const lines = Array.from({ length: 80 }, (_, n) => `X-${n}: ${'v'.repeat(1000)}\r\n`).join('')
+  const server = await raw(t, whole(answer('ok', lines, `404 ${'p'.repeat(5000)}`)))
+  const engine = await openEngine(t, { http: PATIENT })
+  const [{ response, error }] = await deliver(engine, { method: 'GET', url: server.url })
+  const kept = Object.entries(response.headers).flat().join('')
+  assert.equal(response.headersTruncated, true)
+  assert.ok(kept.length > 30_000 && kept.length <= 32 << 10, `${kept.length}`)
+  assert.ok(response.statusText.length <= 1024 && error.message.length < 300)
+})
+
+test('secrets in what a server sends are not in the log', async (t) => {
+  const secret = 'hunter2'
+  const lines = [
+    `Location: /next?token=${secret}&a=1`,
+    `Link: <https://u:${secret}@example.com/?page=2&sig=${secret}>; rel="next"`,
+    `Refresh: 5; url=/x?next=%2Fy%3Fapi_key%3D${secret}`,
+    `X-Session-Token: ${secret}`,
+    `Set-Cookie: s=${secret}`,
+  ]
+  const server = await raw(t, (socket, number) =>
+    socket.write(answer('', `${lines.join('\r\n')}\r\n`, number === 1 ? '302 Found' : '500 Oops')),
+  )
+  const engine = await openEngine(t, { http: PATIENT })
+  const [delivery] = await deliver(engine, {
+    method: 'GET',
+    url: `${server.url}?code=${secret}`,
+    params: { access_token: secret },
+    headers: { 'X-Webhook-Signature': secret },
+  })
+  assert.equal(server.heads.length, 2)
+  assert.equal(delivery.response.redirects[0].url.includes('a=1'), true)
+  assert.equal(JSON.stringify([delivery, await engine.deliveries()]).includes(secret), false)
+})

@@ -8,6 +8,8 @@ export interface HttpRequestLog {
   url: string
   /** The headers, their names in lower case. */
   headers: Record<string, string>
+  /** Present where `headers` are not all: at most 256 lines and 32 KiB are kept. */
+  headersTruncated?: true
   /** The body: text, or base64 if `bodyEncoding` says so. Absent without a body. */
   body?: string
   /** How `body` is spelled when it is not UTF-8. */

@@ -148,16 +148,20 @@ fn chain<'a>(
 }
 
 /// A delivery whose whole-request deadline passed.
-pub(super) fn timed_out(limit: Duration, phase: Phase) -> Verdict {
+pub(super) fn timed_out(limit: Duration, phase: Phase, place: Option<&Place>) -> Verdict {
     let doing = match phase {
-        Phase::Dns => "resolving the host name",
-        Phase::Connect => "connecting",
-        Phase::Tls => "in the TLS handshake",
-        Phase::Request => "writing the request",
-        Phase::Response => "waiting for the response",
-        Phase::Body => "reading the response's body",
+        Phase::Dns => "resolving the host name of",
+        Phase::Connect => "connecting to",
+        Phase::Tls => "in the TLS handshake with",
+        Phase::Request => "writing the request to",
+        Phase::Response => "waiting for the response of",
+        Phase::Body => "reading the response's body from",
     };
-    let message = format!("timed out after {} ms while {doing}", limit.as_millis());
+    let through = place.and_then(Place::proxy).map(|proxy| format!(" through {proxy}"));
+    let place = place.map_or_else(|| "the server".to_owned(), ToString::to_string);
+    let through = through.unwrap_or_default();
+    let message =
+        format!("timed out after {} ms while {doing} {place}{through}", limit.as_millis());
     Verdict::Retry { failure: Failure::new(ErrorKind::Timeout, message).during(phase), after: None }
 }
 

@@ -7,6 +7,7 @@ use http::header::{self, HeaderName};
 use http::response::Parts;
 use http::{HeaderValue, Response};
 use hyper::ext::ReasonPhrase;
+use url::Url;
 
 use super::Config;
 use super::charset::header_text;
@@ -34,6 +35,14 @@ pub struct Http {
     defaults: Defaults,
     transport: Transport,
     door: Door,
+}
+
+/// What came of a delivery's requests until now.
+#[derive(Debug, Default)]
+struct Trail {
+    received: Option<Received>,
+    /// Where the last redirect led.
+    moved_to: Option<Url>,
 }
 
 impl Http {
@@ -86,13 +95,13 @@ impl Http {
         }
     }
 
-    /// Sends the request and those that redirects ask for; `received` holds what came back.
+    /// Sends the request and those that redirects ask for; `trail` holds what came of them.
     async fn follow(
         &self,
         mut prepared: Prepared,
         progress: &Progress,
         begun: Instant,
-        received: &mut Option<Received>,
+        trail: &mut Trail,
     ) -> std::result::Result<Verdict, Verdict> {
         let mut hops = Vec::new();
         loop {
@@ -105,7 +114,8 @@ impl Http {
                 Ok(Some(next)) if hops.len() < self.config.max_redirects => {
                     let status = head.status.as_u16();
                     // What the log shows when nothing comes of the next hop.
-                    *received = Some(self.head(head, answerer, hops.clone(), begun));
+                    trail.received = Some(self.head(head, answerer, hops.clone(), begun));
+                    trail.moved_to = Some(next.url.clone());
                     hops.push(Hop::new(status, &next.method, &next.url));
                     prepared = next;
                     continue;
@@ -113,7 +123,7 @@ impl Http {
                 Ok(Some(_)) => Some(too_many_redirects(self.config.max_redirects)),
                 Err(failure) => Some(failure),
             };
-            let received = received.insert(self.head(head, answerer, hops, begun));
+            let received = trail.received.insert(self.head(head, answerer, hops, begun));
             progress.set(Phase::Body);
             response::read(&mut body, &mut received.body).await;
             return match next {
@@ -141,6 +151,13 @@ impl Http {
         refusal.unwrap_or_else(|| {
             self.door.answerer(&prepared.url, response.status(), response.headers())
         })
+    }
+
+    /// The place of the request that was made last. It is needed so rarely that it is found anew.
+    fn place(&self, payload: &Payload, trail: &Trail) -> Option<Place> {
+        let first = || Some(request::prepare(payload, &self.defaults).ok()?.url);
+        let url = trail.moved_to.clone().or_else(first)?;
+        Some(Place::of(&url, &self.door))
     }
 
     async fn send(
@@ -225,14 +242,17 @@ impl Destination for Http {
         let body = prepared.body.clone();
         let progress = Progress::new();
         let begun = Instant::now();
-        let mut received = None;
-        let exchange = self.follow(prepared, &progress, begun, &mut received);
+        let mut trail = Trail::default();
+        let exchange = self.follow(prepared, &progress, begun, &mut trail);
         let verdict = match tokio::time::timeout(limit, progress.scope(exchange)).await {
             Ok(Ok(verdict) | Err(verdict)) => verdict,
-            Err(_) => timed_out(limit, written(progress.phase(), body.as_ref())),
+            Err(_) => {
+                let place = self.place(payload, &trail);
+                timed_out(limit, written(progress.phase(), body.as_ref()), place.as_ref())
+            }
         };
         let duration = begun.elapsed();
-        let response = received.map(|received| {
+        let response = trail.received.map(|received| {
             warnings.extend(received.body.warnings());
             Box::new(response_log(received, progress.timings(), duration, &self.config))
         });
