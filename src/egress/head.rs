@@ -139,6 +139,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Headed<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
     use tokio::io::AsyncReadExt as _;
 
     use super::*;
@@ -179,10 +181,12 @@ mod tests {
 
     #[tokio::test]
     async fn heads_are_limited_and_bodies_are_not() {
-        let piece = [b'x'; 64 << 10];
+        let piece = vec![b'x'; 64 << 10];
         let pieces = [&piece[..]; 9];
         let (result, _) = read(&pieces).await;
-        assert!(result.unwrap_err().get_ref().is_some_and(|error| error.is::<TooMuchHead>()));
+        assert!(
+            result.unwrap_err().get_ref().is_some_and(<dyn Error + Send + Sync>::is::<TooMuchHead>)
+        );
         let head = Head::default();
         head.expect();
         assert!(!head.is_there());
@@ -190,7 +194,7 @@ mod tests {
         let mut client = Headed::new(client, head);
         for _ in 0..20 {
             tokio::io::AsyncWriteExt::write_all(&mut server, &piece).await.unwrap();
-            client.read_exact(&mut [0; 64 << 10]).await.unwrap();
+            client.read_exact(&mut vec![0; 64 << 10]).await.unwrap();
         }
     }
 }

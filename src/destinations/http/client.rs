@@ -244,12 +244,12 @@ impl Destination for Http {
         let begun = Instant::now();
         let mut trail = Trail::default();
         let exchange = self.follow(prepared, &progress, begun, &mut trail);
-        let verdict = match tokio::time::timeout(limit, progress.scope(exchange)).await {
-            Ok(Ok(verdict) | Err(verdict)) => verdict,
-            Err(_) => {
-                let place = self.place(payload, &trail);
-                timed_out(limit, written(progress.phase(), body.as_ref()), place.as_ref())
-            }
+        let ended = tokio::time::timeout(limit, progress.scope(exchange)).await;
+        let verdict = if let Ok(Ok(verdict) | Err(verdict)) = ended {
+            verdict
+        } else {
+            let place = self.place(payload, &trail);
+            timed_out(limit, written(progress.phase(), body.as_ref()), place.as_ref())
         };
         let duration = begun.elapsed();
         let response = trail.received.map(|received| {

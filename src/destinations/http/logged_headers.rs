@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn more_than_fits_is_cut() {
-        let long = [b'x'; 40 << 10];
+        let long = vec![b'x'; 40 << 10];
         let (shown, cut) = json(&[("a", &long), ("b", b"1")]);
         assert!(cut);
         assert_eq!(shown["a"].as_str().map(str::len), Some(MAX_BYTES - 1));
@@ -125,7 +125,7 @@ mod tests {
         let lines: Vec<_> = names.iter().map(|name| (name.as_str(), &b"v"[..])).collect();
         let (shown, cut) = json(&lines);
         assert_eq!((shown.as_object().unwrap().len(), cut), (MAX_LINES, true));
-        let (shown, cut) = json(&[("a", &[0xe9; 20 << 10])]);
+        let (shown, cut) = json(&[("a", &vec![0xe9; 20 << 10])]);
         assert_eq!((shown["a"].as_str().map(str::len), cut), (Some(MAX_BYTES - 2), false));
     }
 }

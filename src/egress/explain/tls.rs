@@ -6,7 +6,6 @@ use rustls::{
 };
 
 use super::Place;
-use crate::observability::time::Timestamp;
 
 /// The cipher suites and groups that every connection offers.
 const OFFERED: &str = "TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305, over the \
@@ -227,6 +226,7 @@ fn plain_name(presented: &str) -> Option<String> {
 }
 
 fn date(time: UnixTime) -> String {
-    let time = Timestamp::from_millis(time.as_secs().saturating_mul(1000)).to_string();
-    time.split('T').next().unwrap_or_default().to_owned()
+    let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let day = chrono::DateTime::from_timestamp(seconds, 0).map(|time| time.date_naive());
+    day.map_or_else(|| "a day far away".to_owned(), |day| day.to_string())
 }

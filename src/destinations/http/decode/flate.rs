@@ -253,17 +253,17 @@ impl Header {
                 Field::Fixed(6)
             }
             Field::Method | Field::Flags => return Err(Fault::Damaged(GZIP)),
-            Field::Fixed(1) => self.from_extra(),
+            Field::Fixed(1) => self.extra_on(),
             Field::Fixed(left) => Field::Fixed(left - 1),
             Field::ExtraLow => Field::ExtraHigh(byte),
             Field::ExtraHigh(low) => match u16::from_le_bytes([low, byte]) {
-                0 => self.from_name(),
+                0 => self.name_on(),
                 length => Field::Extra(length),
             },
-            Field::Extra(1) => self.from_name(),
+            Field::Extra(1) => self.name_on(),
             Field::Extra(left) => Field::Extra(left - 1),
-            Field::Name if byte == 0 => self.from_comment(),
-            Field::Comment if byte == 0 => self.from_checksum(),
+            Field::Name if byte == 0 => self.comment_on(),
+            Field::Comment if byte == 0 => self.checksum_on(),
             Field::Checksum(2) => Field::Checksum(1),
             Field::Checksum(_) => Field::Over,
             field @ (Field::Name | Field::Comment | Field::Over) => field,
@@ -274,19 +274,19 @@ impl Header {
         self.flags & flag != 0
     }
 
-    const fn from_extra(&self) -> Field {
-        if self.has(EXTRA) { Field::ExtraLow } else { self.from_name() }
+    const fn extra_on(&self) -> Field {
+        if self.has(EXTRA) { Field::ExtraLow } else { self.name_on() }
     }
 
-    const fn from_name(&self) -> Field {
-        if self.has(NAME) { Field::Name } else { self.from_comment() }
+    const fn name_on(&self) -> Field {
+        if self.has(NAME) { Field::Name } else { self.comment_on() }
     }
 
-    const fn from_comment(&self) -> Field {
-        if self.has(COMMENT) { Field::Comment } else { self.from_checksum() }
+    const fn comment_on(&self) -> Field {
+        if self.has(COMMENT) { Field::Comment } else { self.checksum_on() }
     }
 
-    const fn from_checksum(&self) -> Field {
+    const fn checksum_on(&self) -> Field {
         if self.has(CHECKSUM) { Field::Checksum(2) } else { Field::Over }
     }
 }

@@ -100,7 +100,7 @@ fn every_spelling_of_a_coding_is_undone_however_it_arrives() {
         ("zstd", frames, "one two"),
         ("zstd", with(zstd(TEXT), b"garbage after it"), TEXT),
         ("zstd", with(zstd(TEXT), b"x"), TEXT),
-        ("deflate, gzip", twice(|inner| gzip_bytes(inner), zlib(TEXT)), TEXT),
+        ("deflate, gzip", twice(gzip_bytes, zlib(TEXT)), TEXT),
         ("br, deflate", twice(deflate, BROTLI_HELLO.to_vec()), "hello"),
         ("identity", TEXT.into(), TEXT),
         ("", TEXT.into(), TEXT),
