@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as zlib from 'node:zlib'
 
-import { deliver, openEngine, outcome } from './servers/deliver.mjs'
+import { certificates } from './servers/certificates.mjs'
+import { deliver, deliverInChild, openEngine, outcome } from './servers/deliver.mjs'
 import { raw } from './servers/raw.mjs'
+import { secureServer } from './servers/secure.mjs'
 import { PATIENT } from './support/patience.mjs'
 
 const OK = 'HTTP/1.1 200 OK\r\n'
@@ -211,4 +213,25 @@ test('secrets in what a server sends are not in the log', async (t) => {
   assert.equal(server.heads.length, 2)
   assert.equal(delivery.response.redirects[0].url.includes('a=1'), true)
   assert.equal(JSON.stringify([delivery, await engine.deliveries()]).includes(secret), false)
+})
+
+test('coded bodies are read over TLS as in the clear', async (t) => {
+  const { ca, valid } = await certificates(t)
+  const members = Buffer.concat([zlib.gzipSync('one '), zlib.gzipSync('two')])
+  const bodies = { '/gzip': ['GZIP', members], '/deflate': ['deflate', zlib.deflateRawSync('raw')] }
+  const answered = ({ url }, response) => {
+    const [coding, bytes] = bodies[url]
+    response.writeHead(200, { 'content-encoding': coding }).end(bytes)
+  }
+  const servers = await Promise.all(
+    [false, true].map((http1) => secureServer(t, valid, answered, { http1 })),
+  )
+  const urls = servers.flatMap(({ host }) => Object.keys(bodies).map((path) => host + path))
+  const options = { egress: { allow: ['127.0.0.0/8'] }, http: PATIENT }
+  const calls = urls.map((url) => ({ method: 'GET', url: `https://${url}` }))
+  const deliveries = await deliverInChild({ SSL_CERT_FILE: ca }, options, calls)
+  assert.deepEqual(
+    deliveries.map(({ response, error }) => response?.body ?? error?.message),
+    ['one two', 'raw', 'one two', 'raw'],
+  )
 })

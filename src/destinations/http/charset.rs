@@ -28,13 +28,16 @@ pub(super) fn header_text(bytes: &[u8]) -> String {
 
 /// The encoding to undo; `None` when the bytes stay as they are.
 fn encoding(body: &[u8], headers: &HeaderMap, complete: bool) -> Option<&'static Encoding> {
+    if is_plain(body) {
+        return None;
+    }
     let (media_type, charset) = content_type(headers);
     if let Some((encoding, _)) = Encoding::for_bom(body)
         && media_type.as_deref().is_none_or(is_text)
     {
         return Some(encoding);
     }
-    let named = charset.and_then(|label| Encoding::for_label(label.as_bytes()));
+    let named = charset.and_then(|label| Encoding::for_label_no_replacement(label.as_bytes()));
     if let Some(named) = named.filter(|named| *named != UTF_8) {
         return Some(named);
     }
@@ -79,6 +82,12 @@ fn is_text(media_type: &str) -> bool {
                 | "sql"
                 | "x-www-form-urlencoded"
         )
+}
+
+/// Returns whether the bytes are the same text in every charset that servers use: most bodies need
+/// no closer look.
+fn is_plain(body: &[u8]) -> bool {
+    body.iter().all(|byte| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'}'))
 }
 
 fn is_utf8(body: &[u8], complete: bool) -> bool {
@@ -127,6 +136,7 @@ mod tests {
             (b"{\"a\":\"\xe9\"}", Some("application/problem+json"), "{\"a\":\"\u{e9}\"}"),
             (b"caf\xe9", Some("text/plain; charset=utf-8"), "caf\u{e9}"),
             (b"caf\xe9", Some("text/plain; charset=nonsense"), "caf\u{e9}"),
+            (b"plain~", Some("text/plain; charset=hz-gb-2312"), "plain~"),
             (b"caf\xe9", None, "caf\u{e9}"),
             ("caf\u{e9}".as_bytes(), Some("text/plain"), "caf\u{e9}"),
             ("caf\u{e9}".as_bytes(), None, "caf\u{e9}"),

@@ -12,39 +12,43 @@ const NO_DESCRIPTORS: [i32; 2] = [24, 23];
 /// more than the phase.
 pub(super) fn sentence(error: &Error, phase: Phase, place: &Place) -> Option<String> {
     let next = place.next();
-    if error.raw_os_error().is_some_and(|code| cfg!(unix) && NO_DESCRIPTORS.contains(&code)) {
-        return Some(format!(
-            "no connection to {next} could be opened: this process has too many files open. Raise \
-             the limit (ulimit -n) or lower http.concurrency"
-        ));
-    }
     let connecting = matches!(phase, Phase::Dns | Phase::Connect);
+    if let Some(reason) = unconnected(error, connecting) {
+        return Some(format!("no connection to {next}: {reason}"));
+    }
     Some(match error.kind() {
-        ErrorKind::ConnectionRefused => format!(
-            "{next} refused the connection: no server listens there, or a firewall rejects it"
-        ),
-        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
-            format!("{next} cannot be reached from this machine: there is no route to it")
-        }
-        ErrorKind::TimedOut if connecting => {
-            format!("{next} did not answer: no server is there, or a firewall drops the packets")
-        }
         ErrorKind::TimedOut => format!("the connection to {next} timed out"),
-        ErrorKind::AddrNotAvailable => format!(
-            "no connection to {next} could be opened: this machine has no such address or no free \
-             port (egress.localAddress)"
-        ),
-        ErrorKind::PermissionDenied => format!(
-            "no connection to {next} could be opened: this machine does not permit it (a firewall \
-             or a sandbox)"
-        ),
-        ErrorKind::OutOfMemory => {
-            format!("no connection to {next} could be opened: this machine is out of memory")
-        }
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
             ended(&next, "reset", phase)
         }
         ErrorKind::UnexpectedEof => ended(&next, "closed", phase),
+        _ => return None,
+    })
+}
+
+/// The reason why a connection could not be opened.
+fn unconnected(error: &Error, connecting: bool) -> Option<&'static str> {
+    if error.raw_os_error().is_some_and(|code| cfg!(unix) && NO_DESCRIPTORS.contains(&code)) {
+        return Some(
+            "this process has too many files open. Raise the limit (ulimit -n) or lower \
+             http.concurrency",
+        );
+    }
+    Some(match error.kind() {
+        ErrorKind::ConnectionRefused => {
+            "it was refused. No server listens there, or a firewall rejects it"
+        }
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+            "there is no route to it from this machine"
+        }
+        ErrorKind::TimedOut if connecting => {
+            "nothing answered. No machine is there, or a firewall drops the packets"
+        }
+        ErrorKind::AddrNotAvailable => {
+            "this machine has no such address, or no free port (egress.localAddress)"
+        }
+        ErrorKind::PermissionDenied => "this machine does not permit it (a firewall or a sandbox)",
+        ErrorKind::OutOfMemory => "this machine is out of memory",
         _ => return None,
     })
 }

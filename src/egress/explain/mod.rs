@@ -34,6 +34,12 @@ impl Place {
         Self { proxy, ..Self::direct(url) }
     }
 
+    /// The place of a host and port that are reached without a proxy.
+    #[must_use]
+    pub fn at(host: &str, port: u16) -> Self {
+        Self { host: host.to_owned(), port, proxy: None }
+    }
+
     /// The place of a URL that is reached without a proxy.
     #[must_use]
     pub fn direct(url: &Url) -> Self {

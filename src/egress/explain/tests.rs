@@ -210,10 +210,10 @@ fn every_error_of_the_system_becomes_a_sentence() {
     let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
     assert_eq!(
         explain(&refused, Phase::Connect, &place()),
-        "example.com port 443 refused the connection: no server listens there, or a firewall \
-         rejects it"
+        "no connection to example.com port 443: it was refused. No server listens there, or a \
+         firewall rejects it"
     );
-    assert!(explain(&refused, Phase::Connect, &behind_proxy()).starts_with("the proxy proxy"));
+    assert!(explain(&refused, Phase::Connect, &behind_proxy()).contains("the proxy proxy.example"));
 }
 
 #[test]
