@@ -99,7 +99,7 @@ fn classify(error: &(dyn StdError + 'static), phase: Phase) -> ErrorKind {
         Phase::Tls => ErrorKind::Tls,
         Phase::Request | Phase::Response | Phase::Body => {
             let parse = hyper_error(error).is_some_and(hyper::Error::is_parse);
-            if parse || is_malformed(error) {
+            if parse || is_malformed(error) || is_malformed_stream(error) {
                 ErrorKind::InvalidResponse
             } else {
                 ErrorKind::Connection
@@ -132,6 +132,12 @@ fn is_malformed(error: &(dyn StdError + 'static)) -> bool {
     chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
         matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
     })
+}
+
+/// An HTTP/2 response that the protocol forbids: this side ended its stream, and no other.
+fn is_malformed_stream(error: &(dyn StdError + 'static)) -> bool {
+    let mut errors = chain(error).filter_map(|cause| cause.downcast_ref::<h2::Error>());
+    errors.any(|error| error.is_reset() && error.is_library())
 }
 
 fn in_io<T: StdError + 'static>(cause: &(dyn StdError + 'static)) -> bool {

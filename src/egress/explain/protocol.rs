@@ -37,7 +37,10 @@ pub(super) fn sentence(
 }
 
 fn too_large(place: &Place) -> String {
-    format!("the headers of the response of {place} are more, or longer, than are read")
+    format!(
+        "the headers of the response of {place}, interim responses included, are more or longer \
+         than are read"
+    )
 }
 
 fn http(error: &hyper::Error, phase: Phase, place: &Place) -> Option<String> {
