@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:https'
 import { test } from 'node:test'
 
 import { certificates } from './servers/certificates.mjs'
 import { deliver, deliverInChild, openEngine, outcome } from './servers/deliver.mjs'
 import { echo } from './servers/echo.mjs'
-import { closedPort } from './servers/listen.mjs'
+import { closedPort, listen } from './servers/listen.mjs'
 import { httpProxy, socksProxy } from './servers/proxies.mjs'
 import { accepting } from './servers/raw.mjs'
 import { secureServer } from './servers/secure.mjs'
@@ -211,6 +212,20 @@ test('an answer of the proxy is named as such, with its status and page', async 
     )
     assert.equal((await shown(engine, [delivery])).includes('hunter2'), false)
   }
+})
+
+test('a proxy that is spoken to over TLS is named, too', async (t) => {
+  const { ca, valid } = await certificates(t)
+  const server = createServer(valid)
+  server.on('connect', (_, socket) =>
+    socket.end('HTTP/1.1 403 No\r\nContent-Length: 5\r\n\r\nnever'),
+  )
+  const { host } = await listen(t, server)
+  const options = { egress: { proxy: `https://${host}` }, http: PATIENT }
+  const calls = [{ method: 'GET', url: `https://${PUBLIC}/` }]
+  const [{ error, response }] = await deliverInChild({ SSL_CERT_FILE: ca }, options, calls)
+  assert.equal(error.code, 'ERR_SEND_PROXY', error.message) // reaches ERR_SEND_PROXY
+  assert.deepEqual([response.status, response.body, response.answeredBy], [403, 'never', 'proxy'])
 })
 
 test('a status that the proxy may have made up names both', async (t) => {

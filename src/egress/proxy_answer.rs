@@ -1,5 +1,7 @@
 //! Answers that are the proxy's own: its refusal of a tunnel, and its error pages.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -10,7 +12,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use url::{Position, Url};
 
 use super::Door;
@@ -39,44 +44,40 @@ impl Door {
     /// Returns the side that a response to a request for `url` is of.
     #[must_use]
     pub fn answerer(&self, url: &Url, status: StatusCode, headers: &HeaderMap) -> Answerer {
-        let speaks_http = self.policy.proxy().is_some_and(|p| p.url().scheme().starts_with("http"));
-        match Place::of(url, self).proxy() {
-            Some(proxy) if speaks_http && url.scheme() == "http" => {
-                if is_of_proxy(status, headers) {
-                    Answerer::Proxy(proxy)
-                } else if matches!(status.as_u16(), 502..=504) {
-                    Answerer::Either(proxy)
-                } else {
-                    Answerer::Host
-                }
-            }
-            _ => Answerer::Host,
+        let Some(proxy) = self.policy.proxy().filter(|_| url.scheme() == "http") else {
+            return Answerer::Host;
+        };
+        if !proxy.url().scheme().starts_with("http") {
+            return Answerer::Host;
+        }
+        let name = || Place::of(url, self).proxy().unwrap_or_default();
+        if is_of_proxy(status, headers) {
+            Answerer::Proxy(name())
+        } else if matches!(status.as_u16(), 502..=504) {
+            Answerer::Either(name())
+        } else {
+            Answerer::Host
         }
     }
 
     /// Asks the proxy once more for a tunnel to the host of `url`, after it opened none, and returns
     /// its answer: the client keeps neither status nor page. `None` where it opens one now, or where
-    /// it is no proxy of plain HTTP.
+    /// it does not speak HTTP.
     pub async fn refusal_of_tunnel(&self, url: &Url) -> Option<Response<Bytes>> {
         let proxy = self.policy.proxy()?.url();
-        if proxy.scheme() != "http" || url.scheme() != "https" {
+        if url.scheme() != "https" {
             return None;
         }
-        let stream = self.connect_to_proxy(&proxy).await?;
-        let (mut sender, connection) = handshake(TokioIo::new(stream)).await.ok()?;
-        let exchange = async {
-            let response = sender.send_request(connect_request(url, &proxy)?).await.ok()?;
-            let (head, body) = response.into_parts();
-            if head.status.is_success() {
-                return None;
+        let request = connect_request(url, &proxy)?;
+        match proxy.scheme() {
+            "http" => refusal(self.connect_to_proxy(&proxy).await?, request).await,
+            "https" => {
+                let name = ServerName::try_from(bare_host(&proxy)?).ok()?;
+                let tls = TlsConnector::from(Arc::new(self.tls().ok()?));
+                let stream = self.connect_to_proxy(&proxy).await?;
+                refusal(tls.connect(name, stream).await.ok()?, request).await
             }
-            Some(Response::from_parts(head, page(body).await))
-        };
-        tokio::pin!(exchange);
-        tokio::select! {
-            biased;
-            answer = &mut exchange => answer,
-            _ = connection => exchange.await,
+            _ => None,
         }
     }
 
@@ -85,6 +86,32 @@ impl Door {
         let addresses = permitted(&self.policy, self.lookup.as_ref(), host).await.ok()?;
         let port = proxy.port_or_known_default()?;
         tcp::connect(&addresses, port, self.policy.local_address()).await.ok()
+    }
+}
+
+/// The host without the brackets of an IPv6 address.
+fn bare_host(url: &Url) -> Option<String> {
+    Some(url.host_str()?.trim_matches(['[', ']']).to_owned())
+}
+
+/// Sends the request for a tunnel, and returns the answer that opens none.
+async fn refusal(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: Request<Empty<Bytes>>,
+) -> Option<Response<Bytes>> {
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.ok()?;
+    let exchange = async {
+        let (head, body) = sender.send_request(request).await.ok()?.into_parts();
+        if head.status.is_success() {
+            return None;
+        }
+        Some(Response::from_parts(head, page(body).await))
+    };
+    tokio::pin!(exchange);
+    tokio::select! {
+        biased;
+        answer = &mut exchange => answer,
+        _ = connection => exchange.await,
     }
 }
 

@@ -15,12 +15,12 @@ use crate::error::ErrorKind;
 const MAX_REASON: usize = 200;
 
 /// The verdict on a response, which nothing that its body does changes.
-pub(super) fn verdict(response: &Received, place: &Place) -> Verdict {
+pub(super) fn verdict(response: &Received, place: impl FnOnce() -> Place) -> Verdict {
     let Received { status, headers, .. } = response;
     if status.is_success() {
         return Verdict::Delivered;
     }
-    let failure = failure_of_status(response, place);
+    let failure = failure_of_status(response, &place());
     let transient = status.is_server_error()
         || matches!(
             *status,
@@ -179,7 +179,7 @@ mod tests {
         let status = StatusCode::from_u16(status).unwrap();
         let received = Received::of(status, reason, headers, answerer);
         let place = Place::direct(&url::Url::parse("https://example.com/").unwrap());
-        verdict(&received, &place)
+        verdict(&received, || place)
     }
 
     fn kind(verdict: Verdict) -> (&'static str, Option<ErrorKind>) {

@@ -127,7 +127,7 @@ impl Http {
             progress.set(Phase::Body);
             response::read(&mut body, &mut received.body).await;
             return match next {
-                None => Ok(verdict(received, &Place::of(&prepared.url, &self.door))),
+                None => Ok(verdict(received, || Place::of(&prepared.url, &self.door))),
                 Some(failure) => Err(Verdict::Rejected(failure)),
             };
         }
@@ -172,10 +172,11 @@ impl Http {
         };
         let phase = written(progress.phase(), prepared.body.as_ref());
         let place = Place::of(&prepared.url, &self.door);
-        if phase == Phase::Connect
+        // Over TLS to the proxy, the handshake with it is what came last.
+        if matches!(phase, Phase::Connect | Phase::Tls)
             && is_without_cause(error.as_ref())
             && let Some(proxy) = place.proxy()
-            && let Some(refusal) = self.door.refusal_of_tunnel(&prepared.url).await
+            && let Some(refusal) = Box::pin(self.door.refusal_of_tunnel(&prepared.url)).await
         {
             let mut refusal = refusal.map(|page| Body::Page(page.into()));
             refusal.extensions_mut().insert(Answerer::Proxy(proxy));
