@@ -1156,7 +1156,10 @@ export interface RetryOptions {
    * more, this is the wait. Default: an hour.
    */
   retryAfterMaxMs?: number
-  /** Statuses after which there is another attempt. Default: 408, 425, 429, 500, 502, 503, 504, 507, 520–530. */
+  /**
+   * Statuses after which there is another attempt. Default: 408, 425, 429, 500, 502, 503, 504,
+   * 507 and 520 to 530.
+   */
   statuses?: Array<number>
   /**
    * Codes of failures after which there is another attempt. Default: `ERR_SEND_DNS`,

@@ -14,9 +14,9 @@ use crate::observability::redact::is_secret_header;
 /// is not 301, 302, 303, 307 or 308, or it names no location.
 ///
 /// 303 makes every method but HEAD a GET, 301 and 302 make a POST one; the body and the headers
-/// about it go. Headers that the log would not show go when scheme, host or port change: `Authorization`,
-/// `Cookie`, and those whose names look like secrets or are in `secret`. User-info in the location is
-/// not used.
+/// about it go. Headers that the log would not show go when scheme, host or port change:
+/// `Authorization`, `Cookie`, and those whose names look like secrets or are in `secret`. User-info
+/// in the location is not used.
 ///
 /// # Errors
 /// `InvalidUrl` for a location that does not parse, or is neither http nor https.
