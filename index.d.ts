@@ -32,6 +32,7 @@ export type ErrorCode =
   | 'ERR_SEND_EGRESS_DENIED'
   | 'ERR_SEND_DNS'
   | 'ERR_SEND_CONNECT'
+  | 'ERR_SEND_PROXY'
   | 'ERR_SEND_TLS'
   | 'ERR_SEND_CONNECTION'
   | 'ERR_SEND_INVALID_RESPONSE'
@@ -1151,11 +1152,14 @@ export interface RetryOptions {
   /** Milliseconds after the call past which nothing is attempted. Default: a day. */
   maxAgeMs?: number
   /**
-   * Milliseconds of the longest `Retry-After` that is waited for; a server that asks for more
-   * ends the delivery. Default: an hour.
+   * Milliseconds of the longest `Retry-After` that is waited for; where a server asks for
+   * more, this is the wait. Default: an hour.
    */
   retryAfterMaxMs?: number
-  /** Statuses after which there is another attempt. Default: 408, 425, 429, 500, 502, 503, 504. */
+  /**
+   * Statuses after which there is another attempt. Default: 408, 425, 429, 500, 502, 503, 504,
+   * 507 and 520 to 530.
+   */
   statuses?: Array<number>
   /**
    * Codes of failures after which there is another attempt. Default: `ERR_SEND_DNS`,

@@ -44,6 +44,8 @@ pub enum ErrorKind {
     Dns,
     /// No connection could be opened to the host or the proxy.
     Connect,
+    /// The proxy answered in the place of the host, with a status of its own.
+    Proxy,
     /// The TLS handshake failed, or the certificate was refused.
     Tls,
     /// An open connection broke before the response was complete.
@@ -97,6 +99,7 @@ impl ErrorKind {
         Self::EgressDenied,
         Self::Dns,
         Self::Connect,
+        Self::Proxy,
         Self::Tls,
         Self::Connection,
         Self::InvalidResponse,
@@ -141,6 +144,7 @@ impl ErrorKind {
             Self::EgressDenied => "ERR_SEND_EGRESS_DENIED",
             Self::Dns => "ERR_SEND_DNS",
             Self::Connect => "ERR_SEND_CONNECT",
+            Self::Proxy => "ERR_SEND_PROXY",
             Self::Tls => "ERR_SEND_TLS",
             Self::Connection => "ERR_SEND_CONNECTION",
             Self::InvalidResponse => "ERR_SEND_INVALID_RESPONSE",
