@@ -113,6 +113,94 @@ for (const durable of [false, true]) {
   })
 }
 
+for (const durable of [false, true]) {
+  test(`attempts that share an id are told apart, ${durable ? 'on disk' : 'in memory'}`, async (t) => {
+    const dataDir = durable ? dataDirectory(t) : undefined
+    const first = await serve(t, {}, { dataDir })
+    /** @type {string[]} */
+    const made = []
+    for (let n = 0; n < 14; n++) {
+      const [executionId, attempt] = [`run-${n % 4}`, Math.floor(n / 4) + 1]
+      const run = first.engine.execution({ workflowId: `p_${n % 2}`, executionId, attempt })
+      run.step('s').$send.emit({ executionId, attempt })
+      made.unshift(`${executionId}#${attempt}`)
+      // The last ones stay open.
+      if (n < 12) await run.complete()
+      else t.after(() => run.discard())
+    }
+    await first.engine.flush(PATIENT)
+    const name = (/** @type {any} */ row) => `${row.executionId}#${row.attempt}`
+
+    const listed = []
+    for (let after = ''; ;) {
+      const { body } = await first.ask(`/v1/executions?limit=3${after}`)
+      assert.equal(body.page_info.total_count, made.length)
+      if (body.data.length === 0) break
+      assert.equal(body.page_info.end_cursor, body.data.at(-1).cursor)
+      listed.push(...body.data)
+      after = `&after=${body.page_info.end_cursor}`
+    }
+    assert.deepEqual(listed.map(name), made)
+    assert.equal(new Set(listed.map(({ cursor }) => cursor)).size, made.length)
+
+    /** @type {import('../index.d.ts').ExecutionSummary[]} */
+    const inProcess = []
+    for (;;) {
+      const before = inProcess.at(-1)?.cursor
+      const page = await first.engine.executions({ workflowId: 'p_1', limit: 2, before })
+      if (page.length === 0) break
+      inProcess.push(...page)
+    }
+    const ofOne = listed.filter(({ workflowId }) => workflowId === 'p_1')
+    assert.deepEqual(inProcess, ofOne)
+
+    // An id stands for its newest attempt.
+    const older = await first.engine.executions({ before: 'run-3' })
+    assert.deepEqual(older.map(name), made.slice(made.indexOf('run-3#3') + 1))
+
+    const one = (/** @type {string} */ path) => first.ask(`/v1/executions/${path}`)
+    for (const [path, attempt] of /** @type {const} */ ([
+      ['run-2', 3],
+      ['run-2?attempt=3', 3],
+      ['run-2?attempt=1', 1],
+    ])) {
+      const { execution, deliveries, attempts } = (await one(path)).body.data
+      assert.deepEqual([execution.executionId, execution.attempt], ['run-2', attempt])
+      assert.deepEqual(
+        deliveries.map((/** @type {any} */ { request }) => request.event),
+        [{ executionId: 'run-2', attempt }],
+      )
+      assert.deepEqual(attempts.map(name), ['run-2#3', 'run-2#2', 'run-2#1'])
+    }
+    const open = (await one('run-1')).body.data
+    assert.deepEqual([open.execution.attempt, open.deliveries[0].status], [4, 'recorded'])
+    const missing = await one('run-2?attempt=9')
+    assert.deepEqual([missing.status, /no attempt 9/.test(missing.body.error)], [404, true])
+    assert.equal((await one('run-2?attempt=x')).status, 400)
+
+    if (!durable) return
+    await first.engine.close()
+    const { engine } = await serve(t, {}, { dataDir })
+    const { cursor } = listed[5]
+    const rest = await engine.executions({ before: cursor })
+    assert.deepEqual(rest.map(name), made.slice(6))
+  })
+}
+
+test('what is not a place in the list is refused', async (t) => {
+  const { engine, ask } = await serve(t)
+  const { executionId } = engine.execution({ workflowId: 'p' })
+  for (const before of ['none', '', 'exc_1', `${executionId}x`, 'exc_gggggggggggggggg']) {
+    const refusal = { code: 'ERR_SEND_INVALID_ARGUMENT', message: /is not a place in the list/ }
+    await assert.rejects(engine.executions({ before }), refusal)
+    const { status, body } = await ask(`/v1/executions?after=${before}`)
+    assert.deepEqual([status, body.code], [400, refusal.code])
+  }
+  assert.deepEqual(await engine.executions({ before: executionId }), [])
+  assert.equal((await ask(`/v1/executions?after=${executionId}`)).body.page_info.count, 0)
+  await assert.rejects(engine.deliveries({ before: 'none' }), { code: 'ERR_SEND_INVALID_ARGUMENT' })
+})
+
 test('what steps record is shown as they said it, however odd', async (t) => {
   const { engine, ask } = await serve(t)
   let nested = {}

@@ -12,6 +12,7 @@ mod events;
 mod feed;
 mod log;
 mod operations;
+mod parameters;
 mod routes;
 mod sql;
 mod sse;

@@ -13,8 +13,9 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body::Frame;
 
-use super::answer::{Problem, Refused, Segment};
+use super::answer::{Problem, Refused};
 use super::connection::Connection;
+use super::parameters::{Segment, check_query};
 use super::state::Shared;
 use super::workflow_id;
 use crate::observability::time::Timestamp;
@@ -34,21 +35,27 @@ struct Wanted {
     signature: Option<String>,
 }
 
+/// The parameters. `lastEventId` is that of a widespread polyfill of `EventSource`.
+const PARAMETERS: [&str; 5] = ["channel", "last_event_id", "lastEventId", "expires", "signature"];
+
 impl Wanted {
-    fn of(query: &str) -> Self {
+    fn of(query: &str) -> Result<Self, Refused> {
+        check_query(query, &PARAMETERS, &["channel"])?;
         let mut wanted = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
-                "channel" if wanted.channels.len() < MAX_CHANNELS => {
-                    wanted.channels.push(value.into());
+                "channel" if wanted.channels.len() == MAX_CHANNELS => {
+                    let message = format!("channel: is given more than {MAX_CHANNELS} times");
+                    return Err(Refused::invalid(message));
                 }
-                "last_event_id" => wanted.last_event_id = Some(value.into_owned()),
+                "channel" => wanted.channels.push(value.into()),
+                "last_event_id" | "lastEventId" => wanted.last_event_id = Some(value.into_owned()),
                 "expires" => wanted.expires = value.parse().ok(),
                 "signature" => wanted.signature = Some(value.into_owned()),
                 _ => {}
             }
         }
-        wanted
+        Ok(wanted)
     }
 }
 
@@ -70,7 +77,7 @@ impl Wanted {
     ),
     responses(
         (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
-        (status = 400, description = "This is no workflow's id", body = Problem),
+        (status = 400, description = "This is no workflow's id, or a parameter is wrong", body = Problem),
         (status = 401, description = "A token or a signed URL is needed", body = Problem),
         (status = 403, description = "The request is of a page that may not make it", body = Problem),
         (status = 503, description = "The engine is closed", body = Problem),
@@ -87,7 +94,7 @@ pub(super) async fn follow(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let workflow = workflow_id(&workflow)?;
-    let wanted = Wanted::of(query.as_deref().unwrap_or_default());
+    let wanted = Wanted::of(query.as_deref().unwrap_or_default())?;
     let (access, now) = (shared.access(), Timestamp::now());
     let allowed = access.is_public(workflow)
         || access.is_authorized(&headers)
@@ -112,7 +119,8 @@ pub(super) async fn follow(
     }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A proxy that compresses would hold events back until its buffer is full (RFC 9111, 5.2.2.6).
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     // nginx would otherwise hold events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)

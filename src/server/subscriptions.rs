@@ -8,7 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Data, Given, Problem, Refusals, Refused, Segment};
+use super::answer::{Data, Problem, Refusals, Refused};
+use super::parameters::{Asked, Given, Nothing, Segment};
 use super::state::Shared;
 use crate::streams::{Registration, Subscription, Webhook};
 
@@ -226,7 +227,7 @@ pub(super) async fn make_webhook(
     params(("id" = String, Path, description = "The webhook", example = "wh_abc123")),
     responses(
         (status = 204, description = "It is no more"),
-        (status = 400, description = "The path cannot be read", body = Problem),
+        (status = 400, description = "The path cannot be read, or there is a parameter", body = Problem),
         (status = 404, description = "There is no such webhook", body = Problem),
         Refusals,
     ),
@@ -234,6 +235,7 @@ pub(super) async fn make_webhook(
 pub(super) async fn remove_webhook(
     State(shared): State<Shared>,
     Segment(id): Segment,
+    Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<StatusCode, Refused> {
     let engine = shared.engine()?;
     let ids = engine.subscriptions().ids_of_webhook(&id);
