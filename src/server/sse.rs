@@ -1,25 +1,20 @@
 //! `GET /pipelines/:workflow_id/sse`: a workflow's stream, as `EventSource` reads it.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method, Version};
 use axum::response::Response;
-use bytes::Bytes;
-use http_body::Frame;
 
 use super::answer::{Problem, Refused};
 use super::connection::Connection;
+use super::multiplexed::Frames;
 use super::parameters::{Segment, check_query};
 use super::state::Shared;
 use super::workflow_id;
 use crate::observability::time::Timestamp;
-use crate::streams::{Coding, EventId, Follower, Following};
+use crate::streams::{Coding, EventId, Follower};
 
 /// Where a client says what it got last.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -113,7 +108,8 @@ pub(super) async fn follow(
     let following = engine.streams().follow(workflow, since, &follower);
     let mut response = Response::new(Body::empty());
     if version == Version::HTTP_2 {
-        *response.body_mut() = Body::new(Stream(following));
+        connection.stay_open();
+        *response.body_mut() = Body::new(Frames(following));
     } else if method != Method::HEAD {
         connection.take_over(following);
     }
@@ -124,19 +120,4 @@ pub(super) async fn follow(
     // nginx would otherwise hold events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
-}
-
-/// The frames of one follower as the body of a response of HTTP/2.
-struct Stream(Following);
-
-impl http_body::Body for Stream {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_next(context).map(|frame| frame.map(|frame| Ok(Frame::data(frame))))
-    }
 }

@@ -170,7 +170,7 @@ impl Streams {
         let state = self.state();
         for stream in state.streams.values() {
             for follower in &stream.followers {
-                follower.push(&keepalive);
+                follower.keep_alive(&keepalive);
             }
         }
     }
