@@ -14,7 +14,7 @@ use super::parameters::{Segment, check_query};
 use super::state::Shared;
 use super::workflow_id;
 use crate::observability::time::Timestamp;
-use crate::streams::{Coding, EventId, Follower};
+use crate::streams::{Coding, Follower};
 
 /// Where a client says what it got last.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -57,7 +57,8 @@ impl Wanted {
 /// Follow the stream of a workflow
 ///
 /// Server-sent events: first the most recent 100, then what is sent from now on. With
-/// `Last-Event-ID`, only what came after that event. Every 15 s there is a comment.
+/// `Last-Event-ID`, only what came after that event. An event of the type `:gap` comes before them if
+/// some after it may be missing: `reason` is `forgotten` or `unknown`. Every 15 s there is a comment.
 #[utoipa::path(
     get,
     path = "/pipelines/{workflow_id}/sse",
@@ -99,13 +100,11 @@ pub(super) async fn follow(
     }
     let engine = shared.engine()?;
     let header = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
-    // What is no id of ours is what a client begins with.
-    let since = header.or(wanted.last_event_id.as_deref());
-    let since = since.and_then(|id| id.parse::<EventId>().ok());
+    let last = header.or(wanted.last_event_id.as_deref()).filter(|id| !id.is_empty());
     let coding = if version == Version::HTTP_11 { Coding::Chunked } else { Coding::Plain };
     let cut = connection.clone();
     let follower = Follower::new(coding, wanted.channels, Box::new(move || cut.cut()));
-    let following = engine.streams().follow(workflow, since, &follower);
+    let following = engine.streams().follow(workflow, last, &follower);
     let mut response = Response::new(Body::empty());
     if version == Version::HTTP_2 {
         connection.stay_open();
