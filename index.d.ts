@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'ERR_SEND_INVALID_ARGUMENT'
   | 'ERR_SEND_PAYLOAD_TOO_LARGE'
   | 'ERR_SEND_JOURNAL_FULL'
+  | 'ERR_SEND_ADDRESS_IN_USE'
   | 'ERR_SEND_DATA_DIR_LOCKED'
   | 'ERR_SEND_JOURNAL'
   | 'ERR_SEND_EXECUTION_COMPLETED'
@@ -582,7 +583,12 @@ export declare class Engine {
    * Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is not the id of a delivery.
    */
   deliveries(filter?: DeliveryFilter | undefined | null): Promise<Array<Delivery>>
-  /** The executions in the log, newest first. */
+  /**
+   * The executions in the log, newest first: one for each attempt of a run.
+   *
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is neither a `cursor` nor the id of an
+   * execution in the log.
+   */
   executions(filter?: ExecutionFilter | undefined | null): Promise<Array<ExecutionSummary>>
   /**
    * Retries failed deliveries as new deliveries of the same executions, linked by `replayOf`.
@@ -956,12 +962,20 @@ export interface ExecutionFilter {
   workflowId?: string
   /** At most this many. Default: 100. */
   limit?: number
-  /** Only older than the execution with this id: the last one of the page before. */
+  /**
+   * Only older than this: the `cursor` of the last execution of the page before. An `executionId`
+   * means its newest attempt, so that a page may repeat older attempts of it.
+   */
   before?: string
 }
 
 /** One execution in the log; the Inspector's **Dest.** column is `delivered`/`total`. */
 export interface ExecutionSummary {
+  /**
+   * Opaque text that names this attempt alone: `before` of `engine.executions()` and `after` of
+   * the REST API continue from it.
+   */
+  cursor: string
   /** The run. */
   executionId: string
   /** Its workflow. */
@@ -1258,7 +1272,7 @@ export interface ServerOptions {
   tokens?: Array<string>
   /**
    * The origins of pages that may read from the server in a browser
-   * (`'https://app.example.com'`), or `'*'` for all. Default: none.
+   * (`'https://app.example.com'`), or, with `tokens`, `'*'` for all. Default: none.
    */
   cors?: Array<string>
   /**
@@ -1266,6 +1280,11 @@ export interface ServerOptions {
    * `'https://send.example.com'`. Default: `http://` and the address.
    */
   publicUrl?: string
+  /**
+   * How long a connection may be silent before its next request, in milliseconds: longer than a
+   * load balancer in front keeps idle connections. From 1,000 to 3,600,000. Default: 75,000.
+   */
+  keepAliveMs?: number
   /** Whether each request is written to standard error. Default: `false`. */
   accessLog?: boolean
   /** Who may read streams. */

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     PayloadTooLarge,
     /// The undelivered calls in memory would exceed `maxPendingBytes`.
     JournalFull,
+    /// The address that the server is to listen on is in use.
+    AddressInUse,
     /// Another process has the data directory open.
     DataDirLocked,
     /// The journal in the data directory cannot be opened, read or written.
@@ -86,6 +88,7 @@ impl ErrorKind {
         Self::InvalidArgument,
         Self::PayloadTooLarge,
         Self::JournalFull,
+        Self::AddressInUse,
         Self::DataDirLocked,
         Self::Journal,
         Self::ExecutionCompleted,
@@ -131,6 +134,7 @@ impl ErrorKind {
             Self::InvalidArgument => "ERR_SEND_INVALID_ARGUMENT",
             Self::PayloadTooLarge => "ERR_SEND_PAYLOAD_TOO_LARGE",
             Self::JournalFull => "ERR_SEND_JOURNAL_FULL",
+            Self::AddressInUse => "ERR_SEND_ADDRESS_IN_USE",
             Self::DataDirLocked => "ERR_SEND_DATA_DIR_LOCKED",
             Self::Journal => "ERR_SEND_JOURNAL",
             Self::ExecutionCompleted => "ERR_SEND_EXECUTION_COMPLETED",

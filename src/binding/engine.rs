@@ -143,7 +143,10 @@ impl Engine {
         self.ask(env, async move |engine| engine.deliveries(&query?).await)
     }
 
-    /// The executions in the log, newest first.
+    /// The executions in the log, newest first: one for each attempt of a run.
+    ///
+    /// Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is neither a `cursor` nor the id of an
+    /// execution in the log.
     #[napi(catch_unwind, ts_return_type = "Promise<Array<ExecutionSummary>>")]
     pub fn executions<'env>(
         &self,
@@ -151,7 +154,10 @@ impl Engine {
         filter: Option<ExecutionFilter>,
     ) -> napi::Result<Object<'env>> {
         let query = filter.unwrap_or_default().into();
-        self.ask(env, async move |engine| engine.executions(&query).await)
+        self.ask(env, async move |engine| {
+            let found = engine.executions(&query).await;
+            found.map_err(|error| error.within("engine.executions()"))
+        })
     }
 
     /// Retries failed deliveries as new deliveries of the same executions, linked by `replayOf`.

@@ -464,7 +464,7 @@ impl Engine {
     pub(super) fn tell_if_finished(&self, execution: &Arc<ExecutionLog>) {
         let state = execution.state();
         if state.is_finished() {
-            self.events.emit(Topic::Execution, || ExecutionView::new(&execution.info, &state, 0));
+            self.events.emit(Topic::Execution, || ExecutionView::new(execution, &state, 0));
         }
     }
 }

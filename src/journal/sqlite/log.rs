@@ -10,8 +10,10 @@ use super::reader::Reader;
 use super::seal::Sealer;
 use super::{SqliteJournal, file_in};
 use crate::error::{Error, ErrorKind, Result};
+use crate::journal::unknown_place;
 use crate::observability::log::{
-    DeliveryQuery, ExecutionLog, ExecutionQuery, ExecutionView, Found, OpenBuffer, Status, array,
+    Before, DeliveryQuery, ExecutionLog, ExecutionQuery, ExecutionView, Found, OpenBuffer, Status,
+    array,
 };
 
 /// Reads the log of a data directory without opening it for deliveries: also while another process
@@ -81,15 +83,20 @@ impl SqliteJournal {
         open: &[OpenBuffer],
     ) -> Result<String> {
         let mut live = self.memory.log().executions(query, open);
-        let before = query.before.clone();
-        let named = |log: &ExecutionLog| Some(&*log.info.execution_id) == before.as_deref();
-        let live_before = live.iter().find(|(log, _)| named(log)).map(|(log, _)| log.serial());
+        let live_before = match &query.before {
+            Some(Before::ExecutionId(id)) => self.memory.log().newest_with_id(id, open),
+            Some(Before::Cursor(_)) | None => None,
+        };
         let asked = query.clone();
         let (stored, before) = self
             .read(move |reader| {
-                let before = match (live_before, &asked.before) {
-                    (None, Some(id)) => Some(reader.serial_of(id)?.unwrap_or(0)),
-                    (before, _) => before,
+                let before = match &asked.before {
+                    None => None,
+                    Some(Before::Cursor(cursor)) => Some(cursor.0),
+                    Some(Before::ExecutionId(id)) => {
+                        let newest = live_before.max(reader.serial_of(id)?);
+                        Some(newest.ok_or_else(|| unknown_place(id))?)
+                    }
                 };
                 Ok((reader.executions(&asked, before)?, before))
             })
@@ -99,12 +106,12 @@ impl SqliteJournal {
             live.iter().map(|row| (row.0.serial(), row)).collect();
         let states: Vec<_> = live.iter().map(|(log, _)| log.state()).collect();
         let of_live = live.iter().zip(&states).map(|((log, recorded), state)| {
-            (log.serial(), ExecutionView::new(&log.info, state, *recorded))
+            (log.serial(), ExecutionView::new(log, state, *recorded))
         });
         let of_file =
             stored.iter().filter(|(serial, _)| !known.contains_key(serial)).map(|(serial, row)| {
                 let completion = row.completion.as_ref();
-                (*serial, ExecutionView::of(&row.info, completion, row.tally, row.total))
+                (*serial, ExecutionView::of(*serial, &row.info, completion, row.tally, row.total))
             });
         let mut views: Vec<_> = of_live.chain(of_file).collect();
         views.sort_by_key(|(serial, _)| Reverse(*serial));
