@@ -26,7 +26,7 @@ pub use sqlite::{
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::observability::log::{
     DeliveryQuery, ExecutionLog, ExecutionQuery, Found, Log, OpenBuffer, Selection, Settlement,
 };
@@ -161,15 +161,6 @@ pub trait Journal: Send + Sync {
 
     /// Records that wait in the lane.
     fn waiting(&self, lane: &Lane) -> usize;
-}
-
-/// The refusal of a list of executions from a place that is not in the log.
-fn unknown_place(text: &str) -> Error {
-    let message = format!(
-        "{text:?} is not a place in the list: give the cursor of an execution, or the id of one that \
-         is in the log"
-    );
-    Error::new(ErrorKind::InvalidArgument, message)
 }
 
 /// Whether a settlement or a completion was the last thing to happen to its execution.

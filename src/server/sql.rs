@@ -23,6 +23,7 @@ const PREVIEW: u32 = 1000;
 
 /// A question to the warehouse.
 #[derive(Debug, Deserialize, IntoParams, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Question {
     /// One statement that only reads.
     #[schema(example = "SELECT * FROM my_test_table LIMIT 10")]

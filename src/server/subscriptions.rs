@@ -128,24 +128,28 @@ pub(super) struct ListParameters {
 }
 
 impl ListParameters {
-    /// Returns the page of `all`, whose ids begin with `prefix` and ascend.
-    fn page<T>(&self, prefix: &str, all: Vec<(String, T)>) -> Result<Page<T>, Refused> {
+    /// Returns the page of `all`, whose ids ascend. A cursor is the time-ordered number in an id,
+    /// whichever list it comes from.
+    fn page<T>(&self, all: Vec<(String, T)>) -> Result<Page<T>, Refused> {
         let limit = self.limit.map_or(Ok(usize::MAX), |limit| limit_of(Some(limit), limit))?;
-        let after = self.after.as_deref().unwrap_or_default();
-        if self.after.is_some() && !is_id(prefix, after) {
-            return Err(Refused::invalid(format!("after: {after:?} is not a cursor of this list")));
-        }
+        let given = self.after.as_deref();
+        let after = given.map_or(Some(""), number_of).ok_or_else(|| {
+            let given = given.unwrap_or_default();
+            Refused::invalid(format!("after: {given:?} is not a cursor of this list"))
+        })?;
         let total = all.len();
-        let rest = all.into_iter().skip_while(|(id, _)| id.as_str() <= after);
+        let rest = all
+            .into_iter()
+            .skip_while(|(id, _)| number_of(id).is_some_and(|number| number <= after));
         Ok(Page::new(total, rest.take(limit).collect()))
     }
 }
 
-fn is_id(prefix: &str, text: &str) -> bool {
-    let digits = text.strip_prefix(prefix);
-    digits.is_some_and(|digits| {
-        digits.len() == 32 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    })
+/// The number in the id of a subscription or a webhook.
+fn number_of(id: &str) -> Option<&str> {
+    let digits = id.strip_prefix("sub_").or_else(|| id.strip_prefix("wh_"))?;
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    (digits.len() == 32 && digits.bytes().all(is_digit)).then_some(digits)
 }
 
 #[derive(Serialize, ToSchema)]
@@ -180,7 +184,7 @@ pub(super) async fn subscriptions(
 ) -> Result<Json<Page<SubscriptionView>>, Refused> {
     let all = shared.engine()?.subscriptions().subscriptions();
     let rows = all.into_iter().map(|subscription| (subscription.id.clone(), subscription.into()));
-    asked.page("sub_", rows.collect()).map(Json)
+    asked.page(rows.collect()).map(Json)
 }
 
 /// A URL that events are sent to.
@@ -316,7 +320,7 @@ pub(super) async fn webhooks(
 ) -> Result<Json<Page<WebhookView>>, Refused> {
     let all = shared.engine()?.subscriptions().webhooks();
     let rows = all.iter().map(|webhook| (webhook.id.clone(), WebhookView::new(webhook, false)));
-    asked.page("wh_", rows.collect()).map(Json)
+    asked.page(rows.collect()).map(Json)
 }
 
 fn check_url(url: &str) -> Result<(), Refused> {

@@ -10,7 +10,6 @@ use super::reader::Reader;
 use super::seal::Sealer;
 use super::{SqliteJournal, file_in};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::unknown_place;
 use crate::observability::log::{
     Before, DeliveryQuery, ExecutionLog, ExecutionQuery, ExecutionView, Found, OpenBuffer, Status,
     array,
@@ -94,8 +93,8 @@ impl SqliteJournal {
                     None => None,
                     Some(Before::Cursor(cursor)) => Some(cursor.0),
                     Some(Before::ExecutionId(id)) => {
-                        let newest = live_before.max(reader.serial_of(id)?);
-                        Some(newest.ok_or_else(|| unknown_place(id))?)
+                        // Nothing comes after an execution that is forgotten.
+                        Some(live_before.max(reader.serial_of(id)?).unwrap_or(0))
                     }
                 };
                 Ok((reader.executions(&asked, before)?, before))
