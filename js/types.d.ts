@@ -15,6 +15,7 @@ export * from './js/log'
 
 /** The codes of this package's errors and of failed deliveries. */
 export type ErrorCode =
+  | 'ERR_SEND_ADDON'
   | 'ERR_SEND_INVALID_OPTION'
   | 'ERR_SEND_INVALID_ARGUMENT'
   | 'ERR_SEND_PAYLOAD_TOO_LARGE'
