@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" />
+
 /* The part of the declarations that belongs to JavaScript; what follows it is generated from Rust. */
 
 import type {
@@ -12,6 +14,9 @@ import type {
   SseResponseLog,
 } from './js/log'
 export * from './js/log'
+
+/** The `URL` of the runtime, where its types are loaded (`@types/node`, or the library `dom`). */
+type URL = typeof globalThis extends { URL: { prototype: infer Type } } ? Type : never
 
 /** The codes of this package's errors and of failed deliveries. */
 export type ErrorCode =
