@@ -1,6 +1,6 @@
-// Checks tarballs before they are published: `node scripts/pack-guard.mjs FILE.tgz...`. It knows what
-// may be in a package and how large it may be, that versions agree, and that an addon loads where its
-// manifest says.
+// Checks tarballs before they are published: `node scripts/pack-guard.mjs [--release] FILE.tgz...`. It
+// knows what may be in a package and how large it may be, that versions agree, and that an addon loads
+// where its manifest says. A release must have the packages of all targets.
 
 import { statSync } from 'node:fs'
 import { basename } from 'node:path'
@@ -159,19 +159,48 @@ function matches(patterns, name) {
 }
 
 /**
+ * Returns what is missing in a release.
+ *
+ * @param {string[]} tarballs
+ * @returns {string[]}
+ */
+export function missing(tarballs) {
+  const { version } = readManifest()
+  const platforms = targets().map(({ platform }) => `${NAME}-${platform}`)
+  const given = tarballs.map((path) => basename(path))
+  const main = tarballs.find((path) => basename(path) === `${NAME}-${version}.tgz`)
+  const manifest = main ? JSON.parse(String(readTarball(main).get('package.json'))) : {}
+  const named = Object.keys(manifest.optionalDependencies ?? {})
+  return [
+    ...[NAME, ...platforms]
+      .filter((name) => !given.includes(`${name}-${version}.tgz`))
+      .map((name) => `${name}-${version}.tgz is missing`),
+    ...platforms
+      .filter((name) => !named.includes(name))
+      .map((name) => `${NAME} does not name the optional dependency ${name}`),
+  ]
+}
+
+/**
  * Checks tarballs and ends the process with what is wrong with them.
  *
  * @param {string[]} tarballs
+ * @param {{ isRelease?: boolean }} [options]
  */
-export function guard(tarballs) {
-  if (tarballs.length === 0) fail('Usage: node scripts/pack-guard.mjs FILE.tgz...')
+export function guard(tarballs, { isRelease = false } = {}) {
+  if (tarballs.length === 0) fail('Usage: node scripts/pack-guard.mjs [--release] FILE.tgz...')
   const faults = tarballs.flatMap((path) =>
     problems(path).map((problem) => `${basename(path)}: ${problem}`),
   )
+  if (isRelease) faults.push(...missing(tarballs))
   if (faults.length > 0) fail(faults.join('\n'))
   for (const path of tarballs) {
     console.log(`${path}: ${(statSync(path).size / 1e6).toFixed(1)} MB, checked`)
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) guard(process.argv.slice(2))
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const args = process.argv.slice(2)
+  const tarballs = args.filter((word) => word !== '--release')
+  guard(tarballs, { isRelease: args.length > tarballs.length })
+}

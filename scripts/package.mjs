@@ -109,7 +109,8 @@ function packedFiles() {
 function packStandalone(files, { target, path }) {
   const stage = staged('standalone', files)
   copyFileSync(path, join(stage, addonFile(target)))
-  writeManifest(stage, without(readManifest(), OWN))
+  // Yarn must not keep an addon in an archive.
+  writeManifest(stage, { ...without(readManifest(), OWN), preferUnplugged: true })
   return packed(stage, DIST)
 }
 
@@ -151,7 +152,6 @@ function packForRegistry(files, built) {
 function completePlatform(folder, manifest) {
   const own = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   const shared = Object.fromEntries(SHARED.map((name) => [name, manifest[name]]))
-  // Yarn must not keep an addon in an archive.
   writeManifest(folder, { ...own, ...shared, preferUnplugged: true })
   cpSync(join(ROOT, 'LICENSE'), join(folder, 'LICENSE'))
 }

@@ -30,7 +30,7 @@ const STAGES = {
     run('cargo', ['test', '--locked', '--workspace'])
   },
   build() {
-    run('npm', ['run', '--silent', 'build'])
+    run(process.execPath, ['scripts/build-addon.mjs'])
     run(
       'git',
       ['diff', '--exit-code', '--', 'index.d.ts'],
@@ -43,6 +43,12 @@ const STAGES = {
   node() {
     installServers()
     specs(process.execPath)
+  },
+  package() {
+    run('npm', ['run', '--silent', 'package'])
+  },
+  consumer() {
+    run(process.execPath, ['scripts/consumer.mjs'])
   },
   versions() {
     installServers()
