@@ -242,10 +242,7 @@ struct AttemptHead {
 }
 
 /// The newest row, or the newest of this attempt, with the number of its execution.
-fn chosen(
-    attempts: &[Box<RawValue>],
-    attempt: Option<u32>,
-) -> Result<(&RawValue, u64), Refused> {
+fn chosen(attempts: &[Box<RawValue>], attempt: Option<u32>) -> Result<(&RawValue, u64), Refused> {
     let mut rows = attempts.iter().filter_map(|row| {
         let head: AttemptHead = serde_json::from_str(row.get()).ok()?;
         let cursor: ExecutionCursor = head.cursor.parse().ok()?;
