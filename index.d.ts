@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'ERR_SEND_INVALID_ARGUMENT'
   | 'ERR_SEND_PAYLOAD_TOO_LARGE'
   | 'ERR_SEND_JOURNAL_FULL'
+  | 'ERR_SEND_ADDRESS_IN_USE'
   | 'ERR_SEND_DATA_DIR_LOCKED'
   | 'ERR_SEND_JOURNAL'
   | 'ERR_SEND_EXECUTION_COMPLETED'
@@ -32,6 +33,7 @@ export type ErrorCode =
   | 'ERR_SEND_EGRESS_DENIED'
   | 'ERR_SEND_DNS'
   | 'ERR_SEND_CONNECT'
+  | 'ERR_SEND_PROXY'
   | 'ERR_SEND_TLS'
   | 'ERR_SEND_CONNECTION'
   | 'ERR_SEND_INVALID_RESPONSE'
@@ -562,7 +564,7 @@ export declare function runStep(
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
 /**
- * Delivers what steps record. Open one for the life of the runner.
+ * Records and delivers the `$send` calls of workflow steps. Open one per process.
  *
  * Without a data directory everything is in memory: what is not delivered when the process ends
  * is lost. At the end of the process the main thread waits up to a second for deliveries that
@@ -578,31 +580,39 @@ export declare class Engine {
   /**
    * The log, newest first, calls in open buffers included.
    *
-   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is no delivery's id.
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is not the id of a delivery.
    */
   deliveries(filter?: DeliveryFilter | undefined | null): Promise<Array<Delivery>>
-  /** The executions that the log knows, newest first. */
+  /**
+   * The executions in the log, newest first: one for each attempt of a run.
+   *
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is neither a `cursor` nor the id of an
+   * execution in the log.
+   */
   executions(filter?: ExecutionFilter | undefined | null): Promise<Array<ExecutionSummary>>
   /**
-   * Makes failed deliveries again, as new deliveries of the same executions that name the old
-   * ones in `replayOf`. Resolves when they are as durable as `complete()` makes them. What was
-   * named by its id and is no failed delivery is in `skipped`. Without `limit`, everything that
-   * the filter finds.
+   * Retries failed deliveries as new deliveries of the same executions, linked by `replayOf`.
+   * Resolves when they are as durable as `complete()` makes them. `skipped` lists the ids that
+   * are not those of failed deliveries. Without `limit`, replays everything that the filter
+   * finds.
    *
-   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when nothing is selected or an id is none,
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when nothing is selected or an id is malformed,
    * `ERR_SEND_JOURNAL_FULL`, `ERR_SEND_JOURNAL`, `ERR_SEND_CLOSED`.
    */
   replay(selection: ReplaySelection): Promise<ReplayResult>
   /**
-   * Waits until nothing that was handed over is open. For serverless hosts and tests.
+   * Closes open batches and waits until every delivery that was handed over is terminal. For
+   * serverless hosts and tests.
    *
-   * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs`; without it, waits as long as it takes.
+   * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs` (default: no limit), and with
+   * `ERR_SEND_CLOSED` when the engine closes with work left.
    */
   flush(options?: TimeoutOptions | undefined | null): Promise<void>
   /**
-   * Takes no more work, drains until the deadline (`timeoutMs`, default 10 s), and tells what
-   * became of it. What is under way then is cut off. Closing again answers the same counts. A
-   * shared engine ends with its last handle. Also `await using engine = …`.
+   * Takes no more work, drains until the deadline (`timeoutMs`, default 10 s), and returns the
+   * counts. Requests still in flight at the deadline are cancelled. Closing again returns the
+   * same counts. An engine that is shared ends with its last handle. Also
+   * `await using engine = …`.
    */
   close(options?: TimeoutOptions | undefined | null): Promise<CloseResult>
   /** Counters and gauges as they are now. */
@@ -890,9 +900,11 @@ export interface EngineOptions {
   durability?: 'fsync' | 'os'
   /** The journal in the data directory. */
   journal?: JournalOptions
+  /** How the lock of the data directory is taken. */
+  lock?: LockOptions
   /**
-   * A name under which worker threads of this process open the same engine: whoever opens it
-   * again repeats the options, or gives the name alone. Default: none, an engine of its own.
+   * A name under which worker threads of this process open the same engine. Give the same options
+   * or the name alone to open it again. Default: none, an engine of its own.
    */
   name?: string
   /**
@@ -950,12 +962,20 @@ export interface ExecutionFilter {
   workflowId?: string
   /** At most this many. Default: 100. */
   limit?: number
-  /** Only older than the execution with this id: the last one of the page before. */
+  /**
+   * Only older than this: the `cursor` of the last execution of the page before. An `executionId`
+   * means its newest attempt, so that a page may repeat older attempts of it.
+   */
   before?: string
 }
 
 /** One execution in the log; the Inspector's **Dest.** column is `delivered`/`total`. */
 export interface ExecutionSummary {
+  /**
+   * Opaque text that names this attempt alone: `before` of `engine.executions()` and `after` of
+   * the REST API continue from it.
+   */
+  cursor: string
   /** The run. */
   executionId: string
   /** Its workflow. */
@@ -1041,6 +1061,15 @@ export interface LaneStats {
   waiting: number
   /** `open`: the host keeps failing and is left alone; `half-open`: it is probed. */
   breaker: 'closed' | 'open' | 'half-open'
+}
+
+/** How the lock of the data directory is taken. */
+export interface LockOptions {
+  /**
+   * Milliseconds to wait for a data directory that another process has open, before
+   * `Engine.open()` rejects with `ERR_SEND_DATA_DIR_LOCKED`. Default: 0.
+   */
+  waitMs?: number
 }
 
 /** What the log keeps. */
@@ -1137,11 +1166,14 @@ export interface RetryOptions {
   /** Milliseconds after the call past which nothing is attempted. Default: a day. */
   maxAgeMs?: number
   /**
-   * Milliseconds of the longest `Retry-After` that is waited for; a server that asks for more
-   * ends the delivery. Default: an hour.
+   * Milliseconds of the longest `Retry-After` that is waited for; where a server asks for
+   * more, this is the wait. Default: an hour.
    */
   retryAfterMaxMs?: number
-  /** Statuses after which there is another attempt. Default: 408, 425, 429, 500, 502, 503, 504. */
+  /**
+   * Statuses after which there is another attempt. Default: 408, 425, 429, 500, 502, 503, 504,
+   * 507 and 520 to 530.
+   */
   statuses?: Array<number>
   /**
    * Codes of failures after which there is another attempt. Default: `ERR_SEND_DNS`,
@@ -1240,7 +1272,7 @@ export interface ServerOptions {
   tokens?: Array<string>
   /**
    * The origins of pages that may read from the server in a browser
-   * (`'https://app.example.com'`), or `'*'` for all. Default: none.
+   * (`'https://app.example.com'`), or, with `tokens`, `'*'` for all. Default: none.
    */
   cors?: Array<string>
   /**
@@ -1248,6 +1280,11 @@ export interface ServerOptions {
    * `'https://send.example.com'`. Default: `http://` and the address.
    */
   publicUrl?: string
+  /**
+   * How long a connection may be silent before its next request, in milliseconds: longer than a
+   * load balancer in front keeps idle connections. From 1,000 to 3,600,000. Default: 75,000.
+   */
+  keepAliveMs?: number
   /** Whether each request is written to standard error. Default: `false`. */
   accessLog?: boolean
   /** Who may read streams. */

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { gzipSync } from 'node:zlib'
 
 import { deliver, openEngine, outcome } from './servers/deliver.mjs'
 import { closedPort } from './servers/listen.mjs'
@@ -31,7 +30,9 @@ test('the default deadline is 5 s, for a server that never answers', async (t) =
   const took = performance.now() - begun
   assert.equal(outcome(delivery), 'failed ERR_SEND_TIMEOUT response') // reaches ERR_SEND_TIMEOUT
   assert.ok(took >= 4990 && took < 20_000, `${took} ms`)
-  assert.match(delivery.error.message, /5000 ms/)
+  const place = server.host.replace(':', ' port ')
+  const message = `timed out after 5000 ms while waiting for the response of ${place}`
+  assert.equal(delivery.error.message, message)
   assert.equal(server.heads.length, 1)
 })
 
@@ -43,11 +44,6 @@ test(
     const cases = [
       ['no answer', () => {}, 'response'],
       ['headers that never end', (socket) => pour(socket, 'X', `${OK}X-A: `), 'response'],
-      [
-        'nothing but 100 Continue',
-        (socket) => pour(socket, 'HTTP/1.1 100 Continue\r\n\r\n'),
-        'response',
-      ],
       ['a body that drips', (socket) => pour(socket, '.', `${OK}\r\n`), 'body 200'],
       [
         'a chunk that never ends',
@@ -92,45 +88,14 @@ test('the beginning of a body that did not end is in the log', async (t) => {
 })
 
 test(
-  'a connection that breaks fails the delivery, with one attempt',
+  'a connection that breaks before the response fails the delivery, with one attempt',
   { concurrency: true },
   async (t) => {
-    const chunked = `${OK}Transfer-Encoding: chunked\r\n\r\n`
-    const gzip = gzipSync('x'.repeat(1000))
-    const zipped = `${OK}Content-Encoding: gzip\r\nContent-Length: ${gzip.length}\r\n\r\n`
     const cases = [
       ['reset before the headers', (socket) => socket.resetAndDestroy(), 'response'],
       ['closed before the headers', (socket) => socket.end(), 'response'],
       ['closed in the status line', (socket) => socket.end('HTTP/1.1 2'), 'response'],
       ['closed in the headers', (socket) => socket.end(`${OK}X-A: b\r\n`), 'response'],
-      [
-        'reset after the headers',
-        (socket) => after(socket, `${OK}Content-Length: 9\r\n\r\n`),
-        'body 200',
-      ],
-      [
-        'reset in the body',
-        (socket) => after(socket, `${OK}Content-Length: 9\r\n\r\nhalf`),
-        'body 200',
-      ],
-      ['reset in a body without a length', (socket) => after(socket, `${OK}\r\nhalf`), 'body 200'],
-      [
-        'closed in the body',
-        (socket) => socket.end(`${OK}Content-Length: 9\r\n\r\nhalf`),
-        'body 200',
-      ],
-      ['closed between chunks', (socket) => socket.end(`${chunked}4\r\nhalf\r\n`), 'body 200'],
-      ['closed in a chunk', (socket) => socket.end(`${chunked}9\r\nhalf`), 'body 200'],
-      [
-        'closed before the last line',
-        (socket) => socket.end(`${chunked}4\r\nhalf\r\n0\r\n`),
-        'body 200',
-      ],
-      [
-        'closed in a compressed body',
-        (socket) => socket.write(zipped) && socket.end(gzip.subarray(0, 12)),
-        'body 200',
-      ],
     ]
     const engine = await openEngine(t, { http: PATIENT })
     await each(t, cases, async (t, answer, phase) => {
@@ -143,19 +108,7 @@ test(
   },
 )
 
-/** Writes, and resets the connection once the client has begun to read. */
-function after(socket, text) {
-  socket.write(text, () => setImmediate(() => socket.resetAndDestroy()))
-}
-
 test('what is not HTTP fails as an invalid response', { concurrency: true }, async (t) => {
-  const chunked = `${OK}Transfer-Encoding: chunked\r\n\r\n`
-  const gzip = gzipSync('text')
-  const broken = Buffer.concat([gzip.subarray(0, 12), Buffer.from('broken'), gzip.subarray(18)])
-  const zipped = (bytes) => [
-    `${OK}Content-Encoding: gzip\r\nContent-Length: ${bytes.length}\r\n\r\n`,
-    bytes,
-  ]
   const cases = [
     ['another protocol', ['SSH-2.0-OpenSSH_9.6\r\n'], 'response'],
     ['bytes', [Buffer.from([0, 1, 2, 255, 13, 10, 13, 10])], 'response'],
@@ -169,19 +122,15 @@ test('what is not HTTP fails as an invalid response', { concurrency: true }, asy
     ['a length that is no number', [`${OK}Content-Length: five\r\n\r\nabcde`], 'response'],
     ['a negative length', [`${OK}Content-Length: -1\r\n\r\n`], 'response'],
     ['two lengths', [`${OK}Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef`], 'response'],
-    ['a chunk size that is no number', [`${chunked}xyz\r\n`], 'body 200'],
-    ['a chunk size without end', [chunked, 'f'.repeat(40), '\r\n'], 'body 200'],
-    ['a chunk longer than its size', [`${chunked}2\r\nabcdef\r\n0\r\n\r\n`], 'body 200'],
-    ['a chunk extension without end', [chunked, '1;', 'x'.repeat(1 << 20)], 'body 200'],
-    ['broken gzip', zipped(broken), 'body 200'],
-    ['text that claims to be gzip', zipped(Buffer.from('no gzip at all')), 'body 200'],
-    ['gzip that ends too early', zipped(gzip.subarray(0, 14)), 'body 200'],
   ]
-  const engine = await openEngine(t, { http: PATIENT })
+  const engine = await openEngine(t, {
+    http: { ...PATIENT, retry: { attempts: 3, initialMs: 1, breaker: { failures: 0 } } },
+  })
   await each(t, cases, async (t, parts, phase) => {
     const server = await raw(t, (socket) => parts.forEach((part) => socket.write(part)))
     const [delivery] = await deliver(engine, { method: 'POST', url: server.url, data: 'x' })
     assert.equal(outcome(delivery), `failed ERR_SEND_INVALID_RESPONSE ${phase}`) // reaches ERR_SEND_INVALID_RESPONSE
+    // The server had the request: another one would be processed again.
     assert.equal(server.heads.length, 1)
   })
 })
@@ -265,6 +214,7 @@ test('nobody listens, and nobody has the name', async (t) => {
     { method: 'GET', url: 'http://nope.invalid/', timeout: 2000 },
   )
   assert.equal(outcome(refused), 'failed ERR_SEND_CONNECT connect') // reaches ERR_SEND_CONNECT
+  assert.match(refused.error.message, /^no connection to 127\.0\.0\.1 port \d+: it was refused/)
   // A machine whose name server does not answer either finds out at the deadline.
   assert.match(outcome(unknown), /^failed ERR_SEND_(DNS|TIMEOUT) dns$/) // reaches ERR_SEND_DNS
 })

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:https'
 import { test } from 'node:test'
 
 import { certificates } from './servers/certificates.mjs'
 import { deliver, deliverInChild, openEngine, outcome } from './servers/deliver.mjs'
 import { echo } from './servers/echo.mjs'
-import { closedPort } from './servers/listen.mjs'
+import { closedPort, listen } from './servers/listen.mjs'
 import { httpProxy, socksProxy } from './servers/proxies.mjs'
 import { accepting } from './servers/raw.mjs'
 import { secureServer } from './servers/secure.mjs'
@@ -165,8 +166,8 @@ test(
       [`http://${silent.host}`, 'https', `${timeout} connect`],
       [`https://${silent.host}`, 'http', `${timeout} tls`],
       [`socks5://${silent.host}`, 'http', `${timeout} connect`],
-      [`http://${forbidding.host}`, 'http', 'failed ERR_SEND_STATUS 407'], // reaches ERR_SEND_STATUS
-      [`http://${forbidding.host}`, 'https', connect],
+      [`http://${forbidding.host}`, 'http', 'failed ERR_SEND_PROXY 407'], // reaches ERR_SEND_PROXY
+      [`http://${forbidding.host}`, 'https', 'failed ERR_SEND_PROXY 407'],
       [`socks5://${refusing.host}`, 'http', connect],
       [`socks5h://${refusing.host}`, 'https', connect],
     ]
@@ -182,6 +183,59 @@ test(
     )
   },
 )
+
+test('an answer of the proxy is named as such, with its status and page', async (t) => {
+  const cases = [
+    [
+      407,
+      'https',
+      /^the proxy 127\.0\.0\.1 port \d+ answered 407 Refused: it asks for credentials/,
+    ],
+    [
+      403,
+      'https',
+      /answered 403 Refused: it does not permit requests to 93\.184\.216\.34 port 443$/,
+    ],
+    [502, 'https', /answered 502 Refused: it did not reach 93\.184\.216\.34 port 443$/],
+    [407, 'http', /^the proxy 127\.0\.0\.1 port \d+ answered 407 Proxy Authentication Required/],
+  ]
+  for (const [refusal, scheme, message] of cases) {
+    const proxy = await httpProxy(t, { refusal })
+    const egress = { proxy: `http://me:hunter2@${proxy.host}` }
+    const engine = await openEngine(t, { egress, http: PATIENT })
+    const [delivery] = await deliver(engine, { method: 'GET', url: `${scheme}://${PUBLIC}/` })
+    const { error, response } = delivery
+    assert.match(error.message, message)
+    assert.deepEqual(
+      [error.code, response.status, response.body, response.answeredBy],
+      ['ERR_SEND_PROXY', refusal, 'refused', 'proxy'], // reaches ERR_SEND_PROXY
+    )
+    assert.equal((await shown(engine, [delivery])).includes('hunter2'), false)
+  }
+})
+
+test('a proxy that is spoken to over TLS is named, too', async (t) => {
+  const { ca, valid } = await certificates(t)
+  const server = createServer(valid)
+  server.on('connect', (_, socket) =>
+    socket.end('HTTP/1.1 403 No\r\nContent-Length: 5\r\n\r\nnever'),
+  )
+  const { host } = await listen(t, server)
+  const options = { egress: { proxy: `https://${host}` }, http: PATIENT }
+  const calls = [{ method: 'GET', url: `https://${PUBLIC}/` }]
+  const [{ error, response }] = await deliverInChild({ SSL_CERT_FILE: ca }, options, calls)
+  assert.equal(error.code, 'ERR_SEND_PROXY', error.message) // reaches ERR_SEND_PROXY
+  assert.deepEqual([response.status, response.body, response.answeredBy], [403, 'never', 'proxy'])
+})
+
+test('a status that the proxy may have made up names both', async (t) => {
+  const proxy = await httpProxy(t, { refusal: 502 })
+  const egress = { proxy: `http://${proxy.host}` }
+  const engine = await openEngine(t, { egress, http: PATIENT })
+  const [{ error }] = await deliver(engine, { method: 'GET', url: `http://${PUBLIC}/` })
+  assert.equal(error.code, 'ERR_SEND_STATUS') // reaches ERR_SEND_STATUS
+  assert.match(error.message, /^the server, or the proxy 127\.0\.0\.1 port \d+, answered 502/)
+})
 
 test('proxies of the environment are not used', async (t) => {
   const [server, proxy] = await Promise.all([echo(t), httpProxy(t)])

@@ -115,8 +115,9 @@ test('a redirect without a location is the answer', async (t) => {
 
 test('credentials stay with their origin', async (t) => {
   const [server, other] = await Promise.all([redirector(t), echo(t)])
-  const engine = await openEngine(t)
-  const headers = { Cookie: 'c=1', 'X-Own': 'own' }
+  const engine = await openEngine(t, { log: { redact: ['X-Mine'] } })
+  const secrets = { 'X-Api-Key': 'k', 'My-Token': 't', 'X-Hub-Signature': 's', 'X-Mine': 'm' }
+  const headers = { Cookie: 'c=1', 'X-Own': 'own', ...secrets }
   const bearer = { ...headers, Authorization: 'Bearer b' }
   const auth = { username: 'u', password: 'p' }
   for (const config of [{ headers: bearer }, { headers, auth }, { headers, userInfo: 'u:p@' }]) {
@@ -133,6 +134,8 @@ test('credentials stay with their origin', async (t) => {
       const last = (kept ? server : other).requests.at(-1)
       assert.equal(last.headers.authorization !== undefined, kept, to)
       assert.equal(last.headers.cookie, kept ? 'c=1' : undefined, to)
+      for (const name of Object.keys(secrets))
+        assert.equal(last.headers[name.toLowerCase()] !== undefined, kept, `${name} ${to}`)
       assert.equal(last.headers['x-own'], 'own')
       assert.equal(last.headers.host, kept ? server.host : other.host)
     }

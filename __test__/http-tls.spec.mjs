@@ -79,12 +79,18 @@ test('a certificate that does not hold is refused, before anything is sent', asy
   const deliveries = await trusting(calls)
   for (const delivery of deliveries) assert.equal(outcome(delivery), 'failed ERR_SEND_TLS tls') // reaches ERR_SEND_TLS
   const reasons = [
-    /not valid for name/,
-    /expired/i,
-    /UnknownIssuer|unknown issuer|CaUsedAsEndEntity/i,
+    /not valid for name "127\.0\.0\.1": it is for /,
+    /has expired|expired on/,
+    /unknown issuer|marked as an authority/,
+    /speaks no version of TLS from 1\.2 on/,
+    /speaks HTTP or another protocol, not TLS, on this port/,
+    /closed the connection during the TLS handshake/,
   ]
-  for (const [index, reason] of reasons.entries())
-    assert.match(deliveries[index].error.message, reason)
+  for (const [index, reason] of reasons.entries()) {
+    const { message } = deliveries[index].error
+    assert.match(message, reason)
+    assert.ok(message.includes(hosts[index].replace(':', ' port ')), message)
+  }
   for (const { requests } of [...servers, plain]) assert.equal(requests.length, 0)
 })
 
@@ -93,6 +99,7 @@ test('another authority’s certificate is refused, and so is every one without 
   const call = { method: 'GET', url: server.url }
   const [other] = await deliverInChild({}, OPTIONS, [call])
   assert.equal(outcome(other), 'failed ERR_SEND_TLS tls') // reaches ERR_SEND_TLS
+  assert.match(other.error.message, /unknown issuer.*SSL_CERT_FILE/)
   const none = { SSL_CERT_FILE: authority.empty, SSL_CERT_DIR: '' }
   const [helpless] = await deliverInChild(none, OPTIONS, [call])
   assert.equal(outcome(helpless), 'failed ERR_SEND_TLS tls') // reaches ERR_SEND_TLS
@@ -157,7 +164,7 @@ test('a stream or session that breaks fails the delivery, with one attempt', asy
   const [cancelled, internal, refused, late, silent] = deliveries.map(outcome)
   const broken = 'failed ERR_SEND_CONNECTION' // reaches ERR_SEND_CONNECTION
   assert.deepEqual([cancelled, internal, refused], Array(3).fill(`${broken} response`))
-  assert.equal(late, `${broken} body 200`)
+  assert.equal(late, 'delivered 200')
   assert.equal(silent, 'failed ERR_SEND_TIMEOUT response') // reaches ERR_SEND_TIMEOUT
   const [destroyed] = await trusting([call('/destroy')], { http: PATIENT })
   assert.equal(outcome(destroyed), `${broken} response`)

@@ -77,8 +77,9 @@ test('executions() shows the Dest. column, and turns pages', async (t) => {
   }
   engine.execution({ workflowId: 'p_other' }).step('s').$send.email({})
   const [row] = await engine.executions({ workflowId: 'p_dest', limit: 1 })
-  const { startedAt, completedAt, ...rest } = row
+  const { startedAt, completedAt, cursor, ...rest } = row
   assert.ok(startedAt <= completedAt)
+  assert.match(cursor, /^exc_/)
   assert.deepEqual(rest, {
     executionId: 'e_4',
     workflowId: 'p_dest',

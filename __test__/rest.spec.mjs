@@ -113,6 +113,91 @@ for (const durable of [false, true]) {
   })
 }
 
+for (const durable of [false, true]) {
+  test(`attempts that share an id are told apart, ${durable ? 'on disk' : 'in memory'}`, async (t) => {
+    const dataDir = durable ? dataDirectory(t) : undefined
+    const first = await serve(t, {}, { dataDir })
+    /** @type {string[]} */
+    const made = []
+    for (let n = 0; n < 14; n++) {
+      const [executionId, attempt] = [`run-${n % 4}`, Math.floor(n / 4) + 1]
+      const run = first.engine.execution({ workflowId: `p_${n % 2}`, executionId, attempt })
+      run.step('s').$send.emit({ executionId, attempt })
+      made.unshift(`${executionId}#${attempt}`)
+      // The last ones stay open.
+      if (n < 12) await run.complete()
+      else t.after(() => run.discard())
+    }
+    await first.engine.flush(PATIENT)
+    const name = (/** @type {any} */ row) => `${row.executionId}#${row.attempt}`
+
+    const listed = []
+    for (let after = ''; ;) {
+      const { body } = await first.ask(`/v1/executions?limit=3${after}`)
+      assert.equal(body.page_info.total_count, made.length)
+      if (body.data.length === 0) break
+      assert.equal(body.page_info.end_cursor, body.data.at(-1).cursor)
+      listed.push(...body.data)
+      after = `&after=${body.page_info.end_cursor}`
+    }
+    assert.deepEqual(listed.map(name), made)
+    assert.equal(new Set(listed.map(({ cursor }) => cursor)).size, made.length)
+
+    /** @type {import('../index.d.ts').ExecutionSummary[]} */
+    const inProcess = []
+    for (;;) {
+      const before = inProcess.at(-1)?.cursor
+      const page = await first.engine.executions({ workflowId: 'p_1', limit: 2, before })
+      if (page.length === 0) break
+      inProcess.push(...page)
+    }
+    const ofOne = listed.filter(({ workflowId }) => workflowId === 'p_1')
+    assert.deepEqual(inProcess, ofOne)
+
+    // An id stands for its newest attempt.
+    const older = await first.engine.executions({ before: 'run-3' })
+    assert.deepEqual(older.map(name), made.slice(made.indexOf('run-3#3') + 1))
+
+    const one = (/** @type {string} */ path) => first.ask(`/v1/executions/${path}`)
+    for (const [path, attempt] of /** @type {const} */ ([
+      ['run-2', 3],
+      ['run-2?attempt=3', 3],
+      ['run-2?attempt=1', 1],
+    ])) {
+      const { execution, deliveries, attempts } = (await one(path)).body.data
+      assert.deepEqual([execution.executionId, execution.attempt], ['run-2', attempt])
+      assert.deepEqual(
+        deliveries.map((/** @type {any} */ { request }) => request.event),
+        [{ executionId: 'run-2', attempt }],
+      )
+      assert.deepEqual(attempts.map(name), ['run-2#3', 'run-2#2', 'run-2#1'])
+    }
+    const open = (await one('run-1')).body.data
+    assert.deepEqual([open.execution.attempt, open.deliveries[0].status], [4, 'recorded'])
+    const missing = await one('run-2?attempt=9')
+    assert.deepEqual([missing.status, /no attempt 9/.test(missing.body.error)], [404, true])
+    assert.equal((await one('run-2?attempt=x')).status, 400)
+
+    if (!durable) return
+    await first.engine.close()
+    const { engine } = await serve(t, {}, { dataDir })
+    const { cursor } = listed[5]
+    const rest = await engine.executions({ before: cursor })
+    assert.deepEqual(rest.map(name), made.slice(6))
+  })
+}
+
+test('nothing comes after an execution that the log does not have', async (t) => {
+  const { engine, ask } = await serve(t)
+  const { executionId } = engine.execution({ workflowId: 'p' })
+  for (const before of ['none', '', 'exc_1', `${executionId}x`, executionId]) {
+    assert.deepEqual(await engine.executions({ before }), [])
+    const { status, body } = await ask(`/v1/executions?after=${before}`)
+    assert.deepEqual([status, body.page_info.count], [200, 0])
+  }
+  await assert.rejects(engine.deliveries({ before: 'none' }), { code: 'ERR_SEND_INVALID_ARGUMENT' })
+})
+
 test('what steps record is shown as they said it, however odd', async (t) => {
   const { engine, ask } = await serve(t)
   let nested = {}
@@ -173,6 +258,9 @@ test('options of the server are refused by their path', async () => {
     [{ sse: { signingKey: 'x' } }, 'server.sse.signingKey'],
     [{ publicUrl: 'x' }, 'server.publicUrl'],
     [{ sse: { publik: [] } }, 'server.sse.publik'],
+    [{ cors: ['*'] }, 'server.cors: "*" without server.tokens'],
+    [{ keepAliveMs: 999 }, 'server.keepAliveMs'],
+    [{ keepAliveMs: 3_600_001 }, 'server.keepAliveMs'],
   ])) {
     await assert.rejects(Engine.open(/** @type {any} */ ({ server })), (error) => {
       const { code, message } = /** @type {any} */ (error)
@@ -187,8 +275,10 @@ test('an address in use is refused, and the data directory is free again', async
   const { port } = await serve(t)
   const dataDir = dataDirectory(t)
   await assert.rejects(Engine.open({ dataDir, server: { port } }), {
-    code: 'ERR_SEND_INVALID_OPTION',
-    message: /server: 127\.0\.0\.1:\d+ cannot be listened on: .*in use/i,
+    code: 'ERR_SEND_ADDRESS_IN_USE', // reaches ERR_SEND_ADDRESS_IN_USE
+    message: new RegExp(
+      `cannot listen on 127\\.0\\.0\\.1:${port}: .* choose another server\\.port`,
+    ),
   })
   const engine = await Engine.open({ dataDir, egress: LOCAL })
   assert.equal(engine.address(), null)
@@ -244,6 +334,77 @@ test('nonsense gets a clear error', async (t) => {
     body: ' '.repeat(70_000),
   })
   assert.equal(huge.status, 413)
+})
+
+test('unknown parameters and members are refused by name', async (t) => {
+  const { ask, post } = await serve(t)
+  for (const [path, message] of /** @type {const} */ ([
+    ['/v1/executions?workflowId=p', 'parameter "workflowId". Did you mean workflow_id? Known: '],
+    ['/v1/executions?limt=1&after=x', 'parameter "limt". Did you mean limit? Known: workflow_id,'],
+    ['/v1/executions/x?atempt=1', 'parameter "atempt". Did you mean attempt? Known: attempt'],
+    ['/v1/deliveries?before=x', 'parameter "before". Known: workflow_id, execution_id, step, '],
+    ['/v1/workflows/p/event_summaries?expnad=event', 'Did you mean expand?'],
+    ['/v1/workflows/p/$errors/event_summaries?colour=red', 'parameter "colour". Known: expand,'],
+    ['/v1/users/me/webhooks?page=2', 'parameter "page". Known: limit, after'],
+    ['/v1/users/me/subscriptions?page=2', 'parameter "page". Known: limit, after'],
+    ['/pipelines/p/sse?chanel=a', 'parameter "chanel". Did you mean channel? Known: channel,'],
+    ['/metrics?x=1', 'parameter "x". There are none'],
+    ['/sql/csv/x.csv?x=1', 'parameter "x". There are none'],
+    ['/v1/executions?limit=1&limit=2', 'limit: is given twice'],
+    ['/pipelines/p/sse?expires=1&expires=2', 'expires: is given twice'],
+    [`/pipelines/p/sse?${'channel=a&'.repeat(101)}`, 'channel: is given more than 100 times'],
+  ])) {
+    const { status, body } = await ask(path)
+    assert.deepEqual([status, body.code], [400, 'ERR_SEND_INVALID_ARGUMENT'], path)
+    assert.ok(body.error.includes(message), body.error)
+  }
+  for (const [path, given, message] of /** @type {const} */ ([
+    ['/v1/webhooks?ulr=http://x', undefined, 'parameter "ulr". Did you mean url? Known: url, name'],
+    [
+      '/v1/webhooks',
+      { url: 'http://x', secert: 'generate' },
+      'member "secert". Did you mean secret',
+    ],
+    ['/v1/subscriptions', { emitterId: 'p' }, 'member "emitterId". Did you mean emitter_id?'],
+    ['/v1/deliveries/x/replay', { force: true }, 'member "force". There are none'],
+    ['/sql', { sql: 'SELECT 1' }, 'member "sql". Known: query'],
+  ])) {
+    const { status, body } = await post(path, given)
+    assert.deepEqual([status, body.code], [400, 'ERR_SEND_INVALID_ARGUMENT'], path)
+    assert.ok(body.error.includes(message), body.error)
+  }
+  // A probe is answered, whatever it adds.
+  assert.equal((await ask('/healthz?x=1')).status, 200)
+})
+
+test('lists of webhooks and subscriptions come in pages', async (t) => {
+  const { ask, post } = await serve(t)
+  const made = []
+  for (let n = 0; n < 5; n++) {
+    made.push((await post('/v1/webhooks', { url: `http://x/${n}` })).body.data.id)
+    await post('/v1/subscriptions', { emitter_id: `p_${n}`, listener_id: made[n] })
+  }
+  for (const [path, member] of /** @type {const} */ ([
+    ['webhooks', 'id'],
+    ['subscriptions', 'listener_id'],
+  ])) {
+    const whole = (await ask(`/v1/users/me/${path}`)).body
+    assert.deepEqual(
+      [whole.page_info.total_count, whole.data.map((/** @type {any} */ row) => row[member])],
+      [5, made],
+    )
+    const rows = []
+    for (let after = ''; ;) {
+      const { body } = await ask(`/v1/users/me/${path}?limit=2${after}`)
+      if (body.data.length === 0) break
+      rows.push(...body.data)
+      after = `&after=${body.page_info.end_cursor}`
+    }
+    assert.deepEqual(rows, whole.data)
+    for (const cursor of ['', 'x', 'wh_', made[0].toUpperCase(), 'sub_', `${made[0]}0`]) {
+      assert.equal((await ask(`/v1/users/me/${path}?after=${cursor}`)).status, 400)
+    }
+  }
 })
 
 test('ids with slashes and dots are only names', async (t) => {

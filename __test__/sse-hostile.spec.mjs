@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import http2 from 'node:http2'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 
@@ -40,8 +41,80 @@ test('a client that never reads is cut, and no other waits for it', async (t) =>
   if (!cut) await once(lazy, 'close')
 })
 
+test('of a connection of HTTP/2 only the stream that is not read ends', async (t) => {
+  const { engine, url, ask } = await serve(t)
+  const session = http2.connect(url)
+  t.after(() => session.destroy())
+  const open = async (/** @type {Record<string, string>} */ headers = {}) => {
+    const stream = session.request({ ':path': '/pipelines/p_a/sse', ...headers })
+    stream.setEncoding('utf8').on('error', () => {})
+    await once(stream, 'response')
+    return stream
+  }
+  const lazy = await open()
+  const ended = once(lazy, 'close')
+  const good = await open()
+  let text = ''
+  let last = ''
+  /** @type {() => void} */
+  let look = () => {}
+  good.on('data', (data) => {
+    text += data
+    look()
+  })
+  const until = (/** @type {string} */ wanted) =>
+    new Promise((resolve) => {
+      look = () => text.includes(wanted) && resolve(undefined)
+      look()
+    })
+  const clients = async () =>
+    Number(/^dollar_send_sse_clients (\d+)$/m.exec((await ask('/metrics')).text)?.[1])
+  assert.equal(await clients(), 2)
+  let sent = 0
+  while ((await clients()) === 2) {
+    assert.ok(sent < 4000, 'the stream was never ended')
+    const log = await run(engine, 'p_a', ($send) => {
+      for (let n = 0; n < 20; n++) $send.sse({ channel: 'big', payload: 'x'.repeat(60_000) })
+      $send.sse({ channel: 'mark', payload: [sent] })
+    })
+    last = /** @type {any} */ (log.at(-2)?.response).id
+    await until(`data: [${sent}]\n`)
+    sent += 20
+  }
+  // It is reset although its window is closed, so that it holds nothing.
+  await ended
+  assert.equal([...text.matchAll(/^event: big$/gm)].length, sent)
+  assert.ok(!session.destroyed && !good.destroyed)
+  // On the same connection it resumes.
+  const again = await open({ 'last-event-id': last })
+  text = ''
+  again.on('data', (data) => {
+    text += data
+    look()
+  })
+  await until(`data: [${sent - 20}]\n`)
+})
+
+test('a connection is kept for the next request as long as it says', async (t) => {
+  const { port } = await serve(t, { keepAliveMs: 1000 })
+  const socket = connect(port, '127.0.0.1').setEncoding('utf8')
+  t.after(() => socket.destroy())
+  const closed = once(socket, 'close')
+  for (let n = 0; n < 3; n++) {
+    socket.write('GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
+    const [answer] = await once(socket, 'data')
+    assert.match(answer, /^HTTP\/1\.1 200 [^]*\nkeep-alive: timeout=1\r\n/)
+  }
+  const idle = performance.now()
+  await closed
+  assert.ok(performance.now() - idle > 900)
+  const byDefault = await serve(t)
+  const { headers } = await byDefault.ask('/healthz')
+  assert.equal(headers.get('keep-alive'), 'timeout=75')
+})
+
 test('connections that say nothing, or half of it, are ended', async (t) => {
-  const { engine, url, port } = await serve(t)
+  const { engine, url, port } = await serve(t, { keepAliveMs: 2000 })
   const openings = [
     '',
     'G',

@@ -73,7 +73,8 @@ test('who connects gets the last 100 events, and then what comes', async (t) => 
     numbers(31, 131),
   )
   assert.match(text, /content-type: text\/event-stream/)
-  assert.match(text, /cache-control: no-store/)
+  // A proxy that compresses would hold events back.
+  assert.match(text, /^cache-control: no-store, no-transform\r$/m)
 })
 
 test('a client that comes back gets what it missed, and no more', async (t) => {
@@ -95,8 +96,47 @@ test('a client that comes back gets what it missed, and no more', async (t) => {
     [byQuery, [3, 4]],
     [nonsense, [1, 2, 3, 4]],
   ])) {
-    assert.deepEqual(dataIn(await stream.until('data: [4]')).flat(), expected)
+    const data = dataIn(await stream.until('data: [4]')).filter(Array.isArray)
+    assert.deepEqual(data.flat(), expected)
   }
+  assert.ok(!byHeader.text().includes('event: :gap'))
+})
+
+test('a gap is told before the events that follow it', async (t) => {
+  const { engine, url, port } = await serve(t)
+  const send = (/** @type {number[]} */ values) =>
+    run(engine, 'p_a', ($send) => {
+      for (const n of values) $send.sse({ channel: 'n', payload: [n] })
+      $send.sse({ channel: ':gap', payload: ['not the server'] })
+    })
+  const sent = await send(numbers(1, 120))
+  const id = (/** @type {number} */ index) => /** @type {any} */ (sent[index].response).id
+  assert.match(sent[120].warnings[0], /`:gap`/)
+  const [future, text] = [`${Date.now() + 1e6}-0`, 'it%0Adata: "no"']
+  for (const [last, reason, repeated] of [
+    [id(19), 'forgotten', id(19)],
+    [future, 'unknown', future],
+    [text, 'unknown', 'it\ndata: "no"'],
+    [id(20), undefined],
+    [id(119), undefined],
+  ]) {
+    const stream = await rawStream(
+      t,
+      port,
+      `/pipelines/p_a/sse?last_event_id=${last.replaceAll(' ', '%20')}`,
+    )
+    const text = await stream.until('not the server')
+    const before = text.slice(0, text.indexOf('id: '))
+    const [, gap] = /^event: :gap\ndata: (.*)\n\n/m.exec(before) ?? []
+    assert.equal([...text.matchAll(/^event: :gap$/gm)].length, reason ? 1 : 0)
+    const expected = reason && { reason, lastEventId: repeated, oldestId: id(21) }
+    assert.deepEqual(gap && JSON.parse(gap), expected, last)
+  }
+  // Pages listen to it as to a channel.
+  const source = new EventSource(`${url}/pipelines/p_a/sse?last_event_id=1-0`)
+  t.after(() => source.close())
+  const event = await next(source, ':gap')
+  assert.deepEqual([JSON.parse(event.data).reason, event.lastEventId], ['forgotten', ''])
 })
 
 test('EventSource reconnects and resumes by itself after the connection broke', async (t) => {
@@ -233,6 +273,13 @@ test('CORS names the pages that may read', async (t) => {
     return response.headers.get('access-control-allow-origin')
   }
   assert.deepEqual([await allowed(page), await allowed('https://evil.example')], [page, null])
+  const credentials = async (/** @type {string} */ to) => {
+    const { headers } = await fetch(`${to}/healthz`, { headers: { origin: page } })
+    return headers.get('access-control-allow-credentials')
+  }
+  assert.equal(await credentials(url), 'true')
+  const any = await serve(t, { cors: ['*'], tokens: [TOKEN] })
+  assert.equal(await credentials(any.url), null)
   const preflight = await ask('/v1/webhooks', {
     method: 'OPTIONS',
     headers: { origin: page, 'access-control-request-method': 'POST' },

@@ -3,6 +3,8 @@
 
 // Completion hooks that wait for a journal: the promises are made here, and settled many at a time.
 
+const { localError } = require('./errors.cjs')
+
 /**
  * @typedef {object} Waiting
  * @property {string} executionId
@@ -10,69 +12,86 @@
  * @property {(error: unknown) => void} reject
  */
 
-// Taken now, so that a clock of somebody's tests does not stand for it later.
+// Taken now, so that the clock of a test does not stand for it later.
 const { setInterval } = globalThis
 
 /**
- * What keeps the process alive while somebody waits; the first who does begins it.
+ * Timer that keeps the event loop alive while a completion hook waits.
  *
  * @type {NodeJS.Timeout | undefined}
  */
 let alive
+/** Engines of which a hook waits. */
+let engines = 0
 
-/**
- * Makes the function that answers a hand-over with its receipt.
- *
- * @param {any} binding
- */
-function createReceipts(binding) {
-  /** @type {Map<number, Waiting>} */
-  const waiting = new Map()
-  let lastTicket = 0
-  let listens = false
+/** The completion hooks of one engine. */
+class Completions {
+  /** @type {any} */ #native
+  #onWaiting
+  /** @type {Map<number, Waiting>} */ #waiting = new Map()
+  #lastTicket = 0
 
-  function settle() {
-    const answers = binding._takeCompletions()
-    for (let place = 0; place < answers.length; place += 3) {
-      const [ticket, recorded, durable] = answers.slice(place, place + 3)
-      const hook = waiting.get(ticket)
-      waiting.delete(ticket)
-      if (recorded < 0) hook?.reject(refusal(ticket))
-      else hook?.resolve({ executionId: hook.executionId, recorded, durable: durable === 1 })
-    }
-    if (waiting.size === 0) alive?.unref()
-  }
-
-  /** @param {number} ticket */
-  function refusal(ticket) {
-    try {
-      binding._throwRefusal(ticket)
-    } catch (error) {
-      return error
-    }
-    return new Error('the hand-over was refused')
+  /**
+   * @param {any} native the handle of the engine
+   * @param {(waiting: boolean) => void} onWaiting called when the first hook begins to wait, and when
+   *   none waits any more
+   */
+  constructor(native, onWaiting) {
+    this.#native = native
+    this.#onWaiting = onWaiting
   }
 
   /**
-   * @param {any} execution
-   * @param {(ticket: number) => number | undefined} handOver answers the calls that were handed over,
-   *   or nothing when that is known later
+   * Hands calls over. Returns the receipt, or a promise for it while the journal has not stored them.
+   *
+   * @param {{ executionId: string }} execution
+   * @param {(ticket: number) => number | undefined} handOver returns the number of calls that were
+   *   handed over, or nothing when it is known later
    */
-  return function receipt(execution, handOver) {
-    if (!listens) {
-      binding._completions(settle)
-      listens = true
-    }
-    const ticket = (lastTicket = (lastTicket + 1) >>> 0)
+  receipt(execution, handOver) {
+    const ticket = (this.#lastTicket = (this.#lastTicket + 1) >>> 0)
     const recorded = handOver(ticket)
     const { executionId } = execution
     if (typeof recorded === 'number') return { executionId, recorded, durable: false }
-    alive ??= setInterval(() => {}, 2 ** 30)
-    if (waiting.size === 0) alive.ref()
+    if (this.#waiting.size === 0) this.#tellWaiting(true)
     return new Promise((resolve, reject) => {
-      waiting.set(ticket, { executionId, resolve, reject })
+      this.#waiting.set(ticket, { executionId, resolve, reject })
     })
+  }
+
+  /** Settles the promises of the hooks that are done. */
+  settle() {
+    const done = this.#native._takeCompletions()
+    if (done.length === 0) return
+    for (let place = 0; place < done.length; place += 3) {
+      const hook = this.#waiting.get(done[place])
+      this.#waiting.delete(done[place])
+      const recorded = done[place + 1]
+      if (recorded < 0) hook?.reject(this.#refusal(done[place]))
+      else
+        hook?.resolve({ executionId: hook.executionId, recorded, durable: done[place + 2] === 1 })
+    }
+    if (this.#waiting.size === 0) this.#tellWaiting(false)
+  }
+
+  /** @param {boolean} waiting */
+  #tellWaiting(waiting) {
+    engines += waiting ? 1 : -1
+    alive ??= setInterval(() => {}, 2 ** 30)
+    if (engines > 0) alive.ref()
+    else alive.unref()
+    this.#onWaiting(waiting)
+  }
+
+  /** @param {number} ticket */
+  #refusal(ticket) {
+    try {
+      this.#native._throwRefusal(ticket)
+    } catch (error) {
+      return localError(error)
+    }
+    return new Error('the hand-over was refused')
   }
 }
 
-module.exports = { createReceipts }
+module.exports = { Completions }

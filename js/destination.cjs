@@ -6,7 +6,7 @@
 
 const { isObject, shown } = require('./check.cjs')
 const { invalidArgument } = require('./errors.cjs')
-const { handleOf } = require('./handle.cjs')
+const { inThisContext } = require('./events.cjs')
 
 /** @typedef {(items: any[], context: { batchId: string }) => unknown} Deliver */
 
@@ -16,11 +16,14 @@ const OPTIONS = ['deliver', 'timeoutMs', 'concurrency', 'retry', 'batch']
 const STATUSES = ['delivered', 'retry', 'failed']
 
 /**
+ * Checks the arguments of `engine.destination()`. Returns the function, which runs in the async
+ * context of this moment, and the options as text.
+ *
  * @param {unknown} name
  * @param {any} options
  * @returns {{ deliver: Deliver, text: string }}
  */
-function checked(name, options) {
+function checkDestination(name, options) {
   const refuse = (/** @type {string} */ message) =>
     invalidArgument(`engine.destination(): ${message}`)
   if (typeof name !== 'string') throw refuse('the name must be a text')
@@ -31,40 +34,21 @@ function checked(name, options) {
     throw refuse(`unknown option ${unknown}; known are ${OPTIONS.join(', ')}`)
   if (typeof deliver !== 'function') throw refuse('deliver must be a function')
   try {
-    return { deliver, text: JSON.stringify(others) }
+    return { deliver: inThisContext(deliver), text: JSON.stringify(others) }
   } catch {
     throw refuse('the options cannot be made text of')
   }
 }
 
 /**
- * Gives engines `destination`. `prepare` sees to it that jobs reach `work`.
+ * Runs one job: calls the function and answers with its outcomes.
  *
- * @param {{ prototype: any }} Engine
- * @param {(engine: any) => void} prepare
- */
-function addDestination(Engine, prepare) {
-  /**
-   * @param {string} name
-   * @param {unknown} options
-   */
-  Engine.prototype.destination = function destination(name, options) {
-    const { deliver, text } = checked(name, options)
-    prepare(this)
-    const number = this._destination(name, text)
-    handleOf(this).destinations.set(name, { number, deliver })
-    return this
-  }
-}
-
-/**
- * One job: calls the function and answers.
- *
- * @param {any} engine
+ * @param {any} native the handle of the engine
+ * @param {Map<string, Destination>} destinations
  * @param {{ job: number, destination: string, batch: string, items: any[] }} job
  */
-async function work(engine, { job, destination, batch, items }) {
-  const deliver = handleOf(engine).destinations.get(destination)?.deliver
+async function runJob(native, destinations, { job, destination, batch, items }) {
+  const deliver = destinations.get(destination)?.deliver
   let answer
   try {
     if (!deliver) throw new Error(`${destination} is not there`)
@@ -72,7 +56,7 @@ async function work(engine, { job, destination, batch, items }) {
   } catch (error) {
     answer = { threw: thrown(error) }
   }
-  engine._answerJob(job, JSON.stringify(answer))
+  native._answerJob(job, JSON.stringify(answer))
 }
 
 /**
@@ -131,4 +115,4 @@ function jsonable(value) {
   }
 }
 
-module.exports = { addDestination, work }
+module.exports = { checkDestination, runJob }

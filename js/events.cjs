@@ -1,60 +1,78 @@
 // @ts-check
 'use strict'
 
-const { addDestination, work } = require('./destination.cjs')
-const { invalidArgument } = require('./errors.cjs')
-const { addSubscribe, listenersFor } = require('./subscribe.cjs')
-const warehouse = require('./warehouse.cjs')
+// `engine.on` and `engine.off`: the listeners of one engine.
 
-/** @typedef {(event: any) => void} Listener */
+const { AsyncResource } = require('node:async_hooks')
+
+const { invalidArgument } = require('./errors.cjs')
+
+/** @typedef {(event: any) => unknown} Listener */
 
 const TOPICS = ['delivery', 'execution', 'batch', 'warning']
 
-/**
- * The listeners of each handle. They wait in Rust until the loop turns, and arrive together: one
- * call across the border for many events.
- *
- * @type {WeakMap<object, Map<string, Set<Listener>>>}
- */
-const LISTENERS = new WeakMap()
+/** The listeners of one engine. Events wait in Rust until the loop turns, and arrive together. */
+class Listeners {
+  /** @type {any} */ #native
+  /**
+   * By topic; each listener with the function that runs it in the async context that added it.
+   *
+   * @type {Map<string, Map<Listener, Listener>>}
+   */
+  #bound = new Map()
 
-/**
- * @param {any} engine
- * @returns {Map<string, Set<Listener>>}
- */
-function listenersOf(engine) {
-  const known = LISTENERS.get(engine)
-  if (known) return known
-  const listeners = new Map(TOPICS.map((topic) => [topic, new Set()]))
-  LISTENERS.set(engine, listeners)
-  // The callback must not hold the handle: a forgotten engine can then be collected.
-  const handle = new WeakRef(engine)
-  engine._subscribe(() => tell(handle.deref(), listeners))
-  return listeners
-}
+  /** @param {any} native the handle of the engine */
+  constructor(native) {
+    this.#native = native
+  }
 
-/**
- * @param {any} engine
- * @param {Map<string, Set<Listener>>} listeners
- */
-function tell(engine, listeners) {
-  if (!engine) return
-  for (const [topic, event] of JSON.parse(engine._takeEvents())) {
-    if (topic === 'job') {
-      const does = event.destination === 'sql' ? warehouse.work : work
-      does(engine, event)
-      continue
-    }
-    if (topic === 'emitted') {
-      for (const listener of listenersFor(engine, event)) call(listener, event.event)
-      continue
-    }
-    for (const listener of listeners.get(topic) ?? []) call(listener, event)
+  /**
+   * @param {unknown} topic
+   * @param {unknown} listener
+   */
+  add(topic, listener) {
+    const checked = checkArguments('on', topic, listener)
+    const bound = this.#bound.get(checked.topic) ?? new Map()
+    this.#bound.set(checked.topic, bound)
+    if (!bound.has(checked.listener)) bound.set(checked.listener, inThisContext(checked.listener))
+    this.#native._listen(checked.topic, true)
+  }
+
+  /**
+   * @param {unknown} topic
+   * @param {unknown} listener
+   */
+  remove(topic, listener) {
+    const checked = checkArguments('off', topic, listener)
+    const bound = this.#bound.get(checked.topic)
+    bound?.delete(checked.listener)
+    if (bound?.size === 0) this.#native._listen(checked.topic, false)
+  }
+
+  /**
+   * Calls the listeners of a topic.
+   *
+   * @param {string} topic
+   * @param {unknown} event
+   */
+  tell(topic, event) {
+    for (const listener of [...(this.#bound.get(topic)?.values() ?? [])]) call(listener, event)
   }
 }
 
 /**
- * A listener that throws is its owner's uncaught exception, and no other listener's concern.
+ * The function, run in the async context of this moment: what it records belongs to the step that
+ * added it, not to the one that happens to run when it is called.
+ *
+ * @param {Listener} listener
+ * @returns {Listener}
+ */
+function inThisContext(listener) {
+  return AsyncResource.bind(listener, 'dollar-send')
+}
+
+/**
+ * A listener that throws is an uncaught exception of its owner, and does not disturb the others.
  *
  * @param {Listener} listener
  * @param {unknown} event
@@ -83,39 +101,7 @@ function checkArguments(method, topic, listener) {
   if (typeof listener !== 'function') {
     throw invalidArgument(`engine.${method}(): the listener must be a function`)
   }
+  return { topic, listener: /** @type {Listener} */ (listener) }
 }
 
-/**
- * Gives engines `on`, `off`, `subscribe` and `destination`.
- *
- * @param {{ prototype: any }} Engine
- */
-function addEvents(Engine) {
-  addSubscribe(Engine, listenersOf)
-  addDestination(Engine, listenersOf)
-
-  /**
-   * @param {string} topic
-   * @param {Listener} listener
-   */
-  Engine.prototype.on = function on(topic, listener) {
-    checkArguments('on', topic, listener)
-    listenersOf(this).get(topic)?.add(listener)
-    this._listen(topic, true)
-    return this
-  }
-
-  /**
-   * @param {string} topic
-   * @param {Listener} listener
-   */
-  Engine.prototype.off = function off(topic, listener) {
-    checkArguments('off', topic, listener)
-    const listeners = listenersOf(this).get(topic)
-    listeners?.delete(listener)
-    if (listeners?.size === 0) this._listen(topic, false)
-    return this
-  }
-}
-
-module.exports = { addEvents, listenersOf }
+module.exports = { Listeners, call, inThisContext }

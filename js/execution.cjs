@@ -5,45 +5,52 @@
 // by a number: an instance of a native class costs several times as much, and an execution is as
 // short as its step.
 
-const binding = require('./native.cjs')
-const { createReceipts } = require('./completion.cjs')
-const { invalidArgument } = require('./errors.cjs')
-const { handleOf } = require('./handle.cjs')
+const { answered, called, invalidArgument } = require('./errors.cjs')
+const native = require('./native.cjs')
 const { createSend } = require('./send.cjs')
 
-/** Who may make executions: `engine.execution()`. */
+/** Passed to the constructor by `engine.execution()` alone. */
 const MAKER = Symbol('engine.execution()')
 
-const receipt = createReceipts(binding)
+/**
+ * @typedef {object} Parent What an execution has of its engine.
+ * @property {object} engine the engine, which lives as long as its executions
+ * @property {any} native its handle
+ * @property {import('./engine.cjs').Settings} settings
+ * @property {import('./completion.cjs').Completions} completions
+ *
+ * @typedef {object} Run
+ * @property {string} workflowId
+ * @property {string} [executionId]
+ * @property {number} [attempt]
+ * @property {number} [depth] emitted events in a row that led to it
+ * @property {string} [trace]
+ */
 
 class Execution {
+  /** @type {Parent} */ #parent
   /** @type {number} */ #number
-  /** @type {import('./handle.cjs').Handle} */ #handle
   /** @type {string} */ #workflowId
   /** @type {string | undefined} */ #executionId
 
   /**
    * @param {symbol} maker
-   * @param {object} engine
-   * @param {{ workflowId: string, executionId?: string, attempt?: number, depth?: number, trace?: string }} run
+   * @param {Parent} parent
+   * @param {Run} run
    */
-  constructor(maker, engine, { workflowId, executionId, attempt, depth, trace }) {
-    if (maker !== MAKER) throw new TypeError('executions are made by engine.execution()')
-    this.#handle = handleOf(engine)
+  constructor(maker, parent, run) {
+    if (maker !== MAKER) throw new TypeError('an execution is made by engine.execution()')
+    const { workflowId, executionId, attempt, depth, trace } = run
+    this.#parent = parent
     this.#workflowId = workflowId
     this.#executionId = executionId
-    this.#number = /** @type {any} */ (engine)._execution(
-      this,
-      workflowId,
-      executionId,
-      attempt,
-      depth,
-      trace,
+    this.#number = called(() =>
+      parent.native._execution(this, workflowId, executionId, attempt, depth, trace),
     )
   }
 
   get executionId() {
-    return (this.#executionId ??= /** @type {string} */ (binding._executionId(this.#number)))
+    return (this.#executionId ??= /** @type {string} */ (native._executionId(this.#number)))
   }
 
   get workflowId() {
@@ -57,40 +64,45 @@ class Execution {
         'execution.step(): the name of the step must be a text that is not empty',
       )
     }
-    const step = binding._step(this.#number, name)
-    const $send = createSend(binding, this.#handle, step, (call, bytes, reason) =>
-      binding._fill(this.#number, call, bytes, reason),
+    const step = called(() => native._step(this.#number, name))
+    const $send = createSend(native, this.#parent.settings, step, (call, bytes, reason) =>
+      native._fill(this.#number, call, bytes, reason),
     )
     return { name, $send, $: { send: $send } }
   }
 
   /**
-   * Sealed when it returns; a refusal is a rejection.
+   * Seals the buffer before it returns; a refusal is a rejection.
    *
    * @param {{ error?: unknown }} [options]
    */
   async complete(options) {
     const message = errorMessage(options?.error)
-    return receipt(this, (ticket) => binding._complete(this.#number, message, ticket))
+    return this.#handOver((ticket) => native._complete(this.#number, message, ticket))
   }
 
   async flush() {
-    return receipt(this, (ticket) => binding._flush(this.#number, ticket))
+    return this.#handOver((ticket) => native._flush(this.#number, ticket))
   }
 
   /** @returns {number} */
   discard() {
-    return binding._discard(this.#number)
+    return called(() => native._discard(this.#number))
   }
 
   /** @param {{ timeoutMs?: number }} [options] */
-  settled(options) {
-    return binding._settled(this.#number, options)
+  async settled(options) {
+    return JSON.parse(await answered(called(() => native._settled(this.#number, options))))
+  }
+
+  /** @param {(ticket: number) => number | undefined} handOver */
+  #handOver(handOver) {
+    return called(() => this.#parent.completions.receipt(this, handOver))
   }
 }
 
 /**
- * The message of whatever was thrown; it must not throw itself, or calls would be lost.
+ * The message of whatever was thrown. It must not throw itself, or calls would be lost.
  *
  * @param {any} error
  */

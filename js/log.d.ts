@@ -8,6 +8,8 @@ export interface HttpRequestLog {
   url: string
   /** The headers, their names in lower case. */
   headers: Record<string, string>
+  /** Present where `headers` are not all: at most 256 lines and 32 KiB are kept. */
+  headersTruncated?: true
   /** The body: text, or base64 if `bodyEncoding` says so. Absent without a body. */
   body?: string
   /** How `body` is spelled when it is not UTF-8. */
@@ -106,19 +108,21 @@ export interface EmitResponseLog {
 export interface HttpResponseLog {
   /** The status code. */
   status: number
-  /** The standard phrase for it. */
+  /** The reason phrase as the server wrote it; the standard's over HTTP/2, which has none. */
   statusText: string
   /** `1.1` or `2.0`. */
   httpVersion: string
   /** The headers, their names in lower case; repeated ones are joined by a comma. */
   headers: Record<string, string>
-  /** The body after decompression: text, or base64 if `bodyEncoding` says so. */
+  /** Present where `headers` are not all: at most 256 lines and 32 KiB are kept. */
+  headersTruncated?: true
+  /** The body after decompression: text by its charset, or base64 if `bodyEncoding` says so. */
   body: string
   /** How `body` is spelled when it is not UTF-8. */
   bodyEncoding?: 'base64'
   /** Bytes that were read. */
   bodyBytes: number
-  /** Whether `body` is only its beginning. */
+  /** Whether `body` is not the whole body: it was cut, broke off, or could not be decoded. */
   truncated: boolean
   /** From the beginning of the attempt to the last byte that was read. */
   durationMs: number
@@ -130,6 +134,8 @@ export interface HttpResponseLog {
     firstByteMs: number
     bodyMs: number
   }
+  /** `proxy` where the response is the proxy's own, in the place of the host's. */
+  answeredBy?: 'proxy'
   /** Redirects that were followed. Absent without any. */
   redirects?: Array<{ status: number; method: string; url: string }>
 }

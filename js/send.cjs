@@ -66,14 +66,14 @@ const UNKNOWN = Object.create(unknownOf(NAMES))
  * The `$send` of one step.
  *
  * @param {Native} native
- * @param {import('./handle.cjs').Handle} handle the engine's
+ * @param {import('./engine.cjs').Settings} settings the engine's
  * @param {number} step
  * @param {(call: number, bytes: Buffer | undefined, reason?: string) => void} fill brings the body of
  *   a call that could only be read asynchronously, or says why it cannot be
  * @returns {import('../index.d.ts').Send}
  */
-function createSend(native, handle, step, fill) {
-  const { strict, maxPayloadBytes, destinations } = handle
+function createSend(native, settings, step, fill) {
+  const { strict, maxPayloadBytes, destinations } = settings
 
   /**
    * @param {number} kind

@@ -7,6 +7,7 @@ const { AsyncLocalStorage } = require('node:async_hooks')
 
 const { isObject } = require('./check.cjs')
 const { invalidArgument } = require('./errors.cjs')
+const { call, inThisContext } = require('./events.cjs')
 
 /** @typedef {(event: any) => unknown} Listener */
 
@@ -17,34 +18,10 @@ const { invalidArgument } = require('./errors.cjs')
  */
 const cause = new AsyncLocalStorage()
 
-/**
- * The listeners of each handle by their numbers, which are Rust's way to name them.
- *
- * @type {WeakMap<object, Map<number, Listener>>}
- */
-const LISTENERS = new WeakMap()
-
-let nextNumber = 1
-
 /** How many emitted events in a row led to the running code. */
 function emitDepth() {
   const event = cause.getStore()
   return event === undefined ? 0 : event.depth + 1
-}
-
-/**
- * The listeners that an event is for, each as a function that knows its cause.
- *
- * @param {object} engine
- * @param {{ to: number[], event: any }} told
- * @returns {Listener[]}
- */
-function listenersFor(engine, { to }) {
-  const listeners = LISTENERS.get(engine)
-  return to.flatMap((number) => {
-    const listener = listeners?.get(number)
-    return listener ? [(/** @type {any} */ event) => cause.run(event, listener, event)] : []
-  })
 }
 
 /**
@@ -80,32 +57,53 @@ function checkArguments(wanted, listener) {
   if (typeof listener !== 'function') {
     throw invalidArgument('engine.subscribe(): the listener must be a function')
   }
-  return { emitterId, eventName: eventName ?? '', listenerId }
+  return {
+    emitterId,
+    eventName: eventName ?? '',
+    listenerId,
+    listener: /** @type {Listener} */ (listener),
+  }
 }
 
-/**
- * Gives engines `subscribe`. `prepare` sees to it that events reach `listenersFor`.
- *
- * @param {{ prototype: any }} Engine
- * @param {(engine: any) => void} prepare
- */
-function addSubscribe(Engine, prepare) {
+/** The subscriptions of one engine, by the numbers that the addon names them by. */
+class Subscriptions {
+  /** @type {any} */ #native
+  /** @type {Map<number, Listener>} */ #bound = new Map()
+  #lastNumber = 0
+
+  /** @param {any} native the handle of the engine */
+  constructor(native) {
+    this.#native = native
+  }
+
   /**
+   * Returns a function that unsubscribes.
+   *
    * @param {unknown} wanted
-   * @param {Listener} listener
+   * @param {unknown} listener
    */
-  Engine.prototype.subscribe = function subscribe(wanted, listener) {
-    const { emitterId, eventName, listenerId } = checkArguments(wanted, listener)
-    prepare(this)
-    const listeners = LISTENERS.get(this) ?? new Map()
-    LISTENERS.set(this, listeners)
-    const number = nextNumber++
-    listeners.set(number, listener)
-    this._listenTo(number, emitterId, eventName, listenerId)
+  add(wanted, listener) {
+    const { listener: run, ...checked } = checkArguments(wanted, listener)
+    const number = ++this.#lastNumber
+    const caused = (/** @type {any} */ event) => cause.run(event, run, event)
+    this.#bound.set(number, inThisContext(caused))
+    this.#native._listenTo(number, checked.emitterId, checked.eventName, checked.listenerId)
     return () => {
-      if (listeners.delete(number)) this._ignoreFrom(number)
+      if (this.#bound.delete(number)) this.#native._ignoreFrom(number)
+    }
+  }
+
+  /**
+   * Calls the listeners that an event is for. What they begin is caused by the event.
+   *
+   * @param {{ to: number[], event: any }} told
+   */
+  tell({ to, event }) {
+    for (const number of to) {
+      const listener = this.#bound.get(number)
+      if (listener) call(listener, event)
     }
   }
 }
 
-module.exports = { addSubscribe, emitDepth, listenersFor }
+module.exports = { Subscriptions, emitDepth }

@@ -4,51 +4,12 @@
 // The warehouse of an engine: DuckDB does what Rust asks for, and `engine.sql` asks it questions.
 
 const { isObject } = require('./check.cjs')
-const { invalidArgument, sendError } = require('./errors.cjs')
+const { answered, called, invalidArgument, sendError } = require('./errors.cjs')
 
 /** @typedef {{ query: string, format: 'rows' | 'json' | 'csv', timeoutMs?: number, maxBytes?: number }} Question */
 
-/** @type {WeakMap<object, import('./duckdb/index.cjs').DuckDb>} */
-const WAREHOUSES = new WeakMap()
-
-/** Engines whose warehouse runs: they are its way to Rust, so they stay until they are closed. */
-const RUNNING = new Set()
-
 const FORMATS = ['rows', 'json', 'csv']
 const OPTIONS = ['format', 'timeoutMs', 'maxBytes']
-
-/**
- * Takes on the warehouse of an engine, if JavaScript runs it.
- *
- * @param {any} engine
- * @param {(engine: any) => void} prepare sees to it that jobs reach `work`
- */
-function attachWarehouse(engine, prepare) {
-  const settings = engine._warehouse()
-  if (!settings) return
-  prepare(engine)
-  // It takes milliseconds, and not every engine has a warehouse.
-  const { DuckDb } = require('./duckdb/index.cjs')
-  const handle = new WeakRef(engine)
-  const begin = () => {
-    const open = handle.deref()
-    if (open) RUNNING.add(open)
-    return open !== undefined
-  }
-  WAREHOUSES.set(engine, new DuckDb(JSON.parse(settings), begin))
-  engine._attachWarehouse()
-}
-
-/**
- * One job of Rust.
- *
- * @param {any} engine
- * @param {{ job: number }} asked
- */
-async function work(engine, { job, ...asked }) {
-  const answer = await WAREHOUSES.get(engine)?.ask(asked)
-  if (answer) engine._answerJob(job, JSON.stringify(answer))
-}
 
 /**
  * @param {unknown} query
@@ -96,34 +57,52 @@ async function resultOf(file, format) {
   }
 }
 
-/** @param {{ prototype: any }} Engine */
-function addWarehouse(Engine) {
+/** The warehouse of one engine. */
+class Warehouse {
+  /** @type {any} */ #native
+  /** @type {import('./duckdb/index.cjs').DuckDb | undefined} */ #duckdb
+
+  /**
+   * @param {any} native the handle of the engine
+   * @param {() => boolean} begin called before DuckDB starts; `false`: the engine is gone
+   */
+  constructor(native, begin) {
+    this.#native = native
+    const settings = native._warehouse()
+    if (!settings) return
+    // It takes milliseconds, and not every engine has a warehouse that JavaScript runs.
+    const { DuckDb } = require('./duckdb/index.cjs')
+    this.#duckdb = new DuckDb(JSON.parse(settings), begin)
+    native._attachWarehouse()
+  }
+
+  /**
+   * Does one job of the addon.
+   *
+   * @param {{ job: number }} asked
+   */
+  async work({ job, ...asked }) {
+    const answer = await this.#duckdb?.ask(asked)
+    if (answer) this.#native._answerJob(job, JSON.stringify(answer))
+  }
+
   /**
    * @param {unknown} query
    * @param {unknown} [options]
    */
-  Engine.prototype.sql = async function sql(query, options) {
+  async query(query, options) {
     const { format, ...question } = checked(query, options)
     const written = format === 'csv' ? 'csv' : 'json'
     const asked = JSON.stringify({ ...question, format: written })
-    const { columns, file } = await this._query(asked)
+    const { columns, file } = JSON.parse(await answered(called(() => this.#native._query(asked))))
     const result = await resultOf(file, format)
     return format === 'rows' ? { columns, rows: result } : result
   }
 
-  const nativeClose = Engine.prototype.close
-
-  /** @param {unknown} [options] */
-  Engine.prototype.close = async function close(options) {
-    try {
-      return await nativeClose.call(this, options)
-    } finally {
-      await WAREHOUSES.get(this)?.close()
-      RUNNING.delete(this)
-      // Another thread that has the engine open may go on from here, and not before.
-      this._detachWarehouse()
-    }
+  /** Closes DuckDB. */
+  async close() {
+    await this.#duckdb?.close()
   }
 }
 
-module.exports = { addWarehouse, attachWarehouse, work }
+module.exports = { Warehouse }

@@ -2,13 +2,12 @@
 // took. It installs what the tests need beside what `npm install` brings.
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { installBrowser } from './browser.mjs'
 import { installClickHouse } from './clickhouse.mjs'
+import { installNode, installRuntimes, installTestRunners } from './npm-tools.mjs'
 import { installPostgres } from './postgres-server.mjs'
 import { installS3Server } from './s3-server.mjs'
 import { installSchemathesis } from './schemathesis.mjs'
@@ -61,6 +60,8 @@ function installServers() {
   installBrowser()
   installPostgres()
   installClickHouse()
+  installRuntimes()
+  installTestRunners()
 }
 
 /** @param {string} node */
@@ -82,38 +83,6 @@ function globs() {
   const files = found.stdout.split('\n').filter(Boolean)
   if (files.length === 0) fail('no specs were found under __test__')
   return files
-}
-
-/**
- * A Node of another version, from its npm package.
- * @param {string} version
- */
-function installNode(version) {
-  const platform = process.platform === 'win32' ? 'win' : process.platform
-  const name = `node-${platform}-${process.arch}`
-  const folder = join(root, 'target', 'node', version)
-  const binary = join(
-    folder,
-    'node_modules',
-    name,
-    'bin',
-    process.platform === 'win32' ? 'node.exe' : 'node',
-  )
-  if (!existsSync(binary)) {
-    console.log(`Installing Node ${version} (npm package ${name}) into target/node …`)
-    mkdirSync(folder, { recursive: true })
-    writeFileSync(join(folder, 'package.json'), '{}')
-    run('npm', [
-      'install',
-      '--silent',
-      '--no-audit',
-      '--no-fund',
-      '--prefix',
-      folder,
-      `${name}@${version}`,
-    ])
-  }
-  return binary
 }
 
 /**

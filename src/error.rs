@@ -18,6 +18,8 @@ pub enum ErrorKind {
     PayloadTooLarge,
     /// The undelivered calls in memory would exceed `maxPendingBytes`.
     JournalFull,
+    /// The address that the server is to listen on is in use.
+    AddressInUse,
     /// Another process has the data directory open.
     DataDirLocked,
     /// The journal in the data directory cannot be opened, read or written.
@@ -44,6 +46,8 @@ pub enum ErrorKind {
     Dns,
     /// No connection could be opened to the host or the proxy.
     Connect,
+    /// The proxy answered in the place of the host, with a status of its own.
+    Proxy,
     /// The TLS handshake failed, or the certificate was refused.
     Tls,
     /// An open connection broke before the response was complete.
@@ -84,6 +88,7 @@ impl ErrorKind {
         Self::InvalidArgument,
         Self::PayloadTooLarge,
         Self::JournalFull,
+        Self::AddressInUse,
         Self::DataDirLocked,
         Self::Journal,
         Self::ExecutionCompleted,
@@ -97,6 +102,7 @@ impl ErrorKind {
         Self::EgressDenied,
         Self::Dns,
         Self::Connect,
+        Self::Proxy,
         Self::Tls,
         Self::Connection,
         Self::InvalidResponse,
@@ -128,6 +134,7 @@ impl ErrorKind {
             Self::InvalidArgument => "ERR_SEND_INVALID_ARGUMENT",
             Self::PayloadTooLarge => "ERR_SEND_PAYLOAD_TOO_LARGE",
             Self::JournalFull => "ERR_SEND_JOURNAL_FULL",
+            Self::AddressInUse => "ERR_SEND_ADDRESS_IN_USE",
             Self::DataDirLocked => "ERR_SEND_DATA_DIR_LOCKED",
             Self::Journal => "ERR_SEND_JOURNAL",
             Self::ExecutionCompleted => "ERR_SEND_EXECUTION_COMPLETED",
@@ -141,6 +148,7 @@ impl ErrorKind {
             Self::EgressDenied => "ERR_SEND_EGRESS_DENIED",
             Self::Dns => "ERR_SEND_DNS",
             Self::Connect => "ERR_SEND_CONNECT",
+            Self::Proxy => "ERR_SEND_PROXY",
             Self::Tls => "ERR_SEND_TLS",
             Self::Connection => "ERR_SEND_CONNECTION",
             Self::InvalidResponse => "ERR_SEND_INVALID_RESPONSE",

@@ -14,6 +14,7 @@ pub mod observability;
 pub mod recording;
 pub mod server;
 pub mod streams;
+pub mod suggest;
 
 /// Deliveries are many small allocations on background threads, where the system's allocator took
 /// a fifth of the time.

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use of the others. `binding` may use everything.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("config", &["destinations", "egress", "journal", "observability", "server"]),
     ("destinations", &["egress", "error", "observability", "streams"]),
     ("egress", &["destinations", "error"]),
@@ -28,8 +28,9 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("journal", &["destinations", "error", "observability", "recording", "streams"]),
     ("observability", &["destinations", "error"]),
     ("recording", &["destinations", "error", "observability"]),
-    ("server", &["engine", "error", "observability", "streams"]),
+    ("server", &["engine", "error", "observability", "streams", "suggest"]),
     ("streams", &["error", "observability"]),
+    ("suggest", &[]),
 ];
 
 /// Crates that speak a protocol: the engine and the journal name none of them.

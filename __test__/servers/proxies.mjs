@@ -30,7 +30,8 @@ export async function httpProxy(t, { refusal, answer } = {}) {
   })
   server.on('connect', (request, socket) => {
     asked.push({ method: request.method, target: request.url, headers: request.headers })
-    if (refusal) return socket.end(`HTTP/1.1 ${refusal} Refused\r\nContent-Length: 0\r\n\r\n`)
+    if (refusal)
+      return socket.end(`HTTP/1.1 ${refusal} Refused\r\nContent-Length: 7\r\n\r\nrefused`)
     tunnel(String(request.url), socket, () => socket.write('HTTP/1.1 200 Connected\r\n\r\n'))
   })
   const seen = await listen(t, server)

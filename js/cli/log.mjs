@@ -21,7 +21,7 @@ const binding = createRequire(import.meta.url)('../native.cjs')
  */
 export async function logCommand({ dataDir, filter, json }) {
   /** @type {import('./print.mjs').Delivery[]} */
-  const found = await asUsage(() => binding._readLog(dataDir, undefined, filter))
+  const found = JSON.parse(await asUsage(() => binding._readLog(dataDir, undefined, filter)))
   if (json) {
     process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
     return 0

@@ -1,7 +1,8 @@
 //! `Engine`: the handle that JavaScript holds. It is never the owner of undelivered work.
 
+use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use napi::Env;
@@ -9,58 +10,44 @@ use napi::bindgen_prelude::{
     BufferSlice, Function, Object, retain_current_module_for_unload_safety,
 };
 use napi_derive::napi;
-use tokio::sync::OnceCell;
 
 use super::destination_options;
 use super::error::{rejected, thrown};
 use super::execution::limit;
 use super::executions::{forget_all, hold};
+use super::handle::{Handle, release_all};
+use super::mailbox::Mailbox;
 use super::options;
-use super::promise::{parsed, parsed_now, promise};
+use super::promise::promise;
 use super::sql_options;
 use super::types::{
     CloseResult, DeliveryFilter, ExecutionFilter, ReplaySelection, ServerAddress, StreamUrlOptions,
     TimeoutOptions,
 };
-use crate::destinations::Thread;
 use crate::destinations::sql::duckdb;
-use crate::engine::{self, Drained, registry, runtime};
-use crate::error::{Error, ErrorKind};
-use crate::observability::events::{JOB, Subscription, Topic};
+use crate::engine::{self, registry, runtime};
+use crate::error::{Error, ErrorKind, Result};
+use crate::observability::events::Topic;
 use crate::observability::log::Trace;
 use crate::observability::time::Timestamp;
 use crate::streams::Wish;
 
-/// Delivers what steps record. Open one for the life of the runner.
+/// What a synchronous export throws.
+type Thrown = napi::Error<ErrorKind>;
+
+/// Records and delivers the `$send` calls of workflow steps. Open one per process.
 ///
 /// Without a data directory everything is in memory: what is not delivered when the process ends
 /// is lost. At the end of the process the main thread waits up to a second for deliveries that
 /// are under way; that is a courtesy, not a guarantee: `await engine.close()` is.
 #[napi]
 pub struct Engine {
-    inner: Arc<engine::Engine>,
-    closed: AtomicBool,
-    /// What the first `close()` came to.
-    result: Arc<OnceCell<Drained>>,
-    subscription: Mutex<Option<Arc<Subscription>>>,
-    /// What the destinations of this thread are called through.
-    threads: Mutex<Vec<Arc<dyn Thread>>>,
-}
-
-/// The thread of a handle, as the destinations that it has call it.
-struct JobThread(Option<Arc<Subscription>>);
-
-impl Thread for JobThread {
-    fn call(&self, job: &str) {
-        if let Some(subscription) = &self.0 {
-            subscription.ask(JOB, job);
-        }
-    }
+    handle: Arc<Handle>,
 }
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("inner", &self.inner).finish_non_exhaustive()
+        f.debug_struct("Engine").finish_non_exhaustive()
     }
 }
 
@@ -79,34 +66,43 @@ impl Engine {
     /// Rejects with `ERR_SEND_INVALID_OPTION`.
     #[napi(
         catch_unwind,
-        writable = true,
-        configurable = true,
         ts_args_type = "options?: EngineOptions",
         ts_return_type = "Promise<Engine>"
     )]
     pub fn open(env: &Env, options: String) -> napi::Result<Object<'_>> {
         retain_current_module_for_unload_safety();
         let runtime = runtime::handle().map_err(|error| rejected(*env, &error))?;
+        let handle = Handle::begin();
+        let holder = Arc::clone(&handle);
         // Reading the system's certificates takes milliseconds: not on this thread.
         let opened = async move {
-            let open = move || registry::open(options::read(&options)?, crate::server::start);
+            let open = move || {
+                let opened = registry::open(options::read(&options)?, crate::server::start)?;
+                holder.hold(opened);
+                Ok(())
+            };
             let opened = tokio::task::spawn_blocking(open).await;
             opened.unwrap_or_else(|panic| {
                 Err(Error::new(ErrorKind::Internal, "opening the engine panicked")
                     .with_source(panic))
             })
         };
-        promise(env, &runtime, opened, |_, inner| Ok(Self::handle(inner)))
+        promise(env, &runtime, opened, |_, ()| Ok(Self { handle }))
     }
 
-    fn handle(inner: Arc<engine::Engine>) -> Self {
-        Self {
-            inner,
-            closed: AtomicBool::new(false),
-            result: Arc::default(),
-            subscription: Mutex::default(),
-            threads: Mutex::default(),
-        }
+    fn opened(&self) -> Result<&engine::Handle> {
+        // JavaScript gets a handle when it is open.
+        self.handle.engine().ok_or_else(engine::closed)
+    }
+
+    fn inner(&self) -> Result<Arc<engine::Engine>> {
+        self.opened().map(|opened| Arc::clone(opened.engine()))
+    }
+
+    /// The engine of a handle that is not closed.
+    fn open_engine(&self) -> Result<Arc<engine::Engine>> {
+        self.opened()?.check_open()?;
+        self.inner()
     }
 
     /// Begins one run of a workflow, for as long as `object` lives; the answer is the number that
@@ -120,53 +116,56 @@ impl Engine {
         attempt: Option<u32>,
         emit_depth: Option<u32>,
         trace: Option<String>,
-    ) -> Result<u32, napi::Error<ErrorKind>> {
-        let execution = self.check_open().and_then(|()| {
-            self.inner.execution(engine::Run {
+    ) -> std::result::Result<u32, Thrown> {
+        let begin = || {
+            let execution = self.open_engine()?.execution(engine::Run {
                 workflow_id,
                 execution_id,
                 attempt: attempt.unwrap_or(1),
                 emit_depth: emit_depth.unwrap_or_default(),
                 trace: trace.map(|text| Trace::from_text(&text)),
-            })
-        });
-        execution.and_then(|execution| hold(object, execution)).map_err(|error| thrown(&error))
+            })?;
+            hold(object, execution, self.handle.mailbox().cloned())
+        };
+        begin().map_err(|error: Error| thrown(&error))
     }
 
     /// The log, newest first, calls in open buffers included.
     ///
-    /// Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is no delivery's id.
+    /// Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is not the id of a delivery.
     #[napi(catch_unwind, ts_return_type = "Promise<Array<Delivery>>")]
     pub fn deliveries<'env>(
         &self,
         env: &'env Env,
         filter: Option<DeliveryFilter>,
     ) -> napi::Result<Object<'env>> {
-        let engine = Arc::clone(&self.inner);
         let query = filter.unwrap_or_default().into_query();
-        let answer = async move { engine.deliveries(&query?).await };
-        promise(env, self.inner.runtime(), answer, parsed)
+        self.ask(env, async move |engine| engine.deliveries(&query?).await)
     }
 
-    /// The executions that the log knows, newest first.
+    /// The executions in the log, newest first: one for each attempt of a run.
+    ///
+    /// Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is neither a `cursor` nor the id of an
+    /// execution in the log.
     #[napi(catch_unwind, ts_return_type = "Promise<Array<ExecutionSummary>>")]
     pub fn executions<'env>(
         &self,
         env: &'env Env,
         filter: Option<ExecutionFilter>,
     ) -> napi::Result<Object<'env>> {
-        let engine = Arc::clone(&self.inner);
         let query = filter.unwrap_or_default().into();
-        let answer = async move { engine.executions(&query).await };
-        promise(env, self.inner.runtime(), answer, parsed)
+        self.ask(env, async move |engine| {
+            let found = engine.executions(&query).await;
+            found.map_err(|error| error.within("engine.executions()"))
+        })
     }
 
-    /// Makes failed deliveries again, as new deliveries of the same executions that name the old
-    /// ones in `replayOf`. Resolves when they are as durable as `complete()` makes them. What was
-    /// named by its id and is no failed delivery is in `skipped`. Without `limit`, everything that
-    /// the filter finds.
+    /// Retries failed deliveries as new deliveries of the same executions, linked by `replayOf`.
+    /// Resolves when they are as durable as `complete()` makes them. `skipped` lists the ids that
+    /// are not those of failed deliveries. Without `limit`, replays everything that the filter
+    /// finds.
     ///
-    /// Rejects with `ERR_SEND_INVALID_ARGUMENT` when nothing is selected or an id is none,
+    /// Rejects with `ERR_SEND_INVALID_ARGUMENT` when nothing is selected or an id is malformed,
     /// `ERR_SEND_JOURNAL_FULL`, `ERR_SEND_JOURNAL`, `ERR_SEND_CLOSED`.
     #[napi(catch_unwind, ts_return_type = "Promise<ReplayResult>")]
     pub fn replay<'env>(
@@ -174,35 +173,34 @@ impl Engine {
         env: &'env Env,
         selection: ReplaySelection,
     ) -> napi::Result<Object<'env>> {
-        let engine = Arc::clone(&self.inner);
-        let open = self.check_open();
+        let open = self.open_engine().map(drop);
         let selection = selection.into_selection();
-        let answer = async move {
+        self.ask(env, async move |engine| {
             open?;
             let replayed = engine.replay(&selection?).await?;
             Ok(serde_json::to_string(&replayed).unwrap_or_default())
-        };
-        promise(env, self.inner.runtime(), answer, parsed)
+        })
     }
 
-    /// Waits until nothing that was handed over is open. For serverless hosts and tests.
+    /// Closes open batches and waits until every delivery that was handed over is terminal. For
+    /// serverless hosts and tests.
     ///
-    /// Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs`; without it, waits as long as it takes.
+    /// Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs` (default: no limit), and with
+    /// `ERR_SEND_CLOSED` when the engine closes with work left.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn flush<'env>(
         &self,
         env: &'env Env,
         options: Option<TimeoutOptions>,
     ) -> napi::Result<Object<'env>> {
-        let engine = Arc::clone(&self.inner);
         let timeout = options.and_then(|options| options.duration());
-        let flushed = async move { engine.flush(timeout).await };
-        promise(env, self.inner.runtime(), flushed, |_, _| Ok(()))
+        self.ask(env, async move |engine| engine.flush(timeout).await.map(drop))
     }
 
-    /// Takes no more work, drains until the deadline (`timeoutMs`, default 10 s), and tells what
-    /// became of it. What is under way then is cut off. Closing again answers the same counts. A
-    /// shared engine ends with its last handle. Also `await using engine = …`.
+    /// Takes no more work, drains until the deadline (`timeoutMs`, default 10 s), and returns the
+    /// counts. Requests still in flight at the deadline are cancelled. Closing again returns the
+    /// same counts. An engine that is shared ends with its last handle. Also
+    /// `await using engine = …`.
     #[napi(catch_unwind, ts_return_type = "Promise<CloseResult>")]
     pub fn close<'env>(
         &self,
@@ -211,34 +209,46 @@ impl Engine {
     ) -> napi::Result<Object<'env>> {
         let timeout =
             options.and_then(|options| limit(options.timeout_ms)).unwrap_or(CLOSE_TIMEOUT);
-        self.closed.store(true, Ordering::Release);
-        let (engine, result) = (Arc::clone(&self.inner), Arc::clone(&self.result));
-        let closed = async move {
-            let close = || async move { engine.close(timeout).await };
-            Ok(*result.get_or_init(close).await)
-        };
-        promise(env, self.inner.runtime(), closed, |_, drained| Ok(CloseResult::from(drained)))
+        let engine = self.inner().map_err(|error| rejected(*env, &error))?;
+        let closed = self.handle.close(timeout);
+        promise(env, engine.runtime(), closed, |_, drained| Ok(CloseResult::from(drained)))
+    }
+
+    /// A promise for what the engine returns.
+    fn ask<'env, T, F>(
+        &self,
+        env: &'env Env,
+        question: impl FnOnce(Arc<engine::Engine>) -> F,
+    ) -> napi::Result<Object<'env>>
+    where
+        T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let engine = self.inner().map_err(|error| rejected(*env, &error))?;
+        let runtime = engine.runtime().clone();
+        promise(env, &runtime, question(engine), |_, value| Ok(value))
     }
 
     /// Counters and gauges as they are now.
     #[napi(catch_unwind, ts_return_type = "EngineStats")]
-    pub fn stats(&self, env: &Env) -> napi::Result<Object<'static>> {
-        let text = serde_json::to_string(&self.inner.stats())
-            .map_err(|error| napi::Error::from_reason(error.to_string()))?;
-        parsed_now(env, text)
+    pub fn stats(&self) -> std::result::Result<String, Thrown> {
+        let stats = self.inner().map(|engine| engine.stats()).map_err(|error| thrown(&error))?;
+        Ok(serde_json::to_string(&stats).unwrap_or_default())
     }
 
     /// The addresses that the operator declared in `egress.addresses`, for allow-lists.
     #[napi(catch_unwind)]
+    #[must_use]
     pub fn egress_addresses(&self) -> Vec<String> {
-        self.inner.egress_addresses().to_vec()
+        self.inner().map(|engine| engine.egress_addresses().to_vec()).unwrap_or_default()
     }
 
     /// Where the server listens; nothing when the engine was opened without `server`.
     #[napi(catch_unwind, ts_return_type = "ServerAddress | null")]
     #[must_use]
     pub fn address(&self) -> Option<ServerAddress> {
-        self.inner.attachment().map(|server| ServerAddress {
+        let engine = self.inner().ok()?;
+        engine.attachment().map(|server| ServerAddress {
             host: server.address().ip().to_string(),
             port: server.address().port(),
             url: server.url().to_owned(),
@@ -259,8 +269,9 @@ impl Engine {
         &self,
         workflow_id: String,
         options: Option<StreamUrlOptions>,
-    ) -> Result<String, napi::Error<ErrorKind>> {
-        let server = self.inner.attachment().ok_or_else(|| {
+    ) -> std::result::Result<String, Thrown> {
+        let engine = self.inner().map_err(|error| thrown(&error))?;
+        let server = engine.attachment().ok_or_else(|| {
             let message = "engine.streamUrl(): the engine was opened without `server`";
             thrown(&Error::new(ErrorKind::NotConfigured, message))
         })?;
@@ -269,8 +280,8 @@ impl Engine {
             None => STREAM_URL_TIME,
             Some(_) => {
                 limit(asked).filter(|time| *time <= MAX_STREAM_URL_TIME).ok_or_else(|| {
-                    let message =
-                        "engine.streamUrl(): expiresInMs must be from 0 to those of a year";
+                    let message = "engine.streamUrl(): expiresInMs must be between 0 and \
+                                   31,622,400,000 (366 days)";
                     thrown(&Error::new(ErrorKind::InvalidArgument, message))
                 })?
             }
@@ -282,25 +293,18 @@ impl Engine {
         Ok(server.signed_stream_url(&workflow_id, until))
     }
 
-    /// Adds a destination whose function this thread has; the answer is its number.
+    /// Adds a destination whose function this thread has. Returns its number.
     #[napi(js_name = "_destination", catch_unwind, skip_typescript)]
-    pub fn destination(
-        &self,
-        name: String,
-        options: String,
-    ) -> Result<u32, napi::Error<ErrorKind>> {
+    pub fn destination(&self, name: String, options: String) -> std::result::Result<u32, Thrown> {
         let add = || {
             let options = destination_options::read(&options)?;
-            let target = self.subscription().clone();
-            let thread: Arc<dyn Thread> = Arc::new(JobThread(target));
-            let kind = self.inner.add_destination(&name, options, Arc::clone(&thread))?;
-            self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+            let kind = self.inner()?.add_destination(&name, options, self.handle.thread())?;
             Ok(kind.number())
         };
         add().map_err(|error: Error| thrown(&error))
     }
 
-    /// Brings the answer to a job.
+    /// Completes a job with its result.
     #[napi(js_name = "_answerJob", catch_unwind, skip_typescript)]
     pub fn answer_job(&self, job: f64, answer: String) {
         #[expect(
@@ -308,48 +312,46 @@ impl Engine {
             clippy::cast_sign_loss,
             reason = "it is the number that Rust gave, which counts from 0"
         )]
-        self.inner.answer_job(job as u64, answer);
-    }
-
-    /// How the warehouse is opened; nothing if there is none that JavaScript runs.
-    #[napi(js_name = "_warehouse", catch_unwind, skip_typescript)]
-    #[must_use]
-    pub fn warehouse(&self) -> Option<String> {
-        serde_json::to_string(self.inner.duckdb()?.config()).ok()
-    }
-
-    /// From here on this thread runs the warehouse.
-    #[napi(js_name = "_attachWarehouse", catch_unwind, skip_typescript)]
-    pub fn attach_warehouse(&self) {
-        let Some(duckdb) = self.inner.duckdb() else { return };
-        let thread: Arc<dyn Thread> = Arc::new(JobThread(self.subscription().clone()));
-        duckdb.attach(Arc::clone(&thread));
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-    }
-
-    /// This thread runs the warehouse no longer: its database is closed.
-    #[napi(js_name = "_detachWarehouse", catch_unwind, skip_typescript)]
-    pub fn detach_warehouse(&self) {
-        let Some(duckdb) = self.inner.duckdb() else { return };
-        for thread in &*self.threads.lock().unwrap_or_else(PoisonError::into_inner) {
-            duckdb.detach(thread);
+        if let Ok(engine) = self.inner() {
+            engine.answer_job(job as u64, answer);
         }
     }
 
-    /// Answers a query: where its result is.
+    /// The settings of the warehouse that JavaScript runs, if there is one.
+    #[napi(js_name = "_warehouse", catch_unwind, skip_typescript)]
+    #[must_use]
+    pub fn warehouse(&self) -> Option<String> {
+        serde_json::to_string(self.inner().ok()?.duckdb()?.config()).ok()
+    }
+
+    /// Makes this thread the one that runs the warehouse.
+    #[napi(js_name = "_attachWarehouse", catch_unwind, skip_typescript)]
+    pub fn attach_warehouse(&self) {
+        if let Ok(engine) = self.inner()
+            && let Some(duckdb) = engine.duckdb()
+        {
+            duckdb.attach(self.handle.thread());
+        }
+    }
+
+    /// Forgets everything that calls this thread: its destinations, its warehouse, its listeners.
+    #[napi(js_name = "_detach", catch_unwind, skip_typescript)]
+    pub fn detach(&self) {
+        self.handle.detach();
+    }
+
+    /// Runs a query. Resolves to the place of its result, as JSON.
     #[napi(js_name = "_query", catch_unwind, skip_typescript)]
     pub fn query<'env>(&self, env: &'env Env, query: String) -> napi::Result<Object<'env>> {
-        let engine = Arc::clone(&self.inner);
-        let open = self.check_open();
-        let answer = async move {
+        let open = self.open_engine().map(drop);
+        self.ask(env, async move |engine| {
             open?;
             let answered = engine.query(&sql_options::query(&query)?).await?;
             Ok(serde_json::to_string(&answered).unwrap_or_default())
-        };
-        promise(env, self.inner.runtime(), answer, parsed)
+        })
     }
 
-    /// Adds a listener to the emitted events that it wants; they come with `_takeEvents()`.
+    /// Adds a listener for emitted events; they come with `_takeEvents()`.
     #[napi(js_name = "_listenTo", catch_unwind, skip_typescript)]
     pub fn listen_to(
         &self,
@@ -358,19 +360,19 @@ impl Engine {
         event_name: String,
         listener_id: Option<String>,
     ) {
-        let Some(target) = self.subscription().clone() else { return };
+        let (Ok(engine), Some(mailbox)) = (self.inner(), self.handle.mailbox()) else { return };
         let wish = match listener_id {
             Some(listener) => Wish::Listener(listener),
             None => Wish::Emitter { emitter_id: emitter_id.unwrap_or_default(), event_name },
         };
-        self.inner.subscriptions().listen(wish, number, target);
+        engine.subscriptions().listen(wish, number, Arc::clone(mailbox.events()));
     }
 
     /// Removes such a listener.
     #[napi(js_name = "_ignoreFrom", catch_unwind, skip_typescript)]
     pub fn ignore_from(&self, number: u32) {
-        if let Some(target) = &*self.subscription() {
-            self.inner.subscriptions().ignore(Some(number), target);
+        if let (Ok(engine), Some(mailbox)) = (self.inner(), self.handle.mailbox()) {
+            engine.subscriptions().ignore(Some(number), mailbox.events());
         }
     }
 
@@ -378,61 +380,57 @@ impl Engine {
     #[napi(getter, js_name = "_strict", catch_unwind, skip_typescript)]
     #[must_use]
     pub fn strict(&self) -> bool {
-        self.inner.config().strict
+        self.inner().is_ok_and(|engine| engine.config().strict)
     }
 
     /// Bytes that one call may have.
     #[napi(getter, js_name = "_maxPayloadBytes", catch_unwind, skip_typescript)]
     #[must_use]
     pub fn max_payload_bytes(&self) -> f64 {
-        to_f64(self.inner.config().max_payload_bytes)
+        self.inner().map_or(0.0, |engine| to_f64(engine.config().max_payload_bytes))
     }
 
-    /// Subscribes this handle: `wake` is called when `_takeEvents()` has something.
-    #[napi(js_name = "_subscribe", catch_unwind, skip_typescript)]
-    pub fn subscribe(&self, wake: Function<'_, (), ()>) -> napi::Result<()> {
-        let subscription = super::listen::subscription(&wake)?;
-        self.inner.events().subscribe(Arc::clone(&subscription));
-        *self.subscription() = Some(subscription);
+    /// Registers the callback that is invoked when `_takeCompletions()` or `_takeEvents()` has
+    /// something.
+    #[napi(js_name = "_attach", catch_unwind, skip_typescript)]
+    pub fn attach(&self, wake: Function<'_, (), ()>) -> napi::Result<()> {
+        self.handle.attach(Mailbox::new(&wake)?);
         Ok(())
     }
 
-    /// Turns a topic of the subscription on or off.
+    /// Turns a topic of the events on or off.
     #[napi(js_name = "_listen", catch_unwind, skip_typescript)]
     pub fn listen(&self, topic: String, on: bool) {
-        let subscription = self.subscription();
-        if let (Some(subscription), Some(topic)) = (&*subscription, Topic::from_name(&topic)) {
-            if on { subscription.listen(topic) } else { subscription.ignore(topic) }
+        let (Ok(engine), Some(mailbox)) = (self.inner(), self.handle.mailbox()) else { return };
+        let Some(topic) = Topic::from_name(&topic) else { return };
+        if on {
+            mailbox.events().listen(topic);
+            engine.events().subscribe(mailbox.events());
+        } else {
+            mailbox.events().ignore(topic);
         }
     }
 
-    /// The events that wait, as a JSON array of `[topic, event]`.
+    /// Takes the events that wait, as a JSON array of `[topic, event]`; empty when none does.
     #[napi(js_name = "_takeEvents", catch_unwind, skip_typescript)]
+    #[must_use]
     pub fn take_events(&self) -> String {
-        self.subscription().as_ref().map_or_else(|| "[]".to_owned(), |waiting| waiting.take())
+        self.handle.mailbox().and_then(|mailbox| mailbox.events().take()).unwrap_or_default()
     }
 
-    fn subscription(&self) -> std::sync::MutexGuard<'_, Option<Arc<Subscription>>> {
-        self.subscription.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Takes the completion hooks that are done: three numbers for each, as
+    /// [`Mailbox::take`] has them.
+    #[napi(js_name = "_takeCompletions", catch_unwind, skip_typescript)]
+    #[must_use]
+    pub fn take_completions(&self) -> Vec<f64> {
+        self.handle.mailbox().map(|mailbox| mailbox.take()).unwrap_or_default()
     }
 
-    fn check_open(&self) -> crate::error::Result<()> {
-        if self.closed.load(Ordering::Acquire) { Err(engine::closed()) } else { Ok(()) }
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        for thread in self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            self.inner.forget_destinations(&thread);
-        }
-        if let Some(subscription) = self.subscription().take() {
-            self.inner.subscriptions().ignore(None, &subscription);
-            self.inner.events().unsubscribe(&subscription);
-        }
-        if !self.closed.load(Ordering::Acquire) {
-            self.inner.abandon();
-        }
+    /// Throws the reason why the hook with this ticket was refused.
+    #[napi(js_name = "_throwRefusal", catch_unwind, skip_typescript)]
+    pub fn throw_refusal(&self, ticket: u32) -> std::result::Result<(), Thrown> {
+        let refusal = self.handle.mailbox().and_then(|mailbox| mailbox.refusal(ticket));
+        refusal.map_or(Ok(()), |refusal| Err(thrown(&refusal)))
     }
 }
 
@@ -450,11 +448,25 @@ pub fn is_main_thread() -> Option<bool> {
     None
 }
 
-/// Says that this thread calls `_flushAtExit` at its end.
+thread_local! {
+    /// Whether the JavaScript of this thread waits at its exit.
+    static WAITS_AT_EXIT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Watches the end of this thread. Returns whether the caller is to call `_flushAtExit` at the exit:
+/// only the first copy of the package's JavaScript in a thread is.
 #[napi(js_name = "_watchExit", catch_unwind, skip_typescript)]
-pub fn watch_exit(env: &Env, main_thread: bool) -> napi::Result<()> {
+pub fn watch_exit(env: &Env, main_thread: bool) -> napi::Result<bool> {
     MAIN_THREAD_WAITS.fetch_or(main_thread, Ordering::AcqRel);
-    env.add_env_cleanup_hook((), |()| forget_all()).map(drop)
+    let first = !WAITS_AT_EXIT.replace(true);
+    if first {
+        let end = |()| {
+            forget_all();
+            release_all();
+        };
+        env.add_env_cleanup_hook((), end)?;
+    }
+    Ok(first)
 }
 
 /// Waits on this thread for the engines of the process; answers the deliveries that are left. A
@@ -498,7 +510,7 @@ pub fn read_log(
             Err(Error::new(ErrorKind::Internal, "reading the log panicked").with_source(panic))
         })
     };
-    promise(env, &runtime, read, parsed)
+    promise(env, &runtime, read, |_, text| Ok(text))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53")]

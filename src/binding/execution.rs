@@ -7,10 +7,9 @@ use napi::Env;
 use napi::bindgen_prelude::{Buffer, Object};
 use napi_derive::napi;
 
-use super::completions::answer_later;
 use super::error::{rejected, thrown};
-use super::executions::{number_of, with};
-use super::promise::{parsed, promise};
+use super::executions::{number_of, with, with_mailbox};
+use super::promise::promise;
 use super::types::TimeoutOptions;
 use crate::engine::{Execution, Handover};
 use crate::error::{ErrorKind, Result};
@@ -68,7 +67,7 @@ pub fn settled(
     let execution = execution.map_err(|error| rejected(*env, &error))?;
     let timeout = options.and_then(|options| options.duration());
     let runtime = execution.engine().runtime().clone();
-    promise(env, &runtime, async move { execution.settled(timeout).await }, parsed)
+    promise(env, &runtime, async move { execution.settled(timeout).await }, |_, text| Ok(text))
 }
 
 /// Brings the body of a call that could only be read asynchronously.
@@ -94,12 +93,13 @@ fn hand_over(
     ticket: u32,
     action: impl FnOnce(&Arc<Execution>) -> Result<Handover>,
 ) -> napi::Result<Option<u32>> {
-    let handed = with(execution, |execution| {
-        let runtime = execution.engine().runtime();
+    let handed = with_mailbox(execution, |execution, mailbox| {
         Ok(match action(execution)? {
             Handover::Done(recorded) => Some(u32::try_from(recorded).unwrap_or(u32::MAX)),
             Handover::Awaiting(handed) => {
-                answer_later(runtime, ticket, handed);
+                if let Some(mailbox) = mailbox {
+                    mailbox.report(execution.engine().runtime(), ticket, handed);
+                }
                 None
             }
         })

@@ -11,6 +11,7 @@ use once_cell::sync::OnceCell;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::mailbox::Mailbox;
 use crate::engine::Execution;
 use crate::error::{Error, ErrorKind, Result};
 use crate::recording::StepId;
@@ -24,13 +25,16 @@ struct Executions {
     free: Vec<u32>,
 }
 
-/// An execution for as long as JavaScript holds it.
-struct Held(Arc<Execution>);
+/// An execution for as long as JavaScript holds it, and the mailbox for its completion hooks.
+struct Held {
+    execution: Arc<Execution>,
+    mailbox: Option<Arc<Mailbox>>,
+}
 
 impl Drop for Held {
-    /// JavaScript's execution is gone, and with it whoever could read a body.
+    /// JavaScript's execution is gone, and with it everything that could read a body.
     fn drop(&mut self) {
-        self.0.give_up_bodies();
+        self.execution.give_up_bodies();
     }
 }
 
@@ -49,12 +53,17 @@ impl Executions {
     }
 }
 
-/// Holds an execution for as long as its object in JavaScript lives; the answer is its number.
+/// Holds an execution for as long as its object in JavaScript lives. Returns its number.
 ///
 /// V8 tells of a finalizer's object that died young when it next tidies up the young ones, many
 /// times a second; of one in a `FinalizationRegistry` only when it looks at its old objects.
-pub(super) fn hold(mut object: Object<'_>, execution: Arc<Execution>) -> Result<u32> {
-    let number = EXECUTIONS.with_borrow_mut(|executions| executions.add(Held(execution)));
+pub(super) fn hold(
+    mut object: Object<'_>,
+    execution: Arc<Execution>,
+    mailbox: Option<Arc<Mailbox>>,
+) -> Result<u32> {
+    let held = Held { execution, mailbox };
+    let number = EXECUTIONS.with_borrow_mut(|executions| executions.add(held));
     let watched = object.add_finalizer(number, (), |finished| forget(finished.value));
     watched.map(|()| number).map_err(|source| {
         forget(number);
@@ -75,7 +84,7 @@ fn forget(number: u32) {
     });
     if let Ok(Some(execution)) = taken {
         // A task that is gone leaves the execution with the error, to be dropped here.
-        let _ = collected(execution.0.engine().runtime()).send(execution);
+        let _ = collected(execution.execution.engine().runtime()).send(execution);
     }
 }
 
@@ -94,12 +103,21 @@ pub(super) fn forget_all() {
     drop(EXECUTIONS.replace(Executions::new()));
 }
 
-/// Does something with the execution of this number.
+/// Runs `action` with the execution registered under `number`.
 pub(super) fn with<T>(number: u32, action: impl FnOnce(&Arc<Execution>) -> Result<T>) -> Result<T> {
+    with_mailbox(number, |execution, _| action(execution))
+}
+
+/// The same, with the mailbox for the execution's completion hooks.
+pub(super) fn with_mailbox<T>(
+    number: u32,
+    action: impl FnOnce(&Arc<Execution>, Option<&Arc<Mailbox>>) -> Result<T>,
+) -> Result<T> {
     EXECUTIONS.with_borrow(|executions| {
         let held = executions.places.get(number as usize).and_then(Option::as_ref);
         let unknown = || Error::new(ErrorKind::InvalidArgument, "there is no such execution");
-        action(&held.ok_or_else(unknown)?.0)
+        let held = held.ok_or_else(unknown)?;
+        action(&held.execution, held.mailbox.as_ref())
     })
 }
 

@@ -6,15 +6,15 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "napi hands over owned values")]
 
-mod completions;
 mod destination_options;
 mod email_options;
 mod engine;
 mod error;
 mod execution;
 mod executions;
+mod handle;
 mod hold;
-mod listen;
+mod mailbox;
 mod options;
 mod promise;
 mod recorder;
@@ -26,11 +26,12 @@ mod tape;
 mod text;
 mod types;
 
-pub use completions::{completions, take_completions, throw_refusal};
 pub use engine::{Engine, flush_at_exit, is_main_thread, piece, read_log, watch_exit};
 pub use execution::{complete, discard, execution_id, fill, flush, settled, step};
 pub use hold::{hold_warehouse, release_warehouse};
-pub use options::{EgressOptions, EngineOptions, HttpOptions, JournalOptions, LogOptions};
+pub use options::{
+    EgressOptions, EngineOptions, HttpOptions, JournalOptions, LockOptions, LogOptions,
+};
 pub use recorder::{record_with, recorder, shape};
 pub use retry_options::{BreakerOptions, RetryOptions};
 pub use types::{

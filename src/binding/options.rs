@@ -17,6 +17,7 @@ use super::sql_options::SqlOptions;
 use crate::config::{Config, DEFAULT_MAX_PAYLOAD_BYTES, DEFAULT_MAX_PENDING_BYTES};
 use crate::destinations::http;
 use crate::egress;
+use crate::engine::registry::Opening;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal;
 use crate::observability::log::Retention;
@@ -36,8 +37,10 @@ pub struct EngineOptions {
     pub durability: Option<String>,
     /// The journal in the data directory.
     pub journal: Option<JournalOptions>,
-    /// A name under which worker threads of this process open the same engine: whoever opens it
-    /// again repeats the options, or gives the name alone. Default: none, an engine of its own.
+    /// How the lock of the data directory is taken.
+    pub lock: Option<LockOptions>,
+    /// A name under which worker threads of this process open the same engine. Give the same options
+    /// or the name alone to open it again. Default: none, an engine of its own.
     pub name: Option<String>,
     /// Warnings, such as ignored keys of a call or a URL that does not parse, throw at the call
     /// instead of being logged. Default: `false`.
@@ -75,6 +78,16 @@ pub struct JournalOptions {
     /// text. Default: the file `journal.key` in the data directory, made with mode 0600.
     #[napi(ts_type = "string | Uint8Array")]
     pub key: Option<String>,
+}
+
+/// How the lock of the data directory is taken.
+#[napi(object)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LockOptions {
+    /// Milliseconds to wait for a data directory that another process has open, before
+    /// `Engine.open()` rejects with `ERR_SEND_DATA_DIR_LOCKED`. Default: 0.
+    pub wait_ms: Option<f64>,
 }
 
 /// What may be reached over the network. Loopback, private, link-local, reserved and other special
@@ -149,11 +162,16 @@ pub struct LogOptions {
     pub redact: Option<Vec<String>>,
 }
 
+/// The options that say which engine is meant, and nothing of what it does.
+const IDENTITY: [&str; 3] = ["name", "dataDir", "lock"];
+
 /// Reads the options' JSON text.
-pub(super) fn read(text: &str) -> Result<Config> {
+pub(super) fn read(text: &str) -> Result<Opening> {
+    let mut is_bare = true;
     if let Ok(serde_json::Value::Object(object)) = serde_json::from_str(text) {
+        is_bare = object.keys().all(|name| IDENTITY.contains(&name.as_str()));
         // A JSON array would be read as an object's members in their order.
-        let list = ["egress", "http", "log", "journal", "email", "s3", "sql", "server"]
+        let list = ["egress", "http", "lock", "log", "journal", "email", "s3", "sql", "server"]
             .into_iter()
             .find(|name| object.get(*name).is_some_and(serde_json::Value::is_array));
         if let Some(name) = list {
@@ -172,7 +190,19 @@ pub(super) fn read(text: &str) -> Result<Config> {
             let reason = reason.split(" at line ").next().unwrap_or_default();
             if path == "." { invalid(reason) } else { invalid(format!("{path}: {reason}")) }
         })?;
-    options.try_into()
+    let lock_wait = lock_wait(options.lock.as_ref())?;
+    Ok(Opening { config: options.try_into()?, is_bare, lock_wait })
+}
+
+/// The longest wait for a lock: an hour.
+const MAX_LOCK_WAIT: Duration = Duration::from_secs(3600);
+
+fn lock_wait(options: Option<&LockOptions>) -> Result<Duration> {
+    let Some(millis) = options.and_then(|lock| lock.wait_ms) else { return Ok(Duration::ZERO) };
+    Duration::try_from_secs_f64(millis / 1000.0)
+        .ok()
+        .filter(|wait| *wait <= MAX_LOCK_WAIT)
+        .ok_or_else(|| invalid("lock.waitMs: must be between 0 and 3,600,000 (an hour)"))
 }
 
 impl TryFrom<EngineOptions> for Config {
@@ -414,7 +444,7 @@ mod tests {
 
     #[test]
     fn no_options_are_the_defaults() {
-        assert_eq!(read("{}").unwrap(), Config::default());
+        assert_eq!(read("{}").unwrap().config, Config::default());
     }
 
     #[test]

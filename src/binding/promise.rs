@@ -1,10 +1,11 @@
 //! The one way to a promise: the future runs on the background runtime, and what JavaScript gets,
-//! value or error with its code, is made on the JavaScript thread.
+//! value or error with its code, is made on the JavaScript thread. Objects and lists cross as JSON
+//! text, which is the fastest way and makes them values of the realm that parses it.
 
 use std::future::Future;
 
-use napi::bindgen_prelude::{Function, JsObjectValue, Object, ToNapiValue, Unknown};
-use napi::{Env, JsValue};
+use napi::Env;
+use napi::bindgen_prelude::{Object, ToNapiValue};
 use tokio::runtime::Handle;
 
 use super::error::rejected;
@@ -31,16 +32,4 @@ where
         });
     });
     Ok(promise)
-}
-
-/// Reads a JSON text into a JavaScript value: the fastest way across for anything nested.
-pub(super) fn parsed(env: Env, text: String) -> napi::Result<Unknown<'static>> {
-    let json: Object<'_> = env.get_global()?.get_named_property("JSON")?;
-    let parse: Function<'_, String, Unknown<'static>> = json.get_named_property("parse")?;
-    parse.call(text)
-}
-
-/// The same for a synchronous export.
-pub(super) fn parsed_now(env: &Env, text: String) -> napi::Result<Object<'static>> {
-    parsed(Env::from_raw(env.raw()), text)?.coerce_to_object()
 }

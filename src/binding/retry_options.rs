@@ -30,10 +30,11 @@ pub struct RetryOptions {
     pub jitter: Option<f64>,
     /// Milliseconds after the call past which nothing is attempted. Default: a day.
     pub max_age_ms: Option<f64>,
-    /// Milliseconds of the longest `Retry-After` that is waited for; a server that asks for more
-    /// ends the delivery. Default: an hour.
+    /// Milliseconds of the longest `Retry-After` that is waited for; where a server asks for
+    /// more, this is the wait. Default: an hour.
     pub retry_after_max_ms: Option<f64>,
-    /// Statuses after which there is another attempt. Default: 408, 425, 429, 500, 502, 503, 504.
+    /// Statuses after which there is another attempt. Default: 408, 425, 429, 500, 502, 503, 504,
+    /// 507 and 520 to 530.
     pub statuses: Option<Vec<u16>>,
     /// Codes of failures after which there is another attempt. Default: `ERR_SEND_DNS`,
     /// `ERR_SEND_CONNECT`, `ERR_SEND_TLS`, `ERR_SEND_CONNECTION`, `ERR_SEND_TIMEOUT`.

@@ -1,11 +1,13 @@
 //! The `server` options: mirrors of what JavaScript passes.
 
+use std::time::Duration;
+
 use napi_derive::napi;
 use serde::Deserialize;
 
 use super::options::{invalid, whole};
 use crate::error::Result;
-use crate::server::{self, DEFAULT_PORT};
+use crate::server::{self, DEFAULT_KEEP_ALIVE, DEFAULT_PORT};
 
 /// The server: streams for browsers (`$send.sse`), and a REST API for emitted events, subscriptions,
 /// webhooks and the log. It is open as long as the engine is, and keeps no process alive.
@@ -23,11 +25,14 @@ pub struct ServerOptions {
     /// address may do everything.
     pub tokens: Option<Vec<String>>,
     /// The origins of pages that may read from the server in a browser
-    /// (`'https://app.example.com'`), or `'*'` for all. Default: none.
+    /// (`'https://app.example.com'`), or, with `tokens`, `'*'` for all. Default: none.
     pub cors: Option<Vec<String>>,
     /// How the server is reached from outside, such as through a reverse proxy:
     /// `'https://send.example.com'`. Default: `http://` and the address.
     pub public_url: Option<String>,
+    /// How long a connection may be silent before its next request, in milliseconds: longer than a
+    /// load balancer in front keeps idle connections. From 1,000 to 3,600,000. Default: 75,000.
+    pub keep_alive_ms: Option<f64>,
     /// Whether each request is written to standard error. Default: `false`.
     pub access_log: Option<bool>,
     /// Who may read streams.
@@ -59,6 +64,12 @@ impl ServerOptions {
             })?,
         };
         let port = whole("server.port", self.port, 0..=u64::from(u16::MAX), DEFAULT_PORT.into())?;
+        let keep_alive_ms = whole(
+            "server.keepAliveMs",
+            self.keep_alive_ms,
+            1000..=3_600_000,
+            u64::try_from(DEFAULT_KEEP_ALIVE.as_millis()).unwrap_or(u64::MAX),
+        )?;
         let sse = self.sse.unwrap_or_default();
         let config = server::Config {
             host,
@@ -69,6 +80,7 @@ impl ServerOptions {
             public_streams: sse.public.unwrap_or_default(),
             signing_key: sse.signing_key,
             access_log: self.access_log.unwrap_or_default(),
+            keep_alive: Duration::from_millis(keep_alive_ms),
         };
         config.check().map_err(|error| error.within("Engine.open()"))
     }

@@ -144,6 +144,9 @@ pub struct Delivery {
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
 pub struct ExecutionSummary {
+    /// Opaque text that names this attempt alone: `before` of `engine.executions()` and `after` of
+    /// the REST API continue from it.
+    pub cursor: String,
     /// The run.
     pub execution_id: String,
     /// Its workflow.
@@ -254,6 +257,7 @@ impl DeliveryFilter {
         Ok(DeliveryQuery {
             workflow_id: self.workflow_id,
             execution_id: self.execution_id,
+            execution: None,
             step: self.step,
             destination: self.destination,
             status: self.status,
@@ -364,7 +368,8 @@ pub struct ExecutionFilter {
     pub workflow_id: Option<String>,
     /// At most this many. Default: 100.
     pub limit: Option<u32>,
-    /// Only older than the execution with this id: the last one of the page before.
+    /// Only older than this: the `cursor` of the last execution of the page before. An `executionId`
+    /// means its newest attempt, so that a page may repeat older attempts of it.
     pub before: Option<String>,
 }
 
@@ -374,7 +379,7 @@ impl From<ExecutionFilter> for ExecutionQuery {
             workflow_id: filter.workflow_id,
             execution_id: None,
             limit: filter.limit.map(|limit| limit as usize),
-            before: filter.before,
+            before: filter.before.map(Into::into),
         }
     }
 }

@@ -99,7 +99,10 @@ impl Default for RetryPolicy {
             },
             max_age: Duration::from_secs(24 * 60 * 60),
             retry_after_max: Duration::from_secs(60 * 60),
-            statuses: vec![408, 425, 429, 500, 502, 503, 504],
+            statuses: [408, 425, 429, 500, 502, 503, 504, 507]
+                .into_iter()
+                .chain(520..=530)
+                .collect(),
             errors: TRANSIENT.to_vec(),
             breaker: Some(BreakerPolicy::default()),
         }

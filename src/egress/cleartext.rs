@@ -17,8 +17,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::HOST;
-use http::{HeaderValue, Request, Response, Uri};
+use http::header::{CONNECTION, HOST};
+use http::{HeaderMap, HeaderValue, Request, Response, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -28,6 +28,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use url::{Host, Position, Url};
 
+use super::head::{Head, Headed};
 use super::lookup::Lookup;
 use super::policy::Policy;
 use super::progress::{self, Progress};
@@ -99,11 +100,13 @@ impl Cleartext {
     async fn connect(&self, url: &Url) -> Result<Box<Wire>, BoxError> {
         progress::enter(Phase::Connect);
         let stream = self.open(url).await?;
-        let (sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        let head = Head::default();
+        let stream = TokioIo::new(Headed::new(stream, head.clone()));
+        let (sender, driver) = hyper::client::conn::http1::handshake(stream).await?;
         if let Some(progress) = Progress::current() {
             progress.connected();
         }
-        Ok(Box::new(Wire { sender, driver, ended: false }))
+        Ok(Box::new(Wire { sender, driver, head, is_old: false, ended: false }))
     }
 
     async fn open(&self, url: &Url) -> Result<TcpStream, BoxError> {
@@ -140,7 +143,10 @@ fn no_host() -> Failure {
 /// One connection, and the half of it that has to be polled for anything to happen.
 struct Wire {
     sender: SendRequest<Full<Bytes>>,
-    driver: Connection<TokioIo<TcpStream>, Full<Bytes>>,
+    driver: Connection<TokioIo<Headed<TcpStream>>, Full<Bytes>>,
+    head: Head,
+    /// The server speaks HTTP/1.0 and does not keep the connection.
+    is_old: bool,
     ended: bool,
 }
 
@@ -159,7 +165,7 @@ impl Wire {
     }
 
     fn is_reusable(&self) -> bool {
-        !self.ended && self.sender.is_ready()
+        !self.ended && !self.is_old && self.sender.is_ready()
     }
 
     /// Looks whether the server has closed the connection since it was last used.
@@ -175,16 +181,30 @@ impl Wire {
         &mut self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, Refused> {
+        self.head.expect();
         let mut response = pin!(self.sender.try_send_request(request));
         let answer = poll_fn(|cx| {
             self.drive(cx);
             response.as_mut().poll(cx)
         });
-        answer.await.map_err(|mut refused| {
+        let mut response = answer.await.map_err(|mut refused| {
             let request = refused.take_message();
             Refused { error: refused.into_error(), request }
-        })
+        })?;
+        if self.head.is_there() {
+            *response.version_mut() = Version::HTTP_10;
+            self.is_old = !keeps_alive(response.headers());
+        }
+        Ok(response)
     }
+}
+
+/// Whether a server of HTTP/1.0 keeps the connection.
+fn keeps_alive(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
+    lines
+        .flat_map(|line| line.split(','))
+        .any(|word| word.trim().eq_ignore_ascii_case("keep-alive"))
 }
 
 /// The body of a response, which drives its connection and gives it back at the end.

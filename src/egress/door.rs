@@ -12,6 +12,7 @@ use url::{Host, Url};
 
 use super::cleartext::Cleartext;
 use super::connector::ReportLayer;
+use super::explain::{Place, explain};
 use super::lookup::Lookup;
 use super::policy::Policy;
 use super::progress::Progress;
@@ -24,8 +25,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// The policy, and the means to connect under it. Clones are the same door.
 #[derive(Clone)]
 pub struct Door {
-    policy: Arc<Policy>,
-    lookup: Arc<dyn Lookup>,
+    pub(super) policy: Arc<Policy>,
+    pub(super) lookup: Arc<dyn Lookup>,
     load_roots: LoadRoots,
 }
 
@@ -120,7 +121,7 @@ impl Door {
         let endpoints = self.endpoints(host, port).await?;
         let addresses: Vec<_> = endpoints.iter().map(SocketAddr::ip).collect();
         tcp::connect(&addresses, port, self.policy.local_address()).await.map_err(|error| {
-            let message = format!("no connection to {host} port {port}: {error}");
+            let message = explain(&error, Phase::Connect, &Place::at(host, port));
             Failure::new(ErrorKind::Connect, message).during(Phase::Connect)
         })
     }

@@ -19,7 +19,9 @@ pub fn failure_in(error: &(dyn StdError + 'static)) -> Option<Failure> {
 }
 
 /// The next cause. Two error types hold one that their `source` does not lead to.
-fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+pub(super) fn cause<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> Option<&'a (dyn StdError + 'static)> {
     if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         return Some(inner);
     }

@@ -46,6 +46,12 @@ impl Engine {
         self.check_open().is_err()
     }
 
+    /// Whether everything that belongs to the engine is closed.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
     /// Lets those who follow streams take what was published, and closes the server.
     pub(super) async fn detach(&self) {
         self.streams.end();

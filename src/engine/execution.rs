@@ -212,12 +212,21 @@ impl Execution {
         Ok(self.write_off(calls))
     }
 
-    /// Waits until the execution is over and every delivery is terminal; the answer is the JSON
-    /// array of the deliveries in call order.
+    /// Waits until the execution is over and every delivery is terminal. Returns the JSON array of
+    /// the deliveries in call order.
+    ///
+    /// # Errors
+    /// `Timeout`, and `Closed` when the engine closes before that.
     pub async fn settled(&self, timeout: Option<Duration>) -> Result<String> {
-        let wait = self.log.wait();
+        let wait = async {
+            tokio::select! {
+                biased;
+                () = self.log.wait() => Ok(()),
+                () = self.engine.ended() => self.closed_early(),
+            }
+        };
         match timeout {
-            None => wait.await,
+            None => wait.await?,
             Some(limit) => tokio::time::timeout(limit, wait).await.map_err(|_| {
                 let open = self.log.state().open();
                 Error::new(
@@ -229,7 +238,7 @@ impl Execution {
                         if self.recording().is_open() { " and it is not completed" } else { "" },
                     ),
                 )
-            })?,
+            })??,
         }
         let state = self.log.state();
         let mut order: Vec<&Entry> = state.entries.iter().collect();
@@ -240,6 +249,19 @@ impl Execution {
             .map(|entry| DeliveryView::new(&self.log.info, entry, &render))
             .collect();
         Ok(serde_json::to_string(&views).unwrap_or_else(|_| "[]".to_owned()))
+    }
+
+    fn closed_early(&self) -> Result<()> {
+        let state = self.log.state();
+        if state.is_finished() {
+            return Ok(());
+        }
+        let message = format!(
+            "the engine closed while {} deliveries of execution {} were not terminal",
+            state.open(),
+            self.log.info.execution_id,
+        );
+        Err(Error::new(ErrorKind::Closed, message))
     }
 
     /// The log's entries of the calls in the open buffer.
@@ -442,7 +464,7 @@ impl Engine {
     pub(super) fn tell_if_finished(&self, execution: &Arc<ExecutionLog>) {
         let state = execution.state();
         if state.is_finished() {
-            self.events.emit(Topic::Execution, || ExecutionView::new(&execution.info, &state, 0));
+            self.events.emit(Topic::Execution, || ExecutionView::new(execution, &state, 0));
         }
     }
 }

@@ -11,6 +11,7 @@ mod breaker;
 mod conclusion;
 mod custom;
 mod execution;
+mod handle;
 mod lanes;
 mod members;
 mod publish;
@@ -24,6 +25,7 @@ mod shutdown;
 pub use crate::destinations::sql::{Answered, Column, Format, Query};
 pub use attachment::Attachment;
 pub use execution::{Execution, Handover, Receipt, Run};
+pub use handle::Handle;
 pub use replay::Replayed;
 pub use shutdown::Drained;
 
@@ -32,8 +34,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use tokio::runtime::Handle;
-use tokio::sync::{Notify, RwLock};
+use tokio::runtime::Handle as Runtime;
+use tokio::sync::{Notify, RwLock, watch};
 
 use crate::config::Config;
 use crate::destinations::email::Email;
@@ -74,9 +76,11 @@ pub struct Engine {
     pending: AtomicUsize,
     idle: Notify,
     closed: AtomicBool,
+    /// Whether everything that belongs to the engine is closed.
+    ended: watch::Sender<bool>,
     handles: AtomicUsize,
     running: Mutex<HashMap<u64, Weak<Execution>>>,
-    runtime: Handle,
+    runtime: Runtime,
     /// Read by hand-overs under way; who looks at the log waits for them, so that it shows what a
     /// resolved completion hook promised.
     appending: Arc<RwLock<()>>,
@@ -121,6 +125,7 @@ impl Engine {
             pending: AtomicUsize::new(0),
             idle: Notify::new(),
             closed: AtomicBool::new(false),
+            ended: watch::Sender::new(false),
             handles: AtomicUsize::new(1),
             running: Mutex::default(),
             runtime,
@@ -149,7 +154,7 @@ impl Engine {
 
     /// Where its workers run.
     #[must_use]
-    pub const fn runtime(&self) -> &Handle {
+    pub const fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 

@@ -1,73 +1,106 @@
 //! The engines of this process: who may share one, and what must be waited for at exit.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
 
-use super::{Engine, runtime};
+use super::{Engine, Handle, runtime};
 use crate::config::Config;
 use crate::egress::SystemLookup;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{self, Options};
+use crate::journal;
 
 static ENGINES: Lazy<Mutex<Vec<Weak<Engine>>>> = Lazy::new(Mutex::default);
 
+/// A request to open an engine.
+#[derive(Debug)]
+pub struct Opening {
+    /// The options, with every default applied.
+    pub config: Config,
+    /// Whether the name or the data directory was all that was given: an open engine is then shared
+    /// whatever its options are.
+    pub is_bare: bool,
+    /// How long to wait for a data directory that another process has open.
+    pub lock_wait: Duration,
+}
+
+/// The time between two looks at a data directory that another process has open.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
 /// Opens an engine, or shares the one that is open under the same name, or on the same data
-/// directory, in this process. `start` opens what belongs to a new one.
-pub fn open(mut config: Config, start: impl Fn(&Arc<Engine>) -> Result<()>) -> Result<Arc<Engine>> {
-    if let Some(journal) = &mut config.journal {
-        // Whoever opens it says what is wrong with it.
+/// directory, in this process. Blocks while this process closes an engine on the same directory, and
+/// for up to `lock_wait` while another process has it. `start` opens what belongs to a new engine.
+///
+/// # Errors
+/// `InvalidOption`, `DataDirLocked`, `Journal`.
+pub fn open(mut opening: Opening, start: impl Fn(&Arc<Engine>) -> Result<()>) -> Result<Handle> {
+    if let Some(journal) = &mut opening.config.journal {
+        // Opening it reports what is wrong with it.
         let _ = journal::create_directory(&journal.directory);
         if let Ok(path) = journal.directory.canonicalize() {
             journal.directory = path;
         }
     }
+    let deadline = Instant::now() + opening.lock_wait;
+    loop {
+        match open_now(&opening, &start) {
+            Ok(Found::Open(handle)) => return Ok(handle),
+            Ok(Found::Closing(engine)) => runtime::handle()?.block_on(engine.ended()),
+            Err(error) if error.kind() == ErrorKind::DataDirLocked && Instant::now() < deadline => {
+                runtime::handle()?.block_on(tokio::time::sleep(LOCK_POLL));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+enum Found {
+    Open(Handle),
+    /// An engine on the same data directory, which this process is closing.
+    Closing(Arc<Engine>),
+}
+
+fn open_now(opening: &Opening, start: impl Fn(&Arc<Engine>) -> Result<()>) -> Result<Found> {
+    let config = &opening.config;
     let mut engines = engines();
     engines.retain(|engine| engine.strong_count() > 0);
-    if let Some(shared) = shared(&engines, &config) {
-        return join(shared, &config);
+    for engine in engines.iter().filter_map(Weak::upgrade).filter(|open| is_same(open, config)) {
+        if engine.share() {
+            return join(Handle::new(engine), opening).map(Found::Open);
+        }
+        if config.journal.is_some() && !engine.has_ended() {
+            return Ok(Found::Closing(engine));
+        }
     }
-    let engine = Engine::open(config, Arc::new(SystemLookup::new()))?;
+    let engine = Engine::open(config.clone(), Arc::new(SystemLookup::new()))?;
+    let handle = Handle::new(Arc::clone(&engine));
     if let Err(error) = start(&engine) {
-        // So that the data directory is free when the refusal is known.
-        engine.runtime().block_on(engine.close(Duration::ZERO));
+        // So that the data directory is free when the error arrives.
+        engine.runtime().block_on(handle.close(Duration::ZERO));
         return Err(error);
     }
     engines.push(Arc::downgrade(&engine));
-    Ok(engine)
+    Ok(Found::Open(handle))
 }
 
-fn shared(engines: &[Weak<Engine>], config: &Config) -> Option<Arc<Engine>> {
+/// Whether an engine has the name or the data directory of these options.
+fn is_same(engine: &Engine, config: &Config) -> bool {
     let directory = |config: &Config| Some(config.journal.as_ref()?.directory.clone());
-    let (name, wanted) = (config.name.as_deref(), directory(config));
-    let mut live = engines.iter().filter_map(Weak::upgrade);
-    live.find(|engine| {
-        let other = engine.config();
-        let same_name = name.is_some() && other.name.as_deref() == name;
-        let same_directory = wanted.is_some() && directory(other) == wanted;
-        (same_name || same_directory) && engine.share()
-    })
+    let (open, wanted) = (engine.config(), directory(config));
+    let same_name = config.name.is_some() && open.name == config.name;
+    same_name || wanted.is_some() && directory(open) == wanted
 }
 
 /// A second opener either repeats the options, or gives nothing but the name or the directory.
-fn join(engine: Arc<Engine>, config: &Config) -> Result<Arc<Engine>> {
-    let open = engine.config();
-    let mut bare = Config { name: config.name.clone(), ..Config::default() };
-    if let (Some(given), Some(known)) = (&config.journal, &open.journal) {
-        bare.journal = Some(Options::bare(given.directory.clone()));
-        if given.directory != known.directory {
-            bare.journal = None;
-        }
+fn join(handle: Handle, opening: &Opening) -> Result<Handle> {
+    if opening.is_bare || opening.config == *handle.engine().config() {
+        return Ok(handle);
     }
-    if config == open || *config == bare {
-        return Ok(engine);
-    }
-    let which = match (&config.journal, &config.name) {
+    let which = match (&opening.config.journal, &opening.config.name) {
         (Some(journal), _) => format!("on {}", journal.directory.display()),
         (None, name) => format!("named {:?}", name.as_deref().unwrap_or_default()),
     };
-    engine.abandon();
     Err(Error::new(
         ErrorKind::InvalidOption,
         format!(
@@ -83,10 +116,10 @@ fn join(engine: Arc<Engine>, config: &Config) -> Result<Arc<Engine>> {
 pub fn flush_all(limit: Duration) -> usize {
     let live: Vec<_> = engines().iter().filter_map(Weak::upgrade).collect();
     let Ok(runtime) = runtime::handle() else { return 0 };
-    let deadline = std::time::Instant::now() + limit;
+    let deadline = Instant::now() + limit;
     let mut left = 0;
     for engine in live {
-        let rest = deadline.saturating_duration_since(std::time::Instant::now());
+        let rest = deadline.saturating_duration_since(Instant::now());
         let flushed = runtime.block_on(async { engine.flush(Some(rest)).await });
         // What a durable journal holds is not lost.
         if flushed.is_err() && !engine.is_durable() {

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::Engine;
+use super::{Engine, closed};
 use crate::destinations::Failure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Journal, Record};
 use crate::observability::stats::Stats;
 
-/// What `close()` answers.
+/// How long an engine whose last handle was lost drains before its journal keeps the rest.
+const UNATTENDED_DRAIN: Duration = Duration::from_secs(10);
+
+/// The counts that `close()` returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Drained {
     /// Deliveries that reached their destination since the engine was opened.
@@ -24,40 +27,79 @@ pub struct Drained {
 }
 
 impl Engine {
-    /// Closes every batch, and waits until nothing is handed over that is not terminal. `Err`: the time ran out.
+    /// Closes every batch, and waits until every delivery that was handed over is terminal.
+    ///
+    /// # Errors
+    /// `Timeout`, and `Closed` when the engine closes with work left.
     pub async fn flush(&self, timeout: Option<Duration>) -> Result<Stats> {
         let _hurry = self.batches.hurry();
-        let Some(limit) = timeout else {
-            self.drained().await;
-            return Ok(self.stats());
+        let drained = async {
+            tokio::select! {
+                () = self.drained() => {}
+                () = self.ended() => {}
+            }
+            // What the closing engine gave up is not terminal, though nothing is counted any more.
+            if self.cut_off.load(Ordering::Acquire) { Err(closed()) } else { Ok(self.stats()) }
         };
-        if tokio::time::timeout(limit, self.drained()).await.is_ok() {
-            return Ok(self.stats());
-        }
-        let pending = self.pending.load(Ordering::Acquire);
-        Err(Error::new(
-            ErrorKind::Timeout,
-            format!("after {} ms {pending} deliveries are not terminal", limit.as_millis()),
-        ))
+        let Some(limit) = timeout else { return drained.await };
+        tokio::time::timeout(limit, drained).await.unwrap_or_else(|_| {
+            let pending = self.pending.load(Ordering::Acquire);
+            let message =
+                format!("after {} ms {pending} deliveries are not terminal", limit.as_millis());
+            Err(Error::new(ErrorKind::Timeout, message))
+        })
     }
 
-    /// Ends one handle. The last one closes the engine: it takes no more work, drains until the
-    /// deadline, and what is left then is interrupted and logged as such.
-    pub async fn close(self: &Arc<Self>, timeout: Duration) -> Drained {
+    /// Gives back one handle, and drains until the deadline. The last handle closes the engine: it
+    /// takes no more work, and interrupts what is left at the deadline.
+    pub(super) async fn close_handle(self: &Arc<Self>, timeout: Duration) -> Drained {
+        if !self.give_back() {
+            return self.drain(timeout).await;
+        }
+        let drained = self.drain(timeout).await;
+        self.end_with(drained).await;
+        drained
+    }
+
+    /// Gives back a handle that was not closed. The last one closes the engine in the background:
+    /// the server at once, everything else when the work is done. A durable journal keeps what is
+    /// not done within [`UNATTENDED_DRAIN`]; without one there is no limit, because it would be lost.
+    pub(super) fn abandon(self: &Arc<Self>) {
+        if !self.give_back() {
+            return;
+        }
+        let engine = Arc::clone(self);
+        self.runtime.spawn(async move {
+            engine.detach().await;
+            let limit = if engine.is_durable() { UNATTENDED_DRAIN } else { Duration::MAX };
+            let drained = engine.drain(limit).await;
+            engine.end_with(drained).await;
+        });
+    }
+
+    /// Counts one handle less. Returns whether it was the last one: the engine takes no more work.
+    fn give_back(&self) -> bool {
         let last = self.handles.fetch_sub(1, Ordering::AcqRel) == 1;
         if last {
             self.closed.store(true, Ordering::Release);
         }
-        let drained = self.drain(timeout).await;
-        if last && drained.pending > 0 {
+        last
+    }
+
+    async fn end_with(self: &Arc<Self>, drained: Drained) {
+        if drained.pending > 0 {
             self.interrupt().await;
         }
-        if last {
-            self.detach().await;
-            self.destinations.close();
-            self.journal.close().await;
-        }
-        drained
+        self.detach().await;
+        self.destinations.close();
+        self.journal.close().await;
+        self.ended.send_replace(true);
+    }
+
+    /// Waits until the engine is closed and has given back its files and sockets.
+    pub async fn ended(&self) {
+        // The sender is in `self`: it cannot go away meanwhile.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
     /// Closes every batch, waits until nothing is open or the time is over, and counts.
@@ -69,11 +111,6 @@ impl Engine {
             failed: self.counters.failed.load(Ordering::Relaxed),
             pending: if in_time { 0 } else { self.pending_deliveries() },
         }
-    }
-
-    /// A handle went away without being closed. Its work goes on; nobody can add to it.
-    pub fn abandon(&self) {
-        self.handles.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Adds a handle, unless the last one is closed.

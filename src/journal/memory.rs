@@ -10,8 +10,8 @@ use super::{
 use crate::destinations::Failure;
 use crate::error::{ErrorKind, Result};
 use crate::observability::log::{
-    DeliveryQuery, Entry, ExecutionLog, ExecutionQuery, ExecutionView, Found, Log, OpenBuffer,
-    Retention, Selection, Settlement, Status, array,
+    Before, DeliveryQuery, Entry, ExecutionLog, ExecutionQuery, ExecutionView, Found, Log,
+    OpenBuffer, Retention, Selection, Settlement, Status, array,
 };
 use crate::observability::time::Timestamp;
 use crate::recording::Item;
@@ -261,15 +261,20 @@ impl Journal for MemoryJournal {
     }
 
     async fn executions(&self, query: &ExecutionQuery, open: &[OpenBuffer]) -> Result<String> {
+        let before = match &query.before {
+            None => None,
+            Some(Before::Cursor(cursor)) => Some(cursor.0),
+            Some(Before::ExecutionId(id)) => {
+                // Nothing comes after an execution that is forgotten.
+                Some(self.log.newest_with_id(id, open).unwrap_or(0))
+            }
+        };
         let mut found = self.log.executions(query, open);
-        if let Some(before) = query.before.as_deref() {
-            let place = found.iter().position(|(log, _)| *log.info.execution_id == *before);
-            found.drain(..place.map_or(found.len(), |place| place + 1));
-        }
+        found.retain(|(log, _)| before.is_none_or(|before| log.serial() < before));
         found.truncate(query.limit());
         let views: Vec<_> = found
             .iter()
-            .map(|(log, recorded)| ExecutionView::new(&log.info, &log.state(), *recorded))
+            .map(|(log, recorded)| ExecutionView::new(log, &log.state(), *recorded))
             .collect();
         Ok(array(&views))
     }

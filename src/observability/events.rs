@@ -124,9 +124,9 @@ impl Subscription {
         self.topics.fetch_and(!topic.bit(), Ordering::Relaxed);
     }
 
-    /// Everything that waits, as one JSON array of `[topic, event]` pairs.
+    /// Everything that waits, as one JSON array of `[topic, event]` pairs; `None`: nothing does.
     #[must_use]
-    pub fn take(&self) -> String {
+    pub fn take(&self) -> Option<String> {
         let mut queue = self.queue();
         queue.awake = false;
         let mut events = std::mem::take(&mut queue.events);
@@ -137,7 +137,7 @@ impl Subscription {
             let warning = Warning { code: "EVENTS_DROPPED", message: &message, execution_id: None };
             events.push(to_pair(Topic::Warning, &warning));
         }
-        format!("[{}]", events.join(","))
+        (!events.is_empty()).then(|| format!("[{}]", events.join(",")))
     }
 
     /// Gives it an event of no topic, under a name.
@@ -189,10 +189,12 @@ pub struct Events {
 }
 
 impl Events {
-    /// Adds a subscriber.
-    pub fn subscribe(&self, subscription: Arc<Subscription>) {
+    /// Adds a subscriber, once.
+    pub fn subscribe(&self, subscription: &Arc<Subscription>) {
         let mut subscriptions = self.subscriptions();
-        subscriptions.push(subscription);
+        if !subscriptions.iter().any(|known| Arc::ptr_eq(known, subscription)) {
+            subscriptions.push(Arc::clone(subscription));
+        }
         self.listening.store(true, Ordering::Release);
     }
 

@@ -1,5 +1,7 @@
 //! What a log or an error text may show: secrets replaced by [`REDACTED`], by name. Pure.
 
+use std::borrow::Cow;
+
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use url::{Position, Url};
 
@@ -118,34 +120,64 @@ pub fn redact_reference(text: &str) -> String {
     shown
 }
 
+/// A text that may hold URLs, without their user-info, fragments and secret-looking query values.
+#[must_use]
+pub fn redact_text(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for part in text.split_inclusive([' ', '\t', '<', '>', '"', '\'']) {
+        let word = part.trim_end_matches([' ', '\t', '<', '>', '"', '\'']);
+        if word.contains('?') || word.contains("//") {
+            shown.push_str(&redact_reference(word));
+        } else {
+            shown.push_str(word);
+        }
+        shown.push_str(&part[word.len()..]);
+    }
+    shown
+}
+
 fn push_query(shown: &mut String, query: &str) {
-    for (index, pair) in query.split('&').enumerate() {
-        shown.push(if index == 0 { '?' } else { '&' });
+    shown.push('?');
+    for part in query.split_inclusive(['&', ';']) {
+        let pair = part.trim_end_matches(['&', ';']);
         match pair.split_once('=') {
-            Some((name, _)) if is_secret_parameter(&decoded_name(name)) => {
+            Some((name, value)) if is_secret_parameter(&decoded(name)) || holds_secret(value) => {
                 shown.extend([name, "=", REDACTED]);
             }
             _ => shown.push_str(pair),
         }
+        shown.push_str(&part[pair.len()..]);
     }
+}
+
+/// Whether a value is a URL or query that has a secret-looking parameter of its own.
+fn holds_secret(value: &str) -> bool {
+    if !value.contains(['=', '%']) {
+        return false;
+    }
+    let value = decoded(value);
+    let mut pairs = value.split(['?', '&', ';', '#']).filter_map(|pair| pair.split_once('='));
+    pairs.any(|(name, _)| is_secret_parameter(name))
+}
+
+/// Whether a header holds a secret: by its name, or because it is one of `extra` (in any case).
+#[must_use]
+pub fn is_secret_header(name: &HeaderName, extra: &[String]) -> bool {
+    let name = name.as_str();
+    is_secret_name(name) || extra.iter().any(|extra| extra.eq_ignore_ascii_case(name))
 }
 
 /// Replaces the values of secret headers, and of those named in `extra` (in any case).
 pub fn redact_headers(headers: &mut HeaderMap, extra: &[String]) {
-    let secret = |name: &HeaderName| {
-        let name = name.as_str();
-        is_secret_name(name) || extra.iter().any(|extra| extra.eq_ignore_ascii_case(name))
-    };
     for (name, value) in headers.iter_mut() {
-        if secret(name) {
+        if is_secret_header(name, extra) {
             *value = HeaderValue::from_static(REDACTED);
         }
     }
 }
 
-fn decoded_name(name: &str) -> String {
-    let mut pairs = url::form_urlencoded::parse(name.as_bytes());
-    pairs.next().map_or_else(String::new, |(name, _)| name.into_owned())
+fn decoded(text: &str) -> Cow<'_, str> {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy()
 }
 
 /// The words of a name in lower case: `X-Auth-Key`, `x_auth_key` and `xAuthKey` have the same.
@@ -185,6 +217,21 @@ mod tests {
             ("https://u:p@h/?a=1&sig=x#x", "https://h/?a=1&sig=[redacted]"),
         ] {
             assert_eq!(redact_reference(text), expected);
+        }
+    }
+
+    #[test]
+    fn urls_are_redacted_inside_a_text() {
+        for (text, expected) in [
+            (
+                "<https://u:p@h/?token=x>; rel=\"next\"",
+                "<https://h/?token=[redacted]>; rel=\"next\"",
+            ),
+            ("0;url='/x?sig=a&b=1'", "0;url='/x?sig=[redacted]&b=1'"),
+            ("nothing to see, a/b 50%", "nothing to see, a/b 50%"),
+            ("", ""),
+        ] {
+            assert_eq!(redact_text(text), expected);
         }
     }
 
@@ -265,6 +312,9 @@ mod tests {
                 "https://h/?%74oken=[redacted]&key=[redacted]&sig",
             ),
             ("https://h/?a&&=&monkey=1", "https://h/?a&&=&monkey=1"),
+            ("https://h/?a=1;token=x;b=2", "https://h/?a=1;token=[redacted];b=2"),
+            ("https://h/?next=%2Fx%3Ftoken%3Dx&b=c%3D1", "https://h/?next=[redacted]&b=c%3D1"),
+            ("https://h/?next=/x?a=1%26key=x", "https://h/?next=[redacted]"),
             ("https://h/?auth[x]=a&q=%E9", "https://h/?auth[x]=[redacted]&q=%E9"),
             ("https://u@h?", "https://h/?"),
         ] {

@@ -3,15 +3,11 @@
 use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::request::Parts;
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use utoipa::{IntoResponses, ToSchema};
 
 use crate::error::{Error, ErrorKind};
@@ -155,67 +151,4 @@ impl Page<Box<RawValue>> {
 /// beyond what a reader of values takes, and have lone surrogates.
 pub(super) fn rows_of(text: &str) -> Vec<Box<RawValue>> {
     serde_json::from_str(text).unwrap_or_default()
-}
-
-/// The one variable part of a path.
-pub(super) struct Segment(pub(super) String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Segment {
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
-        let found = axum::extract::Path::<String>::from_request_parts(parts, state).await;
-        found.map(|path| Self(path.0)).map_err(|error| Refused::invalid(error.body_text()))
-    }
-}
-
-/// The parameters of a query string.
-pub(super) struct Asked<T>(pub(super) T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
-    type Rejection = Refused;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
-        let found = axum::extract::Query::<T>::try_from_uri(&parts.uri);
-        found.map(|query| Self(query.0)).map_err(|error| Refused::invalid(error.body_text()))
-    }
-}
-
-/// The parameters of a request that changes something: in the query string, as the original has
-/// them, or as a JSON object in the body, which wins.
-pub(super) struct Given<T>(pub(super) T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
-    type Rejection = Refused;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        let query = request.uri().query().unwrap_or_default();
-        let pairs = url::form_urlencoded::parse(query.as_bytes());
-        let mut members: Map<String, Value> =
-            pairs.map(|(name, value)| (name.into_owned(), Value::from(value))).collect();
-        let is_json = request.headers().get(CONTENT_TYPE).is_some_and(|value| {
-            value
-                .to_str()
-                .is_ok_and(|text| text.to_ascii_lowercase().starts_with("application/json"))
-        });
-        let body = axum::body::Bytes::from_request(request, state).await;
-        let body = body.map_err(|error| {
-            Refused::new(error.status(), ErrorKind::PayloadTooLarge, error.body_text())
-        })?;
-        if !body.is_empty() {
-            if !is_json {
-                let message = "the body needs Content-Type: application/json";
-                let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-                return Err(Refused::new(status, ErrorKind::InvalidArgument, message));
-            }
-            let given: Option<Map<String, Value>> =
-                serde_json::from_slice(&body).map_err(|error| {
-                    Refused::invalid(format!("the body is no JSON object: {error}"))
-                })?;
-            members.extend(given.unwrap_or_default());
-        }
-        serde_json::from_value(Value::Object(members))
-            .map(Self)
-            .map_err(|error| Refused::invalid(error.to_string()))
-    }
 }

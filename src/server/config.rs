@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// The port when none is given.
 pub const DEFAULT_PORT: u16 = 8787;
+/// How long a connection may be silent when nothing is given: longer than the 60 s of common load
+/// balancers, which must be the first to close.
+pub const DEFAULT_KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// The checked `server` options.
 #[derive(Clone, PartialEq)]
@@ -27,6 +31,8 @@ pub struct Config {
     pub signing_key: Option<String>,
     /// Whether each request is written to standard error.
     pub access_log: bool,
+    /// How long a connection may be silent before a request.
+    pub keep_alive: Duration,
 }
 
 impl fmt::Debug for Config {
@@ -47,6 +53,7 @@ impl Default for Config {
             public_streams: Vec::new(),
             signing_key: None,
             access_log: false,
+            keep_alive: DEFAULT_KEEP_ALIVE,
         }
     }
 }
@@ -87,6 +94,14 @@ impl Config {
                      \"https://app.example.com\""
                 ));
             }
+        }
+        if self.tokens.is_empty() && self.cors.iter().any(|origin| origin == "*") {
+            return invalid(
+                "server.cors: \"*\" without server.tokens would let every page that a browser on \
+                 this machine opens read everything. Give server.tokens, or list the origins of \
+                 your own pages"
+                    .to_owned(),
+            );
         }
         if let Some(url) = &self.public_url
             && !url::Url::parse(url)
@@ -136,6 +151,7 @@ mod tests {
                 "server.cors[1]",
             ),
             (Config { cors: vec!["https://example.com/".into()], ..default() }, "server.cors[0]"),
+            (Config { cors: vec!["*".into()], ..default() }, "server.cors: \"*\" without"),
             (Config { public_url: Some("ftp://x".into()), ..default() }, "server.publicUrl"),
             (Config { signing_key: Some("short".into()), ..default() }, "server.sse.signingKey"),
         ] {

@@ -5,43 +5,48 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::header::{CONNECTION, HeaderName, HeaderValue};
 use axum::http::{Request, Version};
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower_service::Service as _;
 
 use super::feed::{self, Feed};
+use super::guarded::{Guarded, HEAD_TIMEOUT, Turns, WRITE_TIMEOUT};
+use super::multiplexed::{self, StreamTasks};
 use crate::streams::Following;
 
 /// Connections at once.
 const MAX_CONNECTIONS: usize = 20_000;
-/// How long a client may take for the head of a request, the first one included.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that the head of a request may have.
 const MAX_HEAD: u32 = 32 << 10;
 /// How often the other side of an HTTP/2 connection is asked whether it is there, and how long it
 /// may take to say so.
 const PING: Duration = Duration::from_secs(20);
-/// The wait before the next connection is accepted when the system has no more of them, and before
-/// more of a beginning is looked at.
+/// The wait before the next connection is accepted when the system has no more of them.
 const BREATH: Duration = Duration::from_millis(20);
 /// What a connection of HTTP/2 begins with (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// What a route may do with the connection that a request came over.
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// What a route may do with the connection that a request came over; of HTTP/2, with its stream alone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Connection(Arc<Handle>);
 
@@ -52,6 +57,10 @@ struct Handle {
     following: Mutex<Option<Following>>,
     /// What is to be written first.
     head: Mutex<Option<Bytes>>,
+    /// How often the client took something of the response.
+    progress: AtomicU64,
+    /// Whether the response may be silent for as long as it likes.
+    endless: AtomicBool,
 }
 
 impl Connection {
@@ -70,6 +79,31 @@ impl Connection {
         *self.0.following.lock().unwrap_or_else(PoisonError::into_inner) = Some(following);
     }
 
+    /// Notes that the response has no end, and may be silent.
+    pub(super) fn stay_open(&self) {
+        self.0.endless.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the client took something of the response.
+    pub(super) fn advance(&self) {
+        self.0.progress.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Resolves when the client took nothing of a response for too long.
+    pub(super) async fn is_stalled(&self) {
+        loop {
+            let before = self.0.progress.load(Ordering::Relaxed);
+            tokio::time::sleep(WRITE_TIMEOUT).await;
+            if self.0.endless.load(Ordering::Relaxed) {
+                return std::future::pending().await;
+            }
+            // Before there is a response, it has a deadline of its own.
+            if before > 0 && before == self.0.progress.load(Ordering::Relaxed) {
+                return;
+            }
+        }
+    }
+
     fn following(&self) -> Option<Following> {
         self.0.following.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -84,6 +118,7 @@ impl Connection {
 pub(super) async fn serve(
     listener: TcpListener,
     routes: Router,
+    keep_alive: Duration,
     mut stop: watch::Receiver<bool>,
     connections: Tasks,
 ) {
@@ -102,6 +137,7 @@ pub(super) async fn serve(
         let served = Served {
             peer,
             routes: routes.clone(),
+            keep_alive,
             stop: stop.clone(),
             connections: Arc::clone(&connections),
         };
@@ -139,20 +175,24 @@ fn spawn(tasks: &Tasks, task: impl Future<Output = ()> + Send + 'static) {
 struct Served {
     peer: SocketAddr,
     routes: Router,
+    keep_alive: Duration,
     stop: watch::Receiver<bool>,
     connections: Tasks,
 }
 
 impl Served {
-    async fn run(self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    async fn run(mut self, mut stream: TcpStream, place: OwnedSemaphorePermit) {
         // An event is small, and is to arrive at once.
         let _ = stream.set_nodelay(true);
-        let protocol = tokio::time::timeout(HEAD_TIMEOUT, protocol(&stream)).await;
-        match protocol {
-            Ok(Ok(Version::HTTP_2)) => self.http2(stream).await,
-            Ok(Ok(_)) => self.http1(stream, place).await,
+        let begun = tokio::select! {
+            begun = beginning(&mut stream, self.keep_alive) => begun,
+            _ = self.stop.wait_for(|stop| *stop) => return,
+        };
+        match begun {
+            Ok((Version::HTTP_2, bytes)) => self.http2(Guarded::new(stream, bytes)).await,
+            Ok((_, bytes)) => self.http1(stream, bytes, place).await,
             // It said nothing for too long, or went away.
-            Ok(Err(_)) | Err(_) => {}
+            Err(_) => {}
         }
     }
 
@@ -169,14 +209,20 @@ impl Served {
         answered.unwrap_or_default()
     }
 
-    async fn http1(self, stream: TcpStream, place: OwnedSemaphorePermit) {
-        let Self { peer, routes, mut stop, connections } = self;
+    async fn http1(self, stream: TcpStream, beginning: Bytes, place: OwnedSemaphorePermit) {
+        let Self { peer, routes, keep_alive, mut stop, connections } = self;
         let connection = Connection::default();
         let handle = connection.clone();
+        let turns = Turns::default();
+        let stream = Guarded::with_heads(stream, beginning, turns.clone());
+        let kept = HeaderValue::try_from(format!("timeout={}", keep_alive.as_secs())).ok();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            turns.begin();
             let (routes, handle, version) = (routes.clone(), handle.clone(), request.version());
+            let (turns, kept) = (turns.clone(), kept.clone());
             Box::pin(async move {
-                let response = Self::answer(routes, peer, handle.clone(), request).await;
+                let mut response = Self::answer(routes, peer, handle.clone(), request).await;
+                turns.end();
                 if handle.is_taken_over() {
                     let head = feed::head(&response, version);
                     *handle.0.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
@@ -184,12 +230,16 @@ impl Served {
                     // The connection goes on without this.
                     std::future::pending::<()>().await;
                 }
+                if let (Some(kept), false) = (kept, response.headers().contains_key(CONNECTION)) {
+                    response.headers_mut().insert(KEEP_ALIVE, kept);
+                }
                 Ok::<_, Infallible>(response)
             })
         });
         let mut served = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
+            // Of the silence before a request; a head that has begun has less, see `Guarded`.
+            .header_read_timeout(keep_alive)
             .max_buf_size(MAX_HEAD as usize)
             .half_close(false)
             .serve_connection(TokioIo::new(stream), service);
@@ -208,7 +258,7 @@ impl Served {
         }
         let head = connection.0.head.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (Some(following), Some(head)) = (connection.following(), head) else { return };
-        let stream = served.into_parts().io.into_inner();
+        let stream = served.into_parts().io.into_inner().into_inner();
         // A task of its own: this one is as large as an HTTP connection.
         let feed = Feed { stream, following, head };
         spawn(&connections, async move {
@@ -217,15 +267,17 @@ impl Served {
         });
     }
 
-    async fn http2(self, stream: TcpStream) {
+    async fn http2(self, stream: Guarded<TcpStream>) {
         let Self { peer, routes, mut stop, .. } = self;
-        let connection = Connection::default();
-        let handle = connection.clone();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let (routes, handle) = (routes.clone(), handle.clone());
-            async move { Ok::<_, Infallible>(Self::answer(routes, peer, handle, request).await) }
+            let routes = routes.clone();
+            async move {
+                let stream = multiplexed::current();
+                let response = Self::answer(routes, peer, stream.clone(), request).await;
+                Ok::<_, Infallible>(multiplexed::watched(response, stream))
+            }
         });
-        let served = http2::Builder::new(TokioExecutor::new())
+        let served = http2::Builder::new(StreamTasks)
             .timer(TokioTimer::new())
             .keep_alive_interval(PING)
             .keep_alive_timeout(PING)
@@ -238,7 +290,6 @@ impl Served {
             tokio::select! {
                 // A connection that broke concerns nobody but its client.
                 _ = served.as_mut() => return,
-                () = connection.is_cut() => return,
                 _ = stop.wait_for(|stop| *stop), if !stopping => {
                     stopping = true;
                     served.as_mut().graceful_shutdown();
@@ -248,22 +299,38 @@ impl Served {
     }
 }
 
-/// What a connection speaks, by what it begins with; nothing is taken from it.
-async fn protocol(stream: &TcpStream) -> std::io::Result<Version> {
-    let mut beginning = [0; PREFACE.len()];
+/// Reads until it is clear what a connection speaks. Returns that, and what was read.
+async fn beginning(
+    stream: &mut TcpStream,
+    keep_alive: Duration,
+) -> std::io::Result<(Version, Bytes)> {
+    let mut bytes = [0; PREFACE.len()];
+    let mut length = timely(keep_alive, stream.read(&mut bytes)).await?;
+    let begun = tokio::time::Instant::now();
     loop {
-        let length = stream.peek(&mut beginning).await?;
         if length == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
+            return Err(ErrorKind::UnexpectedEof.into());
         }
-        if !PREFACE.starts_with(&beginning[..length]) {
-            return Ok(Version::HTTP_11);
+        let read = || Bytes::copy_from_slice(&bytes[..length]);
+        if !PREFACE.starts_with(&bytes[..length]) {
+            return Ok((Version::HTTP_11, read()));
         }
         if length == PREFACE.len() {
-            return Ok(Version::HTTP_2);
+            return Ok((Version::HTTP_2, read()));
         }
-        tokio::time::sleep(BREATH).await;
+        let left = HEAD_TIMEOUT.saturating_sub(begun.elapsed());
+        length += match timely(left, stream.read(&mut bytes[length..])).await? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            more => more,
+        };
     }
+}
+
+async fn timely<T>(
+    limit: Duration,
+    what: impl Future<Output = std::io::Result<T>>,
+) -> std::io::Result<T> {
+    tokio::time::timeout(limit, what).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
 }
 
 /// Opens the socket.

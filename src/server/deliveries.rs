@@ -7,16 +7,21 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::answer::{Asked, Data, Page, PageInfo, Problem, Refusals, Refused, Segment, rows_of};
+use super::answer::{Data, Page, PageInfo, Problem, Refusals, Refused, rows_of};
 use super::limit_of;
+use super::parameters::{Asked, Given, Nothing, Segment};
 use super::state::Shared;
 use crate::engine::Engine;
-use crate::observability::log::{DeliveryQuery, ExecutionQuery, Selection, Status};
+use crate::observability::log::{
+    DeliveryQuery, ExecutionCursor, ExecutionQuery, Selection, Status,
+};
 
 type Rows = Page<Box<RawValue>>;
 
 /// Deliveries of one execution that an answer has at most.
 const ALL: usize = 10_000;
+/// Attempts of one execution that a response has at most.
+const MAX_ATTEMPTS: usize = 1000;
 
 /// Which executions.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -27,7 +32,8 @@ pub(super) struct ExecutionParameters {
     /// At most this many.
     #[param(minimum = 1, maximum = 100, default = 10)]
     limit: Option<u32>,
-    /// Only what comes after this cursor, that is older executions.
+    /// Only what comes after this cursor, that is older executions. An execution's id stands for
+    /// its newest attempt.
     after: Option<String>,
 }
 
@@ -35,6 +41,9 @@ pub(super) struct ExecutionParameters {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ExecutionRow {
+    /// Names this attempt alone; opaque.
+    #[schema(example = "exc_000000000000002a")]
+    cursor: String,
     execution_id: String,
     workflow_id: String,
     attempt: u32,
@@ -161,10 +170,10 @@ pub(super) async fn executions(
         workflow_id: asked.workflow_id,
         execution_id: None,
         limit: Some(limit_of(asked.limit, 10)?),
-        before: asked.after,
+        before: asked.after.map(Into::into),
     };
     let total = engine.count_executions(&query).await?;
-    Ok(Json(Page::of_rows(total, &engine.executions(&query).await?, "executionId")))
+    Ok(Json(Page::of_rows(total, &engine.executions(&query).await?, "cursor")))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -175,41 +184,81 @@ pub(super) struct ExecutionWithDeliveries {
 #[derive(Serialize, ToSchema)]
 struct ExecutionData {
     execution: ExecutionRow,
-    /// Newest first.
+    /// The deliveries of this attempt, newest first, 10,000 at most.
     deliveries: Vec<DeliveryRow>,
+    /// Every attempt with this id, newest first, 1,000 at most.
+    attempts: Vec<ExecutionRow>,
 }
 
-/// What an execution sent
+/// Which attempt.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AttemptParameters {
+    /// The number of the attempt; without it, the attempt that began last.
+    #[param(minimum = 1)]
+    attempt: Option<u32>,
+}
+
+/// One attempt of an execution
 ///
-/// The execution with its deliveries, newest first; of an id that was used more than once, the newest.
+/// The attempt with its own deliveries, and a list of all attempts with this id.
 #[utoipa::path(
     get,
     path = "/v1/executions/{id}",
     tag = "log",
-    params(("id" = String, Path, description = "The execution")),
+    params(("id" = String, Path, description = "The execution"), AttemptParameters),
     responses(
-        (status = 200, description = "The execution", body = ExecutionWithDeliveries),
-        (status = 400, description = "The path cannot be read", body = Problem),
-        (status = 404, description = "The log knows no such execution", body = Problem),
+        (status = 200, description = "The attempt", body = ExecutionWithDeliveries),
+        (status = 400, description = "The path or a parameter is wrong", body = Problem),
+        (status = 404, description = "The log has no such execution or attempt", body = Problem),
         Refusals,
     ),
 )]
 pub(super) async fn execution(
     State(shared): State<Shared>,
     Segment(id): Segment,
+    Asked(asked): Asked<AttemptParameters>,
 ) -> Result<Json<Data<OneExecution>>, Refused> {
     let engine = shared.engine()?;
     let query = ExecutionQuery {
-        execution_id: Some(id.clone()),
-        limit: Some(1),
+        execution_id: Some(id),
+        limit: Some(MAX_ATTEMPTS),
         ..ExecutionQuery::default()
     };
-    let found = rows_of(&engine.executions(&query).await?).pop();
-    let execution = found.ok_or_else(|| Refused::not_found("the log knows no such execution"))?;
+    let attempts = rows_of(&engine.executions(&query).await?);
+    let (execution, serial) = chosen(&attempts, asked.attempt)?;
+    let execution = execution.clone();
     let query =
-        DeliveryQuery { execution_id: Some(id), limit: Some(ALL), ..DeliveryQuery::default() };
+        DeliveryQuery { execution: Some(serial), limit: Some(ALL), ..DeliveryQuery::default() };
     let deliveries = rows_of(&engine.deliveries(&query).await?);
-    Ok(Json(Data { data: OneExecution { execution, deliveries } }))
+    Ok(Json(Data { data: OneExecution { execution, deliveries, attempts } }))
+}
+
+/// The members of a row that tell attempts apart.
+#[derive(Deserialize)]
+struct AttemptHead {
+    cursor: String,
+    attempt: u32,
+}
+
+/// The newest row, or the newest of this attempt, with the number of its execution.
+fn chosen(
+    attempts: &[Box<RawValue>],
+    attempt: Option<u32>,
+) -> Result<(&Box<RawValue>, u64), Refused> {
+    let mut rows = attempts.iter().filter_map(|row| {
+        let head: AttemptHead = serde_json::from_str(row.get()).ok()?;
+        let cursor: ExecutionCursor = head.cursor.parse().ok()?;
+        Some((row, head.attempt, cursor.0))
+    });
+    let found = rows.find(|(_, number, _)| attempt.is_none_or(|wanted| wanted == *number));
+    let missing = || match attempt {
+        Some(attempt) if !attempts.is_empty() => {
+            Refused::not_found(format!("the log has no attempt {attempt} of this execution"))
+        }
+        Some(_) | None => Refused::not_found("the log has no such execution"),
+    };
+    found.map(|(row, _, serial)| (row, serial)).ok_or_else(missing)
 }
 
 /// An execution and what it sent.
@@ -217,6 +266,7 @@ pub(super) async fn execution(
 pub(super) struct OneExecution {
     execution: Box<RawValue>,
     deliveries: Vec<Box<RawValue>>,
+    attempts: Vec<Box<RawValue>>,
 }
 
 /// Which deliveries.
@@ -263,6 +313,7 @@ pub(super) async fn deliveries(
     let query = DeliveryQuery {
         workflow_id: asked.workflow_id,
         execution_id: asked.execution_id,
+        execution: None,
         step: asked.step,
         destination: asked.destination,
         status: asked.status.map(|status| Status::from(status).as_str().to_owned()),
@@ -308,6 +359,7 @@ struct Replay {
 pub(super) async fn replay(
     State(shared): State<Shared>,
     Segment(id): Segment,
+    Given(Nothing {}): Given<Nothing>,
 ) -> Result<Json<Replayed>, Refused> {
     let id: Uuid = id.parse().map_err(|_| Refused::invalid("id: is not the id of a delivery"))?;
     let engine: std::sync::Arc<Engine> = shared.engine()?;

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Asked, Page, PageInfo, Problem, Refusals, Refused, Segment};
+use super::answer::{Page, PageInfo, Problem, Refusals, Refused};
+use super::parameters::{Asked, Segment};
 use super::state::Shared;
 use super::{limit_of, workflow_id};
 use crate::streams::{Event, EventId, StreamKind};

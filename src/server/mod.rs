@@ -10,18 +10,22 @@ mod connection;
 mod deliveries;
 mod events;
 mod feed;
+mod guarded;
 mod log;
+mod multiplexed;
 mod operations;
+mod parameters;
 mod routes;
 mod sql;
 mod sse;
 mod state;
 mod subscriptions;
 
-pub use config::{Config, DEFAULT_PORT};
+pub use config::{Config, DEFAULT_KEEP_ALIVE, DEFAULT_PORT};
 pub use routes::openapi;
 
 use std::future::Future;
+use std::io::ErrorKind as IoErrorKind;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -59,14 +63,11 @@ struct Server {
 /// Opens the server that the options of an engine ask for, if they do.
 ///
 /// # Errors
-/// `InvalidOption`: the address cannot be listened on.
+/// `AddressInUse`; `InvalidOption`: the address cannot be listened on.
 pub fn start(engine: &Arc<Engine>) -> Result<()> {
     let Some(config) = &engine.config().server else { return Ok(()) };
     let wanted = SocketAddr::new(config.host, config.port);
-    let failed = |error: std::io::Error| {
-        let message = format!("Engine.open(): server: {wanted} cannot be listened on: {error}");
-        Error::new(ErrorKind::InvalidOption, message).with_source(error)
-    };
+    let failed = |error| cannot_listen(wanted, error);
     let listener = connection::listen(wanted).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let _inside = engine.runtime().enter();
@@ -81,6 +82,7 @@ pub fn start(engine: &Arc<Engine>) -> Result<()> {
     let serving = engine.runtime().spawn(connection::serve(
         listener,
         routes,
+        config.keep_alive,
         stopped,
         Arc::clone(&connections),
     ));
@@ -101,6 +103,31 @@ pub fn start(engine: &Arc<Engine>) -> Result<()> {
     let serving = Mutex::new(Some(serving));
     engine.attach(Box::new(Server { address, url, shared, stop, serving, tasks, connections }));
     Ok(())
+}
+
+/// The refusal of an address, with what to do about it.
+fn cannot_listen(wanted: SocketAddr, error: std::io::Error) -> Error {
+    let (kind, reason) = match error.kind() {
+        IoErrorKind::AddrInUse => (
+            ErrorKind::AddressInUse,
+            "another process, or another engine of this one, listens on it. End that, or choose \
+             another server.port; 0 takes any that is free"
+                .to_owned(),
+        ),
+        IoErrorKind::PermissionDenied => (
+            ErrorKind::InvalidOption,
+            "this process may not listen on that port; the system keeps the ports below 1024 for \
+             itself. Choose another server.port, and put a reverse proxy in front of it"
+                .to_owned(),
+        ),
+        IoErrorKind::AddrNotAvailable => (
+            ErrorKind::InvalidOption,
+            "this machine does not have the address. Give one of its own as server.host".to_owned(),
+        ),
+        _ => (ErrorKind::InvalidOption, error.to_string()),
+    };
+    let message = format!("Engine.open(): server: cannot listen on {wanted}: {reason}");
+    Error::new(kind, message).with_source(error)
 }
 
 impl Attachment for Server {

@@ -16,6 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::answer::{Problem, Refusals, Refused};
+use super::parameters::{Asked, Nothing};
 use super::state::Shared;
 use crate::observability::stats::Stats;
 
@@ -69,10 +70,14 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
     responses(
         (status = 200, description = "In OpenMetrics text", body = String,
          content_type = "application/openmetrics-text"),
+        (status = 400, description = "There is a parameter", body = Problem),
         Refusals,
     ),
 )]
-pub(super) async fn metrics(State(shared): State<Shared>) -> Result<impl IntoResponse, Refused> {
+pub(super) async fn metrics(
+    State(shared): State<Shared>,
+    Asked(Nothing {}): Asked<Nothing>,
+) -> Result<impl IntoResponse, Refused> {
     let engine = shared.engine()?;
     let text = rendered(&engine.stats(), engine.streams().followers());
     Ok(([(CONTENT_TYPE, OPENMETRICS)], text))

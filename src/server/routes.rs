@@ -128,14 +128,17 @@ async fn in_time(request: Request, next: Next) -> Response {
 }
 
 fn cors(origins: &[String]) -> CorsLayer {
-    let origin = if origins.iter().any(|origin| origin == "*") {
+    let is_any = origins.iter().any(|origin| origin == "*");
+    let origin = if is_any {
         AllowOrigin::any()
     } else {
         AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
     };
+    // A page of any origin must not be sent with the credentials that a proxy in front may ask for.
     CorsLayer::new()
+        .allow_credentials(!is_any)
         .allow_origin(origin)
-        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers([
             ACCEPT,
             AUTHORIZATION,

@@ -9,10 +9,11 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tower_http::services::ServeFile;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::answer::{Given, Problem, Refusals, Refused, Segment};
+use super::answer::{Problem, Refusals, Refused};
+use super::parameters::{Asked, Given, Nothing, Segment};
 use super::state::Shared;
 use crate::engine::{Answered, Column, Format, Query};
 use crate::error::{Error, ErrorKind};
@@ -21,7 +22,8 @@ use crate::error::{Error, ErrorKind};
 const PREVIEW: u32 = 1000;
 
 /// A question to the warehouse.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, IntoParams, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Question {
     /// One statement that only reads.
     #[schema(example = "SELECT * FROM my_test_table LIMIT 10")]
@@ -196,6 +198,7 @@ fn failed(query_execution_id: Uuid, error: &Error) -> QueryResult {
          content_type = "text/csv"),
         (status = 206, description = "The part that Range asked for", body = String,
          content_type = "text/csv"),
+        (status = 400, description = "The path cannot be read, or there is a parameter", body = Problem),
         (status = 304, description = "It is what If-Modified-Since says"),
         (status = 404, description = "There is no such file, or it was deleted after a day", body = Problem),
         (status = 412, description = "It is not what If-Unmodified-Since says"),
@@ -206,6 +209,7 @@ fn failed(query_execution_id: Uuid, error: &Error) -> QueryResult {
 pub(super) async fn csv(
     State(shared): State<Shared>,
     Segment(name): Segment,
+    Asked(Nothing {}): Asked<Nothing>,
     request: Request,
 ) -> Result<Response, Refused> {
     let missing = || Refused::not_found("there is no such file: results are kept for a day");

@@ -1,24 +1,20 @@
 //! `GET /pipelines/:workflow_id/sse`: a workflow's stream, as `EventSource` reads it.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, Method, Version};
 use axum::response::Response;
-use bytes::Bytes;
-use http_body::Frame;
 
-use super::answer::{Problem, Refused, Segment};
+use super::answer::{Problem, Refused};
 use super::connection::Connection;
+use super::multiplexed::Frames;
+use super::parameters::{Segment, check_query};
 use super::state::Shared;
 use super::workflow_id;
 use crate::observability::time::Timestamp;
-use crate::streams::{Coding, EventId, Follower, Following};
+use crate::streams::{Coding, Follower};
 
 /// Where a client says what it got last.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -34,28 +30,35 @@ struct Wanted {
     signature: Option<String>,
 }
 
+/// The parameters. `lastEventId` is that of a widespread polyfill of `EventSource`.
+const PARAMETERS: [&str; 5] = ["channel", "last_event_id", "lastEventId", "expires", "signature"];
+
 impl Wanted {
-    fn of(query: &str) -> Self {
+    fn of(query: &str) -> Result<Self, Refused> {
+        check_query(query, &PARAMETERS, &["channel"])?;
         let mut wanted = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
-                "channel" if wanted.channels.len() < MAX_CHANNELS => {
-                    wanted.channels.push(value.into());
+                "channel" if wanted.channels.len() == MAX_CHANNELS => {
+                    let message = format!("channel: is given more than {MAX_CHANNELS} times");
+                    return Err(Refused::invalid(message));
                 }
-                "last_event_id" => wanted.last_event_id = Some(value.into_owned()),
+                "channel" => wanted.channels.push(value.into()),
+                "last_event_id" | "lastEventId" => wanted.last_event_id = Some(value.into_owned()),
                 "expires" => wanted.expires = value.parse().ok(),
                 "signature" => wanted.signature = Some(value.into_owned()),
                 _ => {}
             }
         }
-        wanted
+        Ok(wanted)
     }
 }
 
 /// Follow the stream of a workflow
 ///
 /// Server-sent events: first the most recent 100, then what is sent from now on. With
-/// `Last-Event-ID`, only what came after that event. Every 15 s there is a comment.
+/// `Last-Event-ID`, only what came after that event. An event of the type `:gap` comes before them if
+/// some after it may be missing: `reason` is `forgotten` or `unknown`. Every 15 s there is a comment.
 #[utoipa::path(
     get,
     path = "/pipelines/{workflow_id}/sse",
@@ -70,7 +73,7 @@ impl Wanted {
     ),
     responses(
         (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
-        (status = 400, description = "This is no workflow's id", body = Problem),
+        (status = 400, description = "This is no workflow's id, or a parameter is wrong", body = Problem),
         (status = 401, description = "A token or a signed URL is needed", body = Problem),
         (status = 403, description = "The request is of a page that may not make it", body = Problem),
         (status = 503, description = "The engine is closed", body = Problem),
@@ -87,7 +90,7 @@ pub(super) async fn follow(
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
     let workflow = workflow_id(&workflow)?;
-    let wanted = Wanted::of(query.as_deref().unwrap_or_default());
+    let wanted = Wanted::of(query.as_deref().unwrap_or_default())?;
     let (access, now) = (shared.access(), Timestamp::now());
     let allowed = access.is_public(workflow)
         || access.is_authorized(&headers)
@@ -97,38 +100,23 @@ pub(super) async fn follow(
     }
     let engine = shared.engine()?;
     let header = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
-    // What is no id of ours is what a client begins with.
-    let since = header.or(wanted.last_event_id.as_deref());
-    let since = since.and_then(|id| id.parse::<EventId>().ok());
+    let last = header.or(wanted.last_event_id.as_deref()).filter(|id| !id.is_empty());
     let coding = if version == Version::HTTP_11 { Coding::Chunked } else { Coding::Plain };
     let cut = connection.clone();
     let follower = Follower::new(coding, wanted.channels, Box::new(move || cut.cut()));
-    let following = engine.streams().follow(workflow, since, &follower);
+    let following = engine.streams().follow(workflow, last, &follower);
     let mut response = Response::new(Body::empty());
     if version == Version::HTTP_2 {
-        *response.body_mut() = Body::new(Stream(following));
+        connection.stay_open();
+        *response.body_mut() = Body::new(Frames(following));
     } else if method != Method::HEAD {
         connection.take_over(following);
     }
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A proxy that compresses would hold events back until its buffer is full (RFC 9111, 5.2.2.6).
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform"));
     // nginx would otherwise hold events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
-}
-
-/// The frames of one follower as the body of a response of HTTP/2.
-struct Stream(Following);
-
-impl http_body::Body for Stream {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_next(context).map(|frame| frame.map(|frame| Ok(Frame::data(frame))))
-    }
 }

@@ -8,7 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Data, Given, Problem, Refusals, Refused, Segment};
+use super::answer::{Data, Page, PageInfo, Problem, Refusals, Refused};
+use super::limit_of;
+use super::parameters::{Asked, Given, Nothing, Segment};
 use super::state::Shared;
 use crate::streams::{Registration, Subscription, Webhook};
 
@@ -113,21 +115,76 @@ pub(super) async fn unsubscribe(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Part of a list that is ordered by ids.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListParameters {
+    /// At most this many. Default: all.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// Only what comes after this cursor.
+    #[param(pattern = r"^(sub|wh)_[0-9a-f]{32}$")]
+    after: Option<String>,
+}
+
+impl ListParameters {
+    /// Returns the page of `all`, whose ids ascend. A cursor is the time-ordered number in an id,
+    /// whichever list it comes from.
+    fn page<T>(&self, all: Vec<(String, T)>) -> Result<Page<T>, Refused> {
+        let limit = self.limit.map_or(Ok(usize::MAX), |limit| limit_of(Some(limit), limit))?;
+        let given = self.after.as_deref();
+        let after = given.map_or(Some(""), number_of).ok_or_else(|| {
+            let given = given.unwrap_or_default();
+            Refused::invalid(format!("after: {given:?} is not a cursor of this list"))
+        })?;
+        let total = all.len();
+        let rest = all
+            .into_iter()
+            .skip_while(|(id, _)| number_of(id).is_some_and(|number| number <= after));
+        Ok(Page::new(total, rest.take(limit).collect()))
+    }
+}
+
+/// The number in the id of a subscription or a webhook.
+fn number_of(id: &str) -> Option<&str> {
+    let digits = id.strip_prefix("sub_").or_else(|| id.strip_prefix("wh_"))?;
+    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    (digits.len() == 32 && digits.bytes().all(is_digit)).then_some(digits)
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct SubscriptionList {
+    page_info: PageInfo,
+    data: Vec<SubscriptionView>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct WebhookList {
+    page_info: PageInfo,
+    data: Vec<WebhookView>,
+}
+
 /// Every subscription
+///
+/// In the order in which they were made.
 #[utoipa::path(
     get,
     path = "/v1/users/me/subscriptions",
     tag = "subscriptions",
+    params(ListParameters),
     responses(
-        (status = 200, description = "All of them", body = Data<Vec<SubscriptionView>>),
+        (status = 200, description = "A page of them", body = SubscriptionList),
+        (status = 400, description = "A parameter is wrong", body = Problem),
         Refusals,
     ),
 )]
 pub(super) async fn subscriptions(
     State(shared): State<Shared>,
-) -> Result<Json<Data<Vec<SubscriptionView>>>, Refused> {
+    Asked(asked): Asked<ListParameters>,
+) -> Result<Json<Page<SubscriptionView>>, Refused> {
     let all = shared.engine()?.subscriptions().subscriptions();
-    Ok(Json(Data { data: all.into_iter().map(Into::into).collect() }))
+    let rows = all.into_iter().map(|subscription| (subscription.id.clone(), subscription.into()));
+    asked.page(rows.collect()).map(Json)
 }
 
 /// A URL that events are sent to.
@@ -226,7 +283,7 @@ pub(super) async fn make_webhook(
     params(("id" = String, Path, description = "The webhook", example = "wh_abc123")),
     responses(
         (status = 204, description = "It is no more"),
-        (status = 400, description = "The path cannot be read", body = Problem),
+        (status = 400, description = "The path cannot be read, or there is a parameter", body = Problem),
         (status = 404, description = "There is no such webhook", body = Problem),
         Refusals,
     ),
@@ -234,6 +291,7 @@ pub(super) async fn make_webhook(
 pub(super) async fn remove_webhook(
     State(shared): State<Shared>,
     Segment(id): Segment,
+    Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<StatusCode, Refused> {
     let engine = shared.engine()?;
     let ids = engine.subscriptions().ids_of_webhook(&id);
@@ -243,20 +301,26 @@ pub(super) async fn remove_webhook(
 }
 
 /// Every webhook
+///
+/// In the order in which they were made.
 #[utoipa::path(
     get,
     path = "/v1/users/me/webhooks",
     tag = "webhooks",
+    params(ListParameters),
     responses(
-        (status = 200, description = "All of them", body = Data<Vec<WebhookView>>),
+        (status = 200, description = "A page of them", body = WebhookList),
+        (status = 400, description = "A parameter is wrong", body = Problem),
         Refusals,
     ),
 )]
 pub(super) async fn webhooks(
     State(shared): State<Shared>,
-) -> Result<Json<Data<Vec<WebhookView>>>, Refused> {
+    Asked(asked): Asked<ListParameters>,
+) -> Result<Json<Page<WebhookView>>, Refused> {
     let all = shared.engine()?.subscriptions().webhooks();
-    Ok(Json(Data { data: all.iter().map(|webhook| WebhookView::new(webhook, false)).collect() }))
+    let rows = all.iter().map(|webhook| (webhook.id.clone(), WebhookView::new(webhook, false)));
+    asked.page(rows.collect()).map(Json)
 }
 
 fn check_url(url: &str) -> Result<(), Refused> {

@@ -14,6 +14,10 @@ const MAX_FRAMES: usize = 4096;
 /// shared by all followers.
 const MAX_BYTES: usize = 4 << 20;
 
+/// Keepalives that a follower may leave untaken, together with all that waits: after two of them, 30 s
+/// and more have passed.
+const MAX_IGNORED: u8 = 2;
+
 /// How a follower wants its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
@@ -38,6 +42,8 @@ struct Queue {
     frames: VecDeque<Bytes>,
     bytes: usize,
     ended: bool,
+    /// Keepalives since it last took a frame, while some waited.
+    ignored: u8,
     waker: Option<Waker>,
 }
 
@@ -45,6 +51,7 @@ impl Queue {
     fn pop(&mut self) -> Option<Bytes> {
         let frame = self.frames.pop_front()?;
         self.bytes -= frame.len();
+        self.ignored = 0;
         if self.frames.is_empty() && self.frames.capacity() > 16 {
             self.frames = VecDeque::new();
         }
@@ -79,6 +86,18 @@ impl Follower {
 
     /// Gives it a frame. The answer is whether it still follows.
     pub(super) fn push(&self, frame: &Frame) -> bool {
+        self.admit(frame, |_| true)
+    }
+
+    /// Gives it a keepalive. A follower that took nothing since the ones before is cut.
+    pub(super) fn keep_alive(&self, frame: &Frame) -> bool {
+        self.admit(frame, |queue| {
+            queue.ignored = if queue.frames.is_empty() { 0 } else { queue.ignored + 1 };
+            queue.ignored <= MAX_IGNORED
+        })
+    }
+
+    fn admit(&self, frame: &Frame, is_fine: impl FnOnce(&mut Queue) -> bool) -> bool {
         let frame = self.coded(frame);
         let mut queue = self.queue();
         if queue.ended {
@@ -86,6 +105,7 @@ impl Follower {
         }
         let fits = queue.frames.is_empty()
             || (queue.frames.len() < MAX_FRAMES && queue.bytes + frame.len() <= MAX_BYTES);
+        let fits = is_fine(&mut queue) && fits;
         if fits {
             queue.bytes += frame.len();
             queue.frames.push_back(frame);
@@ -194,6 +214,25 @@ mod tests {
         let taken = (0..MAX_FRAMES + 10).filter(|_| follower.push(&frame)).count();
         assert_eq!((taken, cuts.load(Ordering::Relaxed)), (MAX_FRAMES, 1));
         assert_eq!(next(&follower), Poll::Ready(None));
+    }
+
+    #[test]
+    fn a_follower_that_ignores_keepalives_is_cut() {
+        let keepalive = Frame::new(b":");
+        let (idle, cuts) = follower();
+        for _ in 0..10 {
+            assert!(idle.keep_alive(&keepalive));
+            assert!(next(&idle).is_ready());
+        }
+        let (lazy, lazy_cuts) = follower();
+        let taken = (0..10).filter(|_| lazy.keep_alive(&keepalive)).count();
+        assert_eq!((taken, lazy_cuts.load(Ordering::Relaxed)), (1 + usize::from(MAX_IGNORED), 1));
+        let (slow, slow_cuts) = follower();
+        for _ in 0..10 {
+            assert!(slow.push(&keepalive) && slow.keep_alive(&keepalive));
+            assert!(next(&slow).is_ready());
+        }
+        assert_eq!(cuts.load(Ordering::Relaxed) + slow_cuts.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -18,6 +18,10 @@ const MAX_BYTES: usize = 64 << 20;
 const OPENING: &[u8] = b":ok\n\n";
 /// What a connection gets when there is nothing to say: a comment.
 const KEEPALIVE: &[u8] = b":keepalive\n\n";
+/// The type of the event that says that events may be missing. No channel has this name.
+pub const GAP: &str = ":gap";
+/// Characters of an id that a gap repeats.
+const MAX_REPEATED: usize = 64;
 
 /// An event before it has its number.
 #[derive(Debug)]
@@ -57,6 +61,8 @@ struct Key {
 #[derive(Debug, Default)]
 struct Stream {
     recent: VecDeque<Arc<Event>>,
+    /// The last event that is not kept any more.
+    forgotten: Option<EventId>,
     followers: Vec<Arc<Follower>>,
 }
 
@@ -133,17 +139,20 @@ impl Streams {
             .map_or_else(Vec::new, |found| found.recent.iter().cloned().collect())
     }
 
-    /// Begins to follow the SSE stream of a workflow: first the kept events, or those after `since`,
-    /// then what is published from now on.
+    /// Begins to follow the SSE stream of a workflow: first the kept events, or those after the event
+    /// with the id `last`, then what is published from now on. A gap comes first if events after
+    /// `last` may be missing.
     pub fn follow(
         self: &Arc<Self>,
         workflow_id: &str,
-        since: Option<EventId>,
+        last: Option<&str>,
         follower: &Arc<Follower>,
     ) -> Following {
         let key = Key { kind: StreamKind::Sse, workflow_id: workflow_id.into() };
         let mut state = self.state();
-        let ended = state.ended;
+        let (ended, newest) = (state.ended, state.last);
+        let since = last.and_then(|id| id.parse().ok()).filter(|id| *id <= newest);
+        let gap = last.and_then(|id| state.gap(&key, id, since));
         let stream = state.streams.entry(key.clone()).or_default();
         let missed = stream
             .recent
@@ -155,7 +164,7 @@ impl Streams {
                 Content::Json(_) => None,
             });
         let opening = Frame::new(OPENING);
-        follower.prime(std::iter::once(&opening).chain(missed));
+        follower.prime(std::iter::once(&opening).chain(&gap).chain(missed));
         stream.followers.push(Arc::clone(follower));
         state.followers += 1;
         if ended {
@@ -170,7 +179,7 @@ impl Streams {
         let state = self.state();
         for stream in state.streams.values() {
             for follower in &stream.followers {
-                follower.push(&keepalive);
+                follower.keep_alive(&keepalive);
             }
         }
     }
@@ -216,6 +225,27 @@ impl State {
         recent.iter().rev().find(|event| event.delivery == delivery).cloned()
     }
 
+    /// Returns the gap after the event `last`, if there may be one; `since` is its number, unless no
+    /// event has had it.
+    fn gap(&self, key: &Key, last: &str, since: Option<EventId>) -> Option<Frame> {
+        let stream = self.streams.get(key);
+        let oldest = stream.and_then(|stream| stream.recent.front()).map(|event| event.id);
+        let forgotten = stream.and_then(|stream| stream.forgotten);
+        let reason = match since {
+            None => "unknown",
+            Some(since) if forgotten.is_some_and(|id| id <= since) => return None,
+            Some(since) if oldest.is_some_and(|oldest| oldest <= since) => return None,
+            Some(_) => "forgotten",
+        };
+        let data = serde_json::json!({
+            "reason": reason,
+            "lastEventId": last.chars().take(MAX_REPEATED).collect::<String>(),
+            "oldestId": oldest.map(|id| id.to_string()),
+        });
+        // Without an id: the client's last event is still the one before the gap.
+        Some(Frame::new(format!("event: {GAP}\ndata: {data}\n\n").as_bytes()))
+    }
+
     fn tell(&self, key: &Key, event: &Event) -> usize {
         let Content::Frame(frame) = &event.content else { return 0 };
         let followers = self.streams.get(key).map_or(&[][..], |stream| &stream.followers);
@@ -236,6 +266,7 @@ impl State {
         {
             self.bytes -= oldest.size();
             self.order.remove(&oldest.id);
+            stream.forgotten = Some(oldest.id);
             forgotten.push(oldest.id);
         }
         while self.bytes > MAX_BYTES && self.order.len() > 1 {
@@ -250,6 +281,7 @@ impl State {
         let Some(stream) = self.streams.get_mut(key) else { return };
         if let Some(oldest) = stream.recent.pop_front() {
             self.bytes -= oldest.size();
+            stream.forgotten = Some(oldest.id);
         }
         if stream.recent.is_empty() && stream.followers.is_empty() {
             self.streams.remove(key);
@@ -327,8 +359,40 @@ mod tests {
         let recent = streams.recent(StreamKind::Sse, "p_a");
         let kept: Vec<_> = recent.iter().map(|event| event.id).collect();
         assert_eq!(kept, ids[20..]);
-        let following = streams.follow("p_a", Some(ids[100]), &everything());
+        let following = streams.follow("p_a", Some(&ids[100].to_string()), &everything());
         assert_eq!(taken(&following), 1 + 19);
+    }
+
+    #[test]
+    fn a_gap_is_told_where_events_may_be_missing() {
+        let streams = Arc::<Streams>::default();
+        let ids: Vec<_> = (0..RECENT + 20)
+            .map(|_| publish(&streams, "p_a", "", 1).event.id.to_string())
+            .collect();
+        let other = publish(&streams, "p_b", "", 1).event.id.to_string();
+        let future = EventId::after(EventId::default(), Timestamp::from_millis(1 << 41));
+        for (workflow, last, reason, events) in [
+            ("p_a", &*ids[119], None, 0),
+            ("p_a", &ids[20], None, 99),
+            // It is gone itself, but nothing after it.
+            ("p_a", &ids[19], None, 100),
+            ("p_a", &ids[18], Some("forgotten"), 100),
+            ("p_a", "1-0", Some("forgotten"), 100),
+            ("p_a", &future.to_string(), Some("unknown"), 100),
+            ("p_a", "none\ndata: x", Some("unknown"), 100),
+            ("p_a", &other, None, 0),
+            ("p_b", &ids[0], Some("forgotten"), 1),
+            ("p_c", &other, Some("forgotten"), 0),
+        ] {
+            let following = streams.follow(workflow, Some(last), &everything());
+            let mut frames = std::iter::from_fn(|| following.next_now()).skip(1).peekable();
+            let gap = frames.next_if(|frame| frame.starts_with(b"event: :gap\n"));
+            let gap = gap.map(|frame| String::from_utf8(frame.to_vec()).unwrap());
+            assert_eq!((gap.is_some(), frames.count()), (reason.is_some(), events), "{last}");
+            let Some((gap, reason)) = gap.zip(reason) else { continue };
+            assert_eq!(gap.matches('\n').count(), 3, "{gap}");
+            assert!(gap.contains(&format!("\"reason\":\"{reason}\"")), "{gap}");
+        }
     }
 
     #[test]

@@ -13,5 +13,5 @@ mod subscriptions;
 pub use event::{Content, Event, EventId, NoEventId, StreamKind};
 pub use follower::{Coding, Follower};
 pub use frame::Frame;
-pub use hub::{Draft, Following, Keeper, Published, RECENT, Streams};
+pub use hub::{Draft, Following, GAP, Keeper, Published, RECENT, Streams};
 pub use subscriptions::{ERRORS, Registration, Subscription, Subscriptions, Webhook, Wish};

@@ -6,93 +6,124 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode, header};
 
+use super::response::Received;
 use crate::destinations::{Failure, Phase, Verdict};
-use crate::egress::failure_in;
+use crate::egress::{Answerer, Place, explain, failure_in};
 use crate::error::ErrorKind;
 
-/// The verdict on a response that was read to its end.
-pub(super) fn verdict(status: StatusCode, headers: &HeaderMap) -> Verdict {
+/// Characters of a reason phrase that a message repeats.
+const MAX_REASON: usize = 200;
+
+/// The verdict on a response, which nothing that its body does changes.
+pub(super) fn verdict(response: &Received, place: impl FnOnce() -> Place) -> Verdict {
+    let Received { status, headers, .. } = response;
     if status.is_success() {
         return Verdict::Delivered;
     }
-    let reason = status.canonical_reason().unwrap_or("no reason known");
-    let failure = Failure::new(
-        ErrorKind::Status,
-        format!("the server answered {} {reason}", status.as_u16()),
-    )
-    .with_status(status.as_u16());
+    let failure = failure_of_status(response, &place());
     let transient = status.is_server_error()
         || matches!(
-            status,
+            *status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
         );
-    if transient {
-        return Verdict::Retry { failure, after: retry_after(headers, SystemTime::now()) };
+    let after = retry_after(headers, SystemTime::now());
+    if transient || after.is_some() {
+        return Verdict::Retry { failure, after };
     }
     Verdict::Rejected(failure)
 }
 
-/// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3).
+fn failure_of_status(response: &Received, place: &Place) -> Failure {
+    let status = response.status.as_u16();
+    let reason: String = response.reason.chars().take(MAX_REASON).collect();
+    let answered = format!("answered {status} {reason}").trim_end().to_owned();
+    let failure = match &response.answerer {
+        Answerer::Host => Failure::new(ErrorKind::Status, format!("the server {answered}")),
+        Answerer::Either(proxy) => {
+            Failure::new(ErrorKind::Status, format!("the server, or {proxy}, {answered}"))
+        }
+        Answerer::Proxy(proxy) => {
+            let why = match status {
+                407 => {
+                    "it asks for credentials, or for others than those in egress.proxy".to_owned()
+                }
+                403 | 405 => format!("it does not permit requests to {place}"),
+                _ => format!("it did not reach {place}"),
+            };
+            Failure::new(ErrorKind::Proxy, format!("{proxy} {answered}: {why}"))
+        }
+    };
+    failure.with_status(status)
+}
+
+/// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3). A date counts from that of the response,
+/// where there is one, because the clocks of two machines differ.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let asked = text(header::RETRY_AFTER)?;
+    if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(asked.parse().unwrap_or(u64::MAX)));
     }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    let date = httpdate::parse_http_date(asked).ok()?;
+    let sent = text(header::DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    Some(date.duration_since(sent.unwrap_or(now)).unwrap_or_default())
 }
 
 /// The verdict on a request that got no whole response.
-pub(in crate::destinations) fn broken(error: &(dyn StdError + 'static), phase: Phase) -> Verdict {
+pub(in crate::destinations) fn broken(
+    error: &(dyn StdError + 'static),
+    phase: Phase,
+    place: &Place,
+) -> Verdict {
     if let Some(failure) = failure_in(error) {
         return match failure.kind {
             ErrorKind::EgressDenied => Verdict::Rejected(failure),
             _ => Verdict::Retry { failure, after: None },
         };
     }
-    let (kind, what) = classify(error, phase);
-    let failure = Failure::new(kind, format!("{what}: {}", root_cause(error))).during(phase);
+    let kind = classify(error, phase);
+    let failure = Failure::new(kind, explain(error, phase, place)).during(phase);
     match kind {
         ErrorKind::InvalidResponse | ErrorKind::InvalidHeader => Verdict::Rejected(failure),
         _ => Verdict::Retry { failure, after: None },
     }
 }
 
-fn classify(error: &(dyn StdError + 'static), phase: Phase) -> (ErrorKind, &'static str) {
+fn classify(error: &(dyn StdError + 'static), phase: Phase) -> ErrorKind {
     if chain(error).any(|cause| cause.is::<rustls::Error>() || in_io::<rustls::Error>(cause)) {
-        return (ErrorKind::Tls, "the TLS handshake failed");
+        return ErrorKind::Tls;
     }
-    match (phase, hyper_error(error)) {
-        (Phase::Dns, _) => (ErrorKind::Dns, "the host name did not resolve"),
-        (Phase::Connect, _) => (ErrorKind::Connect, "no connection could be opened"),
-        (Phase::Tls, _) => (ErrorKind::Tls, "the TLS handshake failed"),
-        (_, Some(hyper)) if hyper.is_parse() => {
-            (ErrorKind::InvalidResponse, "the response is not valid HTTP")
+    match phase {
+        Phase::Dns => ErrorKind::Dns,
+        Phase::Connect => ErrorKind::Connect,
+        Phase::Tls => ErrorKind::Tls,
+        Phase::Request | Phase::Response | Phase::Body => {
+            let parse = hyper_error(error).is_some_and(hyper::Error::is_parse);
+            if parse || is_malformed(error) || is_malformed_stream(error) {
+                ErrorKind::InvalidResponse
+            } else {
+                ErrorKind::Connection
+            }
         }
-        (Phase::Body, Some(_)) if is_malformed(error) => {
-            (ErrorKind::InvalidResponse, "the response's body is not valid HTTP")
-        }
-        (Phase::Body, None) if !has_io_reset(error) => {
-            (ErrorKind::InvalidResponse, "the response's body could not be decoded")
-        }
-        _ => (ErrorKind::Connection, "the connection broke"),
+    }
+}
+
+/// Whether neither this crate nor the system failed the request: a proxy has answered it.
+pub(super) fn is_without_cause(error: &(dyn StdError + 'static)) -> bool {
+    failure_in(error).is_none() && !chain(error).any(<dyn StdError>::is::<io::Error>)
+}
+
+/// Why a body did not come to its end.
+pub(super) fn broken_body(error: &(dyn StdError + 'static)) -> &'static str {
+    if is_malformed(error) {
+        "the response's body is not valid HTTP"
+    } else {
+        "the connection broke before the response's body was over"
     }
 }
 
 fn hyper_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a hyper::Error> {
     chain(error).find_map(|cause| cause.downcast_ref())
-}
-
-/// Connections that ended early surface as these kinds, also through a decompressor.
-fn has_io_reset(error: &(dyn StdError + 'static)) -> bool {
-    chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
-        matches!(
-            cause.kind(),
-            io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe
-        )
-    })
 }
 
 /// What hyper makes of a chunked body whose framing does not parse; of a connection that ends early
@@ -101,6 +132,12 @@ fn is_malformed(error: &(dyn StdError + 'static)) -> bool {
     chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
         matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
     })
+}
+
+/// An HTTP/2 response that the protocol forbids: this side ended its stream, and no other.
+fn is_malformed_stream(error: &(dyn StdError + 'static)) -> bool {
+    let mut errors = chain(error).filter_map(|cause| cause.downcast_ref::<h2::Error>());
+    errors.any(|error| error.is_reset() && error.is_library())
 }
 
 fn in_io<T: StdError + 'static>(cause: &(dyn StdError + 'static)) -> bool {
@@ -116,28 +153,34 @@ fn chain<'a>(
     std::iter::successors(Some(error), |cause: &&'a (dyn StdError + 'static)| (*cause).source())
 }
 
-/// The innermost cause says most, and repeats no URL.
-fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    chain(error).last().map_or_else(String::new, ToString::to_string)
-}
-
 /// A delivery whose whole-request deadline passed.
-pub(super) fn timed_out(limit: Duration, phase: Phase) -> Verdict {
+pub(super) fn timed_out(limit: Duration, phase: Phase, place: Option<&Place>) -> Verdict {
     let doing = match phase {
-        Phase::Dns => "resolving the host name",
-        Phase::Connect => "connecting",
-        Phase::Tls => "in the TLS handshake",
-        Phase::Request => "writing the request",
-        Phase::Response => "waiting for the response",
-        Phase::Body => "reading the response's body",
+        Phase::Dns => "resolving the host name of",
+        Phase::Connect => "connecting to",
+        Phase::Tls => "in the TLS handshake with",
+        Phase::Request => "writing the request to",
+        Phase::Response => "waiting for the response of",
+        Phase::Body => "reading the response's body from",
     };
-    let message = format!("timed out after {} ms while {doing}", limit.as_millis());
+    let through = place.and_then(Place::proxy).map(|proxy| format!(" through {proxy}"));
+    let place = place.map_or_else(|| "the server".to_owned(), ToString::to_string);
+    let through = through.unwrap_or_default();
+    let message =
+        format!("timed out after {} ms while {doing} {place}{through}", limit.as_millis());
     Verdict::Retry { failure: Failure::new(ErrorKind::Timeout, message).during(phase), after: None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn answer(status: u16, reason: &str, headers: HeaderMap, answerer: Answerer) -> Verdict {
+        let status = StatusCode::from_u16(status).unwrap();
+        let received = Received::of(status, reason, headers, answerer);
+        let place = Place::direct(&url::Url::parse("https://example.com/").unwrap());
+        verdict(&received, || place)
+    }
 
     fn kind(verdict: Verdict) -> (&'static str, Option<ErrorKind>) {
         match verdict {
@@ -150,7 +193,6 @@ mod tests {
 
     #[test]
     fn only_2xx_is_delivered_and_only_passing_trouble_may_be_retried() {
-        let headers = HeaderMap::new();
         for (status, expected) in [
             (200, "delivered"),
             (204, "delivered"),
@@ -162,19 +204,58 @@ mod tests {
             (500, "retry"),
             (503, "retry"),
         ] {
-            let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(kind(verdict(status, &headers)).0, expected, "{status}");
+            let verdict = answer(status, "", HeaderMap::new(), Answerer::Host);
+            assert_eq!(kind(verdict).0, expected, "{status}");
         }
     }
 
     #[test]
     fn retry_after_is_read_in_seconds() {
         let headers = HeaderMap::from_iter([(header::RETRY_AFTER, "7".parse().unwrap())]);
-        let Verdict::Retry { after, .. } = verdict(StatusCode::SERVICE_UNAVAILABLE, &headers)
-        else {
-            panic!("a 503 may be retried");
-        };
-        assert_eq!(after, Some(Duration::from_secs(7)));
+        for status in [503, 409] {
+            let Verdict::Retry { after, .. } = answer(status, "", headers.clone(), Answerer::Host)
+            else {
+                panic!("{status} may be retried");
+            };
+            assert_eq!(after, Some(Duration::from_secs(7)));
+        }
+    }
+
+    #[test]
+    fn a_failure_names_the_side_that_answered() {
+        let proxy = || "the proxy p port 3128".to_owned();
+        for (status, reason, answerer, kind, message) in [
+            (
+                404,
+                "Gone fishing",
+                Answerer::Host,
+                ErrorKind::Status,
+                "the server answered 404 Gone fishing",
+            ),
+            (520, "", Answerer::Host, ErrorKind::Status, "the server answered 520"),
+            (
+                502,
+                "No",
+                Answerer::Either(proxy()),
+                ErrorKind::Status,
+                "the server, or the proxy p port 3128, answered 502 No",
+            ),
+            (
+                403,
+                "No",
+                Answerer::Proxy(proxy()),
+                ErrorKind::Proxy,
+                "the proxy p port 3128 answered 403 No: it does not permit requests to example.com \
+                 port 443",
+            ),
+        ] {
+            let verdict = answer(status, reason, HeaderMap::new(), answerer);
+            let (Verdict::Retry { failure, .. } | Verdict::Rejected(failure)) = verdict else {
+                panic!("{status} is a failure");
+            };
+            assert_eq!((failure.kind, failure.message.as_str()), (kind, message));
+            assert_eq!(failure.status, Some(status));
+        }
     }
 
     #[test]
@@ -185,11 +266,27 @@ mod tests {
             ("Sunday, 06-Nov-94 08:49:37 GMT", Some(7)),
             ("Sun Nov  6 08:49:37 1994", Some(7)),
             ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
+            ("99999999999999999999999", Some(u64::MAX)),
             ("soon", None),
+            ("-1", None),
             ("", None),
         ] {
             let headers = HeaderMap::from_iter([(header::RETRY_AFTER, text.parse().unwrap())]);
             assert_eq!(retry_after(&headers, now), seconds.map(Duration::from_secs), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_date_counts_from_that_of_the_response() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let after = |date: &str| {
+            let date = (header::DATE, date.parse().unwrap());
+            let asked = "Sun, 06 Nov 1994 08:49:37 GMT".parse().unwrap();
+            let headers = HeaderMap::from_iter([date, (header::RETRY_AFTER, asked)]);
+            retry_after(&headers, now)
+        };
+        assert_eq!(after("Sun, 06 Nov 1994 08:48:37 GMT"), Some(Duration::from_secs(60)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:50:37 GMT"), Some(Duration::ZERO));
+        assert_eq!(after("nonsense"), Some(Duration::ZERO));
     }
 }

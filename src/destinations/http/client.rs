@@ -4,14 +4,18 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
-use http::{HeaderValue, Response, response};
+use http::response::Parts;
+use http::{HeaderValue, Response};
+use hyper::ext::ReasonPhrase;
+use url::Url;
 
 use super::Config;
-use super::classify::{broken, timed_out, verdict};
+use super::charset::header_text;
+use super::classify::{broken, is_without_cause, timed_out, verdict};
 use super::exchange::{Hop, request_log, response_log, unprepared_log};
 use super::redirect;
 use super::request::{self, Defaults, Prepared};
-use super::response::{Appetite, Capture, Received};
+use super::response::{self, Capture, Received};
 use super::retry::Retries;
 use super::sign;
 use super::target::origin;
@@ -19,7 +23,7 @@ use super::transport::{Body, Transport};
 use crate::destinations::{
     Attempt, Destination, Exchange, Failure, Outcome, Payload, Phase, RetryPolicy, Verdict,
 };
-use crate::egress::{Door, Progress};
+use crate::egress::{Answerer, Door, Place, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observability::log::{RequestLog, Trace};
 use crate::observability::time::Timestamp;
@@ -31,6 +35,14 @@ pub struct Http {
     defaults: Defaults,
     transport: Transport,
     door: Door,
+}
+
+/// What came of a delivery's requests until now.
+#[derive(Debug, Default)]
+struct Trail {
+    received: Option<Received>,
+    /// Where the last redirect led.
+    moved_to: Option<Url>,
 }
 
 impl Http {
@@ -83,36 +95,39 @@ impl Http {
         }
     }
 
-    /// Sends the request and those that redirects ask for; `received` holds what came back.
+    /// Sends the request and those that redirects ask for; `trail` holds what came of them.
     async fn follow(
         &self,
         mut prepared: Prepared,
         progress: &Progress,
         begun: Instant,
-        received: &mut Option<Received>,
+        trail: &mut Trail,
     ) -> std::result::Result<Verdict, Verdict> {
         let mut hops = Vec::new();
         loop {
             self.door.admit(&prepared.url).await.map_err(Verdict::Rejected)?;
             let response = self.send(&prepared, progress).await?;
-            let status = response.status();
-            let next = match self.next(&prepared, &response) {
+            let answerer = self.answerer(&prepared, &response);
+            let (head, mut body) = response.into_parts();
+            let next = match self.next(&prepared, &head, &answerer) {
                 Ok(None) => None,
                 Ok(Some(next)) if hops.len() < self.config.max_redirects => {
+                    let status = head.status.as_u16();
                     // What the log shows when nothing comes of the next hop.
-                    *received = Some(self.head(response.into_parts().0, hops.clone(), begun));
-                    hops.push(Hop::new(status.as_u16(), &next.method, &next.url));
+                    trail.received = Some(self.head(head, answerer, hops.clone(), begun));
+                    trail.moved_to = Some(next.url.clone());
+                    hops.push(Hop::new(status, &next.method, &next.url));
                     prepared = next;
                     continue;
                 }
                 Ok(Some(_)) => Some(too_many_redirects(self.config.max_redirects)),
                 Err(failure) => Some(failure),
             };
-            let (head, mut body) = response.into_parts();
-            let received = received.insert(self.head(head, hops, begun));
-            self.read(&mut body, progress, &mut received.body).await?;
+            let received = trail.received.insert(self.head(head, answerer, hops, begun));
+            progress.set(Phase::Body);
+            response::read(&mut body, &mut received.body).await;
             return match next {
-                None => Ok(verdict(status, &received.headers)),
+                None => Ok(verdict(received, || Place::of(&prepared.url, &self.door))),
                 Some(failure) => Err(Verdict::Rejected(failure)),
             };
         }
@@ -121,13 +136,28 @@ impl Http {
     fn next(
         &self,
         prepared: &Prepared,
-        response: &Response<Body>,
+        head: &Parts,
+        answerer: &Answerer,
     ) -> std::result::Result<Option<Prepared>, Failure> {
-        if self.config.max_redirects == 0 {
+        if self.config.max_redirects == 0 || matches!(answerer, Answerer::Proxy(_)) {
             return Ok(None);
         }
-        let location = response.headers().get(http::header::LOCATION);
-        redirect::next(prepared, response.status(), location)
+        let location = head.headers.get(header::LOCATION);
+        redirect::next(prepared, head.status, location, &self.config.redact)
+    }
+
+    fn answerer(&self, prepared: &Prepared, response: &Response<Body>) -> Answerer {
+        let refusal = response.extensions().get::<Answerer>().cloned();
+        refusal.unwrap_or_else(|| {
+            self.door.answerer(&prepared.url, response.status(), response.headers())
+        })
+    }
+
+    /// The place of the request that was made last. It is needed so rarely that it is found anew.
+    fn place(&self, payload: &Payload, trail: &Trail) -> Option<Place> {
+        let first = || Some(request::prepare(payload, &self.defaults).ok()?.url);
+        let url = trail.moved_to.clone().or_else(first)?;
+        Some(Place::of(&url, &self.door))
     }
 
     async fn send(
@@ -136,44 +166,47 @@ impl Http {
         progress: &Progress,
     ) -> std::result::Result<Response<Body>, Verdict> {
         progress.set(Phase::Request);
-        self.transport.send(prepared).await.map_err(|error| {
-            broken(error.as_ref(), written(progress.phase(), prepared.body.as_ref()))
-        })
-    }
-
-    async fn read(
-        &self,
-        body: &mut Body,
-        progress: &Progress,
-        capture: &mut Capture,
-    ) -> std::result::Result<(), Verdict> {
-        progress.set(Phase::Body);
-        loop {
-            match body.chunk().await {
-                Ok(Some(chunk)) => {
-                    if capture.push(&chunk) == Appetite::Enough {
-                        return Ok(());
-                    }
-                }
-                Ok(None) => {
-                    capture.end();
-                    return Ok(());
-                }
-                Err(error) => return Err(broken(error.as_ref(), Phase::Body)),
-            }
+        let error = match self.transport.send(prepared).await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        let phase = written(progress.phase(), prepared.body.as_ref());
+        let place = Place::of(&prepared.url, &self.door);
+        // Over TLS to the proxy, the handshake with it is what came last.
+        if matches!(phase, Phase::Connect | Phase::Tls)
+            && is_without_cause(error.as_ref())
+            && let Some(proxy) = place.proxy()
+            && let Some(refusal) = Box::pin(self.door.refusal_of_tunnel(&prepared.url)).await
+        {
+            let mut refusal = refusal.map(|page| Body::Page(page.into()));
+            refusal.extensions_mut().insert(Answerer::Proxy(proxy));
+            return Ok(refusal);
         }
+        Err(broken(error.as_ref(), phase, &place))
     }
 
-    fn head(&self, head: response::Parts, hops: Vec<Hop>, begun: Instant) -> Received {
+    fn head(&self, head: Parts, answerer: Answerer, hops: Vec<Hop>, begun: Instant) -> Received {
+        let Config { log_body_bytes: keep, max_response_bytes: limit, .. } = self.config;
         Received {
             status: head.status,
+            reason: reason(&head),
             version: head.version,
+            body: Capture::new(&head.headers, keep, limit),
             headers: head.headers,
+            answerer,
             hops,
             first_byte: begun.elapsed(),
-            body: Capture::new(self.config.log_body_bytes, self.config.max_response_bytes),
         }
     }
+}
+
+/// The reason phrase as the server wrote it, which the client keeps where it is not the standard's.
+/// HTTP/2 has none: there it is the standard's.
+fn reason(head: &Parts) -> String {
+    head.extensions.get::<ReasonPhrase>().map_or_else(
+        || head.status.canonical_reason().unwrap_or_default().to_owned(),
+        |phrase| header_text(phrase.as_bytes()),
+    )
 }
 
 /// What the log shows of a call that was not sent yet, where no destination is configured.
@@ -195,7 +228,7 @@ impl Destination for Http {
             Ok(prepared) => prepared,
             Err(failure) => return Outcome::rejected(failure),
         };
-        let warnings = std::mem::take(&mut prepared.warnings);
+        let mut warnings = std::mem::take(&mut prepared.warnings);
         if attempt.recovered || self.policy_of(&prepared).is_some() {
             identify(&mut prepared, attempt);
         }
@@ -210,14 +243,18 @@ impl Destination for Http {
         let body = prepared.body.clone();
         let progress = Progress::new();
         let begun = Instant::now();
-        let mut received = None;
-        let exchange = self.follow(prepared, &progress, begun, &mut received);
-        let verdict = match tokio::time::timeout(limit, progress.scope(exchange)).await {
-            Ok(Ok(verdict) | Err(verdict)) => verdict,
-            Err(_) => timed_out(limit, written(progress.phase(), body.as_ref())),
+        let mut trail = Trail::default();
+        let exchange = self.follow(prepared, &progress, begun, &mut trail);
+        let ended = tokio::time::timeout(limit, progress.scope(exchange)).await;
+        let verdict = if let Ok(Ok(verdict) | Err(verdict)) = ended {
+            verdict
+        } else {
+            let place = self.place(payload, &trail);
+            timed_out(limit, written(progress.phase(), body.as_ref()), place.as_ref())
         };
         let duration = begun.elapsed();
-        let response = received.map(|received| {
+        let response = trail.received.map(|received| {
+            warnings.extend(received.body.warnings());
             Box::new(response_log(received, progress.timings(), duration, &self.config))
         });
         Outcome::of(verdict, Exchange { request: Some(request), response, warnings })

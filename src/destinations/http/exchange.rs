@@ -1,77 +1,38 @@
 //! What the log keeps of a request and its response: redacted, capped, already JSON.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use http::header::{CONTENT_LOCATION, HeaderName, HeaderValue, LOCATION, REFERER};
-use http::{HeaderMap, Method, Version};
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use http::{Method, Version};
 use url::Url;
 
 use super::Config;
 use super::item::Item;
+use super::logged_headers::{Headers, cut};
 use super::request::Prepared;
 use super::response::Received;
 use crate::destinations::Payload;
-use crate::egress::Timings;
+use crate::egress::{Answerer, Timings};
 use crate::observability::log::{LoggedBody, RequestLog, ResponseLog};
-use crate::observability::redact::{REDACTED, is_secret_name, redact_reference, redact_url};
-
-/// Headers as a JSON object: repeated ones joined by a comma, secret ones redacted.
-struct Headers<'a> {
-    map: &'a HeaderMap,
-    extra: &'a [String],
-}
-
-impl Serialize for Headers<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(None)?;
-        // A map yields the values of one name next to each other.
-        let mut headers = self.map.iter().peekable();
-        while let Some((name, value)) = headers.next() {
-            let mut text = self.shown(name, value);
-            while let Some((_, more)) = headers.next_if(|(next, _)| *next == name) {
-                text = format!("{text}, {}", self.shown(name, more)).into();
-            }
-            object.serialize_entry(name.as_str(), &text)?;
-        }
-        object.end()
-    }
-}
-
-impl Headers<'_> {
-    fn shown<'v>(&self, name: &HeaderName, value: &'v HeaderValue) -> Cow<'v, str> {
-        if self.is_secret(name.as_str()) { REDACTED.into() } else { shown(name, value) }
-    }
-
-    fn is_secret(&self, name: &str) -> bool {
-        is_secret_name(name) || self.extra.iter().any(|other| other.eq_ignore_ascii_case(name))
-    }
-}
-
-/// One value: text as it is, and what refers to a URL without its secrets.
-fn shown<'a>(name: &HeaderName, value: &'a HeaderValue) -> Cow<'a, str> {
-    let text =
-        value.to_str().map_or_else(|_| String::from_utf8_lossy(value.as_bytes()), Cow::Borrowed);
-    if [LOCATION, CONTENT_LOCATION, REFERER].contains(name) {
-        return redact_reference(&text).into();
-    }
-    text
-}
+use crate::observability::redact::{REDACTED, redact_url};
 
 #[derive(serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 struct RequestHead<'a> {
     method: &'a str,
     url: String,
     headers: Headers<'a>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    headers_truncated: bool,
 }
 
 /// The request as it is sent.
 pub(super) fn request_log(prepared: &Prepared, config: &Config) -> RequestLog {
+    let headers = Headers::new(&prepared.headers, &config.redact);
     let head = RequestHead {
         method: prepared.method.as_str(),
         url: redact_url(&prepared.url),
-        headers: Headers { map: &prepared.headers, extra: &config.redact },
+        headers_truncated: headers.are_cut(),
+        headers,
     };
     let body = prepared.body.as_ref();
     RequestLog::new(&head, body.map(|body| LoggedBody::capped(body, config.log_body_bytes)))
@@ -127,10 +88,14 @@ struct ResponseHead<'a> {
     status_text: &'a str,
     http_version: &'static str,
     headers: Headers<'a>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    headers_truncated: bool,
     duration_ms: f64,
     timings: TimingsView,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     redirects: &'a [Hop],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_by: Option<&'static str>,
 }
 
 /// Milliseconds by phase; the connecting ones are absent when a connection was reused.
@@ -148,6 +113,9 @@ struct TimingsView {
     body_ms: f64,
 }
 
+/// Bytes of a reason phrase that the log keeps.
+const MAX_REASON_BYTES: usize = 1024;
+
 /// The response as it was received, up to now.
 pub(super) fn response_log(
     received: Received,
@@ -155,12 +123,14 @@ pub(super) fn response_log(
     duration: Duration,
     config: &Config,
 ) -> ResponseLog {
-    let Received { status, version, headers, hops, first_byte, body } = received;
+    let Received { status, reason, version, headers, answerer, hops, first_byte, body } = received;
+    let shown = Headers::new(&headers, &config.redact);
     let head = ResponseHead {
         status: status.as_u16(),
-        status_text: status.canonical_reason().unwrap_or_default(),
+        status_text: cut(&reason, MAX_REASON_BYTES),
         http_version: version_name(version),
-        headers: Headers { map: &headers, extra: &config.redact },
+        headers_truncated: shown.are_cut(),
+        headers: shown,
         duration_ms: millis(duration),
         timings: TimingsView {
             dns_ms: timings.dns.map(millis),
@@ -170,8 +140,9 @@ pub(super) fn response_log(
             body_ms: millis(duration.saturating_sub(first_byte)),
         },
         redirects: &hops,
+        answered_by: matches!(answerer, Answerer::Proxy(_)).then_some("proxy"),
     };
-    ResponseLog::new(&head, Some(body.into_log()))
+    ResponseLog::new(&head, Some(body.into_log(&headers)))
 }
 
 fn version_name(version: Version) -> &'static str {

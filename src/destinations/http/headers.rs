@@ -297,6 +297,8 @@ fn not_headers() -> Failure {
 }
 
 fn invalid_name(name: &str) -> Failure {
+    // What was meant as a whole line has the value in its name.
+    let name = name.split([':', '=']).next().unwrap_or_default();
     let shown: String = name.chars().take(60).collect();
     Failure::new(ErrorKind::InvalidHeader, format!("{shown:?} is not the name of a header"))
 }

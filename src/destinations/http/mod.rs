@@ -6,14 +6,17 @@
 
 mod auth;
 mod body;
+mod charset;
 mod classify;
 mod client;
 mod config;
+mod decode;
 mod exchange;
 mod flatten;
 mod form;
 mod headers;
 mod item;
+mod logged_headers;
 mod query;
 mod redirect;
 mod request;

@@ -1,6 +1,6 @@
 //! What follows a redirect: pure. Whether the hop is allowed, and how many are, is the caller's.
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderMap, PROXY_AUTHORIZATION};
+use http::header::{HeaderMap, HeaderName};
 use http::{HeaderValue, Method, StatusCode};
 use url::Url;
 
@@ -8,13 +8,15 @@ use super::request::Prepared;
 use super::target;
 use crate::destinations::Failure;
 use crate::error::ErrorKind;
+use crate::observability::redact::is_secret_header;
 
 /// The request that a response asks for, or `None` when the response is the final one: its status
 /// is not 301, 302, 303, 307 or 308, or it names no location.
 ///
 /// 303 makes every method but HEAD a GET, 301 and 302 make a POST one; the body and the headers
-/// about it go. Credentials (`Authorization`, `Cookie`) go when scheme, host or port change.
-/// User-info in the location is not used.
+/// about it go. Headers that the log would not show go when scheme, host or port change:
+/// `Authorization`, `Cookie`, and those whose names look like secrets or are in `secret`. User-info
+/// in the location is not used.
 ///
 /// # Errors
 /// `InvalidUrl` for a location that does not parse, or is neither http nor https.
@@ -22,6 +24,7 @@ pub(super) fn next(
     request: &Prepared,
     status: StatusCode,
     location: Option<&HeaderValue>,
+    secret: &[String],
 ) -> Result<Option<Prepared>, Failure> {
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return Ok(None);
@@ -30,7 +33,7 @@ pub(super) fn next(
     let url = resolve(&request.url, &text(location))?;
     let mut headers = request.headers.clone();
     if !target::same_origin(&request.url, &url) {
-        drop_credentials(&mut headers);
+        drop_secrets(&mut headers, secret);
     }
     let mut following = Prepared {
         method: request.method.clone(),
@@ -77,16 +80,17 @@ fn text(location: &HeaderValue) -> String {
         .map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned)
 }
 
-fn drop_credentials(headers: &mut HeaderMap) {
-    for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
-        headers.remove(name);
-    }
+fn drop_secrets(headers: &mut HeaderMap, extra: &[String]) {
+    drop_if(headers, |name| is_secret_header(name, extra));
 }
 
 fn drop_content(headers: &mut HeaderMap) {
-    let content: Vec<_> =
-        headers.keys().filter(|name| name.as_str().starts_with("content-")).cloned().collect();
-    for name in content {
+    drop_if(headers, |name| name.as_str().starts_with("content-"));
+}
+
+fn drop_if(headers: &mut HeaderMap, condition: impl Fn(&HeaderName) -> bool) {
+    let names: Vec<_> = headers.keys().filter(|name| condition(name)).cloned().collect();
+    for name in names {
         headers.remove(name);
     }
 }
@@ -98,7 +102,8 @@ mod tests {
     use crate::destinations::http::request::{Defaults, prepare};
 
     const SENT: &str = r#"{"url":"http://a.example:81/x/y?q=1","data":{"a":1},
-        "headers":{"Cookie":"c=1","X-Key":"k","Content-Language":"en","Referer":"r"},
+        "headers":{"Cookie":"c=1","X-Key":"k","X-Api-Key":"k","My-Token":"t","Client-Secret":"s",
+        "X-Hub-Signature-256":"s","X-Own":"o","Idempotency-Key":"i","Content-Language":"en","Referer":"r"},
         "auth":{"username":"u","password":"p"},"timeout":7,"method":"#;
 
     fn request(method: &str) -> Prepared {
@@ -112,7 +117,12 @@ mod tests {
 
     fn follow(method: &str, status: u16, location: &str) -> Result<Option<Prepared>, Failure> {
         let location = HeaderValue::from_bytes(location.as_bytes()).unwrap();
-        next(&request(method), StatusCode::from_u16(status).unwrap(), Some(&location))
+        next(
+            &request(method),
+            StatusCode::from_u16(status).unwrap(),
+            Some(&location),
+            &["x-OWN".to_owned()],
+        )
     }
 
     #[test]
@@ -147,7 +157,7 @@ mod tests {
             assert!(follow("GET", status, "/z").unwrap().is_none(), "{status}");
         }
         assert!(follow("GET", 302, "").unwrap().is_none());
-        assert!(next(&request("GET"), StatusCode::FOUND, None).unwrap().is_none());
+        assert!(next(&request("GET"), StatusCode::FOUND, None, &[]).unwrap().is_none());
     }
 
     #[test]
@@ -162,10 +172,19 @@ mod tests {
             ("http://sub.a.example:81/", false),
         ] {
             let next = follow("POST", 307, location).unwrap().unwrap();
-            for name in ["authorization", "cookie"] {
+            for name in [
+                "authorization",
+                "cookie",
+                "x-api-key",
+                "my-token",
+                "client-secret",
+                "x-hub-signature-256",
+                "x-own",
+            ] {
                 assert_eq!(next.headers.contains_key(name), kept, "{location} {name}");
             }
             assert_eq!(next.headers["x-key"], "k");
+            assert_eq!(next.headers["idempotency-key"], "i");
             assert_eq!(next.timeout, Some(std::time::Duration::from_millis(7)));
         }
     }
@@ -183,7 +202,7 @@ mod tests {
             assert_eq!(next.url.as_str(), expected);
         }
         let latin1 = HeaderValue::from_bytes(b"/caf\xe9").unwrap();
-        let next = next(&request("GET"), StatusCode::FOUND, Some(&latin1)).unwrap().unwrap();
+        let next = next(&request("GET"), StatusCode::FOUND, Some(&latin1), &[]).unwrap().unwrap();
         assert_eq!(next.url.as_str(), "http://a.example:81/caf%C3%A9");
     }
 

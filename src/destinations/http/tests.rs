@@ -182,6 +182,8 @@ fn messages_name_the_header_and_never_its_value() {
             "the header x-key contains a character outside ISO 8859-1: encode it first",
         ),
         (r#"{"X Key":"hunter2"}"#, r#""X Key" is not the name of a header"#),
+        (r#"{"X-Key: hunter2":""}"#, r#""X-Key" is not the name of a header"#),
+        (r#"{"X-Key=hunter2":""}"#, r#""X-Key" is not the name of a header"#),
         (
             r#"{"Proxy-Authorization":"hunter2"}"#,
             "the header proxy-authorization belongs to the connection and may not be set",

@@ -1,19 +1,14 @@
 //! The two ways of a request: cleartext HTTP/1.1 over connections of our own, everything else
 //! (TLS, HTTP/2, a proxy) through the general client.
 
-use std::convert::Infallible;
 use std::error::Error as StdError;
-use std::future::{Ready, ready};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use reqwest::Client;
-use tower_http::decompression::{Decompression, DecompressionBody};
-use tower_service::Service;
 
 use super::request::Prepared;
 use crate::egress::{Cleartext, Door, Exchange};
@@ -25,7 +20,7 @@ pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 /// does not meet a connection that is being closed.
 const POOL_IDLE: Duration = Duration::from_secs(4);
 
-/// The encodings that are undone, in the spelling of the general client.
+/// The content codings that `decode` undoes.
 const ACCEPTED: HeaderValue = HeaderValue::from_static("zstd,gzip,deflate,br");
 
 /// What sends requests.
@@ -35,11 +30,12 @@ pub(super) struct Transport {
     client: Client,
 }
 
-/// A response's body, after decompression.
+/// A response's body as the server sent it, content codings included.
 pub(super) enum Body {
     Plain(Exchange),
-    Encoded(Box<DecompressionBody<Exchange>>),
     Client(reqwest::Body),
+    /// The page of a proxy, read already.
+    Page(Full<Bytes>),
 }
 
 impl Transport {
@@ -49,6 +45,10 @@ impl Transport {
             .client_builder()?
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(idle_per_host)
+            .no_gzip()
+            .no_brotli()
+            .no_deflate()
+            .no_zstd()
             .build()
             .map_err(|source| {
                 Error::new(ErrorKind::InvalidOption, "the HTTP client could not be set up")
@@ -65,7 +65,7 @@ impl Transport {
         match &self.cleartext {
             Some(connections) if prepared.url.scheme() == "http" => {
                 let request = cleartext_request(prepared);
-                decoded(connections.send(&prepared.url, request).await?).await
+                Ok(connections.send(&prepared.url, request).await?.map(Body::Plain))
             }
             _ => {
                 let response = self.client.execute(client_request(prepared)).await;
@@ -79,23 +79,20 @@ impl Transport {
 fn cleartext_request(prepared: &Prepared) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(prepared.body.clone().unwrap_or_default()));
     *request.method_mut() = prepared.method.clone();
-    *request.headers_mut() = prepared.headers.clone();
-    request.headers_mut().entry(ACCEPT_ENCODING).or_insert(ACCEPTED);
+    *request.headers_mut() = headers(prepared);
     request
 }
 
-/// Puts the decompressing layer around a response that needs it.
-async fn decoded(response: Response<Exchange>) -> std::result::Result<Response<Body>, BoxError> {
-    if !response.headers().contains_key(CONTENT_ENCODING) {
-        return Ok(response.map(Body::Plain));
-    }
-    let mut layer = Decompression::new(Received(Some(response)));
-    Ok(layer.call(Request::new(())).await?.map(|body| Body::Encoded(Box::new(body))))
+/// The headers of the request, with the content codings that are undone.
+fn headers(prepared: &Prepared) -> HeaderMap {
+    let mut headers = prepared.headers.clone();
+    headers.entry(ACCEPT_ENCODING).or_insert(ACCEPTED);
+    headers
 }
 
 fn client_request(prepared: &Prepared) -> reqwest::Request {
     let mut request = reqwest::Request::new(prepared.method.clone(), prepared.url.clone());
-    *request.headers_mut() = prepared.headers.clone();
+    *request.headers_mut() = headers(prepared);
     *request.body_mut() = prepared.body.clone().map(reqwest::Body::from);
     request
 }
@@ -106,8 +103,12 @@ impl Body {
         loop {
             let frame = match self {
                 Self::Plain(body) => body.frame().await.transpose()?,
-                Self::Encoded(body) => body.frame().await.transpose()?,
                 Self::Client(body) => body.frame().await.transpose()?,
+                Self::Page(body) => match body.frame().await {
+                    Some(Ok(frame)) => Some(frame),
+                    Some(Err(never)) => match never {},
+                    None => None,
+                },
             };
             match frame.map(http_body::Frame::into_data) {
                 None => return Ok(None),
@@ -115,23 +116,5 @@ impl Body {
                 Some(Err(_trailers)) => {}
             }
         }
-    }
-}
-
-/// A response that is there already, as the service that the decompressing layer wraps.
-struct Received(Option<Response<Exchange>>);
-
-impl Service<Request<()>> for Received {
-    type Response = Response<Exchange>;
-    type Error = Infallible;
-    type Future = Ready<std::result::Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    #[expect(clippy::expect_used, reason = "the layer calls a service once for each request")]
-    fn call(&mut self, _: Request<()>) -> Self::Future {
-        ready(Ok(self.0.take().expect("one response for one request")))
     }
 }

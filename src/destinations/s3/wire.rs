@@ -1,5 +1,6 @@
 //! How requests of the S3 client reach the network: through the door, as everything else does.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +14,7 @@ use url::Url;
 
 use crate::destinations::http::broken;
 use crate::destinations::{Failure, Phase, Verdict};
-use crate::egress::{Door, Progress};
+use crate::egress::{Door, Place, Progress};
 use crate::error::ErrorKind;
 
 /// Bytes of an answer that are read: the service's answers to what is asked here are short.
@@ -89,6 +90,8 @@ impl Wire {
             })?;
         }
         self.heard().requests += 1;
+        let place = Place::of(&url, &self.door);
+        let broken = |error: &(dyn StdError + 'static), phase| broken(error, phase, &place);
         let body = body.collect().await.map_err(|error| broken(&error, Phase::Request))?;
         let mut request = reqwest::Request::new(parts.method, url);
         *request.headers_mut() = parts.headers;

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use crate::destinations::json;
 use crate::destinations::{Failure, Payload};
 use crate::error::ErrorKind;
-use crate::streams::{EventId, Frame};
+use crate::streams::{EventId, Frame, GAP};
 
 /// What goes to the stream.
 #[derive(Debug)]
@@ -44,9 +44,13 @@ impl<'a> Item<'a> {
     }
 }
 
-/// A channel with spaces for the characters that end a line or an id of the format.
+/// A channel with spaces for the characters that end a line or an id of the format, and not the name
+/// of the engine's own events.
 fn one_line(channel: Cow<'_, str>) -> (Cow<'_, str>, bool) {
     let breaks = |c: char| matches!(c, '\n' | '\r' | '\0');
+    if channel == GAP {
+        return (Cow::Owned(format!(" {GAP}")), true);
+    }
     if !channel.contains(breaks) {
         return (channel, false);
     }
@@ -74,6 +78,7 @@ mod tests {
         for (text, expected) in [
             (r#"{"channel":"a","payload":{"b":1}}"#, "id: 0-0\nevent: a\ndata: {\"b\":1}\n\n"),
             (r#"{"payload":"x\ny","channel":"é"}"#, "id: 0-0\nevent: é\ndata: \"x\\ny\"\n\n"),
+            (r#"{"channel":":gap","payload":1}"#, "id: 0-0\nevent:  :gap\ndata: 1\n\n"),
             (r#"{"channel":"","payload":[]}"#, "id: 0-0\ndata: []\n\n"),
             (
                 r#"{"channel":"a\r\ndata: x\u0000","payload":1}"#,

@@ -53,7 +53,8 @@ impl Destination for Sse {
         let published = self.streams.publish(draft, |id| Content::Frame(item.frame(id)));
         let mut warnings = Vec::new();
         if item.mended {
-            let message = "line breaks and NULs in the channel are sent as spaces";
+            let message = "line breaks and NULs in the channel are sent as spaces, and `:gap`, which \
+                           is an event of the server, with a space before it";
             warnings.push(message.to_owned());
         }
         if !self.served && !self.told.swap(true, Ordering::Relaxed) {

@@ -11,7 +11,8 @@ use super::seal::Sealer;
 use super::{SqliteJournal, file_in};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observability::log::{
-    DeliveryQuery, ExecutionLog, ExecutionQuery, ExecutionView, Found, OpenBuffer, Status, array,
+    Before, DeliveryQuery, ExecutionLog, ExecutionQuery, ExecutionView, Found, OpenBuffer, Status,
+    array,
 };
 
 /// Reads the log of a data directory without opening it for deliveries: also while another process
@@ -81,15 +82,20 @@ impl SqliteJournal {
         open: &[OpenBuffer],
     ) -> Result<String> {
         let mut live = self.memory.log().executions(query, open);
-        let before = query.before.clone();
-        let named = |log: &ExecutionLog| Some(&*log.info.execution_id) == before.as_deref();
-        let live_before = live.iter().find(|(log, _)| named(log)).map(|(log, _)| log.serial());
+        let live_before = match &query.before {
+            Some(Before::ExecutionId(id)) => self.memory.log().newest_with_id(id, open),
+            Some(Before::Cursor(_)) | None => None,
+        };
         let asked = query.clone();
         let (stored, before) = self
             .read(move |reader| {
-                let before = match (live_before, &asked.before) {
-                    (None, Some(id)) => Some(reader.serial_of(id)?.unwrap_or(0)),
-                    (before, _) => before,
+                let before = match &asked.before {
+                    None => None,
+                    Some(Before::Cursor(cursor)) => Some(cursor.0),
+                    Some(Before::ExecutionId(id)) => {
+                        // Nothing comes after an execution that is forgotten.
+                        Some(live_before.max(reader.serial_of(id)?).unwrap_or(0))
+                    }
                 };
                 Ok((reader.executions(&asked, before)?, before))
             })
@@ -99,12 +105,12 @@ impl SqliteJournal {
             live.iter().map(|row| (row.0.serial(), row)).collect();
         let states: Vec<_> = live.iter().map(|(log, _)| log.state()).collect();
         let of_live = live.iter().zip(&states).map(|((log, recorded), state)| {
-            (log.serial(), ExecutionView::new(&log.info, state, *recorded))
+            (log.serial(), ExecutionView::new(log, state, *recorded))
         });
         let of_file =
             stored.iter().filter(|(serial, _)| !known.contains_key(serial)).map(|(serial, row)| {
                 let completion = row.completion.as_ref();
-                (*serial, ExecutionView::of(&row.info, completion, row.tally, row.total))
+                (*serial, ExecutionView::of(*serial, &row.info, completion, row.tally, row.total))
             });
         let mut views: Vec<_> = of_live.chain(of_file).collect();
         views.sort_by_key(|(serial, _)| Reverse(*serial));
@@ -148,7 +154,7 @@ impl SqliteJournal {
         if !self.is_closed() {
             self.writer.sync().await?;
         }
-        let reader = Arc::clone(&self.reader);
+        let reader = self.readers.get()?;
         let answer = tokio::task::spawn_blocking(move || read(&reader)).await;
         answer.unwrap_or_else(|panic| {
             let message = "reading the journal panicked";

@@ -16,6 +16,7 @@ mod op;
 mod published;
 mod query;
 mod reader;
+mod readers;
 mod recovery;
 mod replay;
 mod schema;
@@ -40,7 +41,7 @@ use batches::LeftBatches;
 use directory::DataDir;
 use key::Key;
 use op::{Append, Commit as SealedCommit, Ending, Op, Register, Row, Seal};
-use reader::Reader;
+use readers::Readers;
 use recovery::Backlog;
 use seal::Sealer;
 use trouble::trouble;
@@ -114,7 +115,7 @@ pub type Describe = Box<dyn Fn(Kind, &Payload) -> RequestLog + Send + Sync>;
 pub struct SqliteJournal {
     memory: MemoryJournal,
     writer: Arc<Writer>,
-    reader: Arc<Reader>,
+    readers: Readers,
     sealer: Sealer,
     describe: Describe,
     on_interrupted: OnInterrupted,
@@ -157,7 +158,8 @@ impl SqliteJournal {
         recovery::forget_finished_batches(&connection).map_err(failed)?;
         let left_batches = LeftBatches::read(&connection).map_err(failed)?;
         let sealer = Sealer::new(&key)?;
-        let reader = Arc::new(Reader::open(&path, Some(Sealer::new(&key)?))?);
+        let readers = Readers::open(path.clone(), key)?;
+        let reader = readers.get()?;
         let (last_seq, last_serial) = reader.last_numbers()?;
         let backlog = Backlog::new(reader.count_left(0)?, last_seq);
         ExecutionLog::number_after(last_serial);
@@ -166,7 +168,7 @@ impl SqliteJournal {
         Ok(Self {
             memory: MemoryJournal::new(live),
             writer: Arc::new(Writer::start(connection, directory, path, upkeep, report)?),
-            reader,
+            readers,
             sealer,
             describe,
             on_interrupted: options.on_interrupted,
@@ -407,7 +409,7 @@ impl Journal for SqliteJournal {
     }
 
     fn kept_events(&self) -> Result<Vec<Event>> {
-        self.reader.events()
+        self.readers.get()?.events()
     }
 
     async fn register(&self, changes: Vec<(String, Option<String>)>) -> Result<()> {
@@ -420,7 +422,7 @@ impl Journal for SqliteJournal {
     }
 
     fn registrations(&self) -> Result<Vec<String>> {
-        let found = self.reader.registrations()?.into_iter().map(|(id, sealed)| {
+        let found = self.readers.get()?.registrations()?.into_iter().map(|(id, sealed)| {
             let plain = self.sealer.open(id.as_bytes(), &sealed)?;
             Ok(String::from_utf8_lossy(&plain).into_owned())
         });
@@ -432,6 +434,7 @@ impl Journal for SqliteJournal {
         let writer = Arc::clone(&self.writer);
         // A panic there was reported by the panic itself.
         let _ = tokio::task::spawn_blocking(move || writer.stop()).await;
+        self.readers.close();
     }
 }
 

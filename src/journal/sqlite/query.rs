@@ -210,6 +210,9 @@ impl Conditions {
     }
 
     fn of_executions(&mut self, query: &DeliveryQuery) {
+        if let Some(serial) = query.execution {
+            self.add("d.execution = ?", int(serial));
+        }
         for (column, value) in
             [("workflow_id", &query.workflow_id), ("execution_id", &query.execution_id)]
         {

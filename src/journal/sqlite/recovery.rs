@@ -111,7 +111,7 @@ impl SqliteJournal {
         }
         let after = self.backlog.after.load(Ordering::Acquire);
         let calls = if after == 0 { FIRST_CALLS } else { CALLS };
-        let reader = Arc::clone(&self.reader);
+        let reader = self.readers.get()?;
         let read = tokio::task::spawn_blocking(move || {
             let left = reader.left(after, calls, BYTES)?;
             left.into_iter().map(|left| Ok((reader.execution(left.execution)?, left))).collect()

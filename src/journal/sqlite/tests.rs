@@ -174,9 +174,9 @@ fn open_on_a_small_disk(directory: &Path, pages: u32) -> SqliteJournal {
     connection.pragma_update(None, "max_page_count", pages).unwrap();
     let upkeep = Upkeep::new(&connection, Retention::default(), None).unwrap();
     let mut journal = open(&directory.join("another"));
-    let reader = Reader::open(&path, None).unwrap();
+    let readers = Readers::open(path.clone(), Key::load(data_dir.path(), None).unwrap()).unwrap();
     let writer = Writer::start(connection, data_dir, path, upkeep, Box::new(|_| {})).unwrap();
-    journal.reader = Arc::new(reader);
+    journal.readers = readers;
     journal.writer = Arc::new(writer);
     journal
 }
@@ -199,7 +199,13 @@ async fn a_full_disk_refuses_a_hand_over_and_keeps_nothing_of_it() {
     assert_eq!(journal.waiting(&lane("a")), 200 * kept);
     let rows = |table: &str| -> usize {
         let statement = format!("SELECT count(*) FROM {table}");
-        journal.reader.connection().query_row(&statement, [], |row| row.get(0)).unwrap()
+        journal
+            .readers
+            .get()
+            .unwrap()
+            .connection()
+            .query_row(&statement, [], |row| row.get(0))
+            .unwrap()
     };
     assert_eq!((rows("commits"), rows("executions")), (kept, kept));
     // What is written when there is no room waits; nothing of it is lost.

@@ -15,7 +15,7 @@ pub use exchange::{Logged, LoggedBody, RequestLog, ResponseLog};
 pub use execution::{
     Completion, ExecutionInfo, ExecutionLog, ExecutionState, Room, Settled, Tally, Trace,
 };
-pub use query::{DeliveryQuery, ExecutionQuery, Selection};
+pub use query::{Before, DeliveryQuery, ExecutionCursor, ExecutionQuery, Selection};
 pub use store::{Found, Log, OpenBuffer, Retention};
 pub use view::{DeliveryView, ExecutionView, Render, array, deliveries_json};
 pub use warnings::Warnings;

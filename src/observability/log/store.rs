@@ -101,7 +101,9 @@ impl Log {
     pub fn deliveries(&self, query: &DeliveryQuery, open: &[OpenBuffer]) -> Vec<Found> {
         let limit = query.limit();
         let mut found: Vec<Found> = Vec::new();
-        for execution in self.snapshot(|execution| query.admits_execution(&execution.info)) {
+        for execution in
+            self.snapshot(|execution| query.admits_execution(execution.serial(), &execution.info))
+        {
             let state = execution.state();
             let entries = state.entries.iter().filter(|entry| query.admits(entry));
             found.extend(entries.map(|entry| (Arc::clone(&execution.info), entry.clone())));
@@ -109,7 +111,7 @@ impl Log {
             keep_newest(&mut found, limit);
         }
         for (execution, entries) in open {
-            if query.admits_execution(&execution.info) {
+            if query.admits_execution(execution.serial(), &execution.info) {
                 let entries = entries.iter().filter(|entry| query.admits(entry));
                 found.extend(entries.map(|entry| (Arc::clone(&execution.info), entry.clone())));
             }
@@ -140,6 +142,15 @@ impl Log {
         found
     }
 
+    /// The number of the newest execution with this id, those with an open buffer included.
+    #[must_use]
+    pub fn newest_with_id(&self, execution_id: &str, open: &[OpenBuffer]) -> Option<u64> {
+        let named = |log: &ExecutionLog| *log.info.execution_id == *execution_id;
+        let known = self.snapshot(named);
+        let open = open.iter().map(|(execution, _)| execution).filter(|log| named(log));
+        known.iter().chain(open).map(|log| log.serial()).max()
+    }
+
     /// How many deliveries a question is about, whatever its limit and place are; `counts` says
     /// which of their statuses count.
     #[must_use]
@@ -153,8 +164,9 @@ impl Log {
         let admitted = |entries: &[Entry]| {
             entries.iter().filter(|entry| counts(entry.status) && query.admits(entry)).count()
         };
-        let handed_over = self.snapshot(|execution| query.admits_execution(&execution.info));
-        let open = open.iter().filter(|(execution, _)| query.admits_execution(&execution.info));
+        let asked = |log: &ExecutionLog| query.admits_execution(log.serial(), &log.info);
+        let handed_over = self.snapshot(asked);
+        let open = open.iter().filter(|(execution, _)| asked(execution));
         handed_over.iter().map(|execution| admitted(&execution.state().entries)).sum::<usize>()
             + open.map(|(_, entries)| admitted(entries)).sum::<usize>()
     }
@@ -166,7 +178,8 @@ impl Log {
         for execution in self.snapshot(|_| true) {
             let state = execution.state();
             let failed = state.entries.iter().filter(|entry| {
-                entry.status == Status::Failed && selection.admits(&execution.info, entry)
+                entry.status == Status::Failed
+                    && selection.admits(execution.serial(), &execution.info, entry)
             });
             found.extend(failed.map(|entry| (Arc::clone(&execution), entry.clone())));
         }

@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::execution::{Completion, ExecutionState, Tally};
-use super::{Entry, ExecutionInfo, Found, Request, RequestLog, Status};
+use super::{
+    Entry, ExecutionCursor, ExecutionInfo, ExecutionLog, Found, Request, RequestLog, Status,
+};
 use crate::destinations::{Failure, Kind, Payload};
 use crate::observability::time::Timestamp;
 
@@ -88,6 +90,7 @@ impl<'a> DeliveryView<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExecutionView<'a> {
+    cursor: String,
     execution_id: &'a str,
     workflow_id: &'a str,
     attempt: u32,
@@ -107,19 +110,22 @@ pub struct ExecutionView<'a> {
 impl<'a> ExecutionView<'a> {
     /// The JSON shape of an execution's log, with `recorded` calls in its open buffer.
     #[must_use]
-    pub fn new(info: &'a ExecutionInfo, state: &ExecutionState, recorded: usize) -> Self {
-        Self::of(info, state.completion.as_ref(), state.tally(), state.total() + recorded)
+    pub fn new(log: &'a ExecutionLog, state: &ExecutionState, recorded: usize) -> Self {
+        let (completion, total) = (state.completion.as_ref(), state.total() + recorded);
+        Self::of(log.serial(), &log.info, completion, state.tally(), total)
     }
 
     /// The JSON shape of an execution with `total` deliveries, of which the tally is terminal.
     #[must_use]
     pub fn of(
+        serial: u64,
         info: &'a ExecutionInfo,
         completion: Option<&Completion>,
         tally: Tally,
         total: usize,
     ) -> Self {
         Self {
+            cursor: ExecutionCursor(serial).to_string(),
             execution_id: &info.execution_id,
             workflow_id: &info.workflow_id,
             attempt: info.attempt,

@@ -13,7 +13,7 @@ use super::dialect::{NAMING, change, insert, look, shape};
 use super::lines::{columns, keep_days, write};
 use crate::destinations::http::broken;
 use crate::destinations::{Failure, Phase, Verdict};
-use crate::egress::{Door, Progress};
+use crate::egress::{Door, Place, Progress};
 use crate::error::{ErrorKind, Result};
 
 /// Bytes of an answer that are read: those to what is asked here are short.
@@ -98,13 +98,16 @@ impl ClickHouse {
             }
         }
         *request.body_mut() = Some(statement.into());
+        let place = Place::of(&server.url, &self.door);
         let progress = Progress::new();
         let answer = progress.scope(self.client.execute(request)).await;
-        let answer = answer
-            .map_err(|error| Trouble::Broken(broken(&error.without_url(), progress.phase())))?;
+        let answer = answer.map_err(|error| {
+            Trouble::Broken(broken(&error.without_url(), progress.phase(), &place))
+        })?;
         let (parts, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-        let body = body.map_err(|error| Trouble::Broken(broken(error.as_ref(), Phase::Body)))?;
+        let body =
+            body.map_err(|error| Trouble::Broken(broken(error.as_ref(), Phase::Body, &place)))?;
         let body = body.to_bytes();
         let code = parts.headers.get("x-clickhouse-exception-code");
         let code = code.and_then(|code| code.to_str().ok()?.parse().ok());

@@ -1,0 +1,170 @@
+//! An engine's handle as one JavaScript thread holds it, and the end of that thread.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use super::mailbox::Mailbox;
+use crate::destinations::Thread;
+use crate::engine::{self, Drained};
+use crate::error::Result;
+use crate::observability::events::JOB;
+
+thread_local! {
+    /// The handles of this JavaScript thread, those that are being opened included.
+    static HANDLES: RefCell<Vec<Weak<Handle>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A handle from the call of `Engine.open()` to its release. It is released when JavaScript collects
+/// it and when its thread ends, whichever comes first: not every runtime runs finalizers at the end
+/// of a thread, and a thread may end before it gets the handle that it asked for.
+#[derive(Default)]
+pub(super) struct Handle {
+    inner: OnceLock<engine::Handle>,
+    released: AtomicBool,
+    mailbox: OnceLock<Arc<Mailbox>>,
+    /// The ways to this thread that its destinations and its warehouse are called by.
+    threads: Mutex<Vec<Arc<dyn Thread>>>,
+}
+
+/// The way to the thread of a handle.
+struct JobThread(Option<Arc<Mailbox>>);
+
+impl Thread for JobThread {
+    fn call(&self, job: &str) {
+        if let Some(mailbox) = &self.0 {
+            mailbox.events().ask(JOB, job);
+        }
+    }
+}
+
+impl Handle {
+    /// A handle that is being opened by this thread.
+    pub(super) fn begin() -> Arc<Self> {
+        let handle = Arc::<Self>::default();
+        HANDLES.with_borrow_mut(|handles| {
+            handles.retain(|handle| handle.strong_count() > 0);
+            handles.push(Arc::downgrade(&handle));
+        });
+        handle
+    }
+
+    /// Holds the engine that was opened, or releases it at once if the thread has ended.
+    pub(super) fn hold(&self, opened: engine::Handle) {
+        let opened = self.inner.get_or_init(|| opened);
+        if self.released.load(Ordering::SeqCst) {
+            opened.release();
+        }
+    }
+
+    /// The engine's handle; absent only while it is being opened.
+    pub(super) fn engine(&self) -> Option<&engine::Handle> {
+        self.inner.get()
+    }
+
+    /// Takes the mailbox of this handle's JavaScript.
+    pub(super) fn attach(&self, mailbox: Arc<Mailbox>) {
+        // JavaScript does this once, when it gets the handle.
+        let _ = self.mailbox.set(mailbox);
+    }
+
+    pub(super) fn mailbox(&self) -> Option<&Arc<Mailbox>> {
+        self.mailbox.get()
+    }
+
+    /// A new way to this thread, which is forgotten with the handle.
+    pub(super) fn thread(&self) -> Arc<dyn Thread> {
+        let thread: Arc<dyn Thread> = Arc::new(JobThread(self.mailbox.get().cloned()));
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.push(Arc::clone(&thread));
+        thread
+    }
+
+    /// Closes the engine's handle.
+    pub(super) fn close(
+        self: &Arc<Self>,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Drained>> + Send + use<> {
+        let handle = Arc::clone(self);
+        async move {
+            let opened = handle.engine().ok_or_else(engine::closed)?;
+            Ok(opened.close(timeout).await)
+        }
+    }
+
+    /// Forgets everything that calls this thread: its destinations, its warehouse, its listeners.
+    pub(super) fn detach(&self) {
+        let Some(opened) = self.inner.get() else { return };
+        let engine = opened.engine();
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            engine.forget_destinations(&thread);
+        }
+        if let Some(mailbox) = self.mailbox.get() {
+            engine.subscriptions().ignore(None, mailbox.events());
+            engine.events().unsubscribe(mailbox.events());
+        }
+    }
+
+    /// Detaches the thread, and gives the engine's handle back.
+    fn release(&self) {
+        if self.released.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.detach();
+        if let Some(opened) = self.inner.get() {
+            opened.release();
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// Releases every handle of this thread, which ends.
+pub(super) fn release_all() {
+    for handle in HANDLES.take() {
+        if let Some(handle) = handle.upgrade() {
+            handle.release();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Handle, release_all};
+    use crate::config::Config;
+    use crate::engine::registry::{self, Opening};
+
+    fn open(name: &str) -> crate::engine::Handle {
+        let config = Config { name: Some(name.to_owned()), ..Config::default() };
+        let opening = Opening { config, is_bare: true, lock_wait: std::time::Duration::ZERO };
+        registry::open(opening, |_| Ok(())).expect("an engine in memory opens")
+    }
+
+    #[test]
+    fn a_thread_that_ends_while_it_opens_gives_the_handle_back() {
+        let handle = Handle::begin();
+        release_all();
+        handle.hold(open("ends-while-opening"));
+        assert!(handle.engine().is_some_and(|opened| opened.engine().is_closed()));
+    }
+
+    #[test]
+    fn the_end_of_a_thread_gives_every_handle_back_once() {
+        let (first, second) = (Handle::begin(), Handle::begin());
+        let other = open("shared-by-threads");
+        first.hold(open("shared-by-threads"));
+        second.hold(open("shared-by-threads"));
+        release_all();
+        drop((first, second));
+        assert!(!other.engine().is_closed(), "the third handle keeps the engine open");
+        other.release();
+        assert!(other.engine().is_closed());
+    }
+}

@@ -1,0 +1,71 @@
+//! Errors of the system.
+
+use std::io::{Error, ErrorKind};
+
+use super::Place;
+use crate::destinations::Phase;
+
+/// Errors of a process or machine without file descriptors left (EMFILE, ENFILE).
+const NO_DESCRIPTORS: [i32; 2] = [24, 23];
+
+/// Returns the sentence of a system's error; `None` for those that only wrap another error, or say no
+/// more than the phase.
+pub(super) fn sentence(error: &Error, phase: Phase, place: &Place) -> Option<String> {
+    let next = place.next();
+    let connecting = matches!(phase, Phase::Dns | Phase::Connect);
+    if let Some(reason) = unconnected(error, connecting) {
+        return Some(format!("no connection to {next}: {reason}"));
+    }
+    Some(match error.kind() {
+        ErrorKind::TimedOut => format!("the connection to {next} timed out"),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {
+            ended(&next, "reset", phase)
+        }
+        ErrorKind::UnexpectedEof => ended(&next, "closed", phase),
+        _ => return None,
+    })
+}
+
+/// The reason why a connection could not be opened.
+fn unconnected(error: &Error, connecting: bool) -> Option<&'static str> {
+    if error.raw_os_error().is_some_and(|code| cfg!(unix) && NO_DESCRIPTORS.contains(&code)) {
+        return Some(
+            "this process has too many files open. Raise the limit (ulimit -n) or lower \
+             http.concurrency",
+        );
+    }
+    Some(match error.kind() {
+        ErrorKind::ConnectionRefused => {
+            "it was refused. No server listens there, or a firewall rejects it"
+        }
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+            "there is no route to it from this machine"
+        }
+        ErrorKind::TimedOut if connecting => {
+            "nothing answered. No machine is there, or a firewall drops the packets"
+        }
+        ErrorKind::AddrNotAvailable => {
+            "this machine has no such address, or no free port (egress.localAddress)"
+        }
+        ErrorKind::PermissionDenied => "this machine does not permit it (a firewall or a sandbox)",
+        ErrorKind::OutOfMemory => "this machine is out of memory",
+        _ => return None,
+    })
+}
+
+/// The sentence of a connection that the other side ended.
+pub(super) fn ended(next: &str, how: &str, phase: Phase) -> String {
+    match phase {
+        Phase::Dns | Phase::Connect => format!("{next} {how} the connection at once"),
+        Phase::Tls => format!(
+            "{next} {how} the connection during the TLS handshake: perhaps it does not speak TLS on \
+             this port, or knows no certificate for this host name"
+        ),
+        Phase::Request | Phase::Response => {
+            format!("{next} {how} the connection before its response was complete")
+        }
+        Phase::Body => {
+            format!("{next} {how} the connection before the response's body was over")
+        }
+    }
+}
