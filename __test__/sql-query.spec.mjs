@@ -65,6 +65,15 @@ const REFUSED = [
   "EXPLAIN ANALYZE COPY t TO '/tmp/stolen.csv'",
   'EXPLAIN /* SELECT */ ANALYZE -- SELECT\n DELETE FROM data.t',
   'EXPLAIN (FORMAT JSON) DELETE FROM data.t',
+  'EXPLAIN (ANALYZE) DELETE FROM data.t',
+  'EXPLAIN (ANALYZE, FORMAT JSON) DELETE FROM data.t',
+  "EXPLAIN ANALYZE PRAGMA table_info('t')",
+  // A line ends with a carriage return, and comments nest.
+  'EXPLAIN --\r SELECT 1; COMMIT; DELETE FROM data.t; SELECT 1 /*\nSELECT 1 -- */',
+  'EXPLAIN /* /* */ SELECT 1 -- */ SELECT 1; COMMIT; DROP TABLE data.t',
+  'EXPLAIN /* /* */ */ ANALYZE DELETE FROM data.t',
+  'SELECT 1 --\r; DROP TABLE data.t',
+  'SELECT 1 -- \0; DROP TABLE data.t',
   "SELECT * FROM read_csv('/etc/passwd')",
   "SELECT * FROM READ_CSV_AUTO('/etc/passwd')",
   "SELECT * FROM read_text('/etc/passwd')",
@@ -123,6 +132,9 @@ test('only what reads the tables is answered', async (t) => {
     'EXPLAIN SELECT 1',
     '-- x\nexplain analyze from t',
     'EXPLAIN (FORMAT JSON) FROM t',
+    'EXPLAIN (ANALYZE, FORMAT JSON) FROM t;',
+    'explain /* /* nested */ */ analyze --\r select a from t -- ; DROP',
+    'EXPLAIN (SELECT 1)',
   ])
     assert.ok((await rows(query))[0].explain_value, query)
 })

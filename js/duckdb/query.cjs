@@ -7,7 +7,7 @@ const { randomUUID } = require('node:crypto')
 const { mkdir, open, rm } = require('node:fs/promises')
 const { join } = require('node:path')
 
-const { checkAllowed, refused } = require('./allowed.cjs')
+const { prepareAllowed, refused } = require('./allowed.cjs')
 const { WarehouseError } = require('./failure.cjs')
 const { INTERRUPT_MS, connect } = require('./instance.cjs')
 const { retireResults } = require('./retire.cjs')
@@ -51,10 +51,10 @@ async function runQuery(duckdb, instance, { results }, question, waited) {
   const file = join(results, `${randomUUID()}.${question.format}`)
   try {
     connection = await connect(instance)
-    await checkAllowed(connection, question.query)
     await retireResults(results)
     await connection.run('BEGIN TRANSACTION READ ONLY')
-    return await written(duckdb, connection, file, question, () => over)
+    const statement = await prepareAllowed(duckdb, connection, question.query)
+    return await written(duckdb, statement, file, question, () => over)
   } catch (error) {
     await rm(file, { force: true })
     throw over ?? meant(error)
@@ -74,13 +74,13 @@ function endQueries() {
 
 /**
  * @param {any} duckdb
- * @param {any} connection
+ * @param {any} statement
  * @param {string} file
  * @param {Question} question
  * @param {() => Error | undefined} over why it should be over
  */
-async function written(duckdb, connection, file, question, over) {
-  const result = await connection.stream(question.query)
+async function written(duckdb, statement, file, question, over) {
+  const result = await statement.stream()
   const names = result.deduplicatedColumnNames()
   const types = result.columnTypes()
   const columns = names.map((/** @type {string} */ name, /** @type {number} */ place) => ({
