@@ -6,7 +6,9 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 import { installBrowser } from './browser.mjs'
+import { installCargoDeny } from './cargo-deny.mjs'
 import { installClickHouse } from './clickhouse.mjs'
+import { CORE_SPECS } from './core-specs.mjs'
 import { installNode } from './npm-tools.mjs'
 import { installPostgres } from './postgres-server.mjs'
 import { installS3Server } from './s3-server.mjs'
@@ -56,6 +58,23 @@ const STAGES = {
   },
 }
 
+/** Stages that run only when they are named. */
+const OTHERS = {
+  core() {
+    specs(process.execPath, CORE_SPECS)
+  },
+  deny() {
+    run(installCargoDeny(), ['--locked', 'check', 'bans', 'licenses', 'sources'])
+  },
+  doc() {
+    process.env.RUSTDOCFLAGS = '-D warnings'
+    run('cargo', ['doc', '--locked', '--workspace', '--no-deps'])
+  },
+  msrv() {
+    run('cargo', ['check', '--locked', '--workspace', '--all-targets'])
+  },
+}
+
 /** Several of the stages under one name. */
 const GROUPS = { lint: ['format', 'lint', 'types'] }
 
@@ -68,13 +87,16 @@ function installServers() {
   installClickHouse()
 }
 
-/** @param {string} node */
-function specs(node) {
+/**
+ * @param {string} node
+ * @param {string[]} [files]
+ */
+function specs(node, files = globs()) {
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
   console.log(`Node ${version}`)
   // One file for each core: Node leaves one core free, and the specs wait more than they compute.
-  const files = `--test-concurrency=${availableParallelism()}`
-  run(node, ['--test', '--test-timeout=600000', files, ...globs()])
+  const concurrency = `--test-concurrency=${availableParallelism()}`
+  run(node, ['--test', '--test-timeout=600000', concurrency, ...files])
 }
 
 function globs() {
@@ -116,8 +138,9 @@ function fail(message) {
 
 const wanted = process.argv.slice(2).flatMap((name) => GROUPS[name] ?? [name])
 for (const name of wanted.length > 0 ? wanted : Object.keys(STAGES)) {
+  const all = { ...STAGES, ...OTHERS }
   const stage =
-    STAGES[name] ?? fail(`there is no stage ${name}; there are ${Object.keys(STAGES).join(', ')}`)
+    all[name] ?? fail(`there is no stage ${name}; there are ${Object.keys(all).join(', ')}`)
   const begun = performance.now()
   console.log(`\n== ${name}`)
   stage()
