@@ -6,7 +6,9 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 import { installBrowser } from './browser.mjs'
+import { installCargoDeny } from './cargo-deny.mjs'
 import { installClickHouse } from './clickhouse.mjs'
+import { CORE_SPECS } from './core-specs.mjs'
 import { installNode, installRuntimes, installTestRunners } from './npm-tools.mjs'
 import { installPostgres } from './postgres-server.mjs'
 import { installS3Server } from './s3-server.mjs'
@@ -44,20 +46,37 @@ const STAGES = {
     installServers()
     specs(process.execPath)
   },
-  package() {
-    run('npm', ['run', '--silent', 'package'])
-  },
-  consumer() {
-    run(process.execPath, ['scripts/consumer.mjs'])
-  },
   versions() {
     installServers()
     for (const version of NODE_VERSIONS) specs(installNode(version))
   },
 }
 
-/** Stages that run when they are named: they build the addon once more, for old versions of glibc. */
-const ON_REQUEST = ['package', 'consumer']
+/**
+ * Stages that run only when they are named; the packages need the addon built once more, for old
+ * versions of glibc.
+ */
+const OTHERS = {
+  package() {
+    run('npm', ['run', '--silent', 'package'])
+  },
+  consumer() {
+    run(process.execPath, ['scripts/consumer.mjs'])
+  },
+  core() {
+    specs(process.execPath, CORE_SPECS)
+  },
+  deny() {
+    run(installCargoDeny(), ['--locked', 'check', 'bans', 'licenses', 'sources'])
+  },
+  doc() {
+    process.env.RUSTDOCFLAGS = '-D warnings'
+    run('cargo', ['doc', '--locked', '--workspace', '--no-deps'])
+  },
+  msrv() {
+    run('cargo', ['check', '--locked', '--workspace', '--all-targets'])
+  },
+}
 
 /** Several of the stages under one name. */
 const GROUPS = { lint: ['format', 'lint', 'types'] }
@@ -73,13 +92,16 @@ function installServers() {
   installTestRunners()
 }
 
-/** @param {string} node */
-function specs(node) {
+/**
+ * @param {string} node
+ * @param {string[]} [files]
+ */
+function specs(node, files = globs()) {
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
   console.log(`Node ${version}`)
   // One file for each core: Node leaves one core free, and the specs wait more than they compute.
-  const files = `--test-concurrency=${availableParallelism()}`
-  run(node, ['--test', '--test-timeout=600000', files, ...globs()])
+  const concurrency = `--test-concurrency=${availableParallelism()}`
+  run(node, ['--test', '--test-timeout=600000', concurrency, ...files])
 }
 
 function globs() {
@@ -120,10 +142,10 @@ function fail(message) {
 }
 
 const wanted = process.argv.slice(2).flatMap((name) => GROUPS[name] ?? [name])
-const usual = Object.keys(STAGES).filter((name) => !ON_REQUEST.includes(name))
-for (const name of wanted.length > 0 ? wanted : usual) {
+const all = { ...STAGES, ...OTHERS }
+for (const name of wanted.length > 0 ? wanted : Object.keys(STAGES)) {
   const stage =
-    STAGES[name] ?? fail(`there is no stage ${name}; there are ${Object.keys(STAGES).join(', ')}`)
+    all[name] ?? fail(`there is no stage ${name}; there are ${Object.keys(all).join(', ')}`)
   const begun = performance.now()
   console.log(`\n== ${name}`)
   stage()
