@@ -26,6 +26,21 @@ function findPackage() {
   }
 }
 
+/** The file of the worker, which a bundle leaves behind. */
+const WORKER = join(__dirname, 'worker.cjs')
+
+/** @returns {Answer} */
+function noWorker() {
+  return {
+    failed: {
+      code: 'ERR_SEND_NOT_CONFIGURED',
+      message:
+        `the warehouse's worker was not found: ${WORKER}. In a bundled program, keep dollar-send out of the bundle ` +
+        '(mark it as external)',
+    },
+  }
+}
+
 /** @returns {Answer} */
 function notInstalled() {
   return {
@@ -81,6 +96,7 @@ class DuckDb {
   async ask(work) {
     if (this.#closed) return gone('the warehouse is closed')
     if (!this.#worker) {
+      if (!existsSync(WORKER)) return noWorker()
       const module = findPackage()
       if (module === undefined) return notInstalled()
       if (!this.#begin()) return gone('the engine is gone')
@@ -113,7 +129,7 @@ class DuckDb {
   #start(module) {
     Atomics.store(this.#stopped, 0, 0)
     const workerData = { module, settings: this.#settings, ended: this.#stopped }
-    const worker = new Worker(join(__dirname, 'worker.cjs'), { workerData })
+    const worker = new Worker(WORKER, { workerData })
     this.#worker = worker
     worker.unref()
     process.on('exit', this.#stopAtExit)
