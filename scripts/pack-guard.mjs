@@ -35,7 +35,6 @@ const ALLOWED = [
   /^types\/[a-z]+\.d\.[cm]ts$/,
   /^docs\/[a-z0-9-]+\.md$/,
   /^examples\/([a-z-]+\/)*[A-Za-z0-9-]+\.(mjs|json|md)$/,
-  /^examples\/deploy\/[A-Za-z0-9.-]+$/,
 ]
 
 /** Files without which the package does not work. */
