@@ -189,6 +189,28 @@ it('two copies of the package in one process both deliver', async (t) => {
   assert.deepEqual({ stdout, stderr }, { stdout: 'delivered\ndelivered\n', stderr: '' })
 })
 
+it('two copies of the package in one process do not share a data directory, and say so', async (t) => {
+  const folders = [folderFor(t), folderFor(t)]
+  for (const folder of folders) copyPackage(folder)
+  const code = `
+    const [one, other] = ${JSON.stringify(folders)}.map((folder) => require(folder).Engine)
+    const options = { dataDir: ${JSON.stringify(join(folders[0], 'data'))} }
+    const main = async () => {
+      const engine = await one.open(options)
+      console.log(await other.open(options).catch(({ code, message }) => code + ' ' + message))
+      await engine.close()
+      await (await other.open(options)).close()
+      console.log('closed')
+    }
+    main()`
+  const { stdout, stderr } = await runNode(['-e', code])
+  assert.equal(stderr, '')
+  assert.match(
+    stdout,
+    /^ERR_SEND_DATA_DIR_LOCKED .* another copy of dollar-send in it has the directory open.*\nclosed\n$/,
+  )
+})
+
 const MAIN = 'js/cli/main.mjs'
 
 it('help, --version and bad usage need no addon', async (t) => {

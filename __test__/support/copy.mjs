@@ -1,14 +1,6 @@
 // Copies of the package in folders of their own, as an installation has them.
 
-import {
-  cpSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-} from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -46,16 +38,12 @@ export function copyPackage(place, { addon = true } = {}) {
 }
 
 /**
- * Puts the addon there as a file of its own name: another path is another copy for the system.
+ * Puts a copy of the addon there. A link would be the same library for the system, and share its state.
  *
  * @param {string} place
  * @param {string} [name]
  */
 export function placeAddon(place, name = ADDON) {
   mkdirSync(place, { recursive: true })
-  try {
-    linkSync(join(ROOT, ADDON), join(place, name))
-  } catch {
-    cpSync(join(ROOT, ADDON), join(place, name))
-  }
+  cpSync(join(ROOT, ADDON), join(place, name))
 }

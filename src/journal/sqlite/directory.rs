@@ -70,11 +70,17 @@ fn locked(path: &Path, lock: &mut File) -> Error {
     let mut pid = String::new();
     // Who holds it may not have written its pid yet.
     let _ = lock.read_to_string(&mut pid);
-    let holder = if pid.is_empty() { "another process".to_owned() } else { format!("pid {pid}") };
-    let message = format!(
-        "the data directory {} is in use by {holder}: one process at a time may open it",
-        path.display()
-    );
+    let holder = if pid.is_empty() {
+        "another process: one process at a time may open it".to_owned()
+    } else if pid == std::process::id().to_string() {
+        format!(
+            "this process (pid {pid}): another copy of dollar-send in it has the directory open, and \
+             copies of the addon share nothing"
+        )
+    } else {
+        format!("pid {pid}: one process at a time may open it")
+    };
+    let message = format!("the data directory {} is in use by {holder}", path.display());
     Error::new(ErrorKind::DataDirLocked, message)
 }
 
@@ -90,6 +96,7 @@ mod tests {
         let refused = DataDir::open(&path).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::DataDirLocked);
         assert!(refused.to_string().contains(&format!("pid {}", std::process::id())));
+        assert!(refused.to_string().contains("another copy of dollar-send"));
         drop(first);
         fs::write(path.join(LOCK), "999999999").unwrap();
         let second = DataDir::open(&path).unwrap();
