@@ -32,7 +32,7 @@ const STAGES = {
     run('cargo', ['test', '--locked', '--workspace'])
   },
   build() {
-    run('npm', ['run', '--silent', 'build'])
+    run(process.execPath, ['scripts/build-addon.mjs'])
     run(
       'git',
       ['diff', '--exit-code', '--', 'index.d.ts'],
@@ -46,23 +46,20 @@ const STAGES = {
     installServers()
     specs(process.execPath)
   },
-  versions() {
-    installServers()
-    for (const version of NODE_VERSIONS) specs(installNode(version))
-  },
-}
-
-/**
- * Stages that run only when they are named; the packages need the addon built once more, for old
- * versions of glibc.
- */
-const OTHERS = {
   package() {
     run('npm', ['run', '--silent', 'package'])
   },
   consumer() {
     run(process.execPath, ['scripts/consumer.mjs'])
   },
+  versions() {
+    installServers()
+    for (const version of NODE_VERSIONS) specs(installNode(version))
+  },
+}
+
+/** Stages that run only when they are named. */
+const OTHERS = {
   core() {
     specs(process.execPath, CORE_SPECS)
   },
