@@ -9,6 +9,10 @@ import { original, outcome } from './support/pipedream.mjs'
 
 const CONTENT = { http: 'data', s3: 'payload', sql: 'payload', sse: 'payload' }
 
+/** The kinds of values that JSON holds nothing of, or that hold bytes where bytes cannot go. */
+const UNRECORDABLE =
+  /= (?:regexp|weakmap|promise|blob|formdata|dataview|arraybuffer|sharedarraybuffer|boxed symbol)\b/
+
 /** A new step for every so many calls, so that the undelivered calls do not pile up. */
 async function* steps(t) {
   const engine = await openEngine(t, { maxPendingBytes: 2 ** 30 })
@@ -22,7 +26,13 @@ async function* steps(t) {
 
 for (const name of Object.keys(FIELDS)) {
   test(`$send.${name} accepts what the original accepts, and refuses in its words`, async (t) => {
-    const counts = { accepted: 0, refused: 0, 'accepted by us alone': 0, 'equal messages': 0 }
+    const counts = {
+      accepted: 0,
+      refused: 0,
+      'accepted by us alone': 0,
+      'refused by us alone': 0,
+      'equal messages': 0,
+    }
     const source = steps(t)
     for (const { label, make } of calls(name)) {
       const { value: $send } = await source.next()
@@ -32,10 +42,16 @@ for (const name of Object.keys(FIELDS)) {
         counts[floor.accepted ? 'accepted' : 'accepted by us alone'] += 1
         continue
       }
-      assert.ok(!floor.accepted, `${label}: ${ours.message}`)
+      if (floor.accepted) {
+        // What cannot be sent as it is: the original sends something else in its place.
+        assert.match(ours.message, /cannot be recorded/, label)
+        assert.match(label, UNRECORDABLE, label)
+        counts['refused by us alone'] += 1
+        continue
+      }
       counts.refused += 1
       // reaches ERR_SEND_INVALID_ARGUMENT
-      if (differs(name, floor.message)) continue
+      if (differs(name, floor.message) || UNRECORDABLE.test(label)) continue
       assert.equal(ours.code, 'ERR_SEND_INVALID_ARGUMENT', label)
       counts['equal messages'] += 1
       assert.equal(ours.message, floor.message, label)

@@ -254,7 +254,10 @@ test('strict makes warnings errors', async (t) => {
     [() => $send.http({ method: 'GET', url: 'no url' }), /^\$send\.http: `url` does not parse/],
     [() => $send.email({ body: 'x' }), /^\$send\.email: `body` is ignored/],
     [() => $send.email({ include_collaborators: 1 }), /^\$send\.email: `include_collaborators`/],
-    [() => $send.s3({ bucket: 'b', payload: new Blob([]) }), /^\$send\.s3: a Blob/],
+    [
+      () => $send.s3({ bucket: 'b', payload: new Blob([]) }),
+      /^\$send\.s3: payload is a Blob, so it cannot be recorded/,
+    ],
     [() => $send.emit({ raw_event: {}, more: 1 }), /^\$send\.emit: `more` is ignored/],
   ]) {
     assert.throws(call, { name: 'TypeError', code: 'ERR_SEND_INVALID_ARGUMENT', message: pattern })

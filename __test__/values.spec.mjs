@@ -299,13 +299,18 @@ test('getters and toJSON that throw pass their own error', async (t) => {
   assert.equal((await execution.complete()).recorded, 0)
 })
 
-test('what cannot be in a snapshot is missing from it with a warning', async (t) => {
+test('a Blob or a form where text has to be is refused by its path', async (t) => {
   const { $send, execution } = await openStep(t)
-  $send.sse({ channel: 'c', payload: new Blob(['x']) })
-  $send.sql({ table: 't', payload: { form: new FormData() } })
-  const log = await finish(execution)
-  assert.match(log[0].warnings.join(), /a Blob inside the call is not recorded/)
-  assert.match(log[1].warnings.join(), /a FormData inside the call is not recorded/)
+  for (const [call, message] of /** @type {const} */ ([
+    [() => $send.sse({ channel: 'c', payload: new Blob(['x']) }), /\$send\.sse: payload is a Blob/],
+    [
+      () => $send.sql({ table: 't', payload: { form: new FormData() } }),
+      /\$send\.sql: payload\.form is a form/,
+    ],
+  ])) {
+    assert.throws(call, { code: 'ERR_SEND_INVALID_ARGUMENT', message })
+  }
+  assert.equal((await execution.complete()).recorded, 0)
 })
 
 test('bytes for the batching destinations are base64 text', async (t) => {
@@ -328,7 +333,6 @@ test('a Blob that can no longer be read is a failed delivery', async (t) => {
     }
   }
   $send.http({ method: 'POST', url: 'http://127.0.0.1:9/', data: new Broken(['x']) })
-  $send.sse({ channel: 'c', payload: new Broken(['x']) })
   const [delivery] = await finish(execution)
   assert.equal(delivery.status, 'failed')
   assert.equal(delivery.error.code, 'ERR_SEND_INVALID_ARGUMENT')

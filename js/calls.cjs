@@ -3,16 +3,23 @@
 
 // Calls that are not the common ones: checked, and snapshotted with care.
 
+const { URL } = require('node:url')
+const { types } = require('node:util')
+
 const { check, isObject, oddities, refusal, unchecked } = require('./check.cjs')
 const { emailCall } = require('./email-call.cjs')
+const { bodyOf } = require('./body.cjs')
+const { isSearchParams } = require('./brands.cjs')
+const { bytesOf } = require('./bytes.cjs')
 const { invalidArgument } = require('./errors.cjs')
-const { bodyOf, bytesOf, textOf, tooLarge } = require('./snapshot.cjs')
+const { refusing, textOf, tooLarge } = require('./snapshot.cjs')
+const { Refusal, headersOf } = require('./spelled-out.cjs')
 
 /**
  * @typedef {object} Call One checked call, snapshotted.
  * @property {string} text
  * @property {string[]} warnings
- * @property {import('./snapshot.cjs').Body} [body]
+ * @property {import('./body.cjs').Body} [body]
  */
 
 /**
@@ -25,15 +32,35 @@ function httpCall(config, strict) {
   const timeout = unchecked(config, 'timeout')
   const warnings = oddities('http', config)
   if (strict) warnings.push(...deliveryOddities(known, timeout))
-  const body = bodyOf(known.data)
+  const body = refusing('http', ['data'], () => bodyOf(known.data))
   if (body) delete known.data
+  if (isObject(known.headers)) known.headers = checkedHeaders(known.headers)
   if (typeof timeout === 'number') known.timeout = timeout
   else if (timeout !== undefined && timeout !== null) {
     warnings.push('the timeout is ignored: it is not a number of milliseconds')
   }
+  const maxRedirects = unchecked(config, 'maxRedirects')
+  if (typeof maxRedirects === 'number') known.maxRedirects = maxRedirects
   const retry = retryOf(unchecked(config, 'retry'), warnings)
   if (retry !== undefined) known.retry = retry
   return { text: textOf('http', known, warnings), warnings, body }
+}
+
+/**
+ * Headers as far as they are more than JSON: pairs of a URLSearchParams, and values that are no text.
+ *
+ * @param {object} headers
+ */
+function checkedHeaders(headers) {
+  const given = isSearchParams(headers) ? headersOf(/** @type {any} */ (headers)) : headers
+  for (const name of Object.keys(given)) {
+    const value = unchecked(given, name)
+    if (!bytesOf(value) && !types.isMap(value)) continue
+    refusing('http', ['headers', name], () => {
+      throw new Refusal('is neither a text nor a list of texts', () => 'give a text')
+    })
+  }
+  return given
 }
 
 /**
@@ -72,18 +99,18 @@ function namedCall(name, config) {
  * A call of a destination that is written in JavaScript: its function gets the argument as JSON says it.
  *
  * @param {string} name
- * @param {any} argument
+ * @param {unknown} argument
  * @returns {Call}
  */
 function customCall(name, argument) {
-  if (!isObject(argument) || Array.isArray(argument)) throw refusal(name, argument, [])
+  if (argument === undefined || ['function', 'symbol'].includes(typeof argument)) {
+    throw refusal(name, argument, [])
+  }
   /** @type {string[]} */
   const warnings = []
-  const text = textOf(name, /** @type {any} */ (argument), warnings)
-  if (!text?.startsWith('{')) {
-    throw invalidArgument(
-      `$send.${name}: as JSON (its toJSON() says what) the argument is no object`,
-    )
+  const text = textOf(name, argument, warnings)
+  if (text === undefined) {
+    throw invalidArgument(`$send.${name}: toJSON() of the argument returns nothing that JSON holds`)
   }
   return { text, warnings }
 }

@@ -58,21 +58,55 @@ const AUTH_RULES = [required('string', 'auth', 'password'), required('string', '
 /** The members whose values may be credentials: a refusal does not repeat them. */
 const SECRET = ['auth', 'headers', 'params']
 
+/** Keys of axios, got, node-fetch and request that have no effect here, by the reason. */
+const IGNORED_HTTP = {
+  'the request body goes into `data`': ['body', 'json', 'form', 'formData', 'multipart'],
+  'the query goes into `params`': ['searchParams', 'query', 'qs'],
+  'give `params` as they are to be written, or a URLSearchParams': ['paramsSerializer'],
+  'give the form as `data`': ['formSerializer'],
+  'give the whole address in `url`': ['baseURL', 'prefixUrl', 'allowAbsoluteUrls', 'socketPath'],
+  "connections are the engine's, see its options `http` and `egress`": [
+    ...['agent', 'httpAgent', 'httpsAgent', 'proxy', 'adapter', 'transport', 'dispatcher'],
+    ...['lookup', 'family', 'httpVersion', 'http2Options', 'insecureHTTPParser'],
+    ...['rejectUnauthorized', 'https', 'maxRate'],
+  ],
+  'functions do not run with a delivery: change the call before it is made': [
+    ...['transformRequest', 'transformResponse', 'beforeRedirect', 'parseReviver', 'hooks'],
+    ...['onUploadProgress', 'onDownloadProgress'],
+  ],
+  'only a 2xx response counts as delivered': ['validateStatus', 'throwHttpErrors'],
+  'no response comes back to the step: it is in the log': [
+    ...['responseType', 'responseEncoding', 'decompress', 'transitional'],
+  ],
+  'the limits are options of the engine': ['maxBodyLength', 'maxContentLength'],
+  'a recorded call is not taken back': ['signal', 'cancelToken'],
+  'it is for browsers': [
+    ...['withCredentials', 'xsrfCookieName', 'xsrfHeaderName', 'withXSRFToken', 'credentials'],
+    ...['mode', 'cache', 'env', 'fetchOptions'],
+  ],
+  'redirects are followed as `maxRedirects` says': [
+    'redirect',
+    'followRedirect',
+    'followRedirects',
+  ],
+  'give `auth: { username, password }`': ['username', 'password'],
+}
+
 /**
- * Keys that people give in the belief that they do something.
+ * Keys that people give in the belief that they do something, with advice.
  * @type {Partial<Record<keyof typeof RULES, Record<string, string>>>}
  */
 const IGNORED = {
-  http: {
-    body: 'the request body goes into `data`',
-    json: 'an object in `data` is sent as JSON',
-    form: 'send a URLSearchParams as `data`',
-    validateStatus: 'only a 2xx response counts as delivered',
-  },
+  http: Object.fromEntries(
+    Object.entries(IGNORED_HTTP).flatMap(([advice, keys]) => keys.map((key) => [key, advice])),
+  ),
   email: {
     body: 'the text goes into `text` or `html`',
   },
 }
+
+/** The keys of `$send.http` that leave a warning. */
+const ODD_HTTP_KEYS = new Set(Object.keys(/** @type {object} */ (IGNORED.http)))
 
 /**
  * @param {unknown} value
@@ -82,10 +116,14 @@ function isObject(value) {
   return typeof value === 'object' && value !== null
 }
 
-/** Whether a value is a `URL`, of this realm or of another one. @param {unknown} value */
+/**
+ * Whether a value is a `URL`, of this realm or of another one.
+ *
+ * @param {unknown} value
+ */
 function isUrl(value) {
   if (!isObject(value)) return false
-  const tag = unchecked(value, /** @type {any} */ (Symbol.toStringTag))
+  const tag = unchecked(value, Symbol.toStringTag)
   return tag === 'URL' && typeof unchecked(value, 'href') === 'string'
 }
 
@@ -166,12 +204,12 @@ function apply(name, rule, value) {
  * What a key holds that the original never looks at: reading it must not be able to fail.
  *
  * @param {object} source
- * @param {string} key
+ * @param {string | symbol} key
  * @returns {unknown}
  */
 function unchecked(source, key) {
   try {
-    return /** @type {Record<string, unknown>} */ (source)[key]
+    return /** @type {any} */ (source)[key]
   } catch {
     return undefined
   }
@@ -197,4 +235,4 @@ function oddities(name, config) {
   return ignored
 }
 
-module.exports = { check, isObject, oddities, refusal, shown, unchecked }
+module.exports = { ODD_HTTP_KEYS, check, isObject, oddities, refusal, shown, unchecked }

@@ -9,7 +9,8 @@
  */
 
 const { currentStep, insideStep, runInStep } = require('./context.cjs')
-const { NAMES, looksLikeDestination } = require('./send.cjs')
+const { NAMES } = require('./send.cjs')
+const { prototypeWith } = require('./unknown-destination.cjs')
 
 /** @type {Map<string, (...args: unknown[]) => unknown>} */
 const senders = new Map()
@@ -40,20 +41,23 @@ function sender(name) {
   return send
 }
 
-// What is not built in is found at the call. A test may put a spy in the place of a function.
-const builtIn = Object.fromEntries(NAMES.map((name) => [name, sender(name)]))
+/**
+ * Whether the current step has a destination.
+ *
+ * @param {string} name
+ */
+const isInStep = (name) => insideStep() && Object.hasOwn(currentStep('$send').$send, name)
 
-/** @type {any} */
-const $send = new Proxy(builtIn, {
-  get(target, name) {
-    if (typeof name !== 'string' || name in target || !looksLikeDestination(name)) {
-      return Reflect.get(target, name)
-    }
-    // A step that refuses to read an unknown destination refuses here too; outside one, the call decides.
-    if (insideStep()) Reflect.get(currentStep('$send').$send, name)
-    return sender(name)
-  },
-})
+/**
+ * An ordinary object, so that a test may put a spy in the place of a function. What is not built in
+ * is found at the call.
+ *
+ * @type {any}
+ */
+const $send = Object.assign(
+  Object.create(prototypeWith(sender, isInStep)),
+  Object.fromEntries(NAMES.map((name) => [name, sender(name)])),
+)
 
 /**
  * Ends the step without failing it: `runStep` takes the error for an end, and what was recorded is

@@ -5,9 +5,10 @@
 // Rust-side buffer. Both are JavaScript, because reading properties from Rust costs more than the
 // whole call does.
 
-const { isObject } = require('./check.cjs')
+const { ODD_HTTP_KEYS, isObject } = require('./check.cjs')
 const { sendError } = require('./errors.cjs')
 const { record } = require('./tape.cjs')
+const { prototypeWith } = require('./unknown-destination.cjs')
 
 /** @type {typeof import('./calls.cjs')} */
 let calls
@@ -37,55 +38,19 @@ const [HTTP, EMAIL, S3, SQL, SSE, EMIT] = NAMES.keys()
  * @property {boolean} later whether the bytes follow through `_fill`
  */
 
-/** Names that promises, matchers, spies and inspectors read of any object. */
-const READ_BY_OTHERS = new Set([
-  'then',
-  'toJSON',
-  'inspect',
-  'asymmetricMatch',
-  'nodeType',
-  'tagName',
-  'mock',
-  'calls',
-  'getMockName',
-  'restore',
-  'size',
-  'length',
-  'name',
-  'type',
-  'message',
-  'stack',
-])
-
 /**
- * Whether a name may be meant as that of a destination. Others are absent, as on any object.
+ * Returns what `$send` inherits from: functions that throw, for destinations that there are not.
  *
- * @param {string} name
- */
-function looksLikeDestination(name) {
-  return /^[a-z][a-z0-9_]*$/i.test(name) && !READ_BY_OTHERS.has(name)
-}
-
-/**
- * Where a name leads that is no destination: a function that says which there are.
- *
- * @param {readonly string[]} names
+ * @param {readonly string[]} names the destinations that there are
  */
 const unknownOf = (names) =>
-  new Proxy(Object.prototype, {
-    get(target, name, receiver) {
-      if (typeof name !== 'string' || name in target || !looksLikeDestination(name)) {
-        return Reflect.get(target, name, receiver)
-      }
-      return () => {
-        const known = names.map((known) => `$send.${known}`).join(', ')
-        throw sendError(
-          TypeError,
-          'ERR_SEND_INVALID_ARGUMENT',
-          `$send.${name} is not a destination. There are: ${known}. engine.destination() adds others`,
-        )
-      }
-    },
+  prototypeWith((name) => () => {
+    const known = names.map((known) => `$send.${known}`).join(', ')
+    throw sendError(
+      TypeError,
+      'ERR_SEND_INVALID_ARGUMENT',
+      `$send.${name} is not a destination. There are: ${known}. engine.destination() adds others`,
+    )
   })
 
 /** What leads from `$send` to that; a prototype that is no proxy itself makes objects several times faster. */
@@ -136,7 +101,8 @@ function createSend(native, settings, step, fill) {
   /** @param {any} config */
   function http(config) {
     const plain = !strict && isPlainHttp(config)
-    if (!plain || !record(step, HTTP, config)) keep(HTTP, calls.httpCall(config, strict))
+    if (!plain || !record(step, HTTP, config, ODD_HTTP_KEYS))
+      keep(HTTP, calls.httpCall(config, strict))
   }
 
   /**
@@ -171,7 +137,7 @@ function createSend(native, settings, step, fill) {
   Object.setPrototypeOf($send, unknownOf([...NAMES, ...destinations.keys()]))
   for (const [destination, { number }] of destinations) {
     $send[destination] = (/** @type {any} */ argument) => {
-      const plain = isPlain(argument) && !Array.isArray(argument) && !('toJSON' in argument)
+      const plain = isPlain(argument) && !Array.isArray(argument)
       if (!plain || !record(step, number, argument))
         keep(number, calls.customCall(destination, argument), destination)
     }
@@ -195,8 +161,7 @@ function isPlainNamed(config, place) {
     Object.getPrototypeOf(config) === Object.prototype &&
     typeof config[place] === 'string' &&
     (prefix === undefined || typeof prefix === 'string') &&
-    (typeof payload === 'string' || isPlain(payload)) &&
-    !('toJSON' in config)
+    (typeof payload === 'string' || isPlain(payload))
   )
 }
 
@@ -216,10 +181,7 @@ function isPlainHttp(config) {
     (data === undefined || typeof data === 'string' || isPlain(data)) &&
     (headers === undefined || isPlain(headers)) &&
     (params === undefined || isPlain(params)) &&
-    config.auth === undefined &&
-    // Keys that nobody checks are not read: a getter behind one may throw.
-    !('body' in config || 'json' in config || 'form' in config) &&
-    !('validateStatus' in config || 'toJSON' in config)
+    config.auth === undefined
   )
 }
 
@@ -241,4 +203,4 @@ function isPlain(value) {
   return prototype === Object.prototype || prototype === Array.prototype
 }
 
-module.exports = { createSend, loadCalls, looksLikeDestination, NAMES }
+module.exports = { createSend, loadCalls, NAMES }

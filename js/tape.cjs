@@ -6,10 +6,12 @@
 // The keys of an object do not cross: objects with the same keys are of one shape, and a shape is
 // told to Rust once.
 //
-// What cannot be taped (a BigInt, an object of a class, a cycle) is left to JSON.stringify.
+// What cannot be taped is left to JSON.stringify where it loses nothing, and otherwise to what looks
+// after uncommon calls: an object of a class, a BigInt, a cycle.
 
 /** @type {import('./send.cjs').Native} */
 const binding = require('./native.cjs')
+const { hasOwnSymbols, isPlainTree } = require('./plain.cjs')
 
 /**
  * @typedef {object} Shape the keys that objects have, in their order
@@ -21,6 +23,7 @@ const binding = require('./native.cjs')
  * @property {Shape[]} shapes what they were there so far
  * @property {boolean} open whether there may be more of them
  * @property {Place | undefined} items of the arrays that stood there
+ * @property {ReadonlySet<string> | undefined} odd the keys with which an object is not taken there
  */
 
 // What stands on the tape, as `binding/tape.rs` has it; an object's tag is its shape's.
@@ -62,8 +65,13 @@ let text = ''
 /** A getter that is read may make a call itself. */
 let busy = false
 
-/** @returns {Place} */
-const newPlace = () => ({ shapes: [], open: true, items: undefined })
+/**
+ * @param {ReadonlySet<string>} [odd]
+ * @returns {Place}
+ */
+const placeFor = (odd) => ({ shapes: [], open: true, items: undefined, odd })
+
+const newPlace = () => placeFor()
 
 /**
  * Tapes a call; nothing when that cannot be done.
@@ -156,8 +164,12 @@ function object(place, given, depth) {
     end = start
     text = before
   }
-  const shape = learned(place, given)
-  if (shape === undefined) return part(JSON_TEXT, JSON.stringify(given))
+  const keys = Object.keys(given)
+  if (place.odd !== undefined && hasOddKeys(place.odd, keys)) return GIVEN_UP
+  const shape = learned(place, keys)
+  if (shape === undefined) {
+    return isPlainTree(given) ? part(JSON_TEXT, JSON.stringify(given)) : GIVEN_UP
+  }
   return members(shape, given, depth) === TAPED ? TAPED : GIVEN_UP
 }
 
@@ -178,8 +190,15 @@ function members({ tag, keys, places }, given, depth) {
     if (how !== TAPED) return how
     index++
   }
-  return index === keys.length ? TAPED : OTHER_KEYS
+  if (index !== keys.length) return OTHER_KEYS
+  return index === 0 && hasOwnSymbols(given) ? GIVEN_UP : TAPED
 }
+
+/**
+ * @param {ReadonlySet<string>} odd
+ * @param {string[]} keys
+ */
+const hasOddKeys = (odd, keys) => keys.some((key) => odd.has(key))
 
 /** @param {Date} given */
 function date(given) {
@@ -205,12 +224,11 @@ function part(tag, given) {
  * A new shape, unless there are enough.
  *
  * @param {Place} place
- * @param {object} given
+ * @param {string[]} keys
  * @returns {Shape | undefined}
  */
-function learned(place, given) {
+function learned(place, keys) {
   if (!place.open) return undefined
-  const keys = Object.keys(given)
   const characters = keys.reduce((sum, key) => sum + key.length, 0)
   if (keys.length > MAX_KEYS || characters > MAX_KEY_CHARACTERS) return undefined
   const number = binding._shape(keys.map((key) => `${JSON.stringify(key)}:`))
@@ -233,31 +251,42 @@ const recordTaped = binding._recorder(tape)
 const CALLS = /** @type {Place[]} */ ([])
 
 /**
- * Records a plain call. The answer is `false`, and nothing is recorded, when the call has to be taken
- * with care: something is in it that cannot be snapshotted, or that JSON.stringify sees nothing in,
- * or it is too large (which may be for the sake of an ignored key).
+ * Records a plain call. Returns `false`, and records nothing, when the call has to be taken with care:
+ * something is in it that cannot be snapshotted, or that JSON.stringify loses something of, or a key
+ * that leaves a warning, or it is too large (which may be for the sake of an ignored key).
  *
  * @param {number} step
  * @param {number} kind
  * @param {object} call
+ * @param {ReadonlySet<string>} [odd] the keys that leave a warning
  * @returns {boolean}
  */
-function record(step, kind, call) {
-  let known = taped((CALLS[kind] ??= newPlace()), call)
+function record(step, kind, call, odd) {
+  const place = (CALLS[kind] ??= placeFor(odd))
+  let known = taped(place, call)
   // With no values on the tape the text is the call's JSON.
   const values = known === undefined ? 0 : end - HEADER
-  if (known === undefined) {
-    try {
-      known = JSON.stringify(call)
-    } catch {
-      return false
-    }
-  }
-  if (known.length > MAX_CHARACTERS) return false
+  known ??= jsonOf(call, odd)
+  if (known === undefined || known.length > MAX_CHARACTERS) return false
   tape[0] = step
   tape[1] = kind
   tape[2] = values
   return recordTaped(known)
+}
+
+/**
+ * The JSON of a call that was not taped, if it loses nothing.
+ *
+ * @param {object} call
+ * @param {ReadonlySet<string> | undefined} odd
+ */
+function jsonOf(call, odd) {
+  try {
+    if (odd !== undefined && hasOddKeys(odd, Object.keys(call))) return undefined
+    return isPlainTree(call) ? JSON.stringify(call) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 module.exports = { record }
