@@ -2,7 +2,16 @@ import js from '@eslint/js'
 import globals from 'globals'
 
 export default [
-  { ignores: ['binding.cjs', 'target/**', 'node_modules/**', '**/*.d.ts', 'examples/http-*.mjs'] },
+  {
+    ignores: [
+      'binding.cjs',
+      'target/**',
+      'dist/**',
+      'node_modules/**',
+      '**/*.d.ts',
+      'examples/http-*.mjs',
+    ],
+  },
   js.configs.recommended,
   {
     languageOptions: { globals: globals.node },

@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" />
+
 /* The part of the declarations that belongs to JavaScript; what follows it is generated from Rust. */
 
 import type {
@@ -13,8 +15,12 @@ import type {
 } from './js/log'
 export * from './js/log'
 
+/** The `URL` of the runtime, where its types are loaded (`@types/node`, or the library `dom`). */
+type URL = typeof globalThis extends { URL: { prototype: infer Type } } ? Type : never
+
 /** The codes of this package's errors and of failed deliveries. */
 export type ErrorCode =
+  | 'ERR_SEND_ADDON'
   | 'ERR_SEND_INVALID_OPTION'
   | 'ERR_SEND_INVALID_ARGUMENT'
   | 'ERR_SEND_PAYLOAD_TOO_LARGE'
@@ -849,8 +855,8 @@ export interface EmailOptions {
   /** How much is sent. */
   limits?: EmailLimits
   /**
-   * The directory for mails as files. Default: `mail` in `dataDir`, or `dollar-send/mail` in the
-   * system's temporary directory.
+   * The directory for mails as files. Default: `mail` in `dataDir`, or `dollar-send-UID/mail` in
+   * the system's temporary directory, for this user alone.
    */
   file?: string
   /** Milliseconds that the delivery of one mail may take. Default: 60000. */
@@ -1233,7 +1239,7 @@ export interface S3Options {
   batch?: BatchOptions
   /**
    * The directory for objects as files, `BUCKET/KEY` in it. Default: `s3` in `dataDir`, or
-   * `dollar-send/s3` in the system's temporary directory.
+   * `dollar-send-UID/s3` in the system's temporary directory, for this user alone.
    */
   file?: string
   /** Milliseconds that one attempt to store a batch may take. Default: 300000. */

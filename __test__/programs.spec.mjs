@@ -134,6 +134,37 @@ test('two bundles of one application with the addon beside them', async (t) => {
   assert.equal(stdout, 'delivered,delivered\n', stderr)
 })
 
+test("a row of a bundle without the warehouse's worker fails with the way out", async (t) => {
+  const folder = project(t)
+  const { build } = createRequire(bin('esbuild', 'package.json'))('esbuild')
+  const code = `
+    import { Engine } from 'dollar-send'
+    void (async () => {
+      const sql = { batch: { intervalMs: 10 } }
+      const engine = await Engine.open({ dataDir: process.argv[2], sql })
+      const execution = engine.execution({ workflowId: 'p' })
+      execution.step('s').$send.sql({ table: 't', payload: { a: 1 } })
+      await execution.complete()
+      const [{ status, error }] = await execution.settled()
+      console.log(status, error.code, /external/.test(error.message))
+      await engine.close()
+    })()`
+  writeFileSync(join(folder, 'app.mjs'), code)
+  await build({
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    loader: { '.node': 'copy' },
+    external: ['@duckdb/*'],
+    logLevel: 'error',
+    entryPoints: [join(folder, 'app.mjs')],
+    outdir: join(folder, 'out'),
+  })
+  const app = join(folder, 'out', 'app.js')
+  const { stdout, stderr } = await run([process.execPath, app, join(folder, 'data')], folder)
+  assert.equal(stdout, 'failed ERR_SEND_NOT_CONFIGURED true\n', stderr)
+})
+
 /** Workers that each runtime starts one after the other; the long form starts 1,000. */
 const WORKERS = Number(process.env.DOLLAR_SEND_WORKERS ?? 20)
 

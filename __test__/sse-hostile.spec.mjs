@@ -77,7 +77,7 @@ test('of a connection of HTTP/2 only the stream that is not read ends', async (t
       for (let n = 0; n < 20; n++) $send.sse({ channel: 'big', payload: 'x'.repeat(60_000) })
       $send.sse({ channel: 'mark', payload: [sent] })
     })
-    last = /** @type {any} */ (log.at(-2)?.response).id
+    last = /** @type {any} */ (log[log.length - 2]).response.id
     await until(`data: [${sent}]\n`)
     sent += 20
   }

@@ -123,7 +123,7 @@ test('a gap is told before the events that follow it', async (t) => {
     const stream = await rawStream(
       t,
       port,
-      `/pipelines/p_a/sse?last_event_id=${last.replaceAll(' ', '%20')}`,
+      `/pipelines/p_a/sse?last_event_id=${last.replaceAll(' ', '%20').replaceAll('"', '%22')}`,
     )
     const text = await stream.until('not the server')
     const before = text.slice(0, text.indexOf('id: '))

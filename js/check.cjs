@@ -17,7 +17,7 @@ const SHAPES = {
   object: isObject,
   record: isRecord,
   content: (value) => typeof value === 'string' || isObject(value),
-  url: (value) => typeof value === 'string' || value instanceof URL,
+  url: (value) => typeof value === 'string' || isUrl(value),
 }
 
 /**
@@ -80,6 +80,13 @@ const IGNORED = {
  */
 function isObject(value) {
   return typeof value === 'object' && value !== null
+}
+
+/** Whether a value is a `URL`, of this realm or of another one. @param {unknown} value */
+function isUrl(value) {
+  if (!isObject(value)) return false
+  const tag = unchecked(value, /** @type {any} */ (Symbol.toStringTag))
+  return tag === 'URL' && typeof unchecked(value, 'href') === 'string'
 }
 
 /**

@@ -56,8 +56,16 @@ class Listeners {
    * @param {unknown} event
    */
   tell(topic, event) {
-    for (const listener of [...(this.#bound.get(topic)?.values() ?? [])]) call(listener, event)
+    const listeners = [...(this.#bound.get(topic)?.values() ?? [])]
+    for (const listener of listeners) call(listener, event)
+    // Sent without being asked for: events were dropped.
+    if (topic === 'warning' && listeners.length === 0) warn(/** @type {any} */ (event))
   }
+}
+
+/** @param {{ code: string, message: string }} warning */
+function warn({ code, message }) {
+  process.emitWarning(message, { type: 'DollarSendWarning', code })
 }
 
 /**

@@ -9,7 +9,7 @@
  */
 
 const { currentStep, insideStep, runInStep } = require('./context.cjs')
-const { NAMES } = require('./send.cjs')
+const { NAMES, looksLikeDestination } = require('./send.cjs')
 
 /** @type {Map<string, (...args: unknown[]) => unknown>} */
 const senders = new Map()
@@ -40,15 +40,15 @@ function sender(name) {
   return send
 }
 
-// What is not built in is found at the call.
-const builtIn = Object.freeze(Object.fromEntries(NAMES.map((name) => [name, sender(name)])))
+// What is not built in is found at the call. A test may put a spy in the place of a function.
+const builtIn = Object.fromEntries(NAMES.map((name) => [name, sender(name)]))
 
 /** @type {any} */
 const $send = new Proxy(builtIn, {
   get(target, name) {
-    // `then` decides whether `await $send` waits; symbols and Object.prototype serve inspection only.
-    if (typeof name !== 'string' || name === 'then' || name in target)
+    if (typeof name !== 'string' || name in target || !looksLikeDestination(name)) {
       return Reflect.get(target, name)
+    }
     // A step that refuses to read an unknown destination refuses here too; outside one, the call decides.
     if (insideStep()) Reflect.get(currentStep('$send').$send, name)
     return sender(name)

@@ -37,6 +37,35 @@ const [HTTP, EMAIL, S3, SQL, SSE, EMIT] = NAMES.keys()
  * @property {boolean} later whether the bytes follow through `_fill`
  */
 
+/** Names that promises, matchers, spies and inspectors read of any object. */
+const READ_BY_OTHERS = new Set([
+  'then',
+  'toJSON',
+  'inspect',
+  'asymmetricMatch',
+  'nodeType',
+  'tagName',
+  'mock',
+  'calls',
+  'getMockName',
+  'restore',
+  'size',
+  'length',
+  'name',
+  'type',
+  'message',
+  'stack',
+])
+
+/**
+ * Whether a name may be meant as that of a destination. Others are absent, as on any object.
+ *
+ * @param {string} name
+ */
+function looksLikeDestination(name) {
+  return /^[a-z][a-z0-9_]*$/i.test(name) && !READ_BY_OTHERS.has(name)
+}
+
 /**
  * Where a name leads that is no destination: a function that says which there are.
  *
@@ -45,7 +74,7 @@ const [HTTP, EMAIL, S3, SQL, SSE, EMIT] = NAMES.keys()
 const unknownOf = (names) =>
   new Proxy(Object.prototype, {
     get(target, name, receiver) {
-      if (typeof name !== 'string' || name in target || name === 'then' || name === 'toJSON') {
+      if (typeof name !== 'string' || name in target || !looksLikeDestination(name)) {
         return Reflect.get(target, name, receiver)
       }
       return () => {
@@ -212,4 +241,4 @@ function isPlain(value) {
   return prototype === Object.prototype || prototype === Array.prototype
 }
 
-module.exports = { createSend, loadCalls, NAMES }
+module.exports = { createSend, loadCalls, looksLikeDestination, NAMES }

@@ -47,16 +47,36 @@ function textOf(name, value, warnings) {
  * @returns {unknown}
  */
 function spelledOut(value) {
-  if (value instanceof Map || value instanceof Headers) return Object.fromEntries(value)
-  if (value instanceof Set) return [...value]
-  if (value instanceof URLSearchParams) return value.toString()
+  if (!isObject(value)) return value
+  const known = /** @type {any} */ (value)
+  if (types.isMap(value)) return Object.fromEntries(value)
+  if (types.isSet(value)) return [...value]
+  if (isBrand(value, ['Headers'], 'entries')) return Object.fromEntries(known.entries())
+  if (isBrand(value, ['URLSearchParams'], 'toString')) return known.toString()
   return value
 }
 
 /** @param {unknown} value */
 function lostInside(value) {
-  if (value instanceof FormData) return 'FormData'
-  return value instanceof Blob ? 'Blob' : undefined
+  if (isBrand(value, ['FormData'], 'entries')) return 'FormData'
+  return isBrand(value, ['Blob', 'File'], 'arrayBuffer') ? 'Blob' : undefined
+}
+
+/**
+ * Whether a value is of a kind, by its brand and the method that is used: its class may be that of
+ * another realm or another package.
+ *
+ * @param {unknown} value
+ * @param {string[]} brands
+ * @param {string} method
+ */
+function isBrand(value, brands, method) {
+  if (!isObject(value) || types.isProxy(value)) return false
+  return (
+    brands.includes(
+      /** @type {any} */ (unchecked(value, /** @type {any} */ (Symbol.toStringTag))),
+    ) && typeof unchecked(value, method) === 'function'
+  )
 }
 
 /** What V8 says of values that have no JSON text; any other error is the value's own. */
@@ -133,7 +153,7 @@ function bytesOf(value) {
     if (value.byteLength === 0) return Buffer.alloc(0)
     return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
   }
-  if (!(value instanceof ArrayBuffer || value instanceof SharedArrayBuffer)) return undefined
+  if (!types.isAnyArrayBuffer(value)) return undefined
   return value.byteLength === 0 ? Buffer.alloc(0) : Buffer.from(value)
 }
 
@@ -146,20 +166,86 @@ function bytesOf(value) {
 function bodyOf(data) {
   const bytes = bytesOf(data)
   if (bytes) return now(bytes)
-  if (data instanceof URLSearchParams) {
-    const text = Buffer.from(data.toString())
+  if (!isObject(data)) return undefined
+  const given = /** @type {any} */ (data)
+  if (isBrand(data, ['URLSearchParams'], 'toString')) {
+    const text = Buffer.from(String(given))
     return now(text, 'application/x-www-form-urlencoded;charset=utf-8')
   }
-  if (data instanceof FormData) {
-    const encoded = new Response(data)
-    const contentType = encoded.headers.get('content-type') ?? undefined
-    return later(encoded.arrayBuffer(), sizeOf(data), contentType)
+  if (isBrand(data, ['FormData'], 'entries')) return formBody(given)
+  if (isBrand(data, ['Blob', 'File'], 'arrayBuffer')) {
+    const untyped = given.size > 0 ? 'application/octet-stream' : undefined
+    return later(given.arrayBuffer(), given.size, given.type || untyped)
   }
-  if (data instanceof Blob) {
-    const untyped = data.size > 0 ? 'application/octet-stream' : undefined
-    return later(data.arrayBuffer(), data.size, data.type || untyped)
-  }
+  if (typeof unchecked(data, 'getBuffer') === 'function') return formDataBody(given)
+  refuseStreams(data)
   return undefined
+}
+
+/**
+ * The body of a `FormData`, of this realm or of another package.
+ *
+ * @param {any} form
+ * @returns {Body}
+ */
+function formBody(form) {
+  const native = form instanceof FormData ? form : nativeForm(form)
+  const encoded = new Response(native)
+  const contentType = encoded.headers.get('content-type') ?? undefined
+  return later(encoded.arrayBuffer(), sizeOf(native), contentType)
+}
+
+/**
+ * The form as Node's own, which alone can be encoded.
+ *
+ * @param {any} form
+ */
+function nativeForm(form) {
+  const native = new FormData()
+  for (const [name, part] of form.entries()) {
+    if (typeof part === 'string') native.append(name, part)
+    else if (part instanceof Blob) native.append(name, part, /** @type {any} */ (part).name)
+    else {
+      throw invalidArgument(
+        `$send.http: data has the file ${JSON.stringify(name)} of another package's FormData, which cannot be read here. ` +
+          'Put it into a FormData of Node: form.append(name, new Blob([bytes]), filename)',
+      )
+    }
+  }
+  return native
+}
+
+/**
+ * The body of a form of the npm package `form-data`.
+ *
+ * @param {any} form
+ * @returns {Body | undefined}
+ */
+function formDataBody(form) {
+  if (typeof unchecked(form, 'getHeaders') !== 'function') return undefined
+  try {
+    const headers = form.getHeaders()
+    return now(Buffer.from(form.getBuffer()), headers['content-type'])
+  } catch {
+    throw invalidArgument(
+      '$send.http: data is a form-data form with streams, which cannot be recorded. ' +
+        'Read them first: form.append(name, await buffer(stream), filename)',
+    )
+  }
+}
+
+/**
+ * Refuses values whose content can only be read later, and once.
+ *
+ * @param {object} data
+ */
+function refuseStreams(data) {
+  const isStream = ['pipe', 'getReader'].some((name) => typeof unchecked(data, name) === 'function')
+  if (!isStream) return
+  throw invalidArgument(
+    '$send.http: data is a stream, which cannot be recorded. ' +
+      "Read it first, with `await buffer(stream)` of 'node:stream/consumers'",
+  )
 }
 
 /**

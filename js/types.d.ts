@@ -1,3 +1,5 @@
+/// <reference lib="esnext.disposable" />
+
 /* The part of the declarations that belongs to JavaScript; what follows it is generated from Rust. */
 
 import type {
@@ -13,8 +15,12 @@ import type {
 } from './js/log'
 export * from './js/log'
 
+/** The `URL` of the runtime, where its types are loaded (`@types/node`, or the library `dom`). */
+type URL = typeof globalThis extends { URL: { prototype: infer Type } } ? Type : never
+
 /** The codes of this package's errors and of failed deliveries. */
 export type ErrorCode =
+  | 'ERR_SEND_ADDON'
   | 'ERR_SEND_INVALID_OPTION'
   | 'ERR_SEND_INVALID_ARGUMENT'
   | 'ERR_SEND_PAYLOAD_TOO_LARGE'

@@ -9,7 +9,13 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 export function ensureAddon() {
-  if (fits()) return
+  if (isFresh()) return
+  if (!existsSync(join(root, 'node_modules/@napi-rs/cli'))) {
+    console.error(
+      'The addon is not built, and the napi command that builds it is not installed. Run: npm ci',
+    )
+    process.exit(1)
+  }
   console.log('Building the addon from source (a few minutes the first time) …')
   const built = spawnSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
   if (built.error || built.status !== 0) {
@@ -20,7 +26,8 @@ export function ensureAddon() {
   }
 }
 
-function fits() {
+/** Returns whether an addon loads here that is not older than its sources. */
+export function isFresh() {
   const addon = readdirSync(root).find((name) => name.endsWith('.node'))
   if (!addon || !existsSync(join(root, 'binding.cjs'))) return isInstalled()
   return statSync(join(root, addon)).mtimeMs >= newestSource() && loads()

@@ -6,7 +6,9 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 import { installBrowser } from './browser.mjs'
+import { installCargoDeny } from './cargo-deny.mjs'
 import { installClickHouse } from './clickhouse.mjs'
+import { CORE_SPECS } from './core-specs.mjs'
 import { installNode, installRuntimes, installTestRunners } from './npm-tools.mjs'
 import { installPostgres } from './postgres-server.mjs'
 import { installS3Server } from './s3-server.mjs'
@@ -30,7 +32,7 @@ const STAGES = {
     run('cargo', ['test', '--locked', '--workspace'])
   },
   build() {
-    run('npm', ['run', '--silent', 'build'])
+    run(process.execPath, ['scripts/build-addon.mjs'])
     run(
       'git',
       ['diff', '--exit-code', '--', 'index.d.ts'],
@@ -44,9 +46,32 @@ const STAGES = {
     installServers()
     specs(process.execPath)
   },
+  package() {
+    run('npm', ['run', '--silent', 'package'])
+  },
+  consumer() {
+    run(process.execPath, ['scripts/consumer.mjs'])
+  },
   versions() {
     installServers()
     for (const version of NODE_VERSIONS) specs(installNode(version))
+  },
+}
+
+/** Stages that run only when they are named. */
+const OTHERS = {
+  core() {
+    specs(process.execPath, CORE_SPECS)
+  },
+  deny() {
+    run(installCargoDeny(), ['--locked', 'check', 'bans', 'licenses', 'sources'])
+  },
+  doc() {
+    process.env.RUSTDOCFLAGS = '-D warnings'
+    run('cargo', ['doc', '--locked', '--workspace', '--no-deps'])
+  },
+  msrv() {
+    run('cargo', ['check', '--locked', '--workspace', '--all-targets'])
   },
 }
 
@@ -64,13 +89,16 @@ function installServers() {
   installTestRunners()
 }
 
-/** @param {string} node */
-function specs(node) {
+/**
+ * @param {string} node
+ * @param {string[]} [files]
+ */
+function specs(node, files = globs()) {
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
   console.log(`Node ${version}`)
   // One file for each core: Node leaves one core free, and the specs wait more than they compute.
-  const files = `--test-concurrency=${availableParallelism()}`
-  run(node, ['--test', '--test-timeout=600000', files, ...globs()])
+  const concurrency = `--test-concurrency=${availableParallelism()}`
+  run(node, ['--test', '--test-timeout=600000', concurrency, ...files])
 }
 
 function globs() {
@@ -111,9 +139,10 @@ function fail(message) {
 }
 
 const wanted = process.argv.slice(2).flatMap((name) => GROUPS[name] ?? [name])
+const all = { ...STAGES, ...OTHERS }
 for (const name of wanted.length > 0 ? wanted : Object.keys(STAGES)) {
   const stage =
-    STAGES[name] ?? fail(`there is no stage ${name}; there are ${Object.keys(STAGES).join(', ')}`)
+    all[name] ?? fail(`there is no stage ${name}; there are ${Object.keys(all).join(', ')}`)
   const begun = performance.now()
   console.log(`\n== ${name}`)
   stage()

@@ -10,6 +10,8 @@ use std::fmt;
 /// What went wrong, in the vocabulary that users match on. [`ErrorKind::code`] is its spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
+    /// The native addon could not be loaded. Only the package's JavaScript reports it.
+    Addon,
     /// An option of `Engine.open` is unknown, of the wrong type, or out of range.
     InvalidOption,
     /// An argument of a call is of the wrong type, or cannot be snapshotted.
@@ -84,6 +86,7 @@ pub enum ErrorKind {
 impl ErrorKind {
     /// Every kind, in the order of the documentation.
     pub const ALL: &'static [Self] = &[
+        Self::Addon,
         Self::InvalidOption,
         Self::InvalidArgument,
         Self::PayloadTooLarge,
@@ -130,6 +133,7 @@ impl ErrorKind {
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
+            Self::Addon => "ERR_SEND_ADDON",
             Self::InvalidOption => "ERR_SEND_INVALID_OPTION",
             Self::InvalidArgument => "ERR_SEND_INVALID_ARGUMENT",
             Self::PayloadTooLarge => "ERR_SEND_PAYLOAD_TOO_LARGE",

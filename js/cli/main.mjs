@@ -4,8 +4,6 @@
 import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 
-// Before any step file: components call defineComponent while they load.
-import '../global.mjs'
 import { decide } from './arguments.mjs'
 import { EXIT, HELP, HELP_OF, UsageError } from './usage.mjs'
 
@@ -47,7 +45,9 @@ function report(error) {
     )
     return EXIT.usage
   }
-  process.stderr.write(`${inspect(error)}\n`)
+  const isAddon = /** @type {NodeJS.ErrnoException} */ (error)?.code === 'ERR_SEND_ADDON'
+  const text = isAddon ? `dollar-send: ${/** @type {Error} */ (error).message}` : inspect(error)
+  process.stderr.write(`${text}\n`)
   return EXIT.threw
 }
 

@@ -416,7 +416,7 @@ impl Engine {
     }
 
     /// Takes the completion hooks that are done: three numbers for each, as
-    /// [`Mailbox::take`] has them.
+    /// `Mailbox::take` has them.
     #[napi(js_name = "_takeCompletions", catch_unwind, skip_typescript)]
     #[must_use]
     pub fn take_completions(&self) -> Vec<f64> {

@@ -25,6 +25,7 @@ mod sql_options;
 mod tape;
 mod text;
 mod types;
+mod version;
 
 pub use engine::{Engine, flush_at_exit, is_main_thread, read_log, watch_exit};
 pub use execution::{complete, discard, execution_id, fill, flush, settled, step};
@@ -39,3 +40,4 @@ pub use types::{
     ExecutionFilter, ExecutionSummary, LaneStats, Replay, ReplayResult, ReplaySelection,
     SkippedReplay, TimeoutOptions,
 };
+pub use version::version;

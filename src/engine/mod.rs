@@ -1,7 +1,7 @@
 //! Moves deliveries from the journal to their destinations. It names no protocol.
 //!
-//! [`Engine`] is what `Engine.open` opens, [`Execution`] the buffer of one run; [`lanes`] holds
-//! the workers that lease and deliver, [`shutdown`] how an engine ends, [`registry`] who shares it.
+//! [`Engine`] is what `Engine.open` opens, [`Execution`] the buffer of one run; `lanes` holds
+//! the workers that lease and deliver, `shutdown` how an engine ends, `registry` who shares it.
 
 mod attachment;
 mod attempt;

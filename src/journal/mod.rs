@@ -1,7 +1,7 @@
 //! The journal is the queue: what was handed over and is not terminal yet lives here, and
 //! deliveries are only ever made from it, so that recovery is the ordinary path.
 //!
-//! It moves records and knows nothing of what is in them. [`contract`] is the suite that every
+//! It moves records and knows nothing of what is in them. `contract` is the suite that every
 //! journal passes.
 
 mod choice;

@@ -1,5 +1,6 @@
 //! What happens, told to whoever listens: one topic per kind of event.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -93,9 +94,38 @@ pub struct Subscription {
 
 #[derive(Default)]
 struct Queue {
-    events: Vec<String>,
+    /// Work that JavaScript is waited for: it goes before events, and is never dropped.
+    jobs: VecDeque<String>,
+    events: VecDeque<String>,
+    /// Bytes of the events.
+    bytes: usize,
     dropped: usize,
     awake: bool,
+}
+
+impl Queue {
+    /// Whether there is room for an event. The first one always has it.
+    fn has_room(&self, event: &str) -> bool {
+        self.events.is_empty()
+            || self.events.len() < MAX_WAITING && self.bytes + event.len() <= MAX_WAITING_BYTES
+    }
+
+    /// Takes what JavaScript handles in one turn of its loop.
+    fn take_part(&mut self) -> Vec<String> {
+        let mut part = Vec::new();
+        let mut bytes = 0;
+        while bytes < PART_BYTES {
+            let next = self.jobs.pop_front().or_else(|| {
+                let event = self.events.pop_front()?;
+                self.bytes -= event.len();
+                Some(event)
+            });
+            let Some(next) = next else { break };
+            bytes += next.len();
+            part.push(next);
+        }
+        part
+    }
 }
 
 /// The name of a job for a destination that is written in JavaScript.
@@ -103,8 +133,12 @@ pub const JOB: &str = "job";
 /// The name of an emitted event that a listener asked for.
 pub const EMITTED: &str = "emitted";
 
-/// Events that wait for a subscriber at most; what comes after is counted and told of.
+/// The most events that wait for a subscriber. Later ones are dropped, counted and reported.
 const MAX_WAITING: usize = 100_000;
+/// The most bytes that these events have.
+const MAX_WAITING_BYTES: usize = 64 << 20;
+/// About the bytes that a subscriber takes at once: a text that JavaScript parses in milliseconds.
+const PART_BYTES: usize = 1 << 20;
 
 impl Subscription {
     /// A subscriber that is woken by `wake` when there is something to take. `wake` is called on
@@ -124,20 +158,25 @@ impl Subscription {
         self.topics.fetch_and(!topic.bit(), Ordering::Relaxed);
     }
 
-    /// Everything that waits, as one JSON array of `[topic, event]` pairs; `None`: nothing does.
+    /// Takes the next part of what waits, as a JSON array of `[topic, event]` pairs; `None`: nothing
+    /// does. The subscriber is woken again for the rest.
     #[must_use]
     pub fn take(&self) -> Option<String> {
         let mut queue = self.queue();
-        queue.awake = false;
-        let mut events = std::mem::take(&mut queue.events);
+        let mut part = queue.take_part();
         let dropped = std::mem::take(&mut queue.dropped);
+        queue.awake = !(queue.jobs.is_empty() && queue.events.is_empty());
+        let again = queue.awake;
         drop(queue);
+        if again {
+            (self.wake)();
+        }
         if dropped > 0 {
             let message = format!("{dropped} events were dropped: the listeners are too slow");
             let warning = Warning { code: "EVENTS_DROPPED", message: &message, execution_id: None };
-            events.push(to_pair(Topic::Warning, &warning));
+            part.push(to_pair(Topic::Warning, &warning));
         }
-        (!events.is_empty()).then(|| format!("[{}]", events.join(",")))
+        (!part.is_empty()).then(|| format!("[{}]", part.join(",")))
     }
 
     /// Gives it an event of no topic, under a name.
@@ -145,23 +184,25 @@ impl Subscription {
         self.push(serde_json::to_string(&(name, event)).unwrap_or_else(|_| "[]".to_owned()));
     }
 
-    /// Gives it JSON under a name, however many events wait: somebody waits for the answer, so there
-    /// are never many.
+    /// Gives it a job, as JSON under a name, however many events wait.
     pub fn ask(&self, name: &str, question: &str) {
-        self.enqueue(self.queue(), format!("[\"{name}\",{question}]"));
+        let mut queue = self.queue();
+        queue.jobs.push_back(format!("[\"{name}\",{question}]"));
+        self.wake_for(queue);
     }
 
     fn push(&self, event: String) {
         let mut queue = self.queue();
-        if queue.events.len() >= MAX_WAITING {
+        if !queue.has_room(&event) {
             queue.dropped += 1;
             return;
         }
-        self.enqueue(queue, event);
+        queue.bytes += event.len();
+        queue.events.push_back(event);
+        self.wake_for(queue);
     }
 
-    fn enqueue(&self, mut queue: MutexGuard<'_, Queue>, event: String) {
-        queue.events.push(event);
+    fn wake_for(&self, mut queue: MutexGuard<'_, Queue>) {
         let wake = !std::mem::replace(&mut queue.awake, true);
         drop(queue);
         if wake {
@@ -232,4 +273,67 @@ impl Events {
 
 fn to_pair(topic: Topic, event: &impl Serialize) -> String {
     serde_json::to_string(&(topic.name(), event)).unwrap_or_else(|_| "[]".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::{JOB, MAX_WAITING_BYTES, PART_BYTES, Subscription};
+
+    fn counted() -> (Arc<Subscription>, Arc<AtomicUsize>) {
+        let wakes = Arc::<AtomicUsize>::default();
+        let counter = Arc::clone(&wakes);
+        let wake = move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        };
+        (Subscription::new(Box::new(wake)), wakes)
+    }
+
+    fn parts(subscription: &Subscription) -> Vec<Vec<(String, serde_json::Value)>> {
+        let texts = std::iter::from_fn(|| subscription.take());
+        texts.map(|text| serde_json::from_str(&text).unwrap()).collect()
+    }
+
+    #[test]
+    fn large_events_are_taken_in_parts_and_wake_again() {
+        let (subscription, wakes) = counted();
+        let body = "x".repeat(PART_BYTES / 2);
+        for _ in 0..6 {
+            subscription.tell("emitted", &body);
+        }
+        assert_eq!(wakes.load(Ordering::Relaxed), 1);
+        let parts = parts(&subscription);
+        assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2]);
+        assert_eq!(wakes.load(Ordering::Relaxed), 3);
+        subscription.tell("emitted", &1);
+        assert_eq!(wakes.load(Ordering::Relaxed), 4);
+    }
+
+    #[test]
+    fn events_past_the_bound_are_counted_and_jobs_are_never_lost() {
+        let (subscription, _) = counted();
+        let body = "x".repeat(1 << 20);
+        let room = MAX_WAITING_BYTES / (body.len() + 14);
+        for _ in 0..room + 5 {
+            subscription.tell("emitted", &body);
+        }
+        subscription.ask(JOB, "{\"job\":1}");
+        let all: Vec<_> = parts(&subscription).into_iter().flatten().collect();
+        assert_eq!(all[0].0, JOB);
+        assert_eq!(all.iter().filter(|(topic, _)| topic == "emitted").count(), room);
+        let warning = all.iter().find(|(topic, _)| topic == "warning").unwrap();
+        assert_eq!(warning.1["code"], "EVENTS_DROPPED");
+        assert!(warning.1["message"].as_str().unwrap().starts_with("5 events"));
+    }
+
+    #[test]
+    fn an_event_that_is_larger_than_the_bound_arrives_alone() {
+        let (subscription, _) = counted();
+        subscription.tell("emitted", &"x".repeat(MAX_WAITING_BYTES + 1));
+        subscription.tell("emitted", &1);
+        let all: Vec<_> = parts(&subscription).into_iter().flatten().collect();
+        assert_eq!(all.len(), 2, "one event and the warning");
+    }
 }

@@ -227,7 +227,7 @@ pub(super) async fn execution(
     };
     let attempts = rows_of(&engine.executions(&query).await?);
     let (execution, serial) = chosen(&attempts, asked.attempt)?;
-    let execution = execution.clone();
+    let execution = execution.to_owned();
     let query =
         DeliveryQuery { execution: Some(serial), limit: Some(ALL), ..DeliveryQuery::default() };
     let deliveries = rows_of(&engine.deliveries(&query).await?);
@@ -242,14 +242,11 @@ struct AttemptHead {
 }
 
 /// The newest row, or the newest of this attempt, with the number of its execution.
-fn chosen(
-    attempts: &[Box<RawValue>],
-    attempt: Option<u32>,
-) -> Result<(&Box<RawValue>, u64), Refused> {
+fn chosen(attempts: &[Box<RawValue>], attempt: Option<u32>) -> Result<(&RawValue, u64), Refused> {
     let mut rows = attempts.iter().filter_map(|row| {
         let head: AttemptHead = serde_json::from_str(row.get()).ok()?;
         let cursor: ExecutionCursor = head.cursor.parse().ok()?;
-        Some((row, head.attempt, cursor.0))
+        Some((&**row, head.attempt, cursor.0))
     });
     let found = rows.find(|(_, number, _)| attempt.is_none_or(|wanted| wanted == *number));
     let missing = || match attempt {

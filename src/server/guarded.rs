@@ -56,7 +56,7 @@ impl Head {
         if turn != self.turn {
             *self = Self { turns: self.turns.clone(), turn, begun: None, timer: None };
         }
-        turn % 2 == 0
+        turn.is_multiple_of(2)
     }
 
     fn received(&mut self) {

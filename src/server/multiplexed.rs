@@ -36,6 +36,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamTasks {
                 () = watched.is_stalled() => {}
             }
         };
+        #[expect(clippy::disallowed_methods, reason = "a stream ends with its connection")]
         tokio::spawn(STREAM.scope(handle, task));
     }
 }

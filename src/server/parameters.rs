@@ -1,6 +1,6 @@
 //! The parameters of a request: parts of the path, the query string, and JSON bodies.
 //!
-//! **Invariant:** an unknown name is refused. The known ones are those that the OpenAPI document
+//! **Invariant:** an unknown name is refused. The known ones are those that the `OpenAPI` document
 //! lists, so that the two never differ.
 
 use std::collections::HashSet;
@@ -101,7 +101,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     value.is_some_and(|text| text.to_ascii_lowercase().starts_with("application/json"))
 }
 
-/// The names that the OpenAPI document has for `T`.
+/// The names that the `OpenAPI` document has for `T`.
 fn names_of<T: IntoParams>() -> Vec<String> {
     T::into_params(|| None).into_iter().map(|parameter| parameter.name).collect()
 }

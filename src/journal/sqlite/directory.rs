@@ -1,10 +1,11 @@
 //! The data directory and the lock that keeps it to one process.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::private;
 
 /// The file that is locked, and holds the pid of who locked it.
 const LOCK: &str = "lock";
@@ -29,11 +30,11 @@ impl DataDir {
         };
         create_directory(path).map_err(|error| failed("cannot be made", error))?;
         let path = fs::canonicalize(path).map_err(|error| failed("cannot be opened", error))?;
+        private::ensure_file(&path.join(LOCK))
+            .map_err(|error| failed("has a lock that cannot be used", error))?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
-            .create(true)
-            .truncate(false)
             .open(path.join(LOCK))
             .map_err(|error| failed("cannot be written: check its permissions", error))?;
         match lock.try_lock() {
@@ -59,22 +60,24 @@ impl DataDir {
 /// # Errors
 /// Of the file system.
 pub fn create_directory(path: &Path) -> std::io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    private::create_folder(path)
 }
 
 fn locked(path: &Path, lock: &mut File) -> Error {
     let mut pid = String::new();
     // Who holds it may not have written its pid yet.
     let _ = lock.read_to_string(&mut pid);
-    let holder = if pid.is_empty() { "another process".to_owned() } else { format!("pid {pid}") };
-    let message = format!(
-        "the data directory {} is in use by {holder}: one process at a time may open it",
-        path.display()
-    );
+    let holder = if pid.is_empty() {
+        "another process: one process at a time may open it".to_owned()
+    } else if pid == std::process::id().to_string() {
+        format!(
+            "this process (pid {pid}): another copy of dollar-send in it has the directory open, and \
+             copies of the addon share nothing"
+        )
+    } else {
+        format!("pid {pid}: one process at a time may open it")
+    };
+    let message = format!("the data directory {} is in use by {holder}", path.display());
     Error::new(ErrorKind::DataDirLocked, message)
 }
 
@@ -90,6 +93,7 @@ mod tests {
         let refused = DataDir::open(&path).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::DataDirLocked);
         assert!(refused.to_string().contains(&format!("pid {}", std::process::id())));
+        assert!(refused.to_string().contains("another copy of dollar-send"));
         drop(first);
         fs::write(path.join(LOCK), "999999999").unwrap();
         let second = DataDir::open(&path).unwrap();

@@ -1,4 +1,4 @@
-import type { Send, Step } from 'dollar-send'
+import type { Send, Step } from '../index.js'
 
 /**
  * The destinations of the step that the running code belongs to. Its methods find that step when they are

@@ -1,0 +1,100 @@
+// Builds the addon for one target as it is published: `node scripts/build-addon.mjs [TRIPLE]`. For
+// Linux it links through zig, which makes an addon for old versions of glibc, and for other targets
+// than this machine's. `--plain` builds with the tools of this machine alone.
+
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+import { glibcNeeded, readNeeds } from './elf.mjs'
+import { installFromPyPI, pythonProgram } from './python.mjs'
+import { fail, run } from './run.mjs'
+import { addonFile, GLIBC_FLOOR, hostTarget, ROOT, targets } from './targets.mjs'
+
+/** @typedef {import('./targets.mjs').Target} Target */
+
+const ZIGBUILD = '0.24.1'
+const ZIG = '0.17.1'
+
+/**
+ * Builds the addon into the repository's folder.
+ *
+ * @param {Target} target
+ * @param {{ portable?: boolean }} [options] `portable` only matters on Linux
+ */
+export function buildAddon(target, { portable = true } = {}) {
+  requireStandardLibrary(target)
+  const isZig = portable && process.platform === 'linux' && target.os === 'linux'
+  const triple =
+    isZig && target.libc === 'glibc' ? `${target.triple}.${GLIBC_FLOOR}` : target.triple
+  const names = ['--no-const-enum', '--js', 'binding.cjs', '--dts', 'index.d.ts']
+  run(
+    process.execPath,
+    [
+      ...[napi(), 'build', '--platform', '--release', '--target', triple],
+      ...(isZig ? ['--cross-compile'] : []),
+      ...names,
+      ...['--', '--locked'],
+    ],
+    { env: isZig ? withZig() : process.env },
+  )
+  console.log(describe(target))
+}
+
+/** Returns the path of the napi command of this checkout. */
+export function napi() {
+  const path = join(ROOT, 'node_modules/@napi-rs/cli/dist/cli.js')
+  if (!existsSync(path)) fail('The napi command is not installed. Run: npm ci')
+  return path
+}
+
+/** @param {Target} target */
+function requireStandardLibrary({ triple }) {
+  const { stdout, error } = spawnSync('rustc', ['--print', 'sysroot'], { encoding: 'utf8' })
+  if (error)
+    fail('Rust was not found. Install a stable toolchain, 1.89 or later: https://rustup.rs')
+  if (existsSync(join(stdout.trim(), 'lib/rustlib', triple, 'lib'))) return
+  fail(`Rust's standard library for ${triple} is not installed. Run: rustup target add ${triple}`)
+}
+
+/** Installs zig and cargo-zigbuild if they are not there; returns an environment that finds them. */
+function withZig() {
+  const program = pythonProgram('cargo-zigbuild', ZIGBUILD, 'cargo-zigbuild')
+  installFromPyPI('cargo-zigbuild', ZIGBUILD, [`ziglang==${ZIG}`])
+  const bin = fileURLToPath(new URL('.', `file://${program}`))
+  const lib = join(bin, '../lib')
+  const python = readdirSync(lib).find((name) => name.startsWith('python3'))
+  const zig = join(lib, python ?? '', 'site-packages/ziglang')
+  return { ...process.env, PATH: [zig, bin, process.env.PATH].join(delimiter) }
+}
+
+/**
+ * Returns a sentence about a built addon.
+ *
+ * @param {Target} target
+ */
+function describe(target) {
+  const file = readFileSync(join(ROOT, addonFile(target)))
+  const size = `${(file.length / 1e6).toFixed(1)} MB`
+  if (target.os !== 'linux') return `${addonFile(target)}: ${size}`
+  const glibc = glibcNeeded(readNeeds(file))
+  return `${addonFile(target)}: ${size}, ${glibc ? `needs glibc ${glibc} or later` : 'needs no glibc'}`
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [wanted, ...more] = process.argv.slice(2).filter((word) => word !== '--plain')
+  if (more.length > 0) fail('Usage: node scripts/build-addon.mjs [TRIPLE] [--plain]')
+  const all = targets()
+  const target = wanted ? all.find(({ triple }) => triple === wanted) : hostTarget()
+  if (!target)
+    fail(
+      `There is no target ${wanted ?? 'for this machine'}; there are ${all.map(({ triple }) => triple).join(', ')}`,
+    )
+  buildAddon(target, { portable: !process.argv.includes('--plain') })
+  if (wanted) {
+    const folder = join(ROOT, 'artifacts')
+    mkdirSync(folder, { recursive: true })
+    copyFileSync(join(ROOT, addonFile(target)), join(folder, addonFile(target)))
+  }
+}
