@@ -38,7 +38,7 @@ class Child {
   #next = 0
 
   /**
-   * @param {{ scratch: string }} settings
+   * @param {{ scratch: string, readOnly: boolean }} settings
    * @param {{ began(pid: number): void, ended(pid: number): void }} watcher
    */
   constructor(settings, watcher) {

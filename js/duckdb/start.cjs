@@ -25,7 +25,7 @@ const ENVIRONMENT = [
 ]
 
 /** The JavaScript of the process needs little: batches and results pass it piece by piece. */
-const V8 = ['--expose-gc', '--max-old-space-size=96', '--max-semi-space-size=4']
+const V8 = ['--max-old-space-size=96', '--max-semi-space-size=4']
 
 /** A process that cannot be started, however often that is tried. */
 class StartError extends Error {}

@@ -10,8 +10,7 @@ const { openSync, readSync, writeSync } = require('node:fs')
 /** How often it is looked at: memory is filled at some megabytes a millisecond. */
 const EVERY_MS = 5
 /** What Node and DuckDB take beside the memory that DuckDB may have for data. */
-const BESIDE = 3000e6
-let peak = 0; setInterval(() => require('node:fs').writeFileSync('/tmp/dk/peak-' + process.pid, process.argv[2].slice(-90,-60) + process.argv[2].includes('"readOnly":true') + ' ' + peak / 1e6), 300).unref()
+const BESIDE = 100e6
 
 /** @param {{ memoryBytes: number }} settings whose limit grows with the widest table */
 function watchMemory(settings) {
@@ -21,7 +20,6 @@ function watchMemory(settings) {
   let timer
 
   function look() {
-    peak = Math.max(peak, used())
     if (used() <= settings.memoryBytes + BESIDE) return
     // The process that started this one reads it.
     writeSync(2, 'DuckDB is out of memory\n')

@@ -25,8 +25,6 @@ const { createWriter } = require('./write.cjs')
 
 /** Rows become text until there is so much of it, which is then written. */
 const WRITE_CHARACTERS = 1 << 16
-/** Bytes of rows that are written between two collections of what is no longer needed. */
-const COLLECT_BYTES = 8e6
 /** Bytes of the rows that the answer itself holds: it passes through the memory of the runner. */
 const PREVIEW_BYTES = 8e6
 
@@ -76,23 +74,21 @@ async function written(duckdb, statement, question, over) {
     type: String(types[place]),
   }))
   const writer = createWriter(duckdb, question.format, names)
-  const { rowCount, bytes, preview } = await writeRows(duckdb, result, writer, question, over)
+  const { rowCount, bytes, preview } = await writeRows(result, writer, question, over)
   return { columns, rowCount, file: question.file, bytes, preview }
 }
 
 /**
- * @param {any} duckdb
  * @param {any} result
  * @param {ReturnType<typeof createWriter>} writer
  * @param {Question} question
  * @param {() => Error | undefined} over
  */
-async function writeRows(duckdb, result, writer, { file, maxBytes, preview }, over) {
+async function writeRows(result, writer, { file, maxBytes, preview }, over) {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
   const handle = await open(file, 'wx', 0o600)
   const sink = createSink(handle, maxBytes)
   const first = createPreview(preview)
-  const collect = createCollector()
   let rowCount = 0
   try {
     sink.add(writer.begin)
@@ -102,17 +98,10 @@ async function writeRows(duckdb, result, writer, { file, maxBytes, preview }, ov
         first.add(() => writer.texts(row))
         sink.add(writer.row(row, rowCount === 0))
         rowCount++
-        if (sink.isFull()) {
-          await sink.write()
-          // The old one has kept every value that was read from it.
-          chunk = new duckdb.DuckDBDataChunk(chunk.chunk)
-          collect(sink.bytes())
-        }
+        if (sink.isFull()) await sink.write()
         const reason = over()
         if (reason) throw reason
       }
-      // Its values are outside of the memory that V8 knows of, so they would be freed late.
-      chunk.reset()
     }
     const reason = over()
     if (reason) throw reason
@@ -150,19 +139,6 @@ function createSink(handle, maxBytes) {
       }
       await handle.write(encoded)
     },
-  }
-}
-
-/**
- * Returns a function that frees memory now and then: the bytes of texts are copied out of DuckDB to
- * where V8 does not know of them.
- */
-function createCollector() {
-  let last = 0
-  return (/** @type {number} */ bytes) => {
-    if (bytes - last < COLLECT_BYTES) return
-    last = bytes
-    globalThis.gc?.()
   }
 }
 
