@@ -16,6 +16,7 @@ const { startProcess } = require('./start.cjs')
  * @property {Map<number, (answer: Answer | Ended) => void>} waiting
  * @property {string} said the end of what it wrote to its standard error
  * @property {Promise<void>} ended
+ * @property {boolean} isOver it said that it ends, and takes nothing any more
  */
 
 /** Characters of its standard error that are kept. */
@@ -93,6 +94,7 @@ class Child {
    * @returns {Promise<Answer | Ended>}
    */
   async #post(work, limitMs) {
+    while (this.#running?.isOver) await this.#running.ended
     const running = (this.#running ??= this.#start())
     const id = this.#next++
     /** @type {NodeJS.Timeout | undefined} */
@@ -120,8 +122,9 @@ class Child {
     this.#isTooLate = false
     const waiting = new Map()
     /** @type {Running} */
-    const running = { process: child, waiting, said: '', ended: Promise.resolve() }
-    child.on('message', (/** @type {any} */ { id, answer }) => {
+    const running = { process: child, waiting, said: '', ended: Promise.resolve(), isOver: false }
+    child.on('message', (/** @type {any} */ { id, answer, isOver }) => {
+      running.isOver ||= isOver
       waiting.get(id)?.(answer)
       waiting.delete(id)
     })

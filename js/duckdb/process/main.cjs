@@ -69,7 +69,7 @@ async function answer({ id, work }) {
   )
   working--
   memory.end()
-  if (process.connected) process.send?.({ id, answer: answered }, () => isOver && end())
+  if (process.connected) process.send?.({ id, answer: answered, isOver }, () => isOver && end())
 }
 
 /** Closes the file if nothing else uses it, and ends the process. */

@@ -24,7 +24,7 @@ pub(super) struct Handoff {
 
 /// The rows that a table takes.
 struct Rows {
-    rows: Arc<RowSet>,
+    all: Arc<RowSet>,
     refused: BTreeSet<usize>,
     /// The names of the columns, if they differ from the keys.
     names: Option<Fields>,
@@ -43,7 +43,7 @@ impl Handoff {
     ) -> io::Result<Self> {
         let refused = plan.refused.keys().filter_map(|place| usize::try_from(*place).ok());
         let rows = Rows {
-            rows: Arc::clone(rows),
+            all: Arc::clone(rows),
             refused: refused.collect(),
             names: renames(&plan.after).then(|| plan.after.clone()),
         };
@@ -94,7 +94,7 @@ impl Rows {
             piece.clear();
             io::Result::Ok(())
         };
-        for (place, row) in self.rows.texts().enumerate() {
+        for (place, row) in self.all.texts().enumerate() {
             if self.refused.contains(&place) {
                 continue;
             }

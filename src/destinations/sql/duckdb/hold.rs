@@ -219,5 +219,6 @@ mod tests {
         let mut end = Vec::new();
         sleep.stdout.take().unwrap().read_to_end(&mut end).unwrap();
         assert!(end.is_empty());
+        sleep.wait().unwrap();
     }
 }
