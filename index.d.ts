@@ -855,8 +855,8 @@ export interface EmailOptions {
   /** How much is sent. */
   limits?: EmailLimits
   /**
-   * The directory for mails as files. Default: `mail` in `dataDir`, or `dollar-send/mail` in the
-   * system's temporary directory.
+   * The directory for mails as files. Default: `mail` in `dataDir`, or `dollar-send-UID/mail` in
+   * the system's temporary directory, for this user alone.
    */
   file?: string
   /** Milliseconds that the delivery of one mail may take. Default: 60000. */
@@ -1239,7 +1239,7 @@ export interface S3Options {
   batch?: BatchOptions
   /**
    * The directory for objects as files, `BUCKET/KEY` in it. Default: `s3` in `dataDir`, or
-   * `dollar-send/s3` in the system's temporary directory.
+   * `dollar-send-UID/s3` in the system's temporary directory, for this user alone.
    */
   file?: string
   /** Milliseconds that one attempt to store a batch may take. Default: 300000. */

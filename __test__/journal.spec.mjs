@@ -1,7 +1,8 @@
 // The journal in a data directory, as its user sees it.
 
 import assert from 'node:assert/strict'
-import { statSync, writeFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -339,4 +340,47 @@ test('the log forgets what is over its limits', async (t) => {
   ])
   const bodies = (await second.deliveries()).map(({ request }) => /** @type {any} */ (request).body)
   assert.deepEqual(bodies, ['19', '18', '17', '16'])
+})
+
+test('a directory that is removed under an open engine is noticed', async (t) => {
+  const dataDir = dataDirectory(t)
+  const engine = await openEngine(t, { dataDir })
+  const record = () => {
+    const execution = engine.execution({ workflowId: 'p' })
+    execution.step('s').$send.emit({ a: 1 })
+    return execution.complete()
+  }
+  await record()
+  rmSync(dataDir, { recursive: true })
+  await assert.rejects(record(), {
+    code: 'ERR_SEND_JOURNAL',
+    message: /cannot be written/,
+  })
+})
+
+test('files are for their owner alone, in a directory that was open before, too', async (t) => {
+  if (process.platform === 'win32') return t.skip('there are no modes')
+  const dataDir = dataDirectory(t)
+  mkdirSync(dataDir, { mode: 0o755 })
+  const engine = await openEngine(t, { dataDir })
+  const execution = engine.execution({ workflowId: 'p' })
+  execution.step('s').$send.email({ subject: 's', text: 't' })
+  await execution.complete()
+  await execution.settled()
+  const files = readdirSync(dataDir, { recursive: true, withFileTypes: true })
+  const modes = files
+    .filter((file) => file.isFile())
+    .map(({ parentPath, path, name }) => statSync(join(parentPath ?? path, name)).mode & 0o077)
+  assert.ok(modes.length >= 4, String(modes.length))
+  assert.deepEqual(new Set(modes), new Set([0]))
+})
+
+test('a key or a lock that is not a file is refused at once', async (t) => {
+  if (process.platform === 'win32') return t.skip('there are no pipes in folders')
+  for (const name of ['journal.key', 'lock', 'journal.sqlite']) {
+    const dataDir = dataDirectory(t)
+    mkdirSync(dataDir)
+    execFileSync('mkfifo', [join(dataDir, name)])
+    await assert.rejects(Engine.open({ dataDir }), { code: 'ERR_SEND_JOURNAL' })
+  }
 })

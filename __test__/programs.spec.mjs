@@ -134,7 +134,7 @@ test('two bundles of one application with the addon beside them', async (t) => {
   assert.equal(stdout, 'delivered,delivered\n', stderr)
 })
 
-test("a row of a bundle without the warehouse's worker fails with the way out", async (t) => {
+test('a bundle loads rows beside the package, and without it they fail with the way out', async (t) => {
   const folder = project(t)
   const { build } = createRequire(bin('esbuild', 'package.json'))('esbuild')
   const code = `
@@ -146,7 +146,7 @@ test("a row of a bundle without the warehouse's worker fails with the way out", 
       execution.step('s').$send.sql({ table: 't', payload: { a: 1 } })
       await execution.complete()
       const [{ status, error }] = await execution.settled()
-      console.log(status, error.code, /external/.test(error.message))
+      console.log(status, error?.code ?? '', /external/.test(error?.message))
       await engine.close()
     })()`
   writeFileSync(join(folder, 'app.mjs'), code)
@@ -161,8 +161,11 @@ test("a row of a bundle without the warehouse's worker fails with the way out", 
     outdir: join(folder, 'out'),
   })
   const app = join(folder, 'out', 'app.js')
-  const { stdout, stderr } = await run([process.execPath, app, join(folder, 'data')], folder)
-  assert.equal(stdout, 'failed ERR_SEND_NOT_CONFIGURED true\n', stderr)
+  const beside = await run([process.execPath, app, join(folder, 'data')], folder)
+  assert.equal(beside.stdout, 'delivered  false\n', beside.stderr)
+  rmSync(join(folder, 'node_modules', 'dollar-send'), { recursive: true })
+  const alone = await run([process.execPath, app, join(folder, 'other')], folder)
+  assert.equal(alone.stdout, 'failed ERR_SEND_NOT_CONFIGURED true\n', alone.stderr)
 })
 
 /** Workers that each runtime starts one after the other; the long form starts 1,000. */

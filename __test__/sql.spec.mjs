@@ -334,6 +334,6 @@ test('without the package of DuckDB a batch fails and says how to install it', a
   const { stdout, stderr } = await runNode(['--input-type=module', '--eval', code])
   const [failed, message, refused] = JSON.parse(stdout || `["${stderr}"]`)
   assert.equal(failed, 'ERR_SEND_NOT_CONFIGURED')
-  assert.match(message, /npm install @duckdb\/node-api$/)
+  assert.match(message, /npm install @duckdb\/node-api/)
   assert.equal(refused, 'ERR_SEND_NOT_CONFIGURED')
 })

@@ -8,6 +8,7 @@ use crate::destinations::{email, http, s3, sql};
 use crate::egress;
 use crate::journal;
 use crate::observability::log::Retention;
+use crate::private;
 use crate::server;
 
 /// What an engine is opened with.
@@ -44,16 +45,16 @@ pub const DEFAULT_MAX_PAYLOAD_BYTES: usize = 10 << 20;
 /// All undelivered calls together may have this many bytes: 256 MiB.
 pub const DEFAULT_MAX_PENDING_BYTES: usize = 256 << 20;
 
-/// Where mails go that nobody said a place for.
+/// The folder of mails when the options name none.
 #[must_use]
 pub fn mail_folder() -> PathBuf {
-    std::env::temp_dir().join("dollar-send").join("mail")
+    private::temporary_folder().join("mail")
 }
 
-/// Where objects go that nobody said a place for.
+/// The folder of objects when the options name none.
 #[must_use]
 pub fn object_folder() -> PathBuf {
-    std::env::temp_dir().join("dollar-send").join("s3")
+    private::temporary_folder().join("s3")
 }
 
 impl Default for Config {

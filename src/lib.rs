@@ -11,6 +11,7 @@ pub mod engine;
 pub mod error;
 pub mod journal;
 pub mod observability;
+pub mod private;
 pub mod recording;
 pub mod server;
 pub mod streams;

@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use of the others. `binding` may use everything.
-const MAY_USE: [(&str, &[&str]); 11] = [
-    ("config", &["destinations", "egress", "journal", "observability", "server"]),
-    ("destinations", &["egress", "error", "observability", "streams"]),
+const MAY_USE: [(&str, &[&str]); 12] = [
+    ("config", &["destinations", "egress", "journal", "observability", "private", "server"]),
+    ("destinations", &["egress", "error", "observability", "private", "streams"]),
     ("egress", &["destinations", "error"]),
     (
         "engine",
@@ -25,8 +25,9 @@ const MAY_USE: [(&str, &[&str]); 11] = [
         ],
     ),
     ("error", &[]),
-    ("journal", &["destinations", "error", "observability", "recording", "streams"]),
+    ("journal", &["destinations", "error", "observability", "private", "recording", "streams"]),
     ("observability", &["destinations", "error"]),
+    ("private", &[]),
     ("recording", &["destinations", "error", "observability"]),
     ("server", &["engine", "error", "observability", "streams", "suggest"]),
     ("streams", &["error", "observability"]),

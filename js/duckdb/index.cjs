@@ -1,166 +1,217 @@
 // @ts-check
 'use strict'
 
-// DuckDB runs in a worker of its own, so that neither its start nor its results ever hold up the
-// thread that runs steps. This side starts the worker when it is first needed.
+// DuckDB for one engine. It runs in processes of its own, so that no query and no row ends, fills or
+// holds up the process that runs steps: one process loads, up to two answer queries. They take turns at
+// the file.
 
+const { randomUUID } = require('node:crypto')
 const { existsSync } = require('node:fs')
-const { join } = require('node:path')
-const { Worker } = require('node:worker_threads')
+const { mkdir, readdir, rm } = require('node:fs/promises')
+const { basename, dirname, join, resolve } = require('node:path')
 
-/** @typedef {import('./worker.cjs').Settings} Settings */
-/** @typedef {{ done: unknown } | { failed: { code: string, message: string, retryable?: boolean } }} Answer */
+const binding = require('../native.cjs')
+const { notConfigured, queryFailed, queryTooSlow, unavailable } = require('./answers.cjs')
+const { Child } = require('./child.cjs')
+const { StartError } = require('./start.cjs')
+const { Turns } = require('./turns.cjs')
 
-const PACKAGE = '@duckdb/node-api'
+/**
+ * How DuckDB is opened, as Rust says it.
+ *
+ * @typedef {object} Settings
+ * @property {string} file
+ * @property {string} results
+ * @property {number | null} retentionDays
+ * @property {number} memoryBytes
+ * @property {number} threads
+ * @property {boolean} [readOnly]
+ */
+/** @typedef {import('./answers.cjs').Answer} Answer */
+/** @typedef {{ query: string, format: string, timeoutMs: number }} Question */
+
+/** Queries that run at once, each in a process of its own. */
+const QUERIES = 2
+/** How long a query has to notice that it was interrupted. Past it, its process is killed. */
+const INTERRUPT_MS = 1_000
 /** An engine that is opened looks after old rows, but not while everything else starts. */
 const FIRST_RETIRE_MS = 60_000
-/** What is written is rolled back, which may take a moment. */
-const EXIT_MS = 5_000
+const RETIRE_EVERY_MS = 3_600_000
 
-/** Where the package is; it is an optional peer, which may be beside this package or the runner. */
-function findPackage() {
-  try {
-    return require.resolve(PACKAGE, { paths: [__dirname, process.cwd()] })
-  } catch {
-    return undefined
-  }
-}
-
-/** The file of the worker, which a bundle leaves behind. */
-const WORKER = join(__dirname, 'worker.cjs')
-
-/** @returns {Answer} */
-function noWorker() {
-  return {
-    failed: {
-      code: 'ERR_SEND_NOT_CONFIGURED',
-      message:
-        `the warehouse's worker was not found: ${WORKER}. In a bundled program, keep dollar-send out of the bundle ` +
-        '(mark it as external)',
-    },
-  }
-}
-
-/** @returns {Answer} */
-function notInstalled() {
-  return {
-    failed: {
-      code: 'ERR_SEND_NOT_CONFIGURED',
-      message: `the warehouse is DuckDB, whose package is not installed: npm install ${PACKAGE}`,
-    },
-  }
-}
-
-/** @param {string} message @returns {Answer} */
-function gone(message) {
-  return { failed: { code: 'ERR_SEND_UNAVAILABLE', message, retryable: true } }
-}
-
-/** DuckDB for one engine. The worker starts with the first thing that is asked of it. */
+/** DuckDB for one engine. Its processes start with the first thing that is asked of them. */
 class DuckDb {
   /** @type {Settings} */
   #settings
   #begin
-  /** @type {Worker | undefined} */
-  #worker
-  /** Becomes 1 when the worker has closed the database. */
-  #stopped = new Int32Array(new SharedArrayBuffer(4))
-  /** Resolves with the worker's end. @type {Promise<void>} */
-  #ended = Promise.resolve()
+  #turns = new Turns(QUERIES)
+  #loader
+  #readers
+  /** What keeps the file from other engines and processes. @type {any} */
+  #hold
+  /** @type {Promise<void> | undefined} */
+  #preparing
+  /** The loader has made the file, or found it. */
+  #isThere = false
   #closed = false
-  #next = 0
-  /** @type {Map<number, (answer: Answer) => void>} */
-  #waiting = new Map()
+  /** @type {Promise<void> | undefined} */
+  #closing
   /** @type {NodeJS.Timeout | undefined} */
-  #timer
+  #retiring
 
   /**
    * @param {Settings} settings
-   * @param {() => boolean} [begin] called before a worker starts; `false`: nobody needs it any more
+   * @param {() => boolean} [begin] called before DuckDB starts; `false`: the engine is gone
    */
   constructor(settings, begin = () => true) {
-    this.#settings = settings
+    this.#settings = {
+      ...settings,
+      file: resolve(settings.file),
+      results: resolve(settings.results),
+    }
     this.#begin = begin
+    this.#loader = this.#child('load')
+    this.#readers = Array.from({ length: QUERIES }, (_, n) => this.#child(`read-${n}`, true))
     if (settings.retentionDays && existsSync(settings.file)) {
-      this.#timer = setTimeout(() => void this.ask({ op: 'retire' }), FIRST_RETIRE_MS)
-      this.#timer.unref()
+      this.#retiring = setTimeout(this.#retire, FIRST_RETIRE_MS).unref()
     }
   }
 
   /**
    * Has something done. It never rejects.
    *
-   * @param {object} work
+   * @param {any} work
    * @returns {Promise<Answer>}
    */
   async ask(work) {
-    if (this.#closed) return gone('the warehouse is closed')
-    if (!this.#worker) {
-      if (!existsSync(WORKER)) return noWorker()
-      const module = findPackage()
-      if (module === undefined) return notInstalled()
-      if (!this.#begin()) return gone('the engine is gone')
-      this.#start(module)
+    try {
+      const refused = await this.#prepare()
+      if (refused) return refused
+      return work.op === 'query' ? await this.#query(work) : await this.#write(work)
+    } catch (error) {
+      const { message } = /** @type {Error} */ (error)
+      return error instanceof StartError ? notConfigured(message) : unavailable(message)
     }
-    return new Promise((resolve) => {
-      this.#waiting.set(this.#next, resolve)
-      this.#post(work)
+  }
+
+  /** Ends the processes, and resolves when the file is closed. */
+  close() {
+    this.#closed = true
+    clearInterval(this.#retiring)
+    this.#closing ??= this.#end()
+    return this.#closing
+  }
+
+  async #end() {
+    await this.#preparing?.catch(() => {})
+    for (const reader of this.#readers) reader.kill()
+    await Promise.all([this.#loader, ...this.#readers].map((child) => child.end()))
+    if (this.#hold) binding._releaseWarehouse(this.#hold)
+  }
+
+  /** @returns {Promise<Answer | undefined>} why nothing can be done */
+  async #prepare() {
+    if (this.#closed) return unavailable('the warehouse is closed')
+    if (!this.#hold && !this.#begin()) return unavailable('the engine is gone')
+    this.#preparing ??= this.#take().finally(() => {
+      this.#preparing = undefined
+    })
+    await this.#preparing
+    return this.#closed ? unavailable('the warehouse is closed') : undefined
+  }
+
+  /** Takes the file, and deletes what an earlier process left beside it. */
+  async #take() {
+    if (this.#hold) return
+    const { file, readOnly = false } = this.#settings
+    if (!readOnly) await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+    this.#hold = binding._holdWarehouse(file, readOnly)
+    if (readOnly) return
+    const left = [`${basename(file)}.rows-`, `${basename(file)}.tmp`]
+    const names = await readdir(dirname(file)).catch(() => [])
+    const old = names.filter((name) => left.some((beginning) => name.startsWith(beginning)))
+    for (const name of old) await rm(join(dirname(file), name), { recursive: true, force: true })
+  }
+
+  /** @param {any} work @returns {Promise<Answer>} */
+  #write(work) {
+    return this.#turns.write(async () => {
+      // Not the batch's fault: it is loaded by the next that opens the warehouse.
+      if (this.#closed) return unavailable('the warehouse is closed')
+      await Promise.all(this.#readers.map((reader) => reader.release()))
+      const answer = await this.#loader.ask(work, work.timeoutMs)
+      if ('ended' in answer) return unavailable(`DuckDB's process ended: ${answer.ended}`)
+      if ('done' in answer && !this.#isThere) {
+        this.#isThere = true
+        // To open it was to retire, for now.
+        clearTimeout(this.#retiring)
+        this.#retiring = setInterval(this.#retire, RETIRE_EVERY_MS).unref()
+      }
+      return answer
     })
   }
 
-  /** Ends the worker, and resolves when the database is closed. */
-  async close() {
-    if (!this.#closed) {
-      clearTimeout(this.#timer)
-      this.#closed = true
-      // Whoever waits for the end wants it before that of the process.
-      this.#worker?.ref()
-      this.#post({ op: 'close' })
+  /** @param {Question} work @returns {Promise<Answer>} */
+  #query(work) {
+    const { timeoutMs } = work
+    const asked = performance.now()
+    return new Promise((answer, fail) => {
+      // The time that it waits for its turn counts. When that comes, nothing is asked any more.
+      const timer = setTimeout(() => answer(queryTooSlow(timeoutMs)), timeoutMs + INTERRUPT_MS * 2)
+      timer.unref()
+      this.#read(work, asked)
+        .then(answer, fail)
+        .finally(() => clearTimeout(timer))
+    })
+  }
+
+  /**
+   * @param {Question} work
+   * @param {number} asked when
+   * @returns {Promise<Answer>}
+   */
+  async #read(work, asked) {
+    if (!this.#isThere && !this.#settings.readOnly) {
+      const opened = await this.#write({ op: 'open' })
+      if ('failed' in opened) return opened
     }
-    await this.#ended
-  }
-
-  /** @param {object} work */
-  #post(work) {
-    this.#worker?.postMessage({ id: this.#next++, work })
-  }
-
-  /** @param {string} module */
-  #start(module) {
-    Atomics.store(this.#stopped, 0, 0)
-    const workerData = { module, settings: this.#settings, ended: this.#stopped }
-    const worker = new Worker(WORKER, { workerData })
-    this.#worker = worker
-    worker.unref()
-    process.on('exit', this.#stopAtExit)
-    worker.on('message', ({ id, answer }) => {
-      this.#waiting.get(id)?.(answer)
-      this.#waiting.delete(id)
-    })
-    let reason = ''
-    worker.on('error', ({ message }) => {
-      reason = `: ${message}`
-    })
-    this.#ended = new Promise((resolve) => {
-      worker.on('exit', () => {
-        this.#end(reason)
-        resolve()
-      })
+    return this.#turns.read(async (place) => {
+      if (this.#closed) return queryFailed('the warehouse was closed')
+      await this.#loader.release()
+      const left = work.timeoutMs - (performance.now() - asked)
+      if (left <= 0) return queryTooSlow(work.timeoutMs)
+      return this.#answered(this.#readers[place], work, left)
     })
   }
 
-  /** @param {string} reason */
-  #end(reason) {
-    this.#worker = undefined
-    process.off('exit', this.#stopAtExit)
-    for (const answer of this.#waiting.values()) answer(gone(`the warehouse ended${reason}`))
-    this.#waiting.clear()
+  /**
+   * @param {Child} reader
+   * @param {Question} work
+   * @param {number} leftMs
+   * @returns {Promise<Answer>}
+   */
+  async #answered(reader, work, leftMs) {
+    const file = join(this.#settings.results, `${randomUUID()}.${work.format}`)
+    const answer = await reader.ask({ ...work, file, leftMs }, leftMs + INTERRUPT_MS)
+    if (!('ended' in answer)) return answer
+    await rm(file, { force: true }).catch(() => {})
+    if (this.#closed) return queryFailed('the warehouse was closed')
+    if (answer.isTooLate) return queryTooSlow(work.timeoutMs)
+    return queryFailed(`the query ended DuckDB's process: ${answer.ended}`)
   }
 
-  /** A thread that is torn down while DuckDB works would abort the process. */
-  #stopAtExit = () => {
-    this.#post({ op: 'close' })
-    Atomics.wait(this.#stopped, 0, 0, EXIT_MS)
+  #retire = () => void this.ask({ op: 'retire' })
+
+  /**
+   * @param {string} name
+   * @param {boolean} [readOnly]
+   */
+  #child(name, readOnly = false) {
+    const scratch = `${this.#settings.file}.tmp-${process.pid}-${name}`
+    const watcher = {
+      began: (/** @type {number} */ pid) => binding._beginWarehouseProcess(this.#hold, pid),
+      ended: (/** @type {number} */ pid) => binding._endWarehouseProcess(this.#hold, pid),
+    }
+    return new Child({ ...this.#settings, readOnly, scratch }, watcher)
   }
 }
 

@@ -40,8 +40,8 @@ pub struct EmailOptions {
     pub allow_recipients: Option<Vec<String>>,
     /// How much is sent.
     pub limits: Option<EmailLimits>,
-    /// The directory for mails as files. Default: `mail` in `dataDir`, or `dollar-send/mail` in the
-    /// system's temporary directory.
+    /// The directory for mails as files. Default: `mail` in `dataDir`, or `dollar-send-UID/mail` in
+    /// the system's temporary directory, for this user alone.
     pub file: Option<String>,
     /// Milliseconds that the delivery of one mail may take. Default: 60000.
     pub timeout_ms: Option<f64>,

@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use napi::Env;
-use napi::bindgen_prelude::{
-    BufferSlice, Function, Object, retain_current_module_for_unload_safety,
-};
+use napi::bindgen_prelude::{Function, Object, retain_current_module_for_unload_safety};
 use napi_derive::napi;
 
 use super::destination_options;
@@ -24,7 +22,6 @@ use super::types::{
     CloseResult, DeliveryFilter, ExecutionFilter, ReplaySelection, ServerAddress, StreamUrlOptions,
     TimeoutOptions,
 };
-use crate::destinations::sql::duckdb;
 use crate::engine::{self, registry, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observability::events::Topic;
@@ -479,16 +476,6 @@ pub fn flush_at_exit(timeout_ms: f64, main_thread: bool) -> u32 {
     }
     let left = registry::flush_all(limit(Some(timeout_ms)).unwrap_or_default());
     u32::try_from(left).unwrap_or(u32::MAX)
-}
-
-/// Writes rows of a batch that is being loaded, for the thread that loads them; the answer is how
-/// many bytes that were, or nothing when nobody waits for that any more.
-#[napi(js_name = "_piece", catch_unwind, skip_typescript)]
-#[must_use]
-pub fn piece(ticket: u32, number: u32, mut into: BufferSlice<'_>) -> Option<u32> {
-    let number = usize::try_from(number).ok()?;
-    let bytes = duckdb::write_piece(u64::from(ticket), number, &mut into)?;
-    u32::try_from(bytes).ok()
 }
 
 /// Reads the log of a data directory that this process need not have open.

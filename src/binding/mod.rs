@@ -27,9 +27,9 @@ mod text;
 mod types;
 mod version;
 
-pub use engine::{Engine, flush_at_exit, is_main_thread, piece, read_log, watch_exit};
+pub use engine::{Engine, flush_at_exit, is_main_thread, read_log, watch_exit};
 pub use execution::{complete, discard, execution_id, fill, flush, settled, step};
-pub use hold::{hold_warehouse, release_warehouse};
+pub use hold::{begin_warehouse_process, end_warehouse_process, hold_warehouse, release_warehouse};
 pub use options::{
     EgressOptions, EngineOptions, HttpOptions, JournalOptions, LockOptions, LogOptions,
 };

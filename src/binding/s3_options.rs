@@ -48,7 +48,7 @@ pub struct S3Options {
     /// When a batch is closed and stored.
     pub batch: Option<BatchOptions>,
     /// The directory for objects as files, `BUCKET/KEY` in it. Default: `s3` in `dataDir`, or
-    /// `dollar-send/s3` in the system's temporary directory.
+    /// `dollar-send-UID/s3` in the system's temporary directory, for this user alone.
     pub file: Option<String>,
     /// Milliseconds that one attempt to store a batch may take. Default: 300000.
     pub timeout_ms: Option<f64>,

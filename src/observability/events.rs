@@ -285,7 +285,9 @@ mod tests {
     fn counted() -> (Arc<Subscription>, Arc<AtomicUsize>) {
         let wakes = Arc::<AtomicUsize>::default();
         let counter = Arc::clone(&wakes);
-        let wake = move || drop(counter.fetch_add(1, Ordering::Relaxed));
+        let wake = move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        };
         (Subscription::new(Box::new(wake)), wakes)
     }
 

@@ -89,7 +89,7 @@ impl Sql {
         let target = match config.warehouse.clone() {
             None => None,
             Some(Warehouse::DuckDb(duckdb)) => {
-                Some(Target::DuckDb(DuckDb::new(duckdb, Arc::clone(jobs))))
+                Some(Target::DuckDb(DuckDb::new(duckdb, timeout, Arc::clone(jobs))))
             }
             Some(Warehouse::PostgreSql(server)) => {
                 Some(Target::PostgreSql(PostgreSql::new(server, timeout, door)))

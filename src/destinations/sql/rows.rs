@@ -79,11 +79,6 @@ impl RowSet {
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
         self.rows.iter().map(|row| std::str::from_utf8(row).unwrap_or_default())
     }
-
-    /// The row at this place.
-    pub(super) fn text(&self, place: usize) -> &str {
-        self.rows.get(place).and_then(|row| std::str::from_utf8(row).ok()).unwrap_or_default()
-    }
 }
 
 /// Takes on the fields of one more row.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::{Connection, Result, params};
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, Result, params};
 
 use super::op::Seal;
 use super::reader::unsigned;
@@ -66,6 +67,16 @@ fn runs(records: &[u64]) -> Vec<Run> {
     runs
 }
 
+/// Whether a stored name is one that a batch may have: it may become the path of a file.
+fn is_name(name: &str) -> bool {
+    let mut segments = name.split('/');
+    !name.contains('\0') && segments.all(|segment| !matches!(segment, "." | ".."))
+}
+
+fn damaged(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::FromSqlConversionFailure(column, Type::Text, error.into())
+}
+
 /// The sealed batches that an earlier process left, until their records are brought together.
 #[derive(Debug, Default)]
 pub(super) struct LeftBatches(Mutex<Left>);
@@ -98,8 +109,12 @@ impl LeftBatches {
             let id = unsigned(row, 0)?;
             let destination: String = row.get(1)?;
             let Some(kind) = Kind::from_name(&destination) else { continue };
-            let records: String = row.get(6)?;
-            let runs: Vec<Run> = serde_json::from_str(&records).unwrap_or_default();
+            let (records, name): (String, String) = (row.get(6)?, row.get(3)?);
+            let runs: Vec<Run> =
+                serde_json::from_str(&records).map_err(|error| damaged(6, error))?;
+            if !is_name(&name) {
+                return Err(damaged(3, format!("{name:?} is not the name of a batch")));
+            }
             let mut place = 0;
             for (first, count) in &runs {
                 left.runs.insert(*first, (*count, id, place));
@@ -109,7 +124,7 @@ impl LeftBatches {
             let sealed = SealedBatch {
                 id,
                 lane: Lane { kind, key: lane.into() },
-                name: row.get(3)?,
+                name,
                 reason: row.get(4)?,
                 sealed_at: Timestamp::from_millis(unsigned(row, 5)?),
                 records: place,
@@ -161,5 +176,43 @@ impl LeftBatches {
 
     fn left(&self) -> MutexGuard<'_, Left> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::LeftBatches;
+
+    fn table(name: &str, records: &str) -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE batches (id, destination, lane, name, reason, sealed_at, records,
+                 note, conclusion)",
+            )
+            .unwrap();
+        connection
+            .execute(
+                "INSERT INTO batches VALUES (1, 's3', 'b/p', ?1, 'interval', 5, ?2, NULL, NULL)",
+                [name, records],
+            )
+            .unwrap();
+        connection
+    }
+
+    #[test]
+    fn damaged_batches_are_refused() {
+        LeftBatches::read(&table("b/p/2026/x.gz", "[[1,2]]")).unwrap();
+        for (name, records) in [
+            ("b/p/x.gz", "[[1,"),
+            ("b/p/x.gz", ""),
+            ("b/../../../pwn", "[[1,2]]"),
+            ("../pwn", "[[1,2]]"),
+            ("b/p/nul\0", "[[1,2]]"),
+        ] {
+            assert!(LeftBatches::read(&table(name, records)).is_err(), "{name:?} {records:?}");
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! The data directory and the lock that keeps it to one process.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::private;
 
 /// The file that is locked, and holds the pid of who locked it.
 const LOCK: &str = "lock";
@@ -29,11 +30,11 @@ impl DataDir {
         };
         create_directory(path).map_err(|error| failed("cannot be made", error))?;
         let path = fs::canonicalize(path).map_err(|error| failed("cannot be opened", error))?;
+        private::ensure_file(&path.join(LOCK))
+            .map_err(|error| failed("has a lock that cannot be used", error))?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
-            .create(true)
-            .truncate(false)
             .open(path.join(LOCK))
             .map_err(|error| failed("cannot be written: check its permissions", error))?;
         match lock.try_lock() {
@@ -59,11 +60,7 @@ impl DataDir {
 /// # Errors
 /// Of the file system.
 pub fn create_directory(path: &Path) -> std::io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    private::create_folder(path)
 }
 
 fn locked(path: &Path, lock: &mut File) -> Error {

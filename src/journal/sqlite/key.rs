@@ -6,6 +6,7 @@ use std::io::{ErrorKind as IoKind, Write};
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::private;
 
 /// The file in the data directory that holds the key when the options bring none.
 const FILE: &str = "journal.key";
@@ -49,6 +50,8 @@ impl Key {
     /// `Journal`.
     pub(super) fn existing(directory: &Path) -> Result<Option<Self>> {
         let path = directory.join(FILE);
+        private::check_regular(&path)
+            .map_err(|error| failed(&path, "cannot be read").with_source(error))?;
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == IoKind::NotFound => return Ok(None),

@@ -431,10 +431,11 @@ impl Journal for SqliteJournal {
 
     async fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        // The last connection to go removes the log of writes: that has to be the one that writes.
+        self.readers.close();
         let writer = Arc::clone(&self.writer);
         // A panic there was reported by the panic itself.
         let _ = tokio::task::spawn_blocking(move || writer.stop()).await;
-        self.readers.close();
     }
 }
 

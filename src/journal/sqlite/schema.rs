@@ -6,6 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::trouble::trouble;
 use crate::error::{Error, ErrorKind, Result};
+use crate::private;
 
 /// What survives what, once a completion hook resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -132,6 +133,11 @@ const APPLICATION_ID: i64 = 0x6473_6e64;
 /// Opens the file for writing, makes it if it is not there, and brings it to this version.
 pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection> {
     let failed = |error: rusqlite::Error| trouble(path, "cannot be opened", error);
+    // SQLite gives the files beside it the mode of this one.
+    private::ensure_file(path).map_err(|source| {
+        let message = format!("the journal {} cannot be opened", path.display());
+        Error::new(ErrorKind::Journal, message).with_source(source)
+    })?;
     let mut connection = Connection::open(path).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
     let level = match durability {
@@ -145,6 +151,7 @@ pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection> {
              PRAGMA synchronous = {level};
              PRAGMA cache_size = -16384;
              PRAGMA temp_store = MEMORY;
+             PRAGMA trusted_schema = OFF;
              PRAGMA journal_size_limit = 67108864;"
         ))
         .map_err(failed)?;
@@ -158,6 +165,7 @@ pub(super) fn open_to_read(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(failed)?;
+    connection.execute_batch("PRAGMA trusted_schema = OFF").map_err(failed)?;
     let version = version(&connection).map_err(failed)?;
     if version == VERSION { Ok(connection) } else { Err(unreadable_version(path, version)) }
 }

@@ -19,6 +19,7 @@ use super::trouble::trouble;
 use super::upkeep::Upkeep;
 use super::{batches, directory::DataDir, published, tables};
 use crate::error::{Error, ErrorKind, Result};
+use crate::private::{self, Identity};
 
 /// How long what nobody waits for may be put off.
 const LINGER: Duration = Duration::from_millis(3);
@@ -106,10 +107,15 @@ impl Writer {
         let shared = Arc::<Shared>::default();
         let checkpoints = Checkpoints::start(&mut connection, &path)?;
         let limited = upkeep.is_limited();
+        let identity = private::identity(&path).map_err(|source| {
+            let message = format!("the journal {} cannot be opened", path.display());
+            Error::new(ErrorKind::Journal, message).with_source(source)
+        })?;
         let mut pen = Pen {
             connection,
             checkpoints,
             path,
+            identity,
             upkeep,
             report,
             left: Vec::new(),
@@ -248,6 +254,8 @@ struct Pen {
     connection: Connection,
     checkpoints: Checkpoints,
     path: PathBuf,
+    /// The file that was opened. What is written into one that was removed is lost.
+    identity: Identity,
     upkeep: Upkeep,
     report: Report,
     /// What could not be written and must be.
@@ -318,12 +326,23 @@ impl Pen {
         }
     }
 
+    /// Fails when the file that is open is not at its path any more.
+    fn check_in_place(&self) -> rusqlite::Result<()> {
+        if private::identity(&self.path).is_ok_and(|found| found == self.identity) {
+            return Ok(());
+        }
+        let message = "the file was removed or replaced while it was open".to_owned();
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+        Err(rusqlite::Error::SqliteFailure(code, Some(message)))
+    }
+
     /// The answer names the hand-overs that the limit refuses, by their places.
     fn transaction(&mut self, batch: &[Op]) -> rusqlite::Result<Vec<(usize, Error)>> {
         let settled: HashSet<u64> = batch
             .iter()
             .filter_map(|op| if let Op::Settle(row) = op { Some(row.seq) } else { None })
             .collect();
+        self.check_in_place()?;
         let mut refused = Vec::new();
         let mut used = None;
         let transaction = self.connection.transaction()?;

@@ -1,6 +1,8 @@
 //! Has DuckDB do things.
 
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +32,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// DuckDB, as the threads that can run it reach it.
 pub struct DuckDb {
     config: config::DuckDb,
+    /// How long one step of a load may take: past it, its process is killed.
+    timeout: Duration,
     jobs: Arc<Jobs>,
     /// The first one does the work.
     threads: Mutex<Vec<Arc<dyn Thread>>>,
@@ -46,16 +50,18 @@ impl fmt::Debug for DuckDb {
 #[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Work<'a> {
     /// Say what is there of a batch, and what its table is.
-    Look { table: &'a str, batch: &'a str },
+    Look { table: &'a str, batch: &'a str, timeout_ms: u64 },
     /// Load it, in a transaction that also writes down its id.
     Load {
         before: Vec<String>,
         insert: String,
-        ticket: u64,
-        pieces: usize,
-        largest: usize,
+        /// The file that holds the rows.
+        file: &'a Path,
+        /// Bytes of each piece of it.
+        pieces: &'a [usize],
         after: Vec<String>,
         columns: usize,
+        timeout_ms: u64,
     },
     /// Answer a query.
     Query(&'a Query),
@@ -85,8 +91,12 @@ struct Seen {
 }
 
 impl DuckDb {
-    pub(in crate::destinations::sql) fn new(config: config::DuckDb, jobs: Arc<Jobs>) -> Self {
-        Self { config, jobs, threads: Mutex::default() }
+    pub(in crate::destinations::sql) fn new(
+        config: config::DuckDb,
+        timeout: Duration,
+        jobs: Arc<Jobs>,
+    ) -> Self {
+        Self { config, timeout, jobs, threads: Mutex::default() }
     }
 
     /// How it is opened.
@@ -173,28 +183,37 @@ impl DuckDb {
     }
 }
 
+fn not_written(error: &io::Error) -> Verdict {
+    let message = format!("the rows of the batch cannot be written for DuckDB: {error}");
+    Verdict::Retry { failure: Failure::new(ErrorKind::Unavailable, message), after: None }
+}
+
 impl Warehouse for DuckDb {
     const NAME: &'static str = "duckdb";
 
     async fn load(&self, load: Load<'_>) -> Result<Loaded, Verdict> {
         let Load { table, batch, rows } = load;
-        let Seen { loaded, shape } = self.step(&Work::Look { table, batch }).await?;
+        let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        let look = Work::Look { table, batch, timeout_ms };
+        let Seen { loaded, shape } = self.step(&look).await?;
         // Of a batch that is there, what the table does not hold was refused.
         let plan = Plan::new(shape, rows, NAMING, MAX_COLUMNS);
         if loaded {
             return Ok(Loaded { repeated: true, refused: plan.refused });
         }
         let columns = plan.after.columns();
-        let handoff = Handoff::new(&plan, rows, PIECE_BYTES + columns * PIECE_BYTES_A_COLUMN);
+        let size = PIECE_BYTES + columns * PIECE_BYTES_A_COLUMN;
+        let handoff = Handoff::write(&plan, rows, &self.config.file, size).await;
+        let handoff = handoff.map_err(|error| not_written(&error))?;
         let now = Timestamp::now();
         let work = Work::Load {
             before: changes(table, &plan),
             insert: insert(table, &plan, &rows.fields, now),
-            ticket: handoff.ticket,
-            pieces: handoff.pieces,
-            largest: handoff.largest,
+            file: handoff.path(),
+            pieces: handoff.pieces(),
             after: records(table, batch, &plan, now),
             columns,
+            timeout_ms,
         };
         let _: Box<RawValue> = self.step(&work).await?;
         Ok(Loaded { repeated: false, refused: plan.refused })

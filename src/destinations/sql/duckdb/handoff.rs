@@ -1,128 +1,114 @@
-//! The rows of batches that are being loaded, for the thread that loads them: it takes them from
-//! here, piece by piece, and no other JavaScript ever sees them.
+//! The rows of a batch that is being loaded, in a file for the process that loads them.
+//!
+//! **Invariant:** the file is there until its handoff is dropped, and not longer.
 
-use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use uuid::Uuid;
 
 use super::super::names::renames;
 use super::super::plan::Plan;
 use super::super::rows::{RowSet, rename};
 use super::super::types::Fields;
 
-static BATCHES: Mutex<Option<HashMap<u64, Arc<Pieces>>>> = Mutex::new(None);
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
-/// Rows that can be taken until this is dropped.
+/// A file of rows.
 #[derive(Debug)]
 pub(super) struct Handoff {
-    /// What to ask for.
-    pub ticket: u64,
-    /// How many pieces there are.
-    pub pieces: usize,
-    /// Bytes of the largest.
-    pub largest: usize,
+    path: PathBuf,
+    pieces: Vec<usize>,
 }
 
-/// The rows that a table takes, in pieces of whole rows.
-#[derive(Debug)]
-struct Pieces {
-    rows: Arc<RowSet>,
+/// The rows that a table takes.
+struct Rows {
+    all: Arc<RowSet>,
     refused: BTreeSet<usize>,
-    ranges: Vec<Range<usize>>,
-    /// What the columns are called, if that is not as their keys.
+    /// The names of the columns, if they differ from the keys.
     names: Option<Fields>,
 }
 
 impl Handoff {
-    /// Pieces of about this many bytes.
-    pub(super) fn new(plan: &Plan, rows: &Arc<RowSet>, size: usize) -> Self {
+    /// Writes the rows beside the file of the warehouse, in pieces of whole rows of about `size` bytes.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub(super) async fn write(
+        plan: &Plan,
+        rows: &Arc<RowSet>,
+        warehouse: &Path,
+        size: usize,
+    ) -> io::Result<Self> {
         let refused = plan.refused.keys().filter_map(|place| usize::try_from(*place).ok());
-        let mut pieces = Pieces {
-            rows: Arc::clone(rows),
+        let rows = Rows {
+            all: Arc::clone(rows),
             refused: refused.collect(),
-            ranges: Vec::new(),
             names: renames(&plan.after).then(|| plan.after.clone()),
         };
-        let largest = pieces.cut(size);
-        let count = pieces.ranges.len();
-        let ticket = NEXT.fetch_add(1, Ordering::Relaxed);
-        all().get_or_insert_default().insert(ticket, Arc::new(pieces));
-        Self { ticket, pieces: count, largest }
+        // The process that reads it need not share a working directory with this one.
+        let mut path = std::path::absolute(warehouse)?.into_os_string();
+        path.push(format!(".rows-{}", Uuid::now_v7()));
+        // If nothing waits for it any more, its handoff is dropped with the result.
+        let written = tokio::task::spawn_blocking(move || Self::create(path.into(), &rows, size));
+        written.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+    }
+
+    fn create(path: PathBuf, rows: &Rows, size: usize) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&path)?;
+        let mut handoff = Self { path, pieces: Vec::new() };
+        rows.write(&mut file, size, &mut handoff.pieces)?;
+        Ok(handoff)
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes of each piece.
+    pub(super) fn pieces(&self) -> &[usize] {
+        &self.pieces
     }
 }
 
 impl Drop for Handoff {
     fn drop(&mut self) {
-        if let Some(batches) = &mut *all() {
-            batches.remove(&self.ticket);
-        }
+        // A file that stays is deleted by the next that opens the warehouse.
+        let _ = fs::remove_file(&self.path);
     }
 }
 
-impl Pieces {
-    /// Cuts the rows into pieces; the answer is how many bytes the largest has.
-    fn cut(&mut self, size: usize) -> usize {
-        let (mut start, mut bytes, mut largest) = (0, 0, 0);
-        let mut count = 0;
-        for (place, row) in self.rows.texts().enumerate() {
-            count = place + 1;
-            if !self.refused.contains(&place) {
-                bytes +=
-                    self.names.as_ref().map_or(row.len(), |names| renamed(row, names).len()) + 1;
-            }
-            if bytes >= size {
-                self.ranges.push(start..count);
-                largest = largest.max(bytes);
-                (start, bytes) = (count, 0);
-            }
-        }
-        if bytes > 0 {
-            self.ranges.push(start..count);
-            largest = largest.max(bytes);
-        }
-        largest
-    }
-
-    fn write(&self, number: usize, into: &mut [u8]) -> Option<usize> {
-        let mut end = 0;
-        let mut add = |row: &str| {
-            let line = into.get_mut(end..=end + row.len())?;
-            line[..row.len()].copy_from_slice(row.as_bytes());
-            line[row.len()] = b'\n';
-            end += line.len();
-            Some(())
+impl Rows {
+    /// Writes one line for each row, and adds the bytes of each piece.
+    fn write(&self, file: &mut File, size: usize, pieces: &mut Vec<usize>) -> io::Result<()> {
+        let mut piece = String::with_capacity(size);
+        let mut flush = |piece: &mut String| {
+            file.write_all(piece.as_bytes())?;
+            pieces.push(piece.len());
+            piece.clear();
+            io::Result::Ok(())
         };
-        for place in self.ranges.get(number)?.clone() {
+        for (place, row) in self.all.texts().enumerate() {
             if self.refused.contains(&place) {
                 continue;
             }
-            let row = self.rows.text(place);
             match &self.names {
-                Some(names) => add(&renamed(row, names))?,
-                None => add(row)?,
+                Some(names) => rename(row, names, &mut piece),
+                None => piece.push_str(row),
+            }
+            piece.push('\n');
+            if piece.len() >= size {
+                flush(&mut piece)?;
             }
         }
-        Some(end)
+        if piece.is_empty() { Ok(()) } else { flush(&mut piece) }
     }
-}
-
-fn renamed(row: &str, names: &Fields) -> String {
-    let mut out = String::with_capacity(row.len());
-    rename(row, names, &mut out);
-    out
-}
-
-/// Writes a piece of the rows of a ticket, one line each; the answer is how many bytes that were.
-/// `None`: nobody waits for them to be loaded any more, or there is not enough room.
-pub fn write_piece(ticket: u64, number: usize, into: &mut [u8]) -> Option<usize> {
-    let batch = Arc::clone(all().as_ref()?.get(&ticket)?);
-    batch.write(number, into)
-}
-
-fn all() -> MutexGuard<'static, Option<HashMap<u64, Arc<Pieces>>>> {
-    BATCHES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -133,46 +119,60 @@ mod tests {
 
     const NAMING: Naming = Naming { max_bytes: 63, taken: &[], reserved: &[], nested: true };
 
-    #[test]
-    fn pieces_are_whole_rows_whatever_their_size() {
-        let rows: Vec<_> = (0..40_u32).map(|n| format!(r#"{{"n":{}}}"#, 1_u64 << n)).collect();
+    fn set(rows: &[&str]) -> Arc<RowSet> {
         let mut set = RowSet::default();
-        for row in &rows {
-            set.add(row.clone().into()).unwrap();
+        for row in rows {
+            set.add((*row).to_owned().into()).unwrap();
         }
-        let set = Arc::new(set);
-        let plan = Plan::new(None, &set, NAMING, MAX_COLUMNS);
+        Arc::new(set)
+    }
+
+    #[tokio::test]
+    async fn pieces_are_whole_rows_whatever_their_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let texts: Vec<_> = (0..40_u32).map(|n| format!(r#"{{"n":{}}}"#, 1_u64 << n)).collect();
+        let rows = set(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        let plan = Plan::new(None, &rows, NAMING, MAX_COLUMNS);
         for size in [1, 30, 100, 10_000] {
-            let handoff = Handoff::new(&plan, &set, size);
-            let mut into = vec![0; handoff.largest];
-            let mut all = Vec::new();
-            for number in 0..handoff.pieces {
-                let bytes = write_piece(handoff.ticket, number, &mut into).unwrap();
-                assert!(bytes > 0 && into[..bytes].ends_with(b"\n"));
-                all.extend_from_slice(&into[..bytes]);
+            let warehouse = folder.path().join("w");
+            let handoff = Handoff::write(&plan, &rows, &warehouse, size).await.unwrap();
+            let all = fs::read_to_string(handoff.path()).unwrap();
+            assert_eq!(all, texts.join("\n") + "\n");
+            let mut end = 0;
+            for bytes in handoff.pieces() {
+                end += bytes;
+                assert!(*bytes > 0 && all[..end].ends_with('\n'));
             }
-            assert_eq!(String::from_utf8(all).unwrap(), rows.join("\n") + "\n");
-            assert_eq!(write_piece(handoff.ticket, handoff.pieces, &mut into), None);
-            assert_eq!(write_piece(handoff.ticket, 0, &mut []), None);
-            let ticket = handoff.ticket;
+            assert_eq!(end, all.len());
             drop(handoff);
-            assert_eq!(write_piece(ticket, 0, &mut into), None);
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         }
     }
 
-    #[test]
-    fn pieces_have_the_names_of_the_columns_and_no_refused_rows() {
-        let mut set = RowSet::default();
-        for row in [r#"{"a":1,"A":2}"#, r#"{"b":0}"#, r#"{"A":3}"#] {
-            set.add(row.to_owned().into()).unwrap();
-        }
-        let set = Arc::new(set);
-        let mut plan = Plan::new(None, &set, NAMING, MAX_COLUMNS);
+    #[tokio::test]
+    async fn pieces_have_the_names_of_the_columns_and_no_refused_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = set(&[r#"{"a":1,"A":2}"#, r#"{"b":0}"#, r#"{"A":3}"#]);
+        let mut plan = Plan::new(None, &rows, NAMING, MAX_COLUMNS);
         let failure = crate::destinations::Failure::new(crate::error::ErrorKind::Internal, "");
         plan.refused.insert(1, failure);
-        let handoff = Handoff::new(&plan, &set, 1000);
-        let mut into = vec![0; handoff.largest];
-        assert_eq!(write_piece(handoff.ticket, 0, &mut into), Some(into.len()));
-        assert_eq!(into, b"{\"a\":1,\"A_2\":2}\n{\"A_2\":3}\n");
+        let handoff = Handoff::write(&plan, &rows, &folder.path().join("w"), 1000).await.unwrap();
+        let all = fs::read_to_string(handoff.path()).unwrap();
+        assert_eq!(all, "{\"a\":1,\"A_2\":2}\n{\"A_2\":3}\n");
+        assert_eq!(handoff.pieces(), [all.len()]);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_file_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let rows = set(&["{}"]);
+        let plan = Plan::new(None, &rows, NAMING, MAX_COLUMNS);
+        let handoff = Handoff::write(&plan, &rows, &folder.path().join("w"), 10).await.unwrap();
+        let mode = fs::metadata(handoff.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let nowhere = folder.path().join("none").join("w");
+        assert!(Handoff::write(&plan, &rows, &nowhere, 10).await.is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! DuckDB, which runs in JavaScript: the npm package is prebuilt, and as large as everything else.
 //!
-//! Rust decides what is done and writes the SQL; the thread that opened the engine has it run in a
-//! worker of its own (`js/duckdb`). One batch at a time is loaded, in one transaction that also
-//! writes down its id.
+//! Rust decides what is done and writes the SQL and the rows; the thread that opened the engine has it
+//! run in processes of their own (`js/duckdb`). One batch at a time is loaded, in one transaction that
+//! also writes down its id.
 
 mod client;
 mod dialect;
@@ -10,5 +10,4 @@ mod handoff;
 mod hold;
 
 pub use client::DuckDb;
-pub use handoff::write_piece;
-pub use hold::Hold;
+pub use hold::{Hold, HoldError, Purpose};

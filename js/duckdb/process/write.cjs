@@ -28,16 +28,15 @@ function createWriter(duckdb, format, names) {
     return JsonDuckDBValueConverter(value, type, converter)
   }
 
-  /** @param {any} chunk @returns {any[][]} */
-  const read = (chunk) => chunk.convertRows(converted)
+  /** @param {any} chunk @param {number} place @returns {any[]} */
+  const read = (chunk, place) => chunk.convertRowValues(place, converted)
 
   if (format === 'csv') {
     return {
       read,
       texts,
       begin: `${names.map(cell).join(',')}\n`,
-      rows: (/** @type {any[][]} */ rows) =>
-        rows.map((row) => `${texts(row).map(cell).join(',')}\n`).join(''),
+      row: (/** @type {any[]} */ row) => `${texts(row).map(cell).join(',')}\n`,
       end: '',
     }
   }
@@ -46,13 +45,10 @@ function createWriter(duckdb, format, names) {
     read,
     texts,
     begin: '[',
-    rows: (/** @type {any[][]} */ rows, /** @type {boolean} */ first) =>
-      rows
-        .map((row, place) => {
-          const members = row.map((value, column) => `${keys[column]}:${JSON.stringify(value)}`)
-          return `${first && place === 0 ? '\n' : ',\n'}{${members.join(',')}}`
-        })
-        .join(''),
+    row: (/** @type {any[]} */ row, /** @type {boolean} */ first) => {
+      const members = row.map((value, column) => `${keys[column]}:${JSON.stringify(value)}`)
+      return `${first ? '\n' : ',\n'}{${members.join(',')}}`
+    },
     end: '\n]\n',
   }
 }
@@ -76,4 +72,4 @@ function cell(text) {
   return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-module.exports = { createWriter, texts }
+module.exports = { createWriter }

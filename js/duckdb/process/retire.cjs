@@ -13,7 +13,7 @@ const RESULTS_BYTES = 4e9
 
 /**
  * @param {ReturnType<import('./load.cjs').openLoader>} loader
- * @param {import('./worker.cjs').Settings} settings
+ * @param {import('./main.cjs').Settings} settings
  */
 async function retire(loader, { retentionDays, results }) {
   await retireResults(results)

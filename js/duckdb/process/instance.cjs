@@ -5,10 +5,7 @@
 
 const { randomUUID } = require('node:crypto')
 const { existsSync } = require('node:fs')
-const { link, mkdir, rename, rm } = require('node:fs/promises')
-const { dirname } = require('node:path')
-
-const binding = require('../native.cjs')
+const { link, rename, rm } = require('node:fs/promises')
 
 /** How often is interrupted what should be over: between two of its steps nothing hears it. */
 const INTERRUPT_MS = 20
@@ -38,35 +35,20 @@ const WIDEST = 'SELECT max(n) FROM (SELECT count(*) AS n FROM duckdb_columns() G
 
 /**
  * @param {any} duckdb
- * @param {import('./worker.cjs').Settings} settings
+ * @param {import('./main.cjs').Settings} settings
  */
 async function openInstance(duckdb, settings) {
-  const { file, readOnly } = settings
-  if (!readOnly) await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-  const hold = binding._holdWarehouse(file)
-  try {
-    return { hold, instance: await created(duckdb, settings) }
-  } catch (error) {
-    binding._releaseWarehouse(hold)
-    throw error
-  }
-}
-
-/**
- * @param {any} duckdb
- * @param {import('./worker.cjs').Settings} settings
- */
-async function created(duckdb, settings) {
-  const { file, threads } = settings
+  const { threads, scratch } = settings
   const instance = await duckdb.DuckDBInstance.create(':memory:', {
     threads: String(threads),
     memory_limit: megabytes(settings.memoryBytes),
     checkpoint_threshold: CHECKPOINT,
-    temp_directory: `${file}.tmp`,
+    temp_directory: scratch,
     max_temp_directory_size: SPILL,
     autoinstall_known_extensions: 'false',
     autoload_known_extensions: 'false',
     allow_community_extensions: 'false',
+    allow_persistent_secrets: 'false',
   })
   try {
     await prepare(instance, settings)
@@ -81,7 +63,7 @@ async function created(duckdb, settings) {
  * Opens the file, and makes what batches need.
  *
  * @param {any} instance
- * @param {import('./worker.cjs').Settings} settings
+ * @param {import('./main.cjs').Settings} settings
  */
 async function prepare(instance, settings) {
   const { file, readOnly } = settings
@@ -91,7 +73,7 @@ async function prepare(instance, settings) {
     // Opened as the instance's own database, a file whose log of writes has the conversion of a
     // column cannot be opened again after a crash: DuckDB then knows no functions yet
     // (duckdb/duckdb issue 20543).
-    await connection.run(`ATTACH ${literal(file)} AS ${NAME} (READ_ONLY ${Boolean(readOnly)})`)
+    await connection.run(`ATTACH ${literal(file)} AS ${NAME} (READ_ONLY ${readOnly})`)
     // Nothing can allow it again while the database is open.
     await connection.run('SET GLOBAL enable_external_access = false')
     await connection.run("SET GLOBAL TimeZone = 'UTC'")
@@ -99,6 +81,8 @@ async function prepare(instance, settings) {
     for (const statement of readOnly ? [] : TABLES) await connection.run(statement)
     const [[widest]] = (await connection.runAndReadAll(WIDEST)).getRows()
     await makeRoom(connection, settings, Number(widest ?? 0))
+    // From here on nothing that a query could run changes any of it.
+    if (readOnly) await connection.run('SET GLOBAL lock_configuration = true')
   } finally {
     // One that is left would keep the file open.
     connection.disconnectSync()
@@ -139,7 +123,7 @@ async function connect(instance) {
  * Lets DuckDB have the memory that a table of so many columns needs, however little it is to have.
  *
  * @param {any} connection
- * @param {import('./worker.cjs').Settings} settings
+ * @param {import('./main.cjs').Settings} settings
  * @param {number} columns
  */
 async function makeRoom(connection, settings, columns) {

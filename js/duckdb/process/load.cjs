@@ -3,23 +3,23 @@
 
 // Loads batches. Which statements that takes is decided in Rust; what is here runs them.
 
-const binding = require('../native.cjs')
+const { open } = require('node:fs/promises')
+
 const { INTERRUPT_MS, makeRoom } = require('./instance.cjs')
 
 /**
  * @typedef {object} Load
  * @property {string[]} before statements that make the table what it has to be
  * @property {string} insert the statement that adds rows
- * @property {number} ticket what the rows are asked for with
- * @property {number} pieces how many there are of them
- * @property {number} largest bytes of the largest of them
+ * @property {string} file holds the rows
+ * @property {number[]} pieces how many bytes each piece of whole rows has
  * @property {string[]} after statements that write down that the batch is loaded
  * @property {number} columns of the table
  */
 
 /**
  * @param {any} connection
- * @param {import('./worker.cjs').Settings} settings
+ * @param {import('./main.cjs').Settings} settings
  */
 function openLoader(connection, settings) {
   /** @type {NodeJS.Timeout | undefined} */
@@ -55,7 +55,7 @@ function openLoader(connection, settings) {
     try {
       await makeRoom(connection, settings, columns)
       for (const statement of before) await connection.run(statement)
-      if (pieces > 0) await addPieces(work)
+      if (pieces.length > 0) await addPieces(work)
       for (const statement of after) await connection.run(statement)
       await connection.run('COMMIT')
     } catch (error) {
@@ -66,18 +66,20 @@ function openLoader(connection, settings) {
   }
 
   /** @param {Load} work */
-  async function addPieces({ insert, ticket, pieces, largest }) {
+  async function addPieces({ insert, file, pieces }) {
     const statement = await connection.prepare(insert)
     // One for all: what is made for each would be collected late.
-    const lines = Buffer.allocUnsafeSlow(largest)
+    const lines = Buffer.allocUnsafeSlow(pieces.reduce((one, other) => Math.max(one, other), 0))
+    const rows = await open(file)
     try {
-      for (let number = 0; number < pieces; number++) {
-        const bytes = binding._piece(ticket, number, lines)
-        if (!bytes) throw new Error('nobody waits for the batch any more')
+      for (const bytes of pieces) {
+        const { bytesRead } = await rows.read(lines, 0, bytes)
+        if (bytesRead < bytes) throw new Error(`the rows of the batch end too early: ${file}`)
         statement.bindBlob(1, lines.subarray(0, bytes))
         await statement.run()
       }
     } finally {
+      await rows.close()
       statement.destroySync()
     }
   }
