@@ -10,7 +10,7 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
-use super::cleartext::Cleartext;
+use super::connections::Connections;
 use super::connector::ReportLayer;
 use super::explain::{Place, explain};
 use super::lookup::Lookup;
@@ -18,7 +18,7 @@ use super::policy::Policy;
 use super::progress::Progress;
 use super::resolver::{PolicyResolver, addresses_of, permitted};
 use super::tcp;
-use super::tls::{LoadRoots, client_config, system_roots};
+use super::tls::{HttpTls, LoadRoots, client_config, system_roots};
 use crate::destinations::{Failure, Phase};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -66,14 +66,21 @@ impl Door {
         Ok(builder.proxy(proxy))
     }
 
-    /// Connections of their own for cleartext HTTP/1.1, each closed after `idle` without an
-    /// exchange. `None` behind a proxy, which the general client talks to.
+    /// Connections of our own for HTTP, each closed after `idle` without an exchange. `None` behind a
+    /// proxy, which the general client talks to.
     ///
     /// **Invariant:** the caller asks [`Door::admit`] before every request it sends with it.
-    #[must_use]
-    pub fn cleartext(&self, idle: Duration) -> Option<Cleartext> {
-        let direct = self.policy.proxy().is_none();
-        direct.then(|| Cleartext::new(Arc::clone(&self.policy), Arc::clone(&self.lookup), idle))
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Internal`] when TLS cannot be set up at all.
+    pub fn connections(&self, idle: Duration) -> Result<Option<Connections>> {
+        if self.policy.proxy().is_some() {
+            return Ok(None);
+        }
+        let tls = HttpTls::new(client_config(self.load_roots)?);
+        let (policy, lookup) = (Arc::clone(&self.policy), Arc::clone(&self.lookup));
+        Ok(Some(Connections::new(policy, lookup, tls, idle)))
     }
 
     /// Decides over a URL before a request or a redirect hop goes there. Without a proxy, a name's

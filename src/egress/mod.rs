@@ -11,28 +11,33 @@
 //! Start reading at [`Door`]; the decisions are in [`Policy`].
 
 mod address;
-mod cleartext;
+mod connections;
 mod connector;
 mod door;
 mod explain;
 mod failure;
 mod head;
+mod http1;
+mod http2;
 mod lookup;
+mod opening;
 mod options;
 mod own;
 mod pattern;
 mod policy;
+mod pool;
 mod progress;
 mod proxy;
 mod proxy_answer;
 mod resolver;
+mod stream;
 mod tcp;
 mod tls;
 
 #[cfg(test)]
 mod tests;
 
-pub use cleartext::{Cleartext, Exchange};
+pub use connections::{Connections, Exchange, Outgoing};
 pub use door::Door;
 pub use explain::{Place, explain};
 pub use failure::failure_in;

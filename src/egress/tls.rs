@@ -4,13 +4,16 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::{aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
 use rustls_platform_verifier::Verifier;
+use url::Url;
 
+use super::opening::Offer;
 use super::progress;
 use crate::destinations::{Failure, Phase};
 use crate::error::{Error, ErrorKind, Result};
@@ -38,8 +41,39 @@ pub(super) fn client_config(load: LoadRoots) -> Result<ClientConfig> {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(trust))
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP2.to_vec(), HTTP1.to_vec()];
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(config)
+}
+
+const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
+/// Hosts whose sessions are remembered, so that their next handshake is a short one.
+const SESSIONS: usize = 8192;
+
+/// The TLS configurations of connections of our own.
+#[derive(Clone)]
+pub(super) struct HttpTls {
+    both: Arc<ClientConfig>,
+    http1: Arc<ClientConfig>,
+}
+
+impl HttpTls {
+    /// Derives them from that of a client. They share its sessions.
+    pub(super) fn new(config: ClientConfig) -> Self {
+        let mut http1 = config.clone();
+        http1.alpn_protocols = vec![HTTP1.to_vec()];
+        Self { both: Arc::new(config), http1: Arc::new(http1) }
+    }
+
+    /// Returns the configuration of a connection to the host of `url`.
+    pub(super) fn config(&self, _url: &Url, offer: Offer) -> &Arc<ClientConfig> {
+        match offer {
+            Offer::Both => &self.both,
+            Offer::Http1 => &self.http1,
+        }
+    }
 }
 
 /// Trust in the system's certificate authorities, which are read at the first handshake: a machine

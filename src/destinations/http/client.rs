@@ -12,6 +12,7 @@ use url::Url;
 use super::Config;
 use super::charset::header_text;
 use super::classify::{broken, is_without_cause, timed_out, verdict};
+use super::deadline::within;
 use super::exchange::{Hop, request_log, response_log, unprepared_log};
 use super::redirect;
 use super::request::{self, Defaults, Prepared};
@@ -245,8 +246,8 @@ impl Destination for Http {
         let begun = Instant::now();
         let mut trail = Trail::default();
         let exchange = self.follow(prepared, &progress, begun, &mut trail);
-        let ended = tokio::time::timeout(limit, progress.scope(exchange)).await;
-        let verdict = if let Ok(Ok(verdict) | Err(verdict)) = ended {
+        let ended = within(limit, &progress, progress.scope(exchange)).await;
+        let verdict = if let Some(Ok(verdict) | Err(verdict)) = ended {
             verdict
         } else {
             let place = self.place(payload, &trail);

@@ -1,17 +1,17 @@
-//! The two ways of a request: cleartext HTTP/1.1 over connections of our own, everything else
-//! (TLS, HTTP/2, a proxy) through the general client.
+//! The two ways of a request: over connections of our own, and, behind a proxy, through the general
+//! client.
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use http::{Request, Response};
+use http::Response;
+use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Full};
 use reqwest::Client;
 
 use super::request::Prepared;
-use crate::egress::{Cleartext, Door, Exchange};
+use crate::egress::{Connections, Door, Exchange, Outgoing};
 use crate::error::{Error, ErrorKind, Result};
 
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -21,26 +21,31 @@ pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 const POOL_IDLE: Duration = Duration::from_secs(4);
 
 /// The content codings that `decode` undoes.
-const ACCEPTED: HeaderValue = HeaderValue::from_static("zstd,gzip,deflate,br");
+static ACCEPTED: (HeaderName, HeaderValue) =
+    (ACCEPT_ENCODING, HeaderValue::from_static("zstd,gzip,deflate,br"));
 
 /// What sends requests.
 #[derive(Debug)]
-pub(super) struct Transport {
-    cleartext: Option<Cleartext>,
-    client: Client,
+pub(super) enum Transport {
+    Direct(Connections),
+    Proxied(Client),
 }
 
 /// A response's body as the server sent it, content codings included.
 pub(super) enum Body {
-    Plain(Exchange),
+    Direct(Exchange),
     Client(reqwest::Body),
     /// The page of a proxy, read already.
     Page(Full<Bytes>),
 }
 
 impl Transport {
-    /// A transport through `door`, which keeps at most `idle_per_host` idle connections to a host.
+    /// A transport through `door`. The general client keeps at most `idle_per_host` idle connections
+    /// to a host.
     pub(super) fn new(door: &Door, idle_per_host: usize) -> Result<Self> {
+        if let Some(connections) = door.connections(POOL_IDLE)? {
+            return Ok(Self::Direct(connections));
+        }
         let client = door
             .client_builder()?
             .pool_idle_timeout(POOL_IDLE)
@@ -54,7 +59,7 @@ impl Transport {
                 Error::new(ErrorKind::InvalidOption, "the HTTP client could not be set up")
                     .with_source(source)
             })?;
-        Ok(Self { cleartext: door.cleartext(POOL_IDLE), client })
+        Ok(Self::Proxied(client))
     }
 
     /// Sends one request; the answer comes with the response's headers.
@@ -62,13 +67,20 @@ impl Transport {
         &self,
         prepared: &Prepared,
     ) -> std::result::Result<Response<Body>, BoxError> {
-        match &self.cleartext {
-            Some(connections) if prepared.url.scheme() == "http" => {
-                let request = cleartext_request(prepared);
-                Ok(connections.send(&prepared.url, request).await?.map(Body::Plain))
+        match self {
+            Self::Direct(connections) => {
+                let none = Bytes::new();
+                let outgoing = Outgoing {
+                    method: &prepared.method,
+                    url: &prepared.url,
+                    headers: &prepared.headers,
+                    default_header: &ACCEPTED,
+                    body: prepared.body.as_ref().unwrap_or(&none),
+                };
+                Ok(connections.send(outgoing).await?.map(Body::Direct))
             }
-            _ => {
-                let response = self.client.execute(client_request(prepared)).await;
+            Self::Proxied(client) => {
+                let response = client.execute(client_request(prepared)).await;
                 let response = response.map_err(reqwest::Error::without_url)?;
                 Ok(Response::<reqwest::Body>::from(response).map(Body::Client))
             }
@@ -76,23 +88,10 @@ impl Transport {
     }
 }
 
-fn cleartext_request(prepared: &Prepared) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(prepared.body.clone().unwrap_or_default()));
-    *request.method_mut() = prepared.method.clone();
-    *request.headers_mut() = headers(prepared);
-    request
-}
-
-/// The headers of the request, with the content codings that are undone.
-fn headers(prepared: &Prepared) -> HeaderMap {
-    let mut headers = prepared.headers.clone();
-    headers.entry(ACCEPT_ENCODING).or_insert(ACCEPTED);
-    headers
-}
-
 fn client_request(prepared: &Prepared) -> reqwest::Request {
     let mut request = reqwest::Request::new(prepared.method.clone(), prepared.url.clone());
-    *request.headers_mut() = headers(prepared);
+    *request.headers_mut() = prepared.headers.clone();
+    request.headers_mut().entry(&ACCEPTED.0).or_insert_with(|| ACCEPTED.1.clone());
     *request.body_mut() = prepared.body.clone().map(reqwest::Body::from);
     request
 }
@@ -102,7 +101,7 @@ impl Body {
     pub(super) async fn chunk(&mut self) -> std::result::Result<Option<Bytes>, BoxError> {
         loop {
             let frame = match self {
-                Self::Plain(body) => body.frame().await.transpose()?,
+                Self::Direct(body) => body.frame().await.transpose()?,
                 Self::Client(body) => body.frame().await.transpose()?,
                 Self::Page(body) => match body.frame().await {
                     Some(Ok(frame)) => Some(frame),
