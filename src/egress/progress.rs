@@ -54,6 +54,8 @@ struct Clock {
     /// Time spent in line, which is not the delivery's.
     waited: Duration,
     waits_since: Option<Instant>,
+    /// The resource that this machine lacks for the connection, as a sentence.
+    lack: Option<&'static str>,
 }
 
 impl Default for Progress {
@@ -99,6 +101,12 @@ impl Progress {
     pub fn waited(&self) -> Duration {
         let clock = self.clock();
         clock.waited + clock.waits_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Returns the resource that this machine lacks for the connection now, as a sentence.
+    #[must_use]
+    pub fn lack(&self) -> Option<&'static str> {
+        self.clock().lack
     }
 
     /// Begins a wait in line, which ends when the guard is dropped.
@@ -172,6 +180,11 @@ pub(super) async fn follow(opener: Option<&Progress>, over: impl Future<Output =
     over.await;
     progress.clock().followed = None;
     progress.connected();
+}
+
+/// Notes what this machine lacks for the connection of the current delivery.
+pub(super) fn lack(reason: Option<&'static str>) {
+    let _ = CURRENT.try_with(|progress| progress.clock().lack = reason);
 }
 
 /// Enters a phase of the delivery that the current task is polling, if it is polling one.

@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::response::Received;
 use crate::destinations::{Failure, Phase, Verdict};
-use crate::egress::{Answerer, Place, explain, failure_in};
+use crate::egress::{Answerer, Place, explain, failure_in, is_lack};
 use crate::error::ErrorKind;
 
 /// Characters of a reason phrase that a message repeats.
@@ -82,7 +82,8 @@ pub(in crate::destinations) fn broken(
         };
     }
     let kind = classify(error, phase);
-    let failure = Failure::new(kind, explain(error, phase, place)).during(phase);
+    let mut failure = Failure::new(kind, explain(error, phase, place)).during(phase);
+    failure.is_local = is_lack(error);
     match kind {
         ErrorKind::InvalidResponse | ErrorKind::InvalidHeader => Verdict::Rejected(failure),
         _ => Verdict::Retry { failure, after: None },
@@ -154,7 +155,12 @@ fn chain<'a>(
 }
 
 /// A delivery whose whole-request deadline passed.
-pub(super) fn timed_out(limit: Duration, phase: Phase, place: Option<&Place>) -> Verdict {
+pub(super) fn timed_out(
+    limit: Duration,
+    phase: Phase,
+    place: Option<&Place>,
+    lack: Option<&str>,
+) -> Verdict {
     let doing = match phase {
         Phase::Dns => "resolving the host name of",
         Phase::Connect => "connecting to",
@@ -166,9 +172,18 @@ pub(super) fn timed_out(limit: Duration, phase: Phase, place: Option<&Place>) ->
     let through = place.and_then(Place::proxy).map(|proxy| format!(" through {proxy}"));
     let place = place.map_or_else(|| "the server".to_owned(), ToString::to_string);
     let through = through.unwrap_or_default();
-    let message =
+    let mut message =
         format!("timed out after {} ms while {doing} {place}{through}", limit.as_millis());
-    Verdict::Retry { failure: Failure::new(ErrorKind::Timeout, message).during(phase), after: None }
+    let failure = |message| Failure::new(ErrorKind::Timeout, message).during(phase);
+    let failure = match lack {
+        None => failure(message),
+        Some(lack) => {
+            message.push_str(": ");
+            message.push_str(lack);
+            failure(message).local()
+        }
+    };
+    Verdict::Retry { failure, after: None }
 }
 
 #[cfg(test)]

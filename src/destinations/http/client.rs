@@ -251,7 +251,8 @@ impl Destination for Http {
             verdict
         } else {
             let place = self.place(payload, &trail);
-            timed_out(limit, written(progress.phase(), body.as_ref()), place.as_ref())
+            let phase = written(progress.phase(), body.as_ref());
+            timed_out(limit, phase, place.as_ref(), progress.lack())
         };
         let duration = begun.elapsed();
         let response = trail.received.map(|received| {
