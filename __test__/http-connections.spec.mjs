@@ -42,8 +42,8 @@ test('what a server says it did not process goes again, also where interrupted c
       const { session, id } = stream
       if (id <= 5) return respond(stream)
       // Each connection serves three requests.
-      if (!left.has(session)) session.goaway(NGHTTP2_NO_ERROR, 5)
-      left.add(session)
+      if (session && !left.has(session)) session.goaway(NGHTTP2_NO_ERROR, 5)
+      if (session) left.add(session)
     })
     const http = { ...PATIENT, onInterrupted: 'fail' }
     allDelivered(await send(times(12, { url: server.url }), { http }))
@@ -201,4 +201,83 @@ test('a body larger than the windows goes and comes over HTTP/2', async (t) => {
   allDelivered(deliveries)
   assert.deepEqual(received, [data.length])
   for (const { response } of deliveries) assert.equal(response.bodyBytes ?? 900_000, 900_000)
+})
+
+test('http.tls names authorities, client certificates and pins, and http.http2 turns HTTP/2 off', async (t) => {
+  const { readFileSync } = await import('node:fs')
+  const { X509Certificate, createHash } = await import('node:crypto')
+  const ca = readFileSync(authority.ca, 'utf8')
+  const { cert, key } = authority.valid
+  const spki = new X509Certificate(cert).publicKey.export({ type: 'spki', format: 'der' })
+  const pin = `sha256/${createHash('sha256').update(spki).digest('base64')}`
+  const wrong = `sha256/${Buffer.alloc(32).toString('base64')}`
+  const asking = { ...authority.valid, requestCert: true, rejectUnauthorized: true, ca }
+  const server = await secureServer(t, authority.valid)
+  const mutual = await secureServer(t, asking)
+  const one = async (url, tls, http2) => {
+    const http = { ...PATIENT, tls, ...(http2 && { http2 }) }
+    const [delivery] = await deliverInChild({}, { ...LOCAL, http }, [{ method: 'GET', url }])
+    return delivery
+  }
+  const trusted = await one(server.url, { ca })
+  assert.deepEqual([outcome(trusted), trusted.response.httpVersion], ['delivered 200', '2.0'])
+  const old = await one(server.url, { ca, pins: [wrong, pin] }, 'never')
+  assert.deepEqual([outcome(old), old.response.httpVersion], ['delivered 200', '1.1'])
+  const identified = await one(mutual.url, {
+    hosts: { '127.0.0.1': { ca, cert: `${cert}`, key: `${key}` } },
+  })
+  assert.equal(outcome(identified), 'delivered 200')
+  for (const [url, tls, reason] of [
+    [server.url, undefined, /unknown issuer.*http\.tls\.ca/],
+    [server.url, { ca, hosts: { '127.0.0.0/8': {} } }, /unknown issuer/],
+    [server.url, { ca, pins: [wrong] }, /none of http\.tls\.pins/],
+  ]) {
+    const { error } = await one(url, tls)
+    assert.equal(error.code, 'ERR_SEND_TLS')
+    assert.match(error.message, reason)
+  }
+  const anonymous = await one(mutual.url, { ca })
+  assert.equal(anonymous.status, 'failed')
+})
+
+test('unusable options of TLS are refused when the engine is opened', async () => {
+  const { Engine } = await import('../js/index.mjs')
+  for (const [http, reason] of [
+    [{ tls: { ca: 'x' } }, /http\.tls\.ca: holds no certificate/],
+    [{ tls: { cert: `${authority.valid.cert}` } }, /http\.tls\.cert: needs http\.tls\.key/],
+    [{ tls: { pins: ['x'] } }, /http\.tls\.pins/],
+    [{ tls: { hosts: { '*': {} } } }, /http\.tls\.hosts/],
+    [{ http2: 'always' }, /http\.http2/],
+  ]) {
+    await assert.rejects(Engine.open({ http }), {
+      code: 'ERR_SEND_INVALID_OPTION',
+      message: reason,
+    })
+  }
+})
+
+test('a call follows as many redirects as it says', async (t) => {
+  const server = await secureServer(
+    t,
+    authority.valid,
+    ({ url }, response) => {
+      const left = Number(url.slice(1))
+      if (left === 0) return response.end('ok')
+      response.writeHead(307, { location: `/${left - 1}` }).end()
+    },
+    { http1: true },
+  )
+  const url = (hops) => `https://${server.host}/${hops}`
+  const calls = [
+    { url: url(7), maxRedirects: 7 },
+    { url: url(1), maxRedirects: 0 },
+    { url: url(2), maxRedirects: 1 },
+    { url: url(1), maxRedirects: 1.5 },
+  ]
+  const deliveries = await send(calls.map((call) => ({ method: 'GET', ...call })))
+  const [many, none, few, odd] = deliveries.map(outcome)
+  assert.equal(many, 'delivered 200')
+  assert.equal(none, 'failed ERR_SEND_STATUS 307') // reaches ERR_SEND_STATUS
+  assert.match(few, /^failed ERR_SEND_TOO_MANY_REDIRECTS/) // reaches ERR_SEND_TOO_MANY_REDIRECTS
+  assert.equal(odd, 'delivered 200')
 })

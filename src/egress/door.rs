@@ -19,6 +19,7 @@ use super::progress::Progress;
 use super::resolver::{PolicyResolver, addresses_of, permitted};
 use super::tcp;
 use super::tls::{HttpTls, LoadRoots, client_config, system_roots};
+use super::trust::HttpOptions;
 use crate::destinations::{Failure, Phase};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -73,12 +74,17 @@ impl Door {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Internal`] when TLS cannot be set up at all.
-    pub fn connections(&self, idle: Duration) -> Result<Option<Connections>> {
+    /// [`ErrorKind::InvalidOption`] for certificates that cannot be used, [`ErrorKind::Internal`] when
+    /// TLS cannot be set up at all.
+    pub fn connections(
+        &self,
+        idle: Duration,
+        options: &HttpOptions,
+    ) -> Result<Option<Connections>> {
         if self.policy.proxy().is_some() {
             return Ok(None);
         }
-        let tls = HttpTls::new(client_config(self.load_roots)?);
+        let tls = HttpTls::new(self.load_roots, options)?;
         let (policy, lookup) = (Arc::clone(&self.policy), Arc::clone(&self.lookup));
         Ok(Some(Connections::new(policy, lookup, tls, idle)))
     }

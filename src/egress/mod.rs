@@ -34,6 +34,7 @@ mod scarcity;
 mod stream;
 mod tcp;
 mod tls;
+mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -49,3 +50,4 @@ pub use pattern::Pattern as HostPattern;
 pub use policy::Policy;
 pub use progress::{Progress, Timings};
 pub use proxy_answer::Answerer;
+pub use trust::{HttpOptions, TlsOptions};

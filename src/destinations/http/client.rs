@@ -49,7 +49,7 @@ struct Trail {
 impl Http {
     /// A destination that reaches the network through `door`.
     pub fn new(config: Config, door: Door) -> Result<Self> {
-        let transport = Transport::new(&door, config.per_host_concurrency)?;
+        let transport = Transport::new(&door, &config)?;
         let user_agent = HeaderValue::from_str(&config.user_agent).map_err(|source| {
             Error::new(ErrorKind::InvalidOption, "http.userAgent is not a header value")
                 .with_source(source)
@@ -105,14 +105,15 @@ impl Http {
         trail: &mut Trail,
     ) -> std::result::Result<Verdict, Verdict> {
         let mut hops = Vec::new();
+        let limit = prepared.max_redirects.unwrap_or(self.config.max_redirects);
         loop {
             self.door.admit(&prepared.url).await.map_err(Verdict::Rejected)?;
             let response = self.send(&prepared, progress).await?;
             let answerer = self.answerer(&prepared, &response);
             let (head, mut body) = response.into_parts();
-            let next = match self.next(&prepared, &head, &answerer) {
+            let next = match self.next(&prepared, &head, &answerer, limit) {
                 Ok(None) => None,
-                Ok(Some(next)) if hops.len() < self.config.max_redirects => {
+                Ok(Some(next)) if hops.len() < limit => {
                     let status = head.status.as_u16();
                     // What the log shows when nothing comes of the next hop.
                     trail.received = Some(self.head(head, answerer, hops.clone(), begun));
@@ -121,7 +122,7 @@ impl Http {
                     prepared = next;
                     continue;
                 }
-                Ok(Some(_)) => Some(too_many_redirects(self.config.max_redirects)),
+                Ok(Some(_)) => Some(too_many_redirects(limit)),
                 Err(failure) => Some(failure),
             };
             let received = trail.received.insert(self.head(head, answerer, hops, begun));
@@ -139,8 +140,9 @@ impl Http {
         prepared: &Prepared,
         head: &Parts,
         answerer: &Answerer,
+        limit: usize,
     ) -> std::result::Result<Option<Prepared>, Failure> {
-        if self.config.max_redirects == 0 || matches!(answerer, Answerer::Proxy(_)) {
+        if limit == 0 || matches!(answerer, Answerer::Proxy(_)) {
             return Ok(None);
         }
         let location = head.headers.get(header::LOCATION);

@@ -10,6 +10,7 @@ use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Full};
 use reqwest::Client;
 
+use super::Config;
 use super::request::Prepared;
 use crate::egress::{Connections, Door, Exchange, Outgoing};
 use crate::error::{Error, ErrorKind, Result};
@@ -40,16 +41,15 @@ pub(super) enum Body {
 }
 
 impl Transport {
-    /// A transport through `door`. The general client keeps at most `idle_per_host` idle connections
-    /// to a host.
-    pub(super) fn new(door: &Door, idle_per_host: usize) -> Result<Self> {
-        if let Some(connections) = door.connections(POOL_IDLE)? {
+    /// A transport through `door`.
+    pub(super) fn new(door: &Door, config: &Config) -> Result<Self> {
+        if let Some(connections) = door.connections(POOL_IDLE, &config.connections)? {
             return Ok(Self::Direct(connections));
         }
         let client = door
             .client_builder()?
             .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(idle_per_host)
+            .pool_max_idle_per_host(config.per_host_concurrency)
             .no_gzip()
             .no_brotli()
             .no_deflate()
