@@ -208,12 +208,11 @@ impl Pool {
     pub(super) fn put(self: &Arc<Self>, wire: Box<Wire>) {
         let mut state = self.state();
         let used = (wire, Instant::now());
-        match state.origins.get_mut(&used.0.origin) {
-            Some(place) => place.http1.push(used),
-            None => {
-                let origin = Arc::clone(&used.0.origin);
-                state.origins.entry(origin).or_default().http1.push(used);
-            }
+        if let Some(place) = state.origins.get_mut(&used.0.origin) {
+            place.http1.push(used);
+        } else {
+            let origin = Arc::clone(&used.0.origin);
+            state.origins.entry(origin).or_default().http1.push(used);
         }
         let first = !std::mem::replace(&mut state.is_swept, true);
         drop(state);
