@@ -805,6 +805,8 @@ export interface EgressOptions {
    * credentials in the URL if it wants them. Default: none; the environment is not read.
    */
   proxy?: string
+  /** Hosts that are reached without the proxy, spelled as in `allow`. Default: none. */
+  noProxy?: Array<string>
   /** The source address of connections. Default: the system's choice. */
   localAddress?: string
   /**

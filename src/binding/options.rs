@@ -109,6 +109,8 @@ pub struct EgressOptions {
     /// A proxy for every request: `http://`, `https://`, `socks5://` or `socks5h://`, with
     /// credentials in the URL if it wants them. Default: none; the environment is not read.
     pub proxy: Option<String>,
+    /// Hosts that are reached without the proxy, spelled as in `allow`. Default: none.
+    pub no_proxy: Option<Vec<String>>,
     /// The source address of connections. Default: the system's choice.
     pub local_address: Option<String>,
     /// The addresses that receivers see, as you know them: what `engine.egressAddresses()`
@@ -265,6 +267,7 @@ impl From<EgressOptions> for egress::Options {
             ports: options.ports,
             schemes: options.schemes,
             proxy: options.proxy,
+            no_proxy: options.no_proxy.unwrap_or_default(),
             local_address: options.local_address,
             addresses: options.addresses.unwrap_or_default(),
         }

@@ -60,15 +60,21 @@ impl Door {
             .retry(retry::never())
             .referer(false);
         let Some(proxy) = self.policy.proxy() else { return Ok(builder.no_proxy()) };
-        let proxy = reqwest::Proxy::all(proxy.url()).map_err(|_| {
+        let all = reqwest::Proxy::all(proxy.url()).map_err(|_| {
             // Without its source, which may repeat the URL and so the password in it.
             Error::new(ErrorKind::InvalidOption, "egress.proxy: the client refuses this proxy")
         })?;
+        let proxy = if self.policy.has_direct_hosts() {
+            let policy = Arc::clone(&self.policy);
+            reqwest::Proxy::custom(move |url| Some(policy.proxy_of(url)?.url()))
+        } else {
+            all
+        };
         Ok(builder.proxy(proxy))
     }
 
-    /// Connections of our own for HTTP, each closed after `idle` without an exchange. `None` behind a
-    /// proxy, which the general client talks to.
+    /// Connections of our own for HTTP, each closed after `idle` without an exchange, for requests
+    /// that do not go [through the proxy](Self::is_direct).
     ///
     /// **Invariant:** the caller asks [`Door::admit`] before every request it sends with it.
     ///
@@ -76,17 +82,22 @@ impl Door {
     ///
     /// [`ErrorKind::InvalidOption`] for certificates that cannot be used, [`ErrorKind::Internal`] when
     /// TLS cannot be set up at all.
-    pub fn connections(
-        &self,
-        idle: Duration,
-        options: &HttpOptions,
-    ) -> Result<Option<Connections>> {
-        if self.policy.proxy().is_some() {
-            return Ok(None);
-        }
+    pub fn connections(&self, idle: Duration, options: &HttpOptions) -> Result<Connections> {
         let tls = HttpTls::new(self.load_roots, options)?;
         let (policy, lookup) = (Arc::clone(&self.policy), Arc::clone(&self.lookup));
-        Ok(Some(Connections::new(policy, lookup, tls, idle)))
+        Ok(Connections::new(policy, lookup, tls, idle))
+    }
+
+    /// Returns whether any request goes through a proxy.
+    #[must_use]
+    pub fn has_proxy(&self) -> bool {
+        self.policy.proxy().is_some()
+    }
+
+    /// Returns whether requests for `url` go without the proxy.
+    #[must_use]
+    pub fn is_direct(&self, url: &Url) -> bool {
+        self.policy.proxy_of(url).is_none()
     }
 
     /// Decides over a URL before a request or a redirect hop goes there. Without a proxy, a name's
@@ -100,9 +111,7 @@ impl Door {
     pub async fn admit(&self, url: &Url) -> std::result::Result<(), Failure> {
         self.policy.check_url(url)?;
         match url.host() {
-            Some(Host::Domain(name)) if self.policy.proxy().is_some() => {
-                self.admit_behind_proxy(name).await
-            }
+            Some(Host::Domain(name)) if !self.is_direct(url) => self.admit_behind_proxy(name).await,
             _ => Ok(()),
         }
     }

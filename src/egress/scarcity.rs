@@ -64,3 +64,23 @@ impl Patience {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_told_from_what_does_not() {
+        let system = io::Error::from_raw_os_error;
+        for code in NO_DESCRIPTORS.into_iter().chain([NO_BUFFERS]) {
+            assert_eq!(passing(&system(code)).is_some(), cfg!(unix), "{code}");
+        }
+        for kind in [
+            io::ErrorKind::ConnectionRefused,
+            io::ErrorKind::AddrNotAvailable,
+            io::ErrorKind::NetworkUnreachable,
+        ] {
+            assert_eq!(passing(&kind.into()), None, "{kind}");
+        }
+    }
+}

@@ -274,6 +274,25 @@ mod tests {
     }
 
     #[test]
+    fn what_this_machine_lacks_is_no_fault_of_the_host() {
+        let place = Place::at("example.com", 443);
+        let limit = Duration::from_secs(5);
+        let verdict = |lack| timed_out(limit, Phase::Connect, Some(&place), lack);
+        for (lack, expected) in [(None, false), (Some("no file"), true)] {
+            let Verdict::Retry { failure, .. } = verdict(lack) else { panic!("it may be retried") };
+            assert_eq!(
+                (failure.is_local, failure.message.ends_with(": no file")),
+                (expected, expected)
+            );
+        }
+        let none_left = io::Error::from_raw_os_error(24);
+        let Verdict::Retry { failure, .. } = broken(&none_left, Phase::Connect, &place) else {
+            panic!("it may be retried");
+        };
+        assert_eq!(failure.is_local, cfg!(unix));
+    }
+
+    #[test]
     fn retry_after_is_read_as_a_date() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
         for (text, seconds) in [

@@ -27,9 +27,11 @@ static ACCEPTED: (HeaderName, HeaderValue) =
 
 /// What sends requests.
 #[derive(Debug)]
-pub(super) enum Transport {
-    Direct(Connections),
-    Proxied(Client),
+pub(super) struct Transport {
+    connections: Connections,
+    /// The general client, where there is a proxy.
+    client: Option<Client>,
+    door: Door,
 }
 
 /// A response's body as the server sent it, content codings included.
@@ -43,11 +45,13 @@ pub(super) enum Body {
 impl Transport {
     /// A transport through `door`.
     pub(super) fn new(door: &Door, config: &Config) -> Result<Self> {
-        if let Some(connections) = door.connections(POOL_IDLE, &config.connections)? {
-            return Ok(Self::Direct(connections));
-        }
-        let client = door
-            .client_builder()?
+        let connections = door.connections(POOL_IDLE, &config.connections)?;
+        let client = door.has_proxy().then(|| Self::client(door, config)).transpose()?;
+        Ok(Self { connections, client, door: door.clone() })
+    }
+
+    fn client(door: &Door, config: &Config) -> Result<Client> {
+        door.client_builder()?
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(config.per_host_concurrency)
             .no_gzip()
@@ -58,8 +62,7 @@ impl Transport {
             .map_err(|source| {
                 Error::new(ErrorKind::InvalidOption, "the HTTP client could not be set up")
                     .with_source(source)
-            })?;
-        Ok(Self::Proxied(client))
+            })
     }
 
     /// Sends one request; the answer comes with the response's headers.
@@ -67,24 +70,22 @@ impl Transport {
         &self,
         prepared: &Prepared,
     ) -> std::result::Result<Response<Body>, BoxError> {
-        match self {
-            Self::Direct(connections) => {
-                let none = Bytes::new();
-                let outgoing = Outgoing {
-                    method: &prepared.method,
-                    url: &prepared.url,
-                    headers: &prepared.headers,
-                    default_header: &ACCEPTED,
-                    body: prepared.body.as_ref().unwrap_or(&none),
-                };
-                Ok(connections.send(outgoing).await?.map(Body::Direct))
-            }
-            Self::Proxied(client) => {
-                let response = client.execute(client_request(prepared)).await;
-                let response = response.map_err(reqwest::Error::without_url)?;
-                Ok(Response::<reqwest::Body>::from(response).map(Body::Client))
-            }
+        if let Some(client) = &self.client
+            && !self.door.is_direct(&prepared.url)
+        {
+            let response = client.execute(client_request(prepared)).await;
+            let response = response.map_err(reqwest::Error::without_url)?;
+            return Ok(Response::<reqwest::Body>::from(response).map(Body::Client));
         }
+        let none = Bytes::new();
+        let outgoing = Outgoing {
+            method: &prepared.method,
+            url: &prepared.url,
+            headers: &prepared.headers,
+            default_header: &ACCEPTED,
+            body: prepared.body.as_ref().unwrap_or(&none),
+        };
+        Ok(self.connections.send(outgoing).await?.map(Body::Direct))
     }
 }
 
