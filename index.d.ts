@@ -110,6 +110,8 @@ export interface HttpConfig {
   auth?: { username: string; password: string }
   /** Milliseconds for the whole request, instead of `http.timeoutMs`. Default: the engine's. */
   timeout?: number
+  /** Redirects that are followed, instead of `http.maxRedirects`; 0 follows none. Default: the engine's. */
+  maxRedirects?: number
   /**
    * When it is made again, instead of `http.retry`: `false` for never, a number of attempts
    * altogether, or the members of `http.retry` that differ. Default: the engine's.
@@ -803,6 +805,8 @@ export interface EgressOptions {
    * credentials in the URL if it wants them. Default: none; the environment is not read.
    */
   proxy?: string
+  /** Hosts that are reached without the proxy, spelled as in `allow`. Default: none. */
+  noProxy?: Array<string>
   /** The source address of connections. Default: the system's choice. */
   localAddress?: string
   /**
@@ -1030,6 +1034,10 @@ export interface HttpOptions {
   perHostConcurrency?: number
   /** The `User-Agent` of requests that bring none. Default: `dollar-send/VERSION`. */
   userAgent?: string
+  /** Certificate authorities, client certificates and pins. Default: the machine's authorities. */
+  tls?: TlsOptions
+  /** HTTP/2: `'auto'` where a server offers it over TLS, or `'never'`. Default: `'auto'`. */
+  http2?: 'auto' | 'never'
   /** When a failed request is made again. Default: never; `{}` means five attempts. */
   retry?: RetryOptions
   /**
@@ -1353,4 +1361,24 @@ export interface StreamUrlOptions {
 export interface TimeoutOptions {
   /** Milliseconds to wait at most. */
   timeoutMs?: number
+}
+
+/** How connections over TLS are made. */
+export interface TlsOptions {
+  /** Certificate authorities that are trusted beside the machine's, in PEM. Default: none. */
+  ca?: string
+  /** The client certificate and its chain, in PEM, for servers that ask for one. Default: none. */
+  cert?: string
+  /** The key of the client certificate, in PEM. Default: none. */
+  key?: string
+  /**
+   * SHA-256 hashes of public keys in base64 (`sha256/…`). The certificate of the server must have
+   * one of them, and be valid. Default: any key.
+   */
+  pins?: Array<string>
+  /**
+   * Hosts with options of their own, by host name, `*.example.com`, address or CIDR range. The
+   * general ones do not apply to them. Default: none.
+   */
+  hosts?: Record<string, TlsOptions>
 }

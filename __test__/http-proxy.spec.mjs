@@ -252,3 +252,20 @@ test('proxies of the environment are not used', async (t) => {
   assert.equal(outcome(delivery), 'delivered 200')
   assert.equal(proxy.seen.connections, 0)
 })
+
+test('hosts of egress.noProxy are reached without the proxy', async (t) => {
+  const [server, proxy] = await Promise.all([echo(t), httpProxy(t, { answer: 'page' })])
+  const options = { proxy: `http://${proxy.host}`, noProxy: ['127.0.0.0/8', '*.internal.test'] }
+  const engine = await openEngine(t, { egress: options })
+  const calls = [server.url, `http://${PUBLIC}/`].map((url) => ({ method: 'GET', url }))
+  const [direct, proxied] = await deliver(engine, ...calls)
+  assert.equal(outcome(direct), 'delivered 200')
+  assert.deepEqual(
+    proxy.asked.map(({ target }) => target),
+    [`http://${PUBLIC}/`],
+  )
+  assert.equal(proxied.response.body, 'page')
+  await assert.rejects(openEngine(t, { egress: { noProxy: ['a.test'] } }), /egress\.noProxy/)
+  const unreadable = { proxy: options.proxy, noProxy: ['a b'] }
+  await assert.rejects(openEngine(t, { egress: unreadable }), /egress\.noProxy\[0\]/)
+})

@@ -168,5 +168,10 @@ test('a stream or session that breaks fails the delivery, with one attempt', asy
   assert.equal(silent, 'failed ERR_SEND_TIMEOUT response') // reaches ERR_SEND_TIMEOUT
   const [destroyed] = await trusting([call('/destroy')], { http: PATIENT })
   assert.equal(outcome(destroyed), `${broken} response`)
-  assert.equal(server.requests.length, calls.length + 1)
+  const times = (path) => server.requests.filter((request) => request.path === path).length
+  const once = ['/cancel', '/internal', '/late', '/silent', '/destroy']
+  assert.deepEqual(once.map(times), Array(5).fill(1))
+  // A refused stream was not processed: it goes again, up to a limit, and is one attempt.
+  assert.equal(times('/refused'), 16)
+  assert.equal(deliveries[2].attempts, 1)
 })

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 
 import { batches } from './groups/batches.mjs'
 import { durability } from './groups/durability.mjs'
+import { https } from './groups/https.mjs'
 import { isolation } from './groups/isolation.mjs'
 import { memory } from './groups/memory.mjs'
 import { recording } from './groups/recording.mjs'
@@ -23,6 +24,7 @@ import { detailLines, tableLines } from './table.mjs'
 const GROUPS = {
   recording,
   throughput,
+  https,
   memory,
   isolation,
   scaling,

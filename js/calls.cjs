@@ -41,6 +41,9 @@ function httpCall(config, strict) {
   }
   const maxRedirects = unchecked(config, 'maxRedirects')
   if (typeof maxRedirects === 'number') known.maxRedirects = maxRedirects
+  else if (maxRedirects !== undefined && maxRedirects !== null) {
+    warnings.push('maxRedirects is ignored: it is not a number')
+  }
   const retry = retryOf(unchecked(config, 'retry'), warnings)
   if (retry !== undefined) known.retry = retry
   return { text: textOf('http', known, warnings), warnings, body }

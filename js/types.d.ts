@@ -110,6 +110,8 @@ export interface HttpConfig {
   auth?: { username: string; password: string }
   /** Milliseconds for the whole request, instead of `http.timeoutMs`. Default: the engine's. */
   timeout?: number
+  /** Redirects that are followed, instead of `http.maxRedirects`; 0 follows none. Default: the engine's. */
+  maxRedirects?: number
   /**
    * When it is made again, instead of `http.retry`: `false` for never, a number of attempts
    * altogether, or the members of `http.retry` that differ. Default: the engine's.

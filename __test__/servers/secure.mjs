@@ -15,11 +15,12 @@ import { listen } from './listen.mjs'
  * @param {{ http1?: boolean }} [versions]
  */
 export async function secureServer(t, options, answer = ok, { http1 = false } = {}) {
-  /** @type {{ version: string, headers: any, body: Buffer }[]} */
+  /** @type {{ version: string, path: string, headers: any, body: Buffer }[]} */
   const requests = []
   const receive = async (/** @type {any} */ request, /** @type {any} */ response) => {
     const body = await buffer(request)
-    requests.push({ version: request.httpVersion, headers: request.headers, body })
+    const { httpVersion: version, url: path, headers } = request
+    requests.push({ version, path, headers, body })
     await answer(request, response)
   }
   const server = http1

@@ -10,12 +10,29 @@ const IN_FLIGHT = 64
 const HEADERS = { 'content-type': 'application/json' }
 
 /** For each peer a function that makes its client and gives `post(data) => status`. */
-const PEERS = { undici: undiciPool, axios: axiosKeepAlive, fetch: globalFetch }
+const PEERS = {
+  undici: undiciPool,
+  'undici-h2': undiciHttp2,
+  axios: axiosKeepAlive,
+  fetch: globalFetch,
+}
 
 async function undiciPool(url) {
   const { Pool } = await import('undici')
   const { origin, pathname: path } = new URL(url)
   const pool = new Pool(origin, { connections: IN_FLIGHT })
+  return async (data) => {
+    const request = { method: 'POST', path, headers: HEADERS, body: JSON.stringify(data) }
+    const { statusCode, body } = await pool.request(request)
+    await body.text()
+    return statusCode
+  }
+}
+
+async function undiciHttp2(url) {
+  const { Pool } = await import('undici')
+  const { origin, pathname: path } = new URL(url)
+  const pool = new Pool(origin, { connections: 1, pipelining: IN_FLIGHT, allowH2: true })
   return async (data) => {
     const request = { method: 'POST', path, headers: HEADERS, body: JSON.stringify(data) }
     const { statusCode, body } = await pool.request(request)

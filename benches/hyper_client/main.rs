@@ -4,10 +4,12 @@
 //!
 //! `post URL BODY REQUESTS WARM_UP` sends from 64 workers over one pooled client and prints one
 //! line of JSON. `serve` answers 200 to everything and is the fallback when nginx is missing;
+//! `post-tls` and `post-h2` do it over TLS, with the authority's certificate as the last argument.
 //! `GET /status` tells the number of requests so far, in the form of nginx's `stub_status`.
 //! Without arguments (`cargo bench`) it posts to its own server, as a smoke test.
 
 mod followers;
+mod secure;
 
 use std::{
     convert::Infallible,
@@ -16,7 +18,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -57,6 +59,12 @@ async fn chosen(arguments: &[&str]) -> Result<(), Failure> {
         ["post", url, body, requests, warm_up] => {
             post(url, body, requests.parse()?, warm_up.parse()?).await
         }
+        ["post-tls", url, body, requests, warm_up, ca] => {
+            post_secure(url, body, (requests.parse()?, warm_up.parse()?), ca, false).await
+        }
+        ["post-h2", url, body, requests, warm_up, ca] => {
+            post_secure(url, body, (requests.parse()?, warm_up.parse()?), ca, true).await
+        }
         ["serve"] => {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             println!("{{\"port\":{}}}", listener.local_addr()?.port());
@@ -86,12 +94,31 @@ async fn post(url: &str, body: &str, requests: usize, warm_up: usize) -> Result<
     run(&client, &url, &body, warm_up).await?;
     let (cpu_before, start) = (cpu_micros()?, Instant::now());
     run(&client, &url, &body, requests).await?;
-    let (elapsed, cpu) = (start.elapsed(), cpu_micros()? - cpu_before);
+    print(requests, warm_up, start.elapsed(), cpu_micros()? - cpu_before);
+    Ok(())
+}
+
+async fn post_secure(
+    url: &str,
+    body: &str,
+    (requests, warm_up): (usize, usize),
+    ca: &str,
+    is_http2: bool,
+) -> Result<(), Failure> {
+    let (url, body) = (url.parse::<Uri>()?, Bytes::copy_from_slice(body.as_bytes()));
+    let senders = secure::senders(&url, ca, is_http2).await?;
+    let senders = secure::run(senders, &url, &body, warm_up).await?;
+    let (cpu_before, start) = (cpu_micros()?, Instant::now());
+    secure::run(senders, &url, &body, requests).await?;
+    print(requests, warm_up, start.elapsed(), cpu_micros()? - cpu_before);
+    Ok(())
+}
+
+fn print(requests: usize, warm_up: usize, elapsed: Duration, cpu: u64) {
     println!(
         "{{\"requests\":{requests},\"warmUp\":{warm_up},\"elapsedMs\":{:.3},\"cpuUs\":{cpu}}}",
         elapsed.as_secs_f64() * 1000.0
     );
-    Ok(())
 }
 
 /// Posts `requests` times from [`IN_FLIGHT`] workers; any answer but 200 is an error.

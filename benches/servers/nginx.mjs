@@ -10,13 +10,19 @@ import { fetchRequestCount, untilAnswering } from './status.mjs'
 
 const PACKAGE = 'nginx-light'
 
-/** Starts nginx on free ports; undefined when it is neither installed nor installable. */
-export async function startNginx() {
+/**
+ * Starts nginx on free ports; undefined when it is neither installed nor installable. With a
+ * certificate it also serves HTTPS/1.1 and HTTP/2.
+ *
+ * @param {{ key: string, cert: string }} [certificate] two files
+ */
+export async function startNginx(certificate) {
   if (!installed() && !install()) return undefined
   const directory = await mkdtemp(join(tmpdir(), 'dollar-send-bench-'))
-  const [port, statusPort] = await freePorts(2)
+  const ports = await freePorts(4)
+  const [port, statusPort, securePort, http2Port] = ports
   const configuration = join(directory, 'nginx.conf')
-  await writeFile(configuration, configurationOf(directory, port, statusPort))
+  await writeFile(configuration, configurationOf(directory, ports, certificate))
 
   const args = ['-c', configuration, '-p', directory, '-e', join(directory, 'error.log')]
   const child = spawn('nginx', args, { stdio: ['ignore', 'ignore', 'inherit'] })
@@ -32,10 +38,21 @@ export async function startNginx() {
     await rm(directory, { recursive: true, force: true })
   }
   const requestCount = () => fetchRequestCount(statusUrl)
-  return { kind: version(), url: `http://127.0.0.1:${port}/hook`, requestCount, stop }
+  const url = `http://127.0.0.1:${port}/hook`
+  const secureUrl = `https://127.0.0.1:${securePort}/hook`
+  const http2Url = `https://127.0.0.1:${http2Port}/hook`
+  return { kind: version(), url, secureUrl, http2Url, requestCount, stop }
 }
 
-function configurationOf(directory, port, statusPort) {
+function configurationOf(directory, [port, statusPort, securePort, http2Port], certificate) {
+  const secure = (/** @type {string} */ listen) =>
+    certificate
+      ? `server {
+    listen 127.0.0.1:${listen};
+    ssl_certificate ${certificate.cert}; ssl_certificate_key ${certificate.key};
+    location / { return 200 "ok"; }
+  }`
+      : ''
   return `daemon off;
 worker_processes 1;
 pid ${directory}/nginx.pid;
@@ -51,6 +68,8 @@ http {
   uwsgi_temp_path ${directory}/uwsgi;
   scgi_temp_path ${directory}/scgi;
   server { listen 127.0.0.1:${port} backlog=1024; location / { return 200 "ok"; } }
+  ${secure(`${securePort} ssl backlog=1024`)}
+  ${secure(`${http2Port} ssl http2 backlog=1024`)}
   server { listen 127.0.0.1:${statusPort}; location / { stub_status; } }
 }
 `

@@ -24,6 +24,7 @@ mod server_options;
 mod sql_options;
 mod tape;
 mod text;
+mod tls_options;
 mod types;
 mod version;
 
@@ -35,6 +36,7 @@ pub use options::{
 };
 pub use recorder::{record_with, recorder, shape};
 pub use retry_options::{BreakerOptions, RetryOptions};
+pub use tls_options::TlsOptions;
 pub use types::{
     CloseResult, CompletionReceipt, Delivery, DeliveryError, DeliveryFilter, EngineStats,
     ExecutionFilter, ExecutionSummary, LaneStats, Replay, ReplayResult, ReplaySelection,

@@ -14,6 +14,7 @@ use super::retry_options::RetryOptions;
 use super::s3_options::S3Options;
 use super::server_options::ServerOptions;
 use super::sql_options::SqlOptions;
+use super::tls_options::{self, TlsOptions};
 use crate::config::{Config, DEFAULT_MAX_PAYLOAD_BYTES, DEFAULT_MAX_PENDING_BYTES};
 use crate::destinations::http;
 use crate::egress;
@@ -108,6 +109,8 @@ pub struct EgressOptions {
     /// A proxy for every request: `http://`, `https://`, `socks5://` or `socks5h://`, with
     /// credentials in the URL if it wants them. Default: none; the environment is not read.
     pub proxy: Option<String>,
+    /// Hosts that are reached without the proxy, spelled as in `allow`. Default: none.
+    pub no_proxy: Option<Vec<String>>,
     /// The source address of connections. Default: the system's choice.
     pub local_address: Option<String>,
     /// The addresses that receivers see, as you know them: what `engine.egressAddresses()`
@@ -136,6 +139,11 @@ pub struct HttpOptions {
     pub per_host_concurrency: Option<f64>,
     /// The `User-Agent` of requests that bring none. Default: `dollar-send/VERSION`.
     pub user_agent: Option<String>,
+    /// Certificate authorities, client certificates and pins. Default: the machine's authorities.
+    pub tls: Option<TlsOptions>,
+    /// HTTP/2: `'auto'` where a server offers it over TLS, or `'never'`. Default: `'auto'`.
+    #[napi(ts_type = "'auto' | 'never'")]
+    pub http2: Option<String>,
     /// When a failed request is made again. Default: never; `{}` means five attempts.
     pub retry: Option<RetryOptions>,
     /// What becomes of a request that was under way when the process died. `'resend'`: it is sent
@@ -259,6 +267,7 @@ impl From<EgressOptions> for egress::Options {
             ports: options.ports,
             schemes: options.schemes,
             proxy: options.proxy,
+            no_proxy: options.no_proxy.unwrap_or_default(),
             local_address: options.local_address,
             addresses: options.addresses.unwrap_or_default(),
         }
@@ -293,6 +302,8 @@ fn http_config(options: HttpOptions, redact: Vec<String>) -> Result<http::Config
             default.per_host_concurrency,
         )?,
         user_agent,
+        connections: tls_options::read(options.tls, options.http2.as_deref())
+            .map_err(|reason| invalid(format!("http.{reason}")))?,
         retries: options.retry.map_or_else(
             || Ok(http::Retries::default()),
             |retry| retry.read().map_err(|reason| invalid(format!("http.retry.{reason}"))),

@@ -58,12 +58,21 @@ pub struct Failure {
     pub phase: Option<Phase>,
     /// The status of the response, if there was one.
     pub status: Option<u16>,
+    /// This machine lacked a resource: it says nothing about the destination.
+    pub is_local: bool,
 }
 
 impl Failure {
     /// A failure outside any network phase.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), phase: None, status: None }
+        Self { kind, message: message.into(), phase: None, status: None, is_local: false }
+    }
+
+    /// The same failure, as one of this machine's own.
+    #[must_use]
+    pub const fn local(mut self) -> Self {
+        self.is_local = true;
+        self
     }
 
     /// The same failure, with the status of the response.

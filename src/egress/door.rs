@@ -10,7 +10,7 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
-use super::cleartext::Cleartext;
+use super::connections::Connections;
 use super::connector::ReportLayer;
 use super::explain::{Place, explain};
 use super::lookup::Lookup;
@@ -18,7 +18,8 @@ use super::policy::Policy;
 use super::progress::Progress;
 use super::resolver::{PolicyResolver, addresses_of, permitted};
 use super::tcp;
-use super::tls::{LoadRoots, client_config, system_roots};
+use super::tls::{HttpTls, LoadRoots, client_config, system_roots};
+use super::trust::HttpOptions;
 use crate::destinations::{Failure, Phase};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -59,21 +60,44 @@ impl Door {
             .retry(retry::never())
             .referer(false);
         let Some(proxy) = self.policy.proxy() else { return Ok(builder.no_proxy()) };
-        let proxy = reqwest::Proxy::all(proxy.url()).map_err(|_| {
+        let all = reqwest::Proxy::all(proxy.url()).map_err(|_| {
             // Without its source, which may repeat the URL and so the password in it.
             Error::new(ErrorKind::InvalidOption, "egress.proxy: the client refuses this proxy")
         })?;
+        let proxy = if self.policy.has_direct_hosts() {
+            let policy = Arc::clone(&self.policy);
+            reqwest::Proxy::custom(move |url| Some(policy.proxy_of(url)?.url()))
+        } else {
+            all
+        };
         Ok(builder.proxy(proxy))
     }
 
-    /// Connections of their own for cleartext HTTP/1.1, each closed after `idle` without an
-    /// exchange. `None` behind a proxy, which the general client talks to.
+    /// Connections of our own for HTTP, each closed after `idle` without an exchange, for requests
+    /// that do not go [through the proxy](Self::is_direct).
     ///
     /// **Invariant:** the caller asks [`Door::admit`] before every request it sends with it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidOption`] for certificates that cannot be used, [`ErrorKind::Internal`] when
+    /// TLS cannot be set up at all.
+    pub fn connections(&self, idle: Duration, options: &HttpOptions) -> Result<Connections> {
+        let tls = HttpTls::new(self.load_roots, options)?;
+        let (policy, lookup) = (Arc::clone(&self.policy), Arc::clone(&self.lookup));
+        Ok(Connections::new(policy, lookup, tls, idle))
+    }
+
+    /// Returns whether any request goes through a proxy.
     #[must_use]
-    pub fn cleartext(&self, idle: Duration) -> Option<Cleartext> {
-        let direct = self.policy.proxy().is_none();
-        direct.then(|| Cleartext::new(Arc::clone(&self.policy), Arc::clone(&self.lookup), idle))
+    pub fn has_proxy(&self) -> bool {
+        self.policy.proxy().is_some()
+    }
+
+    /// Returns whether requests for `url` go without the proxy.
+    #[must_use]
+    pub fn is_direct(&self, url: &Url) -> bool {
+        self.policy.proxy_of(url).is_none()
     }
 
     /// Decides over a URL before a request or a redirect hop goes there. Without a proxy, a name's
@@ -87,9 +111,7 @@ impl Door {
     pub async fn admit(&self, url: &Url) -> std::result::Result<(), Failure> {
         self.policy.check_url(url)?;
         match url.host() {
-            Some(Host::Domain(name)) if self.policy.proxy().is_some() => {
-                self.admit_behind_proxy(name).await
-            }
+            Some(Host::Domain(name)) if !self.is_direct(url) => self.admit_behind_proxy(name).await,
             _ => Ok(()),
         }
     }

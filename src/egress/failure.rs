@@ -18,6 +18,16 @@ pub fn failure_in(error: &(dyn StdError + 'static)) -> Option<Failure> {
     causes.take(MAX_DEPTH).find_map(|error| error.downcast_ref::<Failure>()).cloned()
 }
 
+/// Returns whether an error says that this machine lacks a resource, and nothing of the other side.
+#[must_use]
+pub fn is_lack(error: &(dyn StdError + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| cause(*error));
+    causes
+        .take(MAX_DEPTH)
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| super::scarcity::passing(error).is_some())
+}
+
 /// The next cause. Two error types hold one that their `source` does not lead to.
 pub(super) fn cause<'a>(
     error: &'a (dyn StdError + 'static),

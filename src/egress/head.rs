@@ -16,12 +16,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::explain::TooMuchHead;
 
 /// Bytes that come before a response's body at most, interim responses included.
-const MAX_HEAD_BYTES: usize = 160 << 10;
+pub(super) const MAX_HEAD_BYTES: usize = 160 << 10;
+
+/// Header lines that a response may have.
+pub(super) const MAX_HEADER_LINES: usize = 1000;
 
 /// Bytes that one read takes while a head is expected.
 const READ_BYTES: usize = 64 << 10;
 
 const OLD_VERSION: &[u8; 8] = b"HTTP/1.0";
+
+/// The error of a response with more headers or interim responses than are read.
+pub(super) fn too_much() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, TooMuchHead)
+}
 
 /// A handle on what the connection reads. Clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -95,7 +103,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Headed<S> {
         }
         let room = MAX_HEAD_BYTES.saturating_sub(this.head.0.read.load(Ordering::Relaxed));
         if room == 0 {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, TooMuchHead)));
+            return Poll::Ready(Err(too_much()));
         }
         let room = room.min(READ_BYTES).min(buf.remaining());
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));

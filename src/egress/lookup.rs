@@ -10,13 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
+use super::scarcity::passing;
+
 /// The addresses of one name, on their way.
 pub type Looking<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
 
 /// A source of addresses for host names.
 pub trait Lookup: Send + Sync {
     /// The addresses of a name, in the order they should be tried. No address at all is the same
-    /// as an error. The policy is not this trait's concern.
+    /// as an error; an error of the kind `WouldBlock` passes. The policy is not this trait's concern.
     fn lookup<'a>(&'a self, name: &'a str) -> Looking<'a>;
 }
 
@@ -140,7 +142,44 @@ impl Shared {
 
 fn ask_system(name: String) -> Looking<'static> {
     Box::pin(async move {
-        let addresses = tokio::net::lookup_host((name, 0)).await?;
+        let addresses = tokio::net::lookup_host((name, 0)).await.map_err(marked)?;
         Ok(addresses.map(|address| address.ip()).collect())
     })
+}
+
+/// The texts of `EAI_AGAIN` of glibc and macOS, and of musl.
+const TEMPORARY: [&str; 2] = ["Temporary failure in name resolution", "Try again"];
+
+/// `WSATRY_AGAIN` of Windows.
+const WINDOWS_TEMPORARY: i32 = 11002;
+
+/// Gives an error that passes the kind that says so. The standard library keeps no number of a failed
+/// lookup: its text is all there is.
+fn marked(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    let is_temporary = TEMPORARY.iter().any(|temporary| text.ends_with(temporary))
+        || (cfg!(windows) && error.raw_os_error() == Some(WINDOWS_TEMPORARY));
+    if is_temporary || passing(&error).is_some() {
+        return io::Error::new(io::ErrorKind::WouldBlock, text);
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_temporary_failure_is_told_from_an_unknown_name() {
+        for (text, expected) in [
+            ("failed to lookup address information: Temporary failure in name resolution", true),
+            ("failed to lookup address information: Try again", true),
+            ("failed to lookup address information: Name or service not known", false),
+        ] {
+            let is_temporary = marked(io::Error::other(text)).kind() == io::ErrorKind::WouldBlock;
+            assert_eq!(is_temporary, expected, "{text}");
+        }
+        let kind = |code| marked(io::Error::from_raw_os_error(code)).kind();
+        assert_eq!(kind(24) == io::ErrorKind::WouldBlock, cfg!(unix));
+    }
 }

@@ -11,31 +11,38 @@
 //! Start reading at [`Door`]; the decisions are in [`Policy`].
 
 mod address;
-mod cleartext;
+mod connections;
 mod connector;
 mod door;
 mod explain;
 mod failure;
 mod head;
+mod http1;
+mod http2;
 mod lookup;
+mod opening;
 mod options;
 mod own;
 mod pattern;
 mod policy;
+mod pool;
 mod progress;
 mod proxy;
 mod proxy_answer;
 mod resolver;
+mod scarcity;
+mod stream;
 mod tcp;
 mod tls;
+mod trust;
 
 #[cfg(test)]
 mod tests;
 
-pub use cleartext::{Cleartext, Exchange};
+pub use connections::{Connections, Exchange, Outgoing};
 pub use door::Door;
 pub use explain::{Place, explain};
-pub use failure::failure_in;
+pub use failure::{failure_in, is_lack};
 pub use lookup::{Looking, Lookup, SystemLookup};
 pub use options::Options;
 pub use own::OwnSockets;
@@ -43,3 +50,4 @@ pub use pattern::Pattern as HostPattern;
 pub use policy::Policy;
 pub use progress::{Progress, Timings};
 pub use proxy_answer::Answerer;
+pub use trust::{HttpOptions, TlsOptions};

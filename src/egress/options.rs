@@ -21,6 +21,8 @@ pub struct Options {
     /// `socks5h://` URL, with credentials if it asks for them. The proxy itself may be at a private
     /// address. Default: none; the environment's proxy variables are not read.
     pub proxy: Option<String>,
+    /// Hosts and addresses that are reached without the proxy, spelled as in `allow`. Default: none.
+    pub no_proxy: Vec<String>,
     /// The address of this machine that connections are made from. Default: the system chooses.
     pub local_address: Option<String>,
     /// The addresses (or CIDR ranges) that receivers see, declared by the operator for allow-lists
@@ -37,6 +39,7 @@ impl fmt::Debug for Options {
             .field("ports", &self.ports)
             .field("schemes", &self.schemes)
             .field("proxy", &self.proxy.as_ref().map(|_| "…"))
+            .field("no_proxy", &self.no_proxy)
             .field("local_address", &self.local_address)
             .field("addresses", &self.addresses)
             .finish()

@@ -30,6 +30,7 @@ pub struct Policy {
     ports: Option<Vec<u16>>,
     schemes: Vec<&'static str>,
     proxy: Option<Proxy>,
+    no_proxy: Vec<Pattern>,
     local_address: Option<IpAddr>,
     addresses: Vec<String>,
     own_sockets: OwnSockets,
@@ -49,6 +50,7 @@ impl Policy {
             ports: options.ports.as_deref().map(ports).transpose()?,
             schemes: options.schemes.as_deref().map_or(Ok(SCHEMES.to_vec()), schemes)?,
             proxy: options.proxy.as_deref().map(Proxy::parse).transpose()?,
+            no_proxy: no_proxy(options)?,
             local_address: options.local_address.as_deref().map(local_address).transpose()?,
             addresses: addresses(&options.addresses)?,
             own_sockets: OwnSockets::default(),
@@ -150,6 +152,21 @@ impl Policy {
         self.proxy.as_ref()
     }
 
+    /// The proxy that requests for `url` go through, if any.
+    pub(super) fn proxy_of(&self, url: &Url) -> Option<&Proxy> {
+        let is_direct = || {
+            let host = url.host();
+            let names = |entry: &Pattern| host.as_ref().is_some_and(|host| entry.is_host(host));
+            self.no_proxy.iter().any(names)
+        };
+        self.proxy.as_ref().filter(|_| !is_direct())
+    }
+
+    /// Returns whether some hosts are reached without the proxy.
+    pub(super) fn has_direct_hosts(&self) -> bool {
+        !self.no_proxy.is_empty()
+    }
+
     fn opens_name(&self, host: &str) -> bool {
         names(&self.allow, host).is_some()
     }
@@ -186,6 +203,13 @@ impl Policy {
             _ => Ok(()),
         }
     }
+}
+
+fn no_proxy(options: &Options) -> Result<Vec<Pattern>> {
+    if options.proxy.is_none() && !options.no_proxy.is_empty() {
+        return Err(invalid("egress.noProxy: has no meaning without egress.proxy".into()));
+    }
+    patterns("noProxy", &options.no_proxy)
 }
 
 fn has(entry: &Pattern, ip: IpAddr, covers: fn(&IpNet, IpAddr) -> bool) -> bool {

@@ -49,6 +49,13 @@ struct Clock {
     timings: Timings,
     /// When the connecting phase that is under way began.
     since: Option<Instant>,
+    /// The delivery that opens the connection that this one waits for.
+    followed: Option<Progress>,
+    /// Time spent in line, which is not the delivery's.
+    waited: Duration,
+    waits_since: Option<Instant>,
+    /// The resource that this machine lacks for the connection, as a sentence.
+    lack: Option<&'static str>,
 }
 
 impl Default for Progress {
@@ -74,12 +81,43 @@ impl Progress {
     /// The phase that is under way, or that was under way when the future was dropped.
     #[must_use]
     pub fn phase(&self) -> Phase {
+        let phase = self.own_phase();
+        if phase != Phase::Connect {
+            return phase;
+        }
+        let followed = self.clock().followed.clone();
+        followed
+            .map(|other| other.own_phase())
+            .filter(|phase| is_connecting(*phase))
+            .unwrap_or(phase)
+    }
+
+    fn own_phase(&self) -> Phase {
         PHASES[usize::from(self.0.phase.load(Ordering::Acquire))]
+    }
+
+    /// Returns how long the delivery has waited in line for a stream or a connection.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        let clock = self.clock();
+        clock.waited + clock.waits_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Returns the resource that this machine lacks for the connection now, as a sentence.
+    #[must_use]
+    pub fn lack(&self) -> Option<&'static str> {
+        self.clock().lack
+    }
+
+    /// Begins a wait in line, which ends when the guard is dropped.
+    pub(super) fn wait(self) -> Waiting {
+        self.clock().waits_since = Some(Instant::now());
+        Waiting(self)
     }
 
     /// Enters a phase. [`Phase::Response`] and [`Phase::Body`] are the destination's to set.
     pub fn set(&self, phase: Phase) {
-        let previous = self.phase();
+        let previous = self.own_phase();
         if previous == phase {
             return;
         }
@@ -94,7 +132,7 @@ impl Progress {
     pub fn timings(&self) -> Timings {
         let clock = self.clock();
         let mut timings = clock.timings;
-        if let (Some(since), Some(total)) = (clock.since, timings.of(self.phase())) {
+        if let (Some(since), Some(total)) = (clock.since, timings.of(self.own_phase())) {
             add(total, since.elapsed());
         }
         timings
@@ -102,7 +140,7 @@ impl Progress {
 
     /// Ends connecting, if that is where the delivery is.
     pub(super) fn connected(&self) {
-        if is_connecting(self.phase()) {
+        if is_connecting(self.own_phase()) {
             self.set(Phase::Request);
         }
     }
@@ -120,6 +158,33 @@ impl Progress {
     fn clock(&self) -> MutexGuard<'_, Clock> {
         self.0.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A wait in line.
+pub(super) struct Waiting(Progress);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut clock = self.0.clock();
+        if let Some(since) = clock.waits_since.take() {
+            clock.waited += since.elapsed();
+        }
+    }
+}
+
+/// Waits until another delivery has opened a connection, in the phase that it is in.
+pub(super) async fn follow(opener: Option<&Progress>, over: impl Future<Output = ()>) {
+    let Some(progress) = Progress::current() else { return over.await };
+    progress.clock().followed = opener.cloned();
+    progress.set(Phase::Connect);
+    over.await;
+    progress.clock().followed = None;
+    progress.connected();
+}
+
+/// Notes what this machine lacks for the connection of the current delivery.
+pub(super) fn lack(reason: Option<&'static str>) {
+    let _ = CURRENT.try_with(|progress| progress.clock().lack = reason);
 }
 
 /// Enters a phase of the delivery that the current task is polling, if it is polling one.

@@ -44,7 +44,7 @@ impl Door {
     /// Returns the side that a response to a request for `url` is of.
     #[must_use]
     pub fn answerer(&self, url: &Url, status: StatusCode, headers: &HeaderMap) -> Answerer {
-        let Some(proxy) = self.policy.proxy().filter(|_| url.scheme() == "http") else {
+        let Some(proxy) = self.policy.proxy_of(url).filter(|_| url.scheme() == "http") else {
             return Answerer::Host;
         };
         if !proxy.url().scheme().starts_with("http") {
@@ -64,7 +64,7 @@ impl Door {
     /// its answer: the client keeps neither status nor page. `None` where it opens one now, or where
     /// it does not speak HTTP.
     pub async fn refusal_of_tunnel(&self, url: &Url) -> Option<Response<Bytes>> {
-        let proxy = self.policy.proxy()?.url();
+        let proxy = self.policy.proxy_of(url)?.url();
         if url.scheme() != "https" {
             return None;
         }

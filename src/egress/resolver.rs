@@ -1,5 +1,6 @@
 //! Names to checked addresses, inside the client's connector.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use super::lookup::Lookup;
 use super::pattern::normal;
 use super::policy::{Policy, shown};
 use super::progress;
+use super::scarcity::{Patience, passing};
 use crate::destinations::{Failure, Phase};
 use crate::error::ErrorKind;
 
@@ -60,7 +62,7 @@ pub(super) async fn addresses_of(lookup: &dyn Lookup, host: &str) -> Result<Vec<
         return Ok(vec![ip]);
     }
     progress::enter(Phase::Dns);
-    let answer = lookup.lookup(host).await;
+    let answer = patiently(lookup, host).await;
     progress::enter(Phase::Connect);
     let failed = |why: String| {
         let message = format!("\"{}\" did not resolve: {why}", shown(host));
@@ -70,5 +72,22 @@ pub(super) async fn addresses_of(lookup: &dyn Lookup, host: &str) -> Result<Vec<
         Ok(addresses) if addresses.is_empty() => Err(failed("it has no address".into())),
         Ok(addresses) => Ok(addresses),
         Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// Looks a name up, again as long as the failure is one that passes.
+async fn patiently(lookup: &dyn Lookup, host: &str) -> io::Result<Vec<IpAddr>> {
+    let mut patience = Patience::default();
+    loop {
+        match lookup.lookup(host).await {
+            Err(error) => match passing(&error) {
+                Some(reason) if patience.wait(reason).await => {}
+                _ => return Err(error),
+            },
+            answer => {
+                patience.end();
+                return answer;
+            }
+        }
     }
 }

@@ -128,6 +128,9 @@ impl Engine {
         now: Timestamp,
     ) {
         let (Verdict::Retry { failure, .. } | Verdict::Rejected(failure)) = verdict else { return };
+        if failure.is_local {
+            return;
+        }
         match policy {
             Some(policy) if may_mend(failure, policy) => {
                 if let Some(breaker) = policy.breaker {

@@ -59,6 +59,7 @@ impl FailureText {
             message: self.message,
             phase: self.phase.as_deref().and_then(Phase::from_name),
             status: self.status,
+            is_local: false,
         }
     }
 }

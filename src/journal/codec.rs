@@ -164,7 +164,13 @@ impl<'a> Reader<'a> {
     fn failure(&mut self) -> Result<Failure> {
         let kind = ErrorKind::from_code(&self.string()?).ok_or_else(damaged)?;
         let message = self.string()?;
-        Ok(Failure { kind, message, phase: Phase::from_name(&self.string()?), status: None })
+        Ok(Failure {
+            kind,
+            message,
+            phase: Phase::from_name(&self.string()?),
+            status: None,
+            is_local: false,
+        })
     }
 
     fn name(&mut self) -> Result<Arc<str>> {

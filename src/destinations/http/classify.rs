@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::response::Received;
 use crate::destinations::{Failure, Phase, Verdict};
-use crate::egress::{Answerer, Place, explain, failure_in};
+use crate::egress::{Answerer, Place, explain, failure_in, is_lack};
 use crate::error::ErrorKind;
 
 /// Characters of a reason phrase that a message repeats.
@@ -82,7 +82,8 @@ pub(in crate::destinations) fn broken(
         };
     }
     let kind = classify(error, phase);
-    let failure = Failure::new(kind, explain(error, phase, place)).during(phase);
+    let mut failure = Failure::new(kind, explain(error, phase, place)).during(phase);
+    failure.is_local = is_lack(error);
     match kind {
         ErrorKind::InvalidResponse | ErrorKind::InvalidHeader => Verdict::Rejected(failure),
         _ => Verdict::Retry { failure, after: None },
@@ -154,7 +155,12 @@ fn chain<'a>(
 }
 
 /// A delivery whose whole-request deadline passed.
-pub(super) fn timed_out(limit: Duration, phase: Phase, place: Option<&Place>) -> Verdict {
+pub(super) fn timed_out(
+    limit: Duration,
+    phase: Phase,
+    place: Option<&Place>,
+    lack: Option<&str>,
+) -> Verdict {
     let doing = match phase {
         Phase::Dns => "resolving the host name of",
         Phase::Connect => "connecting to",
@@ -166,9 +172,18 @@ pub(super) fn timed_out(limit: Duration, phase: Phase, place: Option<&Place>) ->
     let through = place.and_then(Place::proxy).map(|proxy| format!(" through {proxy}"));
     let place = place.map_or_else(|| "the server".to_owned(), ToString::to_string);
     let through = through.unwrap_or_default();
-    let message =
+    let mut message =
         format!("timed out after {} ms while {doing} {place}{through}", limit.as_millis());
-    Verdict::Retry { failure: Failure::new(ErrorKind::Timeout, message).during(phase), after: None }
+    let failure = |message| Failure::new(ErrorKind::Timeout, message).during(phase);
+    let failure = match lack {
+        None => failure(message),
+        Some(lack) => {
+            message.push_str(": ");
+            message.push_str(lack);
+            failure(message).local()
+        }
+    };
+    Verdict::Retry { failure, after: None }
 }
 
 #[cfg(test)]
@@ -256,6 +271,25 @@ mod tests {
             assert_eq!((failure.kind, failure.message.as_str()), (kind, message));
             assert_eq!(failure.status, Some(status));
         }
+    }
+
+    #[test]
+    fn what_this_machine_lacks_is_no_fault_of_the_host() {
+        let place = Place::at("example.com", 443);
+        let limit = Duration::from_secs(5);
+        let verdict = |lack| timed_out(limit, Phase::Connect, Some(&place), lack);
+        for (lack, expected) in [(None, false), (Some("no file"), true)] {
+            let Verdict::Retry { failure, .. } = verdict(lack) else { panic!("it may be retried") };
+            assert_eq!(
+                (failure.is_local, failure.message.ends_with(": no file")),
+                (expected, expected)
+            );
+        }
+        let none_left = io::Error::from_raw_os_error(24);
+        let Verdict::Retry { failure, .. } = broken(&none_left, Phase::Connect, &place) else {
+            panic!("it may be retried");
+        };
+        assert_eq!(failure.is_local, cfg!(unix));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use url::Url;
 use super::Config;
 use super::charset::header_text;
 use super::classify::{broken, is_without_cause, timed_out, verdict};
+use super::deadline::within;
 use super::exchange::{Hop, request_log, response_log, unprepared_log};
 use super::redirect;
 use super::request::{self, Defaults, Prepared};
@@ -48,7 +49,7 @@ struct Trail {
 impl Http {
     /// A destination that reaches the network through `door`.
     pub fn new(config: Config, door: Door) -> Result<Self> {
-        let transport = Transport::new(&door, config.per_host_concurrency)?;
+        let transport = Transport::new(&door, &config)?;
         let user_agent = HeaderValue::from_str(&config.user_agent).map_err(|source| {
             Error::new(ErrorKind::InvalidOption, "http.userAgent is not a header value")
                 .with_source(source)
@@ -104,14 +105,15 @@ impl Http {
         trail: &mut Trail,
     ) -> std::result::Result<Verdict, Verdict> {
         let mut hops = Vec::new();
+        let limit = prepared.max_redirects.unwrap_or(self.config.max_redirects);
         loop {
             self.door.admit(&prepared.url).await.map_err(Verdict::Rejected)?;
             let response = self.send(&prepared, progress).await?;
             let answerer = self.answerer(&prepared, &response);
             let (head, mut body) = response.into_parts();
-            let next = match self.next(&prepared, &head, &answerer) {
+            let next = match self.next(&prepared, &head, &answerer, limit) {
                 Ok(None) => None,
-                Ok(Some(next)) if hops.len() < self.config.max_redirects => {
+                Ok(Some(next)) if hops.len() < limit => {
                     let status = head.status.as_u16();
                     // What the log shows when nothing comes of the next hop.
                     trail.received = Some(self.head(head, answerer, hops.clone(), begun));
@@ -120,7 +122,7 @@ impl Http {
                     prepared = next;
                     continue;
                 }
-                Ok(Some(_)) => Some(too_many_redirects(self.config.max_redirects)),
+                Ok(Some(_)) => Some(too_many_redirects(limit)),
                 Err(failure) => Some(failure),
             };
             let received = trail.received.insert(self.head(head, answerer, hops, begun));
@@ -138,8 +140,9 @@ impl Http {
         prepared: &Prepared,
         head: &Parts,
         answerer: &Answerer,
+        limit: usize,
     ) -> std::result::Result<Option<Prepared>, Failure> {
-        if self.config.max_redirects == 0 || matches!(answerer, Answerer::Proxy(_)) {
+        if limit == 0 || matches!(answerer, Answerer::Proxy(_)) {
             return Ok(None);
         }
         let location = head.headers.get(header::LOCATION);
@@ -245,12 +248,13 @@ impl Destination for Http {
         let begun = Instant::now();
         let mut trail = Trail::default();
         let exchange = self.follow(prepared, &progress, begun, &mut trail);
-        let ended = tokio::time::timeout(limit, progress.scope(exchange)).await;
-        let verdict = if let Ok(Ok(verdict) | Err(verdict)) = ended {
+        let ended = within(limit, &progress, progress.scope(exchange)).await;
+        let verdict = if let Some(Ok(verdict) | Err(verdict)) = ended {
             verdict
         } else {
             let place = self.place(payload, &trail);
-            timed_out(limit, written(progress.phase(), body.as_ref()), place.as_ref())
+            let phase = written(progress.phase(), body.as_ref());
+            timed_out(limit, phase, place.as_ref(), progress.lack())
         };
         let duration = begun.elapsed();
         let response = trail.received.map(|received| {

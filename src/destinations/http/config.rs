@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::retry::Retries;
+use crate::egress::HttpOptions;
 
 /// The options of the HTTP destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Config {
     pub user_agent: String,
     /// When a failed request is made again. Default: never.
     pub retries: Retries,
+    /// TLS and HTTP/2.
+    pub connections: HttpOptions,
     /// More names of headers whose values never reach the log.
     pub redact: Vec<String>,
 }
@@ -41,6 +44,7 @@ impl Default for Config {
             per_host_concurrency: 64,
             user_agent: USER_AGENT.to_owned(),
             retries: Retries::default(),
+            connections: HttpOptions { offers_http2: true, ..HttpOptions::default() },
             redact: Vec::new(),
         }
     }

@@ -20,6 +20,7 @@ pub(super) struct Item<'a> {
     pub params: Option<&'a str>,
     pub auth: Option<&'a str>,
     pub timeout: Option<&'a str>,
+    pub max_redirects: Option<&'a str>,
     pub retry: Option<&'a str>,
 }
 
@@ -62,6 +63,7 @@ impl<'de> Visitor<'de> for Fields {
                 "params" => &mut item.params,
                 "auth" => &mut item.auth,
                 "timeout" => &mut item.timeout,
+                "maxRedirects" => &mut item.max_redirects,
                 "retry" => &mut item.retry,
                 _ => continue,
             };

@@ -10,6 +10,7 @@ mod charset;
 mod classify;
 mod client;
 mod config;
+mod deadline;
 mod decode;
 mod exchange;
 mod flatten;

@@ -41,6 +41,7 @@ pub(super) fn next(
         headers,
         body: request.body.clone(),
         timeout: request.timeout,
+        max_redirects: request.max_redirects,
         retry: None,
         warnings: Vec::new(),
     };

@@ -46,6 +46,8 @@ pub(super) struct Prepared {
     pub body: Option<Bytes>,
     /// The whole-request deadline that the call asks for instead of the engine's.
     pub timeout: Option<Duration>,
+    /// The redirects that are followed, if the call says so.
+    pub max_redirects: Option<usize>,
     /// When the call is to be attempted again, if it says so.
     pub retry: Option<CallRetry>,
     /// Sentences for the step's log. A request after a redirect has none of its own.
@@ -85,8 +87,9 @@ pub(super) fn prepare(payload: &Payload, defaults: &Defaults) -> Result<Prepared
         headers.insert(CONTENT_LENGTH, length.into());
     }
     let timeout = timeout(item.timeout, &mut warnings);
+    let max_redirects = max_redirects(item.max_redirects, &mut warnings);
     let retry = item.retry.and_then(|raw| call_retry(raw, &url, defaults, &mut warnings));
-    Ok(Prepared { method, url, headers, body, timeout, retry, warnings })
+    Ok(Prepared { method, url, headers, body, timeout, max_redirects, retry, warnings })
 }
 
 fn address(item: &Item<'_>) -> Result<(Url, Option<target::UserInfo>), Failure> {
@@ -162,6 +165,19 @@ fn call_retry(
             None
         }
     }
+}
+
+/// The most redirects that a call may ask for.
+const MAX_REDIRECTS: usize = 100;
+
+fn max_redirects(raw: Option<&str>, warnings: &mut Vec<String>) -> Option<usize> {
+    let raw = raw.filter(|raw| *raw != "null")?;
+    let count = raw.parse().ok().filter(|count| *count <= MAX_REDIRECTS);
+    if count.is_none() {
+        let range = format!("a whole number from 0 to {MAX_REDIRECTS}");
+        warnings.push(format!("maxRedirects is ignored: it is not {range}"));
+    }
+    count
 }
 
 fn timeout(raw: Option<&str>, warnings: &mut Vec<String>) -> Option<Duration> {

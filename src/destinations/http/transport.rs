@@ -1,17 +1,18 @@
-//! The two ways of a request: cleartext HTTP/1.1 over connections of our own, everything else
-//! (TLS, HTTP/2, a proxy) through the general client.
+//! The two ways of a request: over connections of our own, and, behind a proxy, through the general
+//! client.
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderValue};
-use http::{Request, Response};
+use http::Response;
+use http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue};
 use http_body_util::{BodyExt, Full};
 use reqwest::Client;
 
+use super::Config;
 use super::request::Prepared;
-use crate::egress::{Cleartext, Door, Exchange};
+use crate::egress::{Connections, Door, Exchange, Outgoing};
 use crate::error::{Error, ErrorKind, Result};
 
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
@@ -21,30 +22,38 @@ pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 const POOL_IDLE: Duration = Duration::from_secs(4);
 
 /// The content codings that `decode` undoes.
-const ACCEPTED: HeaderValue = HeaderValue::from_static("zstd,gzip,deflate,br");
+static ACCEPTED: (HeaderName, HeaderValue) =
+    (ACCEPT_ENCODING, HeaderValue::from_static("zstd,gzip,deflate,br"));
 
 /// What sends requests.
 #[derive(Debug)]
 pub(super) struct Transport {
-    cleartext: Option<Cleartext>,
-    client: Client,
+    connections: Connections,
+    /// The general client, where there is a proxy.
+    client: Option<Client>,
+    door: Door,
 }
 
 /// A response's body as the server sent it, content codings included.
 pub(super) enum Body {
-    Plain(Exchange),
+    Direct(Exchange),
     Client(reqwest::Body),
     /// The page of a proxy, read already.
     Page(Full<Bytes>),
 }
 
 impl Transport {
-    /// A transport through `door`, which keeps at most `idle_per_host` idle connections to a host.
-    pub(super) fn new(door: &Door, idle_per_host: usize) -> Result<Self> {
-        let client = door
-            .client_builder()?
+    /// A transport through `door`.
+    pub(super) fn new(door: &Door, config: &Config) -> Result<Self> {
+        let connections = door.connections(POOL_IDLE, &config.connections)?;
+        let client = door.has_proxy().then(|| Self::client(door, config)).transpose()?;
+        Ok(Self { connections, client, door: door.clone() })
+    }
+
+    fn client(door: &Door, config: &Config) -> Result<Client> {
+        door.client_builder()?
             .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(idle_per_host)
+            .pool_max_idle_per_host(config.per_host_concurrency)
             .no_gzip()
             .no_brotli()
             .no_deflate()
@@ -53,8 +62,7 @@ impl Transport {
             .map_err(|source| {
                 Error::new(ErrorKind::InvalidOption, "the HTTP client could not be set up")
                     .with_source(source)
-            })?;
-        Ok(Self { cleartext: door.cleartext(POOL_IDLE), client })
+            })
     }
 
     /// Sends one request; the answer comes with the response's headers.
@@ -62,37 +70,29 @@ impl Transport {
         &self,
         prepared: &Prepared,
     ) -> std::result::Result<Response<Body>, BoxError> {
-        match &self.cleartext {
-            Some(connections) if prepared.url.scheme() == "http" => {
-                let request = cleartext_request(prepared);
-                Ok(connections.send(&prepared.url, request).await?.map(Body::Plain))
-            }
-            _ => {
-                let response = self.client.execute(client_request(prepared)).await;
-                let response = response.map_err(reqwest::Error::without_url)?;
-                Ok(Response::<reqwest::Body>::from(response).map(Body::Client))
-            }
+        if let Some(client) = &self.client
+            && !self.door.is_direct(&prepared.url)
+        {
+            let response = client.execute(client_request(prepared)).await;
+            let response = response.map_err(reqwest::Error::without_url)?;
+            return Ok(Response::<reqwest::Body>::from(response).map(Body::Client));
         }
+        let none = Bytes::new();
+        let outgoing = Outgoing {
+            method: &prepared.method,
+            url: &prepared.url,
+            headers: &prepared.headers,
+            default_header: &ACCEPTED,
+            body: prepared.body.as_ref().unwrap_or(&none),
+        };
+        Ok(self.connections.send(outgoing).await?.map(Body::Direct))
     }
-}
-
-fn cleartext_request(prepared: &Prepared) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(prepared.body.clone().unwrap_or_default()));
-    *request.method_mut() = prepared.method.clone();
-    *request.headers_mut() = headers(prepared);
-    request
-}
-
-/// The headers of the request, with the content codings that are undone.
-fn headers(prepared: &Prepared) -> HeaderMap {
-    let mut headers = prepared.headers.clone();
-    headers.entry(ACCEPT_ENCODING).or_insert(ACCEPTED);
-    headers
 }
 
 fn client_request(prepared: &Prepared) -> reqwest::Request {
     let mut request = reqwest::Request::new(prepared.method.clone(), prepared.url.clone());
-    *request.headers_mut() = headers(prepared);
+    *request.headers_mut() = prepared.headers.clone();
+    request.headers_mut().entry(&ACCEPTED.0).or_insert_with(|| ACCEPTED.1.clone());
     *request.body_mut() = prepared.body.clone().map(reqwest::Body::from);
     request
 }
@@ -102,7 +102,7 @@ impl Body {
     pub(super) async fn chunk(&mut self) -> std::result::Result<Option<Bytes>, BoxError> {
         loop {
             let frame = match self {
-                Self::Plain(body) => body.frame().await.transpose()?,
+                Self::Direct(body) => body.frame().await.transpose()?,
                 Self::Client(body) => body.frame().await.transpose()?,
                 Self::Page(body) => match body.frame().await {
                     Some(Ok(frame)) => Some(frame),

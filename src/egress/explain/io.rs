@@ -2,11 +2,9 @@
 
 use std::io::{Error, ErrorKind};
 
+use super::super::scarcity::passing;
 use super::Place;
 use crate::destinations::Phase;
-
-/// Errors of a process or machine without file descriptors left (EMFILE, ENFILE).
-const NO_DESCRIPTORS: [i32; 2] = [24, 23];
 
 /// Returns the sentence of a system's error; `None` for those that only wrap another error, or say no
 /// more than the phase.
@@ -28,11 +26,8 @@ pub(super) fn sentence(error: &Error, phase: Phase, place: &Place) -> Option<Str
 
 /// The reason why a connection could not be opened.
 fn unconnected(error: &Error, connecting: bool) -> Option<&'static str> {
-    if error.raw_os_error().is_some_and(|code| cfg!(unix) && NO_DESCRIPTORS.contains(&code)) {
-        return Some(
-            "this process has too many files open. Raise the limit (ulimit -n) or lower \
-             http.concurrency",
-        );
+    if let Some(reason) = passing(error) {
+        return Some(reason);
     }
     Some(match error.kind() {
         ErrorKind::ConnectionRefused => {

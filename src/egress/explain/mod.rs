@@ -30,7 +30,7 @@ impl Place {
     /// The place that requests for `url` go to through `door`.
     #[must_use]
     pub fn of(url: &Url, door: &Door) -> Self {
-        let proxy = door.policy().proxy().map(|proxy| Self::direct(&proxy.url()).to_string());
+        let proxy = door.policy().proxy_of(url).map(|proxy| Self::direct(&proxy.url()).to_string());
         Self { proxy, ..Self::direct(url) }
     }
 

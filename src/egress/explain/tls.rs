@@ -12,8 +12,8 @@ const OFFERED: &str = "TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or ChaCha20-P
                        curves X25519, P-256 and P-384";
 
 /// Where a certificate authority can be added.
-const TRUST: &str = "To trust it, add the authority's certificate, in PEM, to the file that \
-                     SSL_CERT_FILE names (NODE_EXTRA_CA_CERTS is not read)";
+const TRUST: &str = "To trust it, give the authority's certificate, in PEM, as http.tls.ca, or add it to \
+                     the file that SSL_CERT_FILE names (NODE_EXTRA_CA_CERTS is not read)";
 
 /// Returns the sentence of an error of TLS.
 pub(super) fn sentence(error: &Error, place: &Place) -> String {
@@ -166,7 +166,9 @@ fn certificate(error: &CertificateError) -> String {
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "is not for servers (its extended key usage lacks serverAuth)"
         }
-        CertificateError::ApplicationVerificationFailure => "was refused by a check of its own",
+        CertificateError::ApplicationVerificationFailure => {
+            "has a public key that is none of http.tls.pins"
+        }
         CertificateError::Other(OtherError(inner)) => {
             return inner.downcast_ref().map_or_else(other, against_the_rules).to_owned();
         }

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 
 use super::ip;
+use crate::egress::Progress;
 use crate::egress::lookup::{Looking, Lookup, SystemLookup};
+use crate::egress::resolver::addresses_of;
 
 /// A name server that answers a name once its gate is opened.
 macro_rules! gated {
@@ -107,4 +109,32 @@ async fn a_lookup_whose_task_is_lost_fails() {
     let lookup = SystemLookup::asking(ask, 1);
     assert_eq!(lookup.lookup("a.test").await.unwrap_err().to_string(), "the lookup was stopped");
     assert_eq!(lookup.pending_names(), 0);
+}
+
+/// A name server that fails twice for now.
+struct Recovering(AtomicUsize);
+
+impl Lookup for Recovering {
+    fn lookup<'a>(&'a self, _name: &'a str) -> Looking<'a> {
+        let fails = self.0.fetch_add(1, Ordering::SeqCst) < 2;
+        let later = || Err(io::Error::new(io::ErrorKind::WouldBlock, "later"));
+        Box::pin(async move { if fails { later() } else { Ok(vec![ip("127.0.0.1")]) } })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_passes_is_waited_out_and_known_meanwhile() {
+    let progress = Progress::new();
+    let recovering = Recovering(AtomicUsize::new(0));
+    let looking = progress.scope(addresses_of(&recovering, "a.test"));
+    tokio::pin!(looking);
+    tokio::select! {
+        biased;
+        _ = &mut looking => unreachable!("the first lookups fail"),
+        () = tokio::task::yield_now() => {}
+    }
+    assert!(progress.lack().unwrap().contains("name server"));
+    assert_eq!(looking.await.unwrap(), [ip("127.0.0.1")]);
+    assert_eq!(progress.lack(), None);
+    assert_eq!(recovering.0.load(Ordering::SeqCst), 3);
 }

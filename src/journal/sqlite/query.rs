@@ -283,5 +283,6 @@ fn failure(row: &Row<'_>) -> Rows<Option<Failure>> {
         message: row.get::<_, Option<String>>(18)?.unwrap_or_default(),
         phase: phase.and_then(|name| Phase::from_name(&name)),
         status: None,
+        is_local: false,
     }))
 }

@@ -1,0 +1,147 @@
+//! One connection of HTTP/1.1, driven by the request that uses it.
+//!
+//! A connection with a task of its own costs a crossing to it and back for every request, which is
+//! more than the request itself costs. So the future that waits for a response also polls its
+//! connection, over TLS as in the clear.
+//!
+//! **Invariant:** a connection that comes back to the pool has nothing of an exchange left in it.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::CONNECTION;
+use http::{HeaderMap, Request, Response, Version};
+use http_body::{Body, Frame};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+
+use super::head::{Head, Headed, MAX_HEADER_LINES};
+use super::pool::Pool;
+use super::stream::Stream;
+
+/// One connection, and the half of it that has to be polled for anything to happen.
+pub(super) struct Wire {
+    sender: SendRequest<Full<Bytes>>,
+    driver: Connection<TokioIo<Headed<Stream>>, Full<Bytes>>,
+    head: Head,
+    /// The origin that it leads to.
+    pub(super) origin: Arc<str>,
+    /// The server speaks HTTP/1.0 and does not keep the connection.
+    is_old: bool,
+    ended: bool,
+}
+
+/// A request that got no response, with the request if none of it was sent.
+pub(super) struct Refused {
+    pub(super) error: hyper::Error,
+    pub(super) request: Option<Request<Full<Bytes>>>,
+}
+
+impl Wire {
+    /// Begins to speak HTTP/1.1 on an open connection to `origin`.
+    pub(super) async fn new(stream: Stream, origin: Arc<str>) -> hyper::Result<Box<Self>> {
+        let head = Head::default();
+        let stream = TokioIo::new(Headed::new(stream, head.clone()));
+        let (sender, driver) =
+            Builder::new().max_headers(MAX_HEADER_LINES).handshake(stream).await?;
+        Ok(Box::new(Self { sender, driver, head, origin, is_old: false, ended: false }))
+    }
+
+    /// Lets the connection read and write. Its own error reaches the future of the response.
+    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+        if !self.ended {
+            self.ended = Pin::new(&mut self.driver).poll(cx).is_ready();
+        }
+    }
+
+    /// Returns whether the connection is closed.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn is_reusable(&self) -> bool {
+        !self.ended && !self.is_old && self.sender.is_ready()
+    }
+
+    /// Looks whether the server has closed the connection since it was last used.
+    pub(super) async fn is_usable(&mut self) -> bool {
+        poll_fn(|cx| {
+            self.drive(cx);
+            Poll::Ready(self.is_reusable())
+        })
+        .await
+    }
+
+    /// Sends a request and returns its response when the headers are there.
+    pub(super) async fn request(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Refused> {
+        self.head.expect();
+        let mut response = pin!(self.sender.try_send_request(request));
+        let response = poll_fn(|cx| {
+            self.drive(cx);
+            response.as_mut().poll(cx)
+        });
+        let mut response = response.await.map_err(|mut refused| {
+            let request = refused.take_message();
+            Refused { error: refused.into_error(), request }
+        })?;
+        if self.head.is_there() {
+            *response.version_mut() = Version::HTTP_10;
+            self.is_old = !keeps_alive(response.headers());
+        }
+        Ok(response)
+    }
+}
+
+/// Whether a server of HTTP/1.0 keeps the connection.
+fn keeps_alive(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
+    lines
+        .flat_map(|line| line.split(','))
+        .any(|word| word.trim().eq_ignore_ascii_case("keep-alive"))
+}
+
+/// The body of a response, which drives its connection and gives it back at the end.
+pub(super) struct Answer {
+    incoming: Incoming,
+    wire: Option<Box<Wire>>,
+    pool: Arc<Pool>,
+}
+
+impl Answer {
+    pub(super) fn new(incoming: Incoming, wire: Box<Wire>, pool: Arc<Pool>) -> Self {
+        Self { incoming, wire: Some(wire), pool }
+    }
+
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let mut frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        if frame.is_pending()
+            && let Some(wire) = &mut self.wire
+        {
+            wire.drive(cx);
+            frame = Pin::new(&mut self.incoming).poll_frame(cx);
+        }
+        if matches!(frame, Poll::Ready(None)) {
+            self.end(cx);
+        }
+        frame
+    }
+
+    fn end(&mut self, cx: &mut Context<'_>) {
+        let Some(mut wire) = self.wire.take() else { return };
+        wire.drive(cx);
+        if wire.is_reusable() {
+            self.pool.put(wire);
+        }
+    }
+}
