@@ -231,6 +231,10 @@ impl TryFrom<EngineOptions> for Config {
             durability: options.durability,
             journal: options.journal,
         };
+        let proxied = options.egress.as_ref().is_some_and(|egress| egress.proxy.is_some());
+        if proxied && http.tls.is_some() {
+            return Err(invalid("http.tls: has no effect behind egress.proxy: give one of them"));
+        }
         if options.name.as_deref() == Some("") {
             return Err(invalid("name: must not be empty"));
         }
@@ -483,6 +487,10 @@ mod tests {
             (r#"{"http":{"onInterrupted":"x"}}"#, "http.onInterrupted: \"x\" is neither"),
             (r#"{"sql":{}}"#, "sql.duckdb.file: is needed without dataDir"),
             (r#"{"name":""}"#, "name: must not be empty"),
+            (
+                r#"{"egress":{"proxy":"http://p:1"},"http":{"tls":{}}}"#,
+                "http.tls: has no effect behind egress.proxy",
+            ),
             (r#"{"http":{"userAgent":"a\nb"}}"#, "http.userAgent: is not a header value"),
         ] {
             let error = read(text).unwrap_err();
