@@ -1,5 +1,56 @@
-//! Tells the linker what a Node addon needs.
+//! Passes the linker what a Node addon needs, and embeds the Inspector that `npm run build` made.
 
-fn main() {
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
     napi_build::setup();
+    println!("cargo:rerun-if-changed=build.rs");
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let built = root.join("inspector/dist");
+    // Without a build, its folder is watched through its parent: a missing path is always changed.
+    let watched = if built.exists() { "inspector/dist" } else { "inspector" };
+    println!("cargo:rerun-if-changed={watched}");
+    let mut table = String::from("static FILES: &[File] = &[\n");
+    for (path, file) in files(&built)? {
+        let kind = kind_of(&path);
+        let file = file.display().to_string();
+        let _ = writeln!(
+            table,
+            "    File {{ path: {path:?}, kind: {kind:?}, gzip: include_bytes!({file:?}) }},"
+        );
+    }
+    table.push_str("];\n");
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    fs::write(out.join("inspector.rs"), table)
+}
+
+/// Returns the compressed files of the Inspector with their paths on the server, in order.
+fn files(built: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for (folder, prefix) in [(built.to_owned(), "/"), (built.join("assets"), "/assets/")] {
+        if !folder.exists() {
+            continue;
+        }
+        for entry in fs::read_dir(folder)? {
+            let file = entry?.path();
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if let Some(name) = name.strip_suffix(".gz") {
+                found.push((format!("{prefix}{name}"), file));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn kind_of(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
 }

@@ -2,235 +2,256 @@
 
 /* The part of the declarations that belongs to JavaScript; what follows it is generated from Rust. */
 
-import type {
-  BatchReason,
-  EmailRequestLog,
-  EmailResponseLog,
-  EmitResponseLog,
-  HttpRequestLog,
-  HttpResponseLog,
-  S3ResponseLog,
-  SqlResponseLog,
-  SseResponseLog,
-} from './js/log'
+import type { EmailConfig, HttpConfig, S3Config, SqlConfig, SseConfig } from './js/calls'
+import type { AlertEvent, BatchReason, Delivery } from './js/log'
+import type { StepOptions, StepResult, StepTarget } from './js/steps'
+export * from './js/calls'
 export * from './js/log'
+export * from './js/steps'
 
-/** The `URL` of the runtime, where its types are loaded (`@types/node`, or the library `dom`). */
-type URL = typeof globalThis extends { URL: { prototype: infer Type } } ? Type : never
-
-/** The codes of this package's errors and of failed deliveries. */
+/**
+ * The codes of this package's errors and of failed deliveries. *Thrown*: thrown by a call or rejected
+ * from a promise. *Log*: `error.code` of a delivery, which never throws into the runner.
+ */
 export type ErrorCode =
+  /**
+   * Thrown: The native addon could not be loaded: missing, damaged, of another version or platform,
+   * or addons are disabled. To do: Follow the message.
+   */
   | 'ERR_SEND_ADDON'
+  /**
+   * Thrown: An option of `Engine.open` is unknown, of the wrong type or out of range; or the `name`
+   * is open with other options. To do: Correct the path in the message.
+   */
   | 'ERR_SEND_INVALID_OPTION'
+  /**
+   * Thrown, log: An argument has the wrong type or cannot be copied (a cycle, a BigInt). In the log:
+   * a part that is read only at delivery, such as `params`. To do: Correct the value at the path in
+   * the message.
+   */
   | 'ERR_SEND_INVALID_ARGUMENT'
+  /**
+   * Thrown, log: One call exceeds `maxPayloadBytes`. In the log: a `FormData` did once it was read,
+   * or a form grew beyond 64 MiB. To do: Send less, or raise the limit.
+   */
   | 'ERR_SEND_PAYLOAD_TOO_LARGE'
+  /**
+   * Thrown, log: Undelivered calls would exceed `maxPendingBytes`. From `complete()` or `flush()`:
+   * `journal.maxBytes` or the disk is full. In the log: the bytes of a `Blob` or `FormData` did not
+   * fit. To do: Wait for `engine.flush()`, free space, or raise the limit. The execution stays open.
+   */
   | 'ERR_SEND_JOURNAL_FULL'
+  /**
+   * Thrown: Another process or engine listens on `server.host` and `server.port`. To do: Stop it, or
+   * choose another port; 0 takes a free one.
+   */
   | 'ERR_SEND_ADDRESS_IN_USE'
+  /**
+   * Thrown: Another process has the data directory open. The message contains its pid. To do: Stop
+   * that process, use another directory, or set `lock.waitMs`.
+   */
   | 'ERR_SEND_DATA_DIR_LOCKED'
+  /**
+   * Thrown: The data directory cannot be used, read or written: permissions, an I/O error, a damaged
+   * or newer file, another key. To do: Follow the message. The execution stays open.
+   */
   | 'ERR_SEND_JOURNAL'
+  /**
+   * Thrown, log: The execution was completed or discarded before this call. A late `$send` call is
+   * logged as discarded unless `lateCalls` is `'throw'`. To do: Await what the step starts before it
+   * returns.
+   */
   | 'ERR_SEND_EXECUTION_COMPLETED'
+  /**
+   * Thrown: The engine is closed or closing: `$send` calls, `complete()`, `flush()` and
+   * `execution()` are refused. To do: Complete executions before `close()`, or open another engine.
+   */
   | 'ERR_SEND_CLOSED'
+  /**
+   * Thrown, log: `settled()` or `engine.flush()` waited for `timeoutMs`, or a step did not end
+   * within it. In the log: the request's deadline passed; `phase` names the stage. To do: Wait
+   * longer, raise `http.timeoutMs`, or check the receiver.
+   */
   | 'ERR_SEND_TIMEOUT'
+  /**
+   * Thrown: The global `$send` or `$end` was used outside a step. To do: Call it from code that
+   * `runStep` or `runInStep` runs.
+   */
   | 'ERR_SEND_NO_STEP'
+  /**
+   * Thrown: A step uses a feature that only the runner can provide, such as `$.flow.suspend` or
+   * `$.files`. To do: Pass the option that the message names.
+   */
   | 'ERR_SEND_NOT_SUPPORTED'
+  /**
+   * Thrown, log: The mail server, bucket or database that the data directory had is not in the
+   * options: the delivery waits. Or there is no warehouse, its package is not installed, or it is a
+   * server, which `engine.sql()` cannot query. From `engine.streamUrl()`: there is no server. To do:
+   * Follow the message, then replay the failed deliveries.
+   */
   | 'ERR_SEND_NOT_CONFIGURED'
+  /**
+   * Log: The URL, or the location of a redirect, does not parse, is not http(s), or is too long. To
+   * do: Correct the URL. `strict: true` reports most of these at the call.
+   */
   | 'ERR_SEND_INVALID_URL'
+  /** Log: A header's name or value may not be sent. To do: Remove or encode it. */
   | 'ERR_SEND_INVALID_HEADER'
+  /**
+   * Log: The policy forbids the address, host, port or scheme. To do: Allow it with `egress.allow`,
+   * if that is intended.
+   */
   | 'ERR_SEND_EGRESS_DENIED'
+  /** Log: The host name did not resolve. To do: Check the name and the resolver. */
   | 'ERR_SEND_DNS'
+  /** Log: No connection to the host or the proxy. To do: Check host, port and firewall. */
   | 'ERR_SEND_CONNECT'
+  /**
+   * Log: The proxy responded instead of the host; its status and page are in the log. To do: Read
+   * the response; check `egress.proxy`.
+   */
   | 'ERR_SEND_PROXY'
+  /**
+   * Log: The handshake failed or the certificate was refused. To do: Check the certificate. For a
+   * private authority see `SSL_CERT_FILE`.
+   */
   | 'ERR_SEND_TLS'
+  /**
+   * Log: An open connection broke before the response was complete. To do: The outcome is unknown:
+   * check at the receiver.
+   */
   | 'ERR_SEND_CONNECTION'
+  /**
+   * Log: The response is not valid HTTP or SMTP, or could not be decoded. To do: The request
+   * arrived: check the receiver.
+   */
   | 'ERR_SEND_INVALID_RESPONSE'
+  /**
+   * Log: The status is not 2xx; a mail server replied 4xx or 5xx; S3 refused the batch. To do: Read
+   * `response`; for mail and S3, the message.
+   */
   | 'ERR_SEND_STATUS'
+  /** Log: More redirects than `http.maxRedirects`. To do: Use the final URL, or raise the limit. */
   | 'ERR_SEND_TOO_MANY_REDIRECTS'
+  /**
+   * Log: `close()` reached its deadline. The message says if the attempt had begun. To do: Give
+   * `close()` more time.
+   */
   | 'ERR_SEND_INTERRUPTED'
+  /**
+   * Log: The call was dropped, with status `discarded`: by `discard()`, or because its execution was
+   * garbage-collected or its thread ended first. To do: Nothing, if intended. Otherwise call
+   * `complete()` on every path.
+   */
   | 'ERR_SEND_DISCARDED'
+  /**
+   * Log: `deliver` of a custom destination returned `failed` or threw; or the warehouse refused a
+   * batch. To do: Read the message.
+   */
   | 'ERR_SEND_REFUSED'
+  /**
+   * Log: A custom destination requested a retry until no attempts were left. To do: Read the
+   * message; check `retry` of the destination.
+   */
   | 'ERR_SEND_UNAVAILABLE'
+  /**
+   * Log: The event would be one too many in a chain of executions started by each other's events
+   * (16). To do: Find the workflow that listens to itself, directly or through others.
+   */
   | 'ERR_SEND_EMIT_LOOP'
+  /**
+   * Log: The webhook was disabled because its receiver responded 410 Gone, or it was removed.
+   * Nothing was sent. To do: Enable it with `PATCH /v1/webhooks/:id`, then replay.
+   */
+  | 'ERR_SEND_WEBHOOK_DISABLED'
+  /**
+   * Thrown: The query is not a single reading statement, or uses something other than tables. To do:
+   * Query tables only, one statement at a time.
+   */
   | 'ERR_SEND_QUERY_NOT_ALLOWED'
+  /** Thrown: The query took longer than `timeoutMs`. To do: Query less, or raise `timeoutMs`. */
   | 'ERR_SEND_QUERY_TIMEOUT'
+  /**
+   * Thrown: The result exceeds `maxBytes`, or the longest possible string. To do: Select fewer rows
+   * or columns; use `POST /sql` for up to 1 GB.
+   */
   | 'ERR_SEND_QUERY_TOO_LARGE'
+  /**
+   * Thrown: The query is wrong, names a missing table or column, needs more memory, or the engine
+   * closed. To do: Read the message.
+   */
   | 'ERR_SEND_QUERY_FAILED'
+  /** Thrown, log: A defect of this package. To do: Report it. */
   | 'ERR_SEND_INTERNAL'
 
-/** What `engine.execution()` takes. */
+/** Options of `engine.execution()`. */
 export interface ExecutionOptions {
   /** The workflow's id, such as `p_abc123`. */
   workflowId: string
   /** The id of this run. Default: a new UUIDv7. */
   executionId?: string
-  /** Which attempt of the run this is, from 1. Default: 1. */
+  /** Number of the attempt of this run, from 1. Default: 1. */
   attempt?: number
   /**
-   * The trace of the run, a `traceparent` of W3C Trace Context, for every HTTP request that brings
-   * none. What is no trace context is ignored. Default: none.
+   * The cause of the run, for the log and the Inspector: the method and path of the request that began it,
+   * or a name such as `every 5 minutes`. The query of a path is left out, and 500 characters are kept.
+   * Default: none.
+   */
+  trigger?: string | { method: string; path: string }
+  /**
+   * Trace of the run, a `traceparent` of W3C Trace Context, for every HTTP request without one. A
+   * malformed value is ignored. Default: none.
    */
   traceparent?: string
-  /** The header `tracestate` that goes with it. Default: none. */
+  /** The `tracestate` that belongs to `traceparent`. Default: none. */
   tracestate?: string
   /**
-   * How many emitted events in a row led to this run; at 16 an emit is refused: a loop would not end.
-   * Default: one more than that of the event whose listener began the run, otherwise 0.
+   * Number of emitted events in a row that led to this run; from 16 on `$send.emit` is refused, to end
+   * loops. Default: one more than that of the event whose listener began the run, otherwise 0.
    */
   emitDepth?: number
 }
 
-/** What `execution.complete()` takes. */
+/** Options of `execution.complete()`. */
 export interface CompleteOptions {
   /**
-   * The error that ended the run, whatever was thrown: the log marks the execution as failed. What
-   * was recorded is delivered all the same. Default: none.
+   * The error that ended the run, of any type: the log marks the execution as failed. Its recorded calls
+   * are delivered all the same. Default: none.
    */
   error?: unknown
-}
-
-/** What the destinations take as content: text, or anything that is an object. */
-export type Content = string | object
-
-/** The argument of `$send.http()`. */
-export interface HttpConfig {
-  /** The method. Default: `POST` when there is `data`, otherwise `GET`. */
-  method?: string
-  /** An absolute `http:` or `https:` URL. User-info in it becomes basic auth. */
-  url: string | URL
   /**
-   * The body. Objects and arrays are sent as JSON, text as it is, a `Buffer` or typed array as
-   * bytes, a `URLSearchParams` as a form, a `FormData` as multipart, a `Blob` with its type.
-   * Default: no body.
+   * A text for the log and the Inspector, of which 1,000 characters are kept. Default: the text of the last
+   * `$end()` or `$.flow.exit()` of a step that `execution.run()` ran.
    */
-  data?: Content
-  /** Request headers. Default: those of axios. */
-  headers?: object
-  /** Query parameters, merged with those of the URL. Default: none. */
-  params?: object
-  /** Basic auth; it replaces an `Authorization` header. Default: none. */
-  auth?: { username: string; password: string }
-  /** Milliseconds for the whole request, instead of `http.timeoutMs`. Default: the engine's. */
-  timeout?: number
-  /** Redirects that are followed, instead of `http.maxRedirects`; 0 follows none. Default: the engine's. */
-  maxRedirects?: number
-  /**
-   * When it is made again, instead of `http.retry`: `false` for never, a number of attempts
-   * altogether, or the members of `http.retry` that differ. Default: the engine's.
-   */
-  retry?: false | number | Omit<RetryOptions, 'hosts'>
-}
-
-/** Addresses: text with commas, an object, or a list of these. */
-export type EmailAddresses =
-  string | { name?: string; address: string } | Array<string | { name?: string; address: string }>
-
-/** One file of a mail. */
-export interface EmailAttachment {
-  /** Its name. Default: `attachment-1` and so on. */
-  filename?: string
-  /** What is in it: bytes, text, or base64 text where `encoding` says so. */
-  content: string | Uint8Array | ArrayBuffer
-  /** Its type. Default: guessed from the name. */
-  contentType?: string
-  /** How text is encoded. Default: `'utf8'`. */
-  encoding?: 'base64' | 'utf8'
-  /** By which `html` shows it: `<img src="cid:…">`. Default: none, it is an attachment. */
-  cid?: string
+  message?: string
 }
 
 /**
- * The argument of `$send.email()`. Without more than the first four members the mail goes to the
- * owner, `email.to` of the engine. Other recipients get it as far as `email.allowRecipients` allows.
- */
-export interface EmailConfig {
-  /** The subject. Default: none. */
-  subject?: string
-  /** The plain text. Default: none. */
-  text?: string
-  /** The HTML text. Default: none. */
-  html?: string
-  /** Whether it goes to the collaborators too. Default: `false`. */
-  include_collaborators?: boolean
-  /** Whom it goes to instead of the owner. */
-  to?: EmailAddresses
-  /** Who gets a copy. Default: nobody. */
-  cc?: EmailAddresses
-  /** Who gets a copy that others do not see. Default: nobody. */
-  bcc?: EmailAddresses
-  /** Whom an answer goes to. Default: the sender. */
-  replyTo?: EmailAddresses
-  /** The name of the sender; its address is the engine's. Default: the engine's. */
-  from?: string
-  /** Files. Default: none. */
-  attachments?: Array<EmailAttachment>
-  /** Headers that begin with `List-`, such as `List-Unsubscribe`. Default: none. */
-  headers?: Record<string, string>
-}
-
-/**
- * The argument of `$send.s3()`. Records of one bucket and prefix are stored together, once a minute
- * by default, as the lines of one compressed object
- * `PREFIX` + `YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-IDENTIFIER.gz` (UTC).
- */
-export interface S3Config {
-  /** The bucket. */
-  bucket: string
-  /**
-   * What the keys of the objects begin with, as it is: end it with `/` for a folder. No `..`, no
-   * control characters, no `/` at its beginning, at most 919 bytes. Default: nothing.
-   */
-  prefix?: string
-  /**
-   * One record, which becomes one line: JSON, and a text as it is. An empty text and one with line
-   * breaks become JSON texts, so that they stay one line; bytes become base64 text.
-   */
-  payload: Content
-}
-
-/** The argument of `$send.sql()`. */
-export interface SqlConfig {
-  /** The table: letters, digits and `_`, which is not the first. Upper and lower case are the same. */
-  table: string
-  /** One row: an object, whose keys are the columns. Anything else fails the delivery. */
-  payload: Content
-}
-
-/** The argument of `$send.sse()`. */
-export interface SseConfig {
-  /**
-   * The name of the event: what a page listens to (`source.addEventListener(channel, …)`). Line breaks
-   * and NULs become spaces; an empty one means `message`.
-   */
-  channel: string
-  /** The data of the event: its JSON text. Bytes become base64 text. */
-  payload: Content
-}
-
-/**
- * The destinations, each a function that does not depend on `this`. A call checks and snapshots its
- * argument, records it and returns `undefined`: nothing is sent before the execution is completed.
+ * The destinations, each a function that does not depend on `this`. A call checks its argument, records
+ * a snapshot of it and returns `undefined`. Nothing is sent before the execution is completed.
  *
  * Every method throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_PAYLOAD_TOO_LARGE`,
  * `ERR_SEND_JOURNAL_FULL` and, after the end, `ERR_SEND_EXECUTION_COMPLETED`.
  */
 export interface Send {
-  /** One HTTP request, with one attempt and a deadline of 5 s unless configured otherwise. */
+  /** Sends an HTTP request. Default: one attempt, with a deadline of 5 s. */
   http(config: HttpConfig): void
-  /** A mail to the owner, over `email.smtp` of the engine or into a file. One attempt by default. */
+  /** Sends a mail, over `email.smtp` of the engine or into a file. Default: one attempt. */
   email(config: EmailConfig): void
-  /** A record of an object, in S3 (`s3` of the engine) or in a file. Stored with others, in batches. */
+  /** Stores a record in S3 (`s3` of the engine) or in a file. Records are stored in batches. */
   s3(config: S3Config): void
-  /** A row of a table in the warehouse. Loaded with others, in batches. */
+  /** Loads a row into a table of the warehouse. Rows are loaded in batches. */
   sql(config: SqlConfig): void
-  /** An event of the workflow's stream, for browsers (`server` of the engine). */
+  /** Publishes an event on the workflow's stream, for browsers (`server` of the engine). */
   sse(config: SseConfig): void
-  /** An event, for those who subscribed to the workflow, and for who asks later. */
+  /** Emits an event to subscribers; it can also be queried later. */
   emit(config: { raw_event: object }): void
   emit(event: object, channel?: string | { name?: string }): void
 }
 
 /** One code cell or action of an execution. */
 export interface Step {
-  /** Its name, as the log shows it. */
+  /** The name in the log. */
   readonly name: string
   /** The destinations, as v1 steps call them. */
   readonly $send: Send
@@ -238,147 +259,221 @@ export interface Step {
   readonly $: { readonly send: Send }
 }
 
-/** Something that the operator should know. */
+/** The codes of warnings. */
+export type WarningCode =
+  /**
+   * An alert could not be recorded for `alerts.url`; its event and its metric are there. To do: Raise
+   * `maxPendingBytes`.
+   */
+  | 'ALERT_NOT_DELIVERED'
+  /**
+   * A batch of `s3` or `sql` could not be stored, and is retried. To do: Read the message; missing
+   * credentials and a wrong region are named in it.
+   */
+  | 'BATCH_DELAYED'
+  /**
+   * A listener of `engine.on()` was too slow: more than 100,000 events waited for it. To do: Do less
+   * in the listener.
+   */
+  | 'EVENTS_DROPPED'
+  /**
+   * An execution was garbage-collected before its end; its calls are discarded. To do: Call
+   * `complete()` on every path.
+   */
+  | 'EXECUTION_DROPPED'
+  /**
+   * The engine closed while an execution was neither completed nor discarded; its calls were not
+   * sent. To do: Complete executions before `close()`.
+   */
+  | 'EXECUTION_OPEN'
+  /**
+   * Mail or objects become files, because no service is configured. To do: Set `email.smtp`, or an
+   * option of `s3` that names a service.
+   */
+  | 'FILE_TRANSPORT'
+  /**
+   * The data directory could not be read or written; it is retried. At most one a second. To do:
+   * Check the disk.
+   */
+  | 'JOURNAL_TROUBLE'
+  /**
+   * Deliveries wait for a service that the data directory had and the options lack. To do: Open it
+   * with the options of the runner.
+   */
+  | 'NOT_CONFIGURED'
+  /**
+   * A receiver responded 410 Gone: its webhook is disabled. To do: Enable it with `PATCH
+   * /v1/webhooks/:id`, or remove it.
+   */
+  | 'WEBHOOK_DISABLED'
+  /**
+   * An event of the channel `$errors` could not be handed over to its webhooks. To do: Read the
+   * message.
+   */
+  | 'WEBHOOK_NOT_TOLD'
+
+/** A warning for the operator. */
 export interface WarningEvent {
-  /** What it is about, such as `EXECUTION_DROPPED`. */
-  code: string
-  /** A sentence for people. */
+  /** The code of the warning. */
+  code: WarningCode
+  /** A message for people. */
   message: string
-  /** The execution concerned, if one is. */
+  /** The id of the execution concerned, if any. */
   executionId?: string
 }
 
-/** What happened to a batch of records. */
+/** A change of a batch of records. */
 export interface BatchEvent {
   /** The destination. */
   destination: string
-  /** What it is called: for `s3` the bucket, `/` and the key; for `sql` the table, `/` and an id. */
+  /** The name of the batch: for `s3` the bucket, `/` and the key; for `sql` the table, `/` and an id. */
   name: string
-  /** `delayed`: an attempt failed, and there is another. The last of all is `stored` or `failed`. */
+  /** The new status. `delayed`: an attempt failed and will be retried. `stored` and `failed` are final. */
   status: 'sealed' | 'delayed' | 'stored' | 'failed'
-  /** Why it was closed. */
+  /** The reason why it was closed. */
   reason: BatchReason
-  /** How many records it has. */
+  /** Number of records. */
   records: number
-  /** How many bytes it has, encoded. */
+  /** Encoded size in bytes. */
   bytes: number
-  /** When it was closed, as ISO 8601 text. */
+  /** When it was closed (ISO 8601, UTC). */
   sealedAt: string
-  /** Attempts to store it. */
+  /** Attempts to store it so far. */
   attempts: number
-  /** Why it is delayed or failed. */
+  /** The error that delayed or failed it. */
   error?: string
 }
 
-/** What `engine.on()` tells. */
+/** The options of `engine.replay()`. */
+export interface ReplayOptions {
+  /** Returns the plan, and replays nothing. */
+  dryRun?: boolean
+  /** After it is aborted, no more calls are handed over: `cancelled` is `true`. */
+  signal?: ReplaySignal
+}
+
+/** The part of an `AbortSignal` that `engine.replay()` uses. */
+export interface ReplaySignal {
+  /** `true` once it is aborted. */
+  readonly aborted: boolean
+  /** Adds a listener. */
+  addEventListener(type: 'abort', listener: () => void): void
+  /** Removes a listener. */
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
+/** The events of `engine.on()`. */
 export interface EngineEvents {
   /** A delivery became terminal. */
   delivery: Delivery
   /** An execution is over and all its deliveries are terminal. */
   execution: ExecutionSummary
-  /** Something happened to a batch. */
+  /** The status of a batch changed. */
   batch: BatchEvent
-  /** Something that the operator should know. */
+  /** Calls of `engine.replay()` were handed over: how many until now, and all of them. */
+  replay: { id: string; replayed: number; total: number }
+  /** A value is too high; see `alerts` of `Engine.open()`. */
+  alert: AlertEvent
+  /** A warning for the operator. */
   warning: WarningEvent
 }
 
-/** Which emitted events a listener gets. Either `emitterId` or `listenerId` has to be there. */
+/** A filter of emitted events. Either `emitterId` or `listenerId` is required. */
 export interface SubscribeOptions {
-  /** The workflow that emits, or a pattern of ids in which `*` stands for any characters. */
+  /** The id of the emitting workflow, or a pattern in which `*` matches any characters. */
   emitterId?: string
   /**
    * The channel, or a pattern of channels. `$errors`: executions that were completed with an error.
    * Default: events without a channel.
    */
   eventName?: string
-  /** What subscriptions made by REST with this `listener_id` ask for. */
+  /** Events of the subscriptions that the REST API created with this `listener_id`. */
   listenerId?: string
 }
 
 /** One call of a destination that is written in JavaScript. */
 export interface DestinationItem<Argument = any> {
-  /** The delivery's id, the same for each attempt: what to tell repetitions by. */
+  /** The id of the delivery, the same for each attempt: use it to detect repetitions. */
   id: string
-  /** The workflow whose step made the call. */
+  /** The id of the workflow whose step made the call. */
   workflowId: string
-  /** When the call was made, as ISO 8601 text. */
+  /** When the call was made (ISO 8601, UTC). */
   recordedAt: string
-  /** What the step gave, as JSON says it. */
+  /** The argument of the call, as JSON holds it. */
   argument: Argument
 }
 
-/** How an attempt at one item ended. */
+/** The result of an attempt at one item. */
 export type DestinationStatus = 'delivered' | 'retry' | 'failed'
 
-/** What became of one item. `retry`: it is attempted again, not before `afterMs` milliseconds. */
+/** The outcome of one item. `retry`: it is attempted again, not before `afterMs` milliseconds. */
 export type DestinationOutcome =
   | DestinationStatus
   | {
       status: DestinationStatus
-      /** Why, for the log. Default: nothing. */
+      /** The error for the log. Default: none. */
       error?: unknown
-      /** Milliseconds before the next attempt, for `retry`. Default: as `retry` of the destination. */
+      /** Delay before a retry, in milliseconds. Default: that of `retry` of the destination. */
       afterMs?: number
-      /** What the log is to show of it, up to 64 KiB of JSON. Default: nothing. Not for batches. */
+      /** A response for the log, up to 64 KiB of JSON; ignored for batches. Default: none. */
       response?: unknown
     }
 
 /** A destination that is written in JavaScript. */
 export interface DestinationOptions<Argument = any> {
   /**
-   * Delivers, and answers an outcome for each item, in their order; nothing means that all are
-   * delivered. What it throws fails each item, or has it attempted again if the error has
-   * `retryable: true`. `batchId` is the same for each attempt at the same items. Items that were
-   * delivered may come again, after a crash and when the answer came too late.
+   * Delivers items. Returns one outcome per item, in their order, or nothing if all were delivered. If
+   * it throws, all items fail, or are retried if the error has `retryable: true`. `batchId` is the same
+   * for each attempt at the same items. Delivered items may come again after a crash or a timeout.
    */
   deliver(
     items: Array<DestinationItem<Argument>>,
     context: { batchId: string },
   ): Promise<Array<DestinationOutcome> | void> | Array<DestinationOutcome> | void
-  /** Milliseconds that `deliver` may take; then it counts as a failure that may mend. Default: 30000. */
+  /** Deadline of `deliver` in milliseconds, from 1 to 3,600,000; past it the items are retried. Default: 30000. */
   timeoutMs?: number
-  /** Calls of `deliver` at once. Default: 4. */
+  /** Concurrent calls of `deliver`. Default: 4. */
   concurrency?: number
   /**
-   * When an item that asks for it is attempted again; `false` for never. Default: five attempts,
-   * the delays growing from a second.
+   * Retries of items with the outcome `retry`; `false` for none. Default: five attempts, with delays
+   * that grow from a second.
    */
   retry?: boolean | Omit<RetryOptions, 'hosts' | 'statuses' | 'errors'>
-  /** Calls are delivered together, until one of these. Default: each by itself, at once. */
+  /** Limits of a batch of calls. Default: no batches, each call is delivered at once. */
   batch?: BatchOptions
 }
 
 /** An event that a workflow emitted. */
 export interface EmittedEvent {
-  /** Its id in the stream of the workflow. */
+  /** The id of the event in the workflow's stream. */
   id: string
-  /** The delivery that emitted it. */
+  /** The id of the delivery that emitted it. */
   emitId: string
-  /** The workflow that emitted it. */
+  /** The id of the workflow that emitted it. */
   emitterId: string
   /** The channel; empty for the default one. */
   name: string
   /** The event. */
   event: any
-  /** How many emitted events led to it. */
+  /** Number of emitted events in a row that led to it. */
   depth: number
 }
 
 /** Options of `engine.sql()`. */
 export interface QueryOptions {
-  /** `'rows'`: columns and rows as values; `'json'`: the rows as JSON; `'csv'`: as CSV. Default: `'rows'`. */
+  /** Form of the result: `'rows'`, columns and rows as values; `'json'` or `'csv'`, text. Default: `'rows'`. */
   format?: 'rows' | 'json' | 'csv'
-  /** Milliseconds that the query may take; then it is interrupted. Default: 60000. */
+  /** Deadline of the query in milliseconds, from 1 to 3,600,000. Default: 60000. */
   timeoutMs?: number
-  /** Bytes that the result may have as text. Default: 1 GB. A text of JavaScript has half of that. */
+  /** The largest result, in bytes of its text. Default: 1 GB; a string of JavaScript has at most half of that. */
   maxBytes?: number
 }
 
-/** What a query found. */
+/** The result of a query. */
 export interface QueryResult<Row = Record<string, any>> {
-  /** The columns, in their order, with their types in SQL. */
+  /** The columns in order, with their SQL types. */
   columns: Array<{ name: string; type: string }>
-  /** The rows. Dates and times are texts; whole numbers that JavaScript does not have are too. */
+  /** The rows. Dates, times, and integers beyond the safe range of JavaScript are texts. */
   rows: Array<Row>
 }
 
@@ -390,9 +485,20 @@ export interface Engine {
    */
   execution(options: ExecutionOptions): Execution
   /**
-   * Asks the warehouse. The query is one SELECT, WITH, SHOW TABLES, DESCRIBE or EXPLAIN in the SQL of
-   * DuckDB, and can reach nothing but the tables. What `$send.sql` recorded is there once its batch is
-   * loaded: `engine.flush()` loads it now.
+   * Runs a function with an execution, and completes the execution when the function has ended, also
+   * after a throw.
+   *
+   * @returns What the function returns.
+   * @throws What the function throws, after the hand-over.
+   */
+  run<Value>(
+    options: ExecutionOptions,
+    run: (execution: Execution) => Value | Promise<Value>,
+  ): Promise<Value>
+  /**
+   * Queries the warehouse. The query is one SELECT, WITH, SHOW TABLES, DESCRIBE or EXPLAIN in the SQL of
+   * DuckDB, and can reach the tables alone. Rows of `$send.sql` are visible once their batch is loaded;
+   * `engine.flush()` loads it now.
    *
    * Rejects with `ERR_SEND_QUERY_NOT_ALLOWED`, `ERR_SEND_QUERY_FAILED` (such as no such table),
    * `ERR_SEND_QUERY_TIMEOUT`, `ERR_SEND_QUERY_TOO_LARGE`, `ERR_SEND_NOT_CONFIGURED`,
@@ -404,37 +510,38 @@ export interface Engine {
   ): Promise<QueryResult<Row>>
   sql(query: string, options: QueryOptions & { format: 'json' | 'csv' }): Promise<string>
   /**
-   * Calls `listener` for each emitted event that is asked for. The answer ends that. Executions that
-   * begin in the listener, synchronously or later, count as caused by the event: that is how loops
-   * are found. Listeners never keep the process alive; one that throws does not disturb the others,
-   * its error is reported as an uncaught exception.
+   * Calls `listener` for each emitted event that matches. Returns a function that unsubscribes.
+   * Executions that begin in the listener, synchronously or later, count as caused by the event, which
+   * is how loops are detected. Listeners do not keep the process alive. If one throws, the others still
+   * run, and the error is reported as an uncaught exception.
    *
    * Throws `ERR_SEND_INVALID_ARGUMENT`.
    */
   subscribe(options: SubscribeOptions, listener: (event: EmittedEvent) => unknown): () => void
   /**
-   * Adds a destination: `$send.NAME(argument)` of steps that begin after this is recorded, kept,
-   * retried and logged as the others, and `deliver` is called on this thread, as long as the engine
-   * is referred to. The argument is an object. What an earlier process left waits until it is there.
-   * `declare module 'dollar-send' { interface Send { slack(message: Message): void } }` tells of it.
+   * Adds a destination: calls of `$send.NAME(argument)`, in steps that begin after this, are recorded,
+   * stored, retried and logged like those of the others, and `deliver` runs on this thread until the
+   * engine is closed. The argument is an object. Calls that an earlier process left are delivered too.
+   * Declare its type with
+   * `declare module 'dollar-send' { interface Send { slack(message: Message): void } }`.
    *
    * Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
    */
   destination<Argument = any>(name: string, options: DestinationOptions<Argument>): this
   /**
-   * Calls `listener` for each event. Listeners never keep the process alive; one that throws does
-   * not disturb the others, its error is reported as an uncaught exception.
+   * Calls `listener` for each event. Listeners do not keep the process alive. If one throws, the others
+   * still run, and the error is reported as an uncaught exception.
    */
   on<E extends keyof EngineEvents>(event: E, listener: (event: EngineEvents[E]) => void): this
   /** Removes a listener. */
   off<E extends keyof EngineEvents>(event: E, listener: (event: EngineEvents[E]) => void): this
-  /** `close()`, for `await using`. */
+  /** Closes the engine, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
 /**
- * One run of one workflow: its steps record calls, and its completion hook hands them over.
- * Made by `engine.execution()`.
+ * One run of one workflow: its steps record calls, and `complete()` hands them over. Created by
+ * `engine.execution()`.
  */
 export declare class Execution {
   private constructor()
@@ -443,125 +550,51 @@ export declare class Execution {
   /** The id of its workflow. */
   get workflowId(): string
   /**
-   * One code cell or action of this run.
+   * Begins one code cell or action of this run.
    *
    * Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_EXECUTION_COMPLETED`.
    */
   step(name: string): Step
   /**
-   * The completion hook: hands over what was recorded, then the background delivers it. Nothing
-   * can be recorded from the moment of the call. Resolves when the calls are as durable as
-   * configured; never waits for the network.
+   * Runs a step of this run: a v1 function, a component, or the module that exports it. Never rejects
+   * for what the step throws, and completes nothing.
    *
-   * Rejects with `ERR_SEND_EXECUTION_COMPLETED`, `ERR_SEND_CLOSED`; and with
-   * `ERR_SEND_JOURNAL_FULL` or `ERR_SEND_JOURNAL` when the data directory cannot take the calls.
-   * Then none of them is handed over, and the execution is open as before: it can be completed
-   * again.
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` (no step, a wrong option, a required prop without a value),
+   * `ERR_SEND_EXECUTION_COMPLETED`.
+   */
+  run(name: string, target: StepTarget, options?: StepOptions): Promise<StepResult>
+  /**
+   * Completes the run and hands over the recorded calls, which are then delivered in the background. No
+   * call can be recorded after that. Resolves when the calls are as durable as configured, without
+   * waiting for the network.
+   *
+   * Rejects with `ERR_SEND_EXECUTION_COMPLETED`, `ERR_SEND_CLOSED`; and with `ERR_SEND_JOURNAL_FULL` or
+   * `ERR_SEND_JOURNAL` if the data directory cannot store the calls. Then none of them is handed over,
+   * and the execution stays open: it can be completed again.
    */
   complete(options?: CompleteOptions): Promise<CompletionReceipt>
   /**
-   * Hands over what is recorded so far, for a run that suspends or delays; the execution goes
-   * on. Otherwise as `complete()`.
+   * Hands over the calls recorded so far, for a run that suspends or delays. The execution stays open.
+   * Otherwise like `complete()`.
    */
   flush(): Promise<CompletionReceipt>
   /**
-   * Drops what is recorded and not handed over; the log keeps it as `discarded`. The answer is
-   * the number of calls. An execution that is garbage-collected before its end does the same
-   * and emits a `warning`.
+   * Discards the calls that are not handed over; the log keeps them as `discarded`. Returns the number
+   * of discarded calls. An execution that is garbage-collected before its end is discarded too, with a
+   * `warning`.
    *
    * Throws `ERR_SEND_EXECUTION_COMPLETED`.
    */
   discard(): number
   /**
-   * Resolves when the execution is over and every delivery is terminal: all deliveries in call
-   * order.
+   * Resolves to all deliveries, in call order, when the execution is over and every delivery is
+   * terminal.
    *
-   * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs`; without it, waits as long as it takes.
+   * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs` (default: no limit), and with `ERR_SEND_CLOSED` if
+   * the engine closes before that.
    */
   settled(options?: TimeoutOptions | undefined | null): Promise<Array<Delivery>>
 }
-
-/** Options of {@link runStep}. Unknown keys are refused. */
-export interface RunStepOptions {
-  /** The workflow that the step belongs to, as in `engine.execution()`. */
-  workflowId: string
-  /** Id of this run. Default: generated. */
-  executionId?: string
-  /** Which attempt of the run this is, from 1. Default: 1. */
-  attempt?: number
-  /** The trace of the run, as in `engine.execution()`. Default: none. */
-  traceparent?: string
-  /** What goes with it. Default: none. */
-  tracestate?: string
-  /** How many emitted events led to the run, as in `engine.execution()`. */
-  emitDepth?: number
-  /** Name of the step in the log. Default: `'code'`. */
-  stepName?: string
-  /** What triggered the workflow: `event` of a v1 step, `steps.trigger.event` everywhere. Default: `{}`. */
-  event?: unknown
-  /** Exports of earlier steps, by step name. `steps.trigger.event` is added when it is absent. Default: `{}`. */
-  steps?: Record<string, any>
-  /**
-   * Values of a component's props, and the `params` of a v1 step. Defaults that the component declares are
-   * filled in, and apps among the props get their methods. Default: `{}`.
-   */
-  props?: Record<string, any>
-  /** Accounts by prop name or app: `auths` of a v1 step, `this.<app>.$auth` of a component. Default: `{}`. */
-  auths?: Record<string, any>
-}
-
-/** How a step ran, for the runner to go on with. Deliveries are not in it: see `execution` and the log. */
-export interface RunStepResult {
-  /** Id of the run, for `engine.deliveries({ executionId })`. */
-  executionId: string
-  /** The completed execution, for `await execution.settled()`. */
-  execution: Execution
-  /** What the step returned; `undefined` when `$end()` ended it. */
-  returnValue: unknown
-  /**
-   * What later steps see as `steps[stepName]`: everything the step exported with `$.export()` (v1: assigned
-   * to `this`), and what it returned as `$return_value`.
-   */
-  exports: Record<string, unknown>
-  /** The step was ended by `$end(message)`: that is no failure, but the workflow should go no further. */
-  end?: { message?: unknown; ts: string }
-  /** The step called `$.flow.exit(reason)`: the workflow should go no further. The first call counts. */
-  exit?: { reason: unknown }
-  /** What the step passed to `$.respond()`, for the HTTP trigger to answer. The last call counts. */
-  response?: unknown
-  /** What `execution.complete()` resolved with. */
-  receipt: Awaited<ReturnType<Execution['complete']>>
-}
-
-/**
- * Runs one step and fires the completion hook, however the step ends.
- *
- * The step is a v1 function `(event, steps, params, auths)`, a component or action with `run({ steps, $ })`,
- * or a module whose default export is one of them. `this` of a component holds its props and methods, and
- * apps among its props theirs. `$` has `send`, `export`, `respond` and `flow.exit`; the globals `$send` and
- * `$end` mean this step in everything it awaits, so steps that run at the same time do not mix.
- *
- * `$end(message)` ends the step without failing it. `$.flow.exit(reason)` does not throw: what follows in
- * the step still runs.
- *
- * @example
- * ```js
- * const { executionId } = await runStep(engine, await import('./step.mjs'), {
- *   workflowId: 'p_abc123',
- *   event: { body: { name: 'Luke Skywalker' } },
- * })
- * ```
- *
- * @throws What the step throws, unchanged, after what it recorded was handed over. If that hand-over is
- * refused too, the refusal is the error's `completionError`.
- * @throws `ERR_SEND_INVALID_ARGUMENT` if `target` is no step, or an option is wrong.
- * @throws The errors of `execution.complete()` when only the hand-over is refused.
- */
-export declare function runStep(
-  engine: Engine,
-  target: unknown,
-  options: RunStepOptions,
-): Promise<RunStepResult>
 
 /**
  * Which binding artifact the generated loader actually loaded: `'native'` for
@@ -574,257 +607,338 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
 /**
  * Records and delivers the `$send` calls of workflow steps. Open one per process.
  *
- * Without a data directory everything is in memory: what is not delivered when the process ends
- * is lost. At the end of the process the main thread waits up to a second for deliveries that
- * are under way; that is a courtesy, not a guarantee: `await engine.close()` is.
+ * Without `dataDir` everything is in memory, and undelivered calls are lost when the process ends.
+ * The main thread then waits up to a second for deliveries, as a best effort. Call
+ * `await engine.close()` to be sure of them.
  */
 export declare class Engine {
   /**
-   * Opens an engine. Every option is checked; a message names the path of what is wrong.
+   * Waits until there is room for more calls: until undelivered calls take at most half of
+   * `maxPendingBytes`, or nothing is left to deliver. A producer that is faster than its receivers
+   * awaits it between calls, so that `$send` never throws `ERR_SEND_JOURNAL_FULL`. While deliveries
+   * are paused, it may wait until they are resumed.
    *
-   * Rejects with `ERR_SEND_INVALID_OPTION`.
+   * Rejects with `ERR_SEND_TIMEOUT`, `ERR_SEND_CLOSED`.
+   */
+  ready(options?: TimeoutOptions | undefined | null): Promise<void>
+  /**
+   * Pauses a host, a destination, a workflow or everything: nothing of it is attempted before
+   * `resume()`. Attempts in flight go on, and calls are recorded as before. With `dataDir` a pause
+   * outlives the process. Resolves, with all pauses, when it is as durable as `complete()`.
+   *
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_JOURNAL`, `ERR_SEND_CLOSED`.
+   */
+  pause(target: PauseTarget): Promise<Array<Pause>>
+  /**
+   * Ends a pause; `{ all: true }` ends every pause. Other pauses stay. Resolves with
+   * the pauses that are left.
+   *
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_JOURNAL`, `ERR_SEND_CLOSED`.
+   */
+  resume(target: PauseTarget): Promise<Array<Pause>>
+  /**
+   * Attempts deliveries now that wait for their next attempt, and probes hosts whose circuit breaker
+   * is open. Paused deliveries stay paused. Batches that could not be stored are selected by
+   * `destination` alone, or with everything. Returns the number of deliveries.
+   *
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
+   */
+  retryNow(filter: RetryFilter): Promise<number>
+  /**
+   * Opens an engine.
+   *
+   * Rejects with `ERR_SEND_INVALID_OPTION`, whose message names the path of the option;
+   * `ERR_SEND_DATA_DIR_LOCKED`, `ERR_SEND_JOURNAL`, `ERR_SEND_ADDRESS_IN_USE`.
    */
   static open(options?: EngineOptions): Promise<Engine>
   /**
-   * The log, newest first, calls in open buffers included.
+   * Returns deliveries of the log, newest first, including calls that are not completed yet.
    *
-   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is not the id of a delivery.
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` if `before` is not the id of a delivery.
    */
   deliveries(filter?: DeliveryFilter | undefined | null): Promise<Array<Delivery>>
   /**
-   * The executions in the log, newest first: one for each attempt of a run.
+   * Returns executions of the log, newest first: one for each attempt of a run.
    *
-   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when `before` is neither a `cursor` nor the id of an
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` if `before` is neither a `cursor` nor the id of an
    * execution in the log.
    */
   executions(filter?: ExecutionFilter | undefined | null): Promise<Array<ExecutionSummary>>
   /**
-   * Retries failed deliveries as new deliveries of the same executions, linked by `replayOf`.
-   * Resolves when they are as durable as `complete()` makes them. `skipped` lists the ids that
-   * are not those of failed deliveries. Without `limit`, replays everything that the filter
-   * finds.
-   *
-   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when nothing is selected or an id is malformed,
-   * `ERR_SEND_JOURNAL_FULL`, `ERR_SEND_JOURNAL`, `ERR_SEND_CLOSED`.
-   */
-  replay(selection: ReplaySelection): Promise<ReplayResult>
-  /**
-   * Closes open batches and waits until every delivery that was handed over is terminal. For
+   * Closes open batches and waits until every delivery of a completed execution is terminal. For
    * serverless hosts and tests.
    *
    * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs` (default: no limit), and with
-   * `ERR_SEND_CLOSED` when the engine closes with work left.
+   * `ERR_SEND_CLOSED` if the engine closes before that.
    */
   flush(options?: TimeoutOptions | undefined | null): Promise<void>
   /**
-   * Takes no more work, drains until the deadline (`timeoutMs`, default 10 s), and returns the
-   * counts. Requests still in flight at the deadline are cancelled. Closing again returns the
-   * same counts. An engine that is shared ends with its last handle. Also
-   * `await using engine = …`.
+   * Stops taking calls, delivers until the deadline (`timeoutMs`, default 10,000), and returns the
+   * counts. Requests still in flight at the deadline are cancelled. Closing again returns the same
+   * counts. A shared engine closes with its last handle. `await using engine = …` closes it too.
    */
   close(options?: TimeoutOptions | undefined | null): Promise<CloseResult>
-  /** Counters and gauges as they are now. */
+  /** Returns the current counters and gauges. */
   stats(): EngineStats
-  /** The addresses that the operator declared in `egress.addresses`, for allow-lists. */
+  /** Returns the addresses declared in `egress.addresses`, for the allow-lists of receivers. */
   egressAddresses(): Array<string>
-  /** Where the server listens; nothing when the engine was opened without `server`. */
+  /** Returns the address of the server; `null` if the engine was opened without `server`. */
   address(): ServerAddress | null
   /**
-   * The URL of a workflow's stream that opens it without a token, for a time: what a page gives
-   * to `EventSource`.
+   * Returns a signed URL of a workflow's stream, for `EventSource` in a page. It needs no token, and
+   * expires.
    *
-   * Throws `ERR_SEND_NOT_CONFIGURED` when the engine was opened without `server`,
+   * Throws `ERR_SEND_NOT_CONFIGURED` if the engine was opened without `server`,
    * `ERR_SEND_INVALID_ARGUMENT`.
    */
   streamUrl(workflowId: string, options?: StreamUrlOptions): string
+  /**
+   * Replays the selected dead letters: failed calls that no replay has delivered and that were not
+   * dismissed. Each call is taken once, in the original order, as a new delivery of the same
+   * execution, linked by `replayOf`. Resolves when the new deliveries are as durable as
+   * `complete()` makes them. `skipped` has the selected deliveries that cannot be replayed, with
+   * the reason. Without `limit`, replays everything that the filter finds.
+   *
+   * `dryRun: true` returns the plan instead, and `{ plan: plan.id }` replays the calls of a plan and
+   * no others. After `signal` is aborted, no more calls are handed over: the rest stay dead letters.
+   * Calls that do not fit into `maxPendingBytes` wait. The event `replay` has the progress.
+   *
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` when nothing is selected, an id is malformed or a plan is
+   * not known any more,
+   * `ERR_SEND_JOURNAL_FULL`, `ERR_SEND_JOURNAL`, `ERR_SEND_CLOSED`.
+   */
+  replay<Options extends ReplayOptions>(selection: ReplaySelection, options?: Options): Promise<Options extends { dryRun: true } ? ReplayPlan : ReplayResult>
+  /**
+   * Dismisses the selected dead letters: they stay in the log as failed, do not count as failed
+   * calls of their execution, and no filter selects them for a replay. Returns their number.
+   *
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_JOURNAL`, `ERR_SEND_CLOSED`.
+   */
+  dismiss(selection: ReplaySelection): Promise<number>
 }
 
-/** A role that is taken with the keys (AWS Security Token Service). */
+/**
+ * Limits whose excess raises an `alert`: an event of the engine, a metric, and a request to `url`. An
+ * alert is raised once for each episode, which ends when the value has been below 80 % of the limit
+ * for `calmMs`.
+ */
+export interface AlertOptions {
+  /**
+   * The URL that each alert is posted to as JSON, signed as webhooks are. Needs `secret`. Default:
+   * none.
+   */
+  url?: string
+  /** The secret that the requests are signed with: `whsec_` and the base64 of 24 to 64 bytes. */
+  secret?: string
+  /**
+   * Percentages of the consecutive failures that open the circuit breaker of a host; `[]`: none.
+   * Default: `[50, 70, 90, 100]`.
+   */
+  breaker?: Array<number>
+  /** Age of the call that has waited longest, in milliseconds; 0: none. Default: 900,000 (15 minutes). */
+  oldestMs?: number
+  /** Rate of deliveries that fail. Default: `{ count: 10, perMs: 60000 }`. */
+  deadLetters?: DeadLetterRate
+  /** Bytes of the journal's file; 0: none. Default: 80 % of `journal.maxBytes`, or 1 GiB without it. */
+  journalBytes?: number
+  /** Time for which a value is calm before its episode ends, in milliseconds. Default: 60,000. */
+  calmMs?: number
+}
+
+/** A role to assume (AWS Security Token Service). */
 export interface AssumeRoleOptions {
-  /** The role: `arn:aws:iam::123456789012:role/NAME`. */
+  /** The ARN of the role: `arn:aws:iam::123456789012:role/NAME`. */
   roleArn: string
-  /** What the session is called in the service's logs. Default: `dollar-send`. */
+  /** The name of the session in the service's logs. Default: `dollar-send`. */
   sessionName?: string
-  /** What the owner of the role wants to hear. Default: none. */
+  /** External ID required by the role's trust policy. Default: none. */
   externalId?: string
-  /** The token service. Default: that of the region. */
+  /** The URL of the token service. Default: that of the region. */
   endpoint?: string
 }
 
-/** When a batch is closed: at the first of these, and when the engine is flushed or closed. */
+/** Limits of a batch. It is closed at the first of them, and when the engine is flushed or closed. */
 export interface BatchOptions {
-  /** Milliseconds since its first record. Default: 60000. */
+  /** Time since its first record, in milliseconds, up to a day. Default: 60000. */
   intervalMs?: number
-  /** Milliseconds since its last record. Default: any number. */
+  /** Time since its last record, in milliseconds, up to a day. Default: no idle limit. */
   idleMs?: number
-  /** Bytes as they are encoded, within a few percents. Default: 64 MiB. */
+  /** Encoded size in bytes, accurate to a few percent. Default: 64 MiB. */
   maxBytes?: number
-  /** Records. Default: 100000. */
+  /** Number of records. Default: 100000. */
   maxCount?: number
 }
 
 /**
- * The circuit breaker of each host: after so many failures in a row it opens, and nothing is
- * attempted; after the cooldown one attempt decides whether it closes.
+ * The circuit breaker of each host. It opens after consecutive failures, and stops all attempts; after
+ * the cooldown one attempt decides whether it closes.
  */
 export interface BreakerOptions {
-  /** Failures in a row that open it; 0: it never opens. Default: 10. */
+  /** Consecutive failures that open it; 0 disables it. Default: 10. */
   failures?: number
-  /** Milliseconds that it stays open. Default: 30000. */
+  /** Time that it stays open, in milliseconds. Default: 30000. */
   cooldownMs?: number
 }
 
 /** A ClickHouse server. */
 export interface ClickHouseOptions {
   /**
-   * Its HTTP interface: `https://user:password@host:8443/database`. User and database are `default`
-   * by default. A host that is not public needs `egress.allow`.
+   * The URL of its HTTP interface: `https://user:password@host:8443/database`. Required. User and
+   * database are `default` by default. A host that is not public needs `egress.allow`.
    */
   url?: string
+  /**
+   * The name of a cluster in the server's configuration. Its tables are created on each of its hosts
+   * (`ON CLUSTER`), as `ReplicatedMergeTree`. Default: none.
+   */
+  cluster?: string
 }
 
-/** What `engine.close()` answers. */
+/** The counts that `engine.close()` returns. */
 export interface CloseResult {
   /** Deliveries that reached their destination since the engine was opened. */
   delivered: number
   /** Deliveries that failed since the engine was opened. */
   failed: number
   /**
-   * Deliveries that were not terminal at the deadline. With `dataDir` they stay in the journal
-   * and go on with the next opening. In memory they are lost: the log shows them as `failed`
-   * with `ERR_SEND_INTERRUPTED`.
+   * Deliveries that were not terminal at the deadline. With `dataDir` they stay in the journal and
+   * continue when it is opened again. In memory they are lost: the log shows them as `failed` with
+   * `ERR_SEND_INTERRUPTED`.
    */
   pending: number
+  /** Calls of executions that were neither completed nor discarded: they were not sent. */
+  open: number
 }
 
-/** What the completion hook answers. */
+/** The receipt of `execution.complete()` and `execution.flush()`. */
 export interface CompletionReceipt {
-  /** The execution. */
+  /** The id of the run. */
   executionId: string
-  /** Calls that were handed over by this hook. */
+  /** Number of calls that were handed over. */
   recorded: number
-  /** Whether they survive the end of the process: `true` with `dataDir`. */
+  /** `true` if the calls survive the end of the process, as with `dataDir`. */
   durable: boolean
 }
 
-/** One delivery in the log: a call, and all that is known about what became of it. */
-export interface Delivery {
-  /** A `UUIDv7`: time-ordered, stable from the call on. */
-  id: string
-  /** The workflow. */
-  workflowId: string
-  /** The run. */
-  executionId: string
-  /** The step that made the call. */
-  step: string
-  /** Place of the call within its execution, from 0. */
-  index: number
-  /** The failed delivery that this one repeats. */
-  replayOf?: string
-  /** The method of `$send` that was called. */
-  destination: 'http' | 'email' | 's3' | 'sql' | 'sse' | 'emit' | (string & {})
-  /** Where it is. `delivered`, `failed` and `discarded` are terminal. */
-  status: 'recorded' | 'pending' | 'batched' | 'in-flight' | 'delivered' | 'failed' | 'discarded'
-  /**
-   * The request, redacted. `http`: `HttpRequestLog`; `email`: the mail, `EmailRequestLog`; other
-   * destinations: the call as recorded.
-   */
-  request: HttpRequestLog | EmailRequestLog | Record<string, unknown>
-  /** The response, if there was one, also when it means failure. */
-  response?: HttpResponseLog | EmailResponseLog | S3ResponseLog | SqlResponseLog | SseResponseLog | EmitResponseLog
-  /** Why it failed. */
-  error?: DeliveryError
-  /** What is odd about the call, one sentence each. */
-  warnings: Array<string>
-  /** Attempts begun. */
-  attempts: number
-  /** When the call was made (ISO 8601, UTC). */
-  recordedAt: string
-  /** When the destination had it. */
-  deliveredAt?: string
-  /** When it became terminal. */
-  settledAt?: string
+/** A rate of dead letters. */
+export interface DeadLetterRate {
+  /** The number of deliveries that fail; 0: no alert. */
+  count: number
+  /** The period in milliseconds, up to a year. */
+  perMs: number
 }
 
-/** Why a delivery failed. */
+/** A batch that could not be stored. */
+export interface DelayedBatchStats {
+  /** The destination. */
+  destination: string
+  /** The name under which it is stored. */
+  name: string
+  /** The number of its records. */
+  records: number
+  /** The number of attempts to store it. */
+  attempts: number
+  /** The time of the next attempt (ISO 8601, UTC). */
+  nextAttemptAt: string
+  /** The message of the last failure. */
+  error: string
+}
+
+/** The error of a failed delivery. */
 export interface DeliveryError {
   /** One of the `ERR_SEND_*` codes. */
   code: ErrorCode
-  /** A sentence for people; it names no secret. */
+  /** A message for people, without secrets. */
   message: string
-  /** What was under way when it failed, when that is known. */
+  /** The phase of the attempt that failed, if known. */
   phase?: 'dns' | 'connect' | 'tls' | 'request' | 'response' | 'body'
 }
 
-/** Which deliveries `engine.deliveries()` answers; what is absent does not restrict. */
+/** A filter of deliveries. Absent members match all. */
 export interface DeliveryFilter {
-  /** Only of this workflow. */
+  /** Only these deliveries, at most 1,000. */
+  ids?: Array<string>
+  /** Only this workflow. */
   workflowId?: string
-  /** Only of this execution. */
+  /** Only this execution. */
   executionId?: string
-  /** Only of this step. */
+  /** Only this step. */
   step?: string
-  /** Only to this destination. */
-  destination?: Delivery['destination']
-  /** Only in this status. */
+  /** Only this destination. */
+  destination?: Delivery['destination'] | (string & {})
+  /** Only this status. */
   status?: Delivery['status']
-  /** At most this many. Default: 100. */
+  /** The largest number of results. Default: 100. */
   limit?: number
-  /** Only older than the delivery with this id: the last one of the page before. */
+  /** Only deliveries older than the one with this id: the last of the previous page. */
   before?: string
+  /** Only deliveries that were terminal then or later (ISO 8601). */
+  settledSince?: string
 }
 
-/** DuckDB in this process. */
+/** DuckDB. */
 export interface DuckDbOptions {
   /** The file of the database. Default: `warehouse/warehouse.duckdb` in `dataDir`. */
-  file?: string
-  /** Bytes of memory that it may use, from 32 MiB; past it, queries use the disk. Default: 128 MiB. */
+  file?: string | { readonly href: string }
+  /** Memory limit in bytes, at least 32 MiB; past it queries use the disk. Default: 128 MiB. */
   memoryBytes?: number
-  /** Threads that it may use. Default: 2. */
+  /** Threads. Default: 2. */
   threads?: number
 }
 
 /**
- * What may be reached over the network. Loopback, private, link-local, reserved and other special
- * addresses are denied unless they are allowed here.
+ * Network policy. Loopback, private, link-local, reserved and other special addresses are denied
+ * unless they are allowed here.
  */
 export interface EgressOptions {
   /**
-   * Host names (`hooks.internal`, `*.example.com`), addresses and CIDR ranges (`10.0.0.0/8`)
-   * that may be reached although they are not public. Default: none.
+   * Allowed although they are not public: host names (`hooks.internal`, `*.example.com`), addresses
+   * and CIDR ranges (`10.0.0.0/8`). Default: none.
    */
   allow?: Array<string>
-  /** The same spellings, never to be reached. Wins over `allow`. Default: none. */
+  /** Denied hosts, in the same forms. Overrides `allow`. Default: none. */
   deny?: Array<string>
-  /** The only ports that may be connected to. Default: all. */
+  /** Allowed ports. Default: all. */
   ports?: Array<number>
-  /** The only URL schemes that may be used, of `http` and `https`. Default: both. */
+  /** Allowed URL schemes: `http`, `https`. Default: both. */
   schemes?: Array<string>
   /**
-   * A proxy for every request: `http://`, `https://`, `socks5://` or `socks5h://`, with
-   * credentials in the URL if it wants them. Default: none; the environment is not read.
+   * A proxy for every request: `http://`, `https://`, `socks5://` or `socks5h://`, with its
+   * credentials in the URL. Default: none; the environment is not read.
    */
   proxy?: string
-  /** Hosts that are reached without the proxy, spelled as in `allow`. Default: none. */
+  /** Hosts that bypass the proxy, in the same forms as `allow`. Default: none. */
   noProxy?: Array<string>
-  /** The source address of connections. Default: the system's choice. */
+  /** The source IP address of connections. Default: chosen by the system. */
   localAddress?: string
   /**
-   * The addresses that receivers see, as you know them: what `engine.egressAddresses()`
-   * answers. Default: none.
+   * The addresses that receivers see, for `engine.egressAddresses()`. They are declared only, and
+   * do not change routing. Default: none.
    */
   addresses?: Array<string>
 }
 
-/** Bounds of what is sent. A mail over a rate waits until it is in order; it does not fail. */
+/** A login with an access token. */
+export interface EmailAuth {
+  /** The mechanism. */
+  type: 'xoauth2'
+  /** The user of the mailbox, such as `me@example.com`. */
+  user: string
+  /** The access token. With `refresh` it is used until it is refused. Default: none. */
+  token?: string
+  /** The request for a new access token when there is none or it has expired. Default: none. */
+  refresh?: EmailTokenRefresh
+}
+
+/** Rate and size limits. A mail over a rate limit is queued, not failed. */
 export interface EmailLimits {
-  /** Mails from one sender in a time. Default: any number. */
+  /** Rate limit per sender. Default: unlimited. */
   perSender?: EmailRate
-  /** Mails to one recipient in a time. Default: any number. */
+  /** Rate limit per recipient. Default: unlimited. */
   perRecipient?: EmailRate
-  /** Recipients of one mail. Default: 100. */
+  /** The largest number of recipients of one mail. Default: 100. */
   maxRecipients?: number
-  /** Bytes of one mail as it is sent, attachments encoded. Default: 25 MiB. */
+  /** The largest mail in bytes, with encoded attachments. Default: 25 MiB. */
   maxBytes?: number
 }
 
@@ -838,95 +952,176 @@ export interface EmailOptions {
    */
   smtp?: string
   /**
-   * Whom mails are from: `notifications@example.com`, or with a name, `Notifications
-   * <notifications@example.com>`. Needed with `smtp`.
+   * The login with an access token of OAuth 2.0 (AUTH XOAUTH2), instead of a password in the URL.
+   * `smtp://` then requires STARTTLS. Default: none.
+   */
+  auth?: EmailAuth
+  /**
+   * Certificate authorities, a client certificate and pins for the connection to the server, as in
+   * `http.tls`. Default: the machine's authorities.
+   */
+  tls?: Omit<TlsOptions, 'hosts'>
+  /**
+   * The name of this machine in EHLO. Default: the host name if it has a dot, otherwise the address
+   * of the connection, such as `[192.0.2.1]`.
+   */
+  ehloName?: string
+  /**
+   * The sender: `notifications@example.com`, or with a name, `Notifications
+   * <notifications@example.com>`. Required with `smtp`.
    */
   from?: string
-  /** The owner, whom mails go to. Needed with `smtp`. */
+  /** The recipient of all mails: the workflow's owner. Required with `smtp`. */
   to?: string
-  /** Whom mails with `include_collaborators` go to too. Default: nobody. */
+  /** Additional recipients of mails with `include_collaborators`. Default: none. */
   collaborators?: Array<string>
   /**
-   * Workflows with people of their own, by id; `*` in it stands for any characters. The pattern
-   * that says most counts. Default: none.
+   * Senders and recipients of single workflows, by workflow id; `*` matches any characters. The most
+   * specific pattern applies. Default: none.
    */
   recipients?: Record<string, EmailPeople>
   /**
-   * Whom a call may address beyond the owner and the collaborators: addresses, and domains such
-   * as `@example.com`. Default: nobody.
+   * Recipients that a call may address beyond the owner and the collaborators: addresses, and
+   * domains such as `@example.com`. Default: none.
    */
   allowRecipients?: Array<string>
-  /** How much is sent. */
+  /**
+   * The folder whose files calls may attach by `path`: no file outside it, and no links. Default:
+   * none, `path` is ignored.
+   */
+  attachmentFolder?: string | { readonly href: string }
+  /**
+   * The headers that a call may give beyond those that begin with `List-`: names in any case; `*`
+   * matches any characters. Headers that the mail is made of are refused. Default: none.
+   */
+  allowHeaders?: Array<string>
+  /** Rate and size limits. */
   limits?: EmailLimits
   /**
-   * The directory for mails as files. Default: `mail` in `dataDir`, or `dollar-send-UID/mail` in
-   * the system's temporary directory, for this user alone.
+   * The directory for `.eml` files. Default: `mail` in `dataDir`, or `dollar-send-UID/mail` in the
+   * system's temporary directory, readable by this user alone.
    */
-  file?: string
-  /** Milliseconds that the delivery of one mail may take. Default: 60000. */
+  file?: string | { readonly href: string }
+  /** Deadline of one delivery in milliseconds, from 1 to 3,600,000. Default: 60000. */
   timeoutMs?: number
-  /** Mails under way at once, and connections to the server. Default: 4. */
+  /** Concurrent deliveries, and connections to the server. Default: 4. */
   concurrency?: number
   /**
-   * When a mail that the server could not take is sent again: after 4xx answers and failed
-   * connections. `statuses` and `hosts` have no meaning here. Default: never; `{}` means five
-   * attempts.
+   * Retries after 4xx replies and failed connections. `statuses` and `hosts` are refused. Default:
+   * none; `{}` means five attempts.
    */
   retry?: Omit<RetryOptions, 'hosts' | 'statuses'>
-  /** Bytes of each text and html that the log keeps. Default: 64 KiB. */
+  /** Bytes of each text and html to keep in the log. Default: 64 KiB. */
   logBodyBytes?: number
 }
 
-/** The people of one workflow; what is not here is as for all. */
+/** The sender and recipients of one workflow. Absent members are as in `email`. */
 export interface EmailPeople {
-  /** Whom mails are from. */
+  /** The sender. */
   from?: string
-  /** The owner. */
+  /** The recipient: the workflow's owner. */
   to?: string
-  /** The collaborators. */
+  /** Additional recipients of mails with `include_collaborators`. */
   collaborators?: Array<string>
 }
 
-/** So many in a time: all at once, then one after another as they come to be in order. */
+/** A rate: `count` mails may leave at once, later ones as soon as the period allows them. */
 export interface EmailRate {
-  /** How many. */
+  /** The number of mails. */
   count: number
-  /** In how many milliseconds. */
+  /** The period in milliseconds, up to a year. */
   perMs: number
 }
 
-/** What `Engine.open()` takes. Unknown keys are refused. */
+/** The refresh-token grant of OAuth 2.0. */
+export interface EmailTokenRefresh {
+  /**
+   * The URL of the token endpoint, such as `https://oauth2.googleapis.com/token`. The policy of
+   * `egress` applies to it.
+   */
+  url: string
+  /** The client's id. */
+  clientId: string
+  /** The client's secret. Default: none. */
+  clientSecret?: string
+  /** The refresh token. */
+  refreshToken: string
+  /** The scope. Default: the one that was granted. */
+  scope?: string
+}
+
+/** Encryption of objects by the service. */
+export interface EncryptionOptions {
+  /**
+   * Encryption with keys of S3 (`AES256`) or of KMS. Default: `'AES256'`; `'aws:kms'` with
+   * `kmsKeyId`.
+   */
+  type?: 'AES256' | 'aws:kms' | 'aws:kms:dsse'
+  /** The id, ARN or alias of the KMS key. Default: the account's own key for S3. */
+  kmsKeyId?: string
+  /** Saves requests to KMS by a key of the bucket. Default: that of the bucket. */
+  bucketKey?: boolean
+}
+
+/** Options of `Engine.open()`. Unknown keys are refused. */
 export interface EngineOptions {
   /**
    * The directory that keeps the journal, the log and the warehouse, so that every completed execution survives
-   * the process; it is made if it is not there. One process at a time may open it, and all its
-   * worker threads share one engine. Default: none, everything is in memory.
+   * the process; a path or a `file:` URL. It is created if it does not exist. One process at a time may open it,
+   * and all its worker threads share one engine. Default: none, everything is in memory.
    */
-  dataDir?: string
+  dataDir?: string | { readonly href: string }
   /**
-   * What a completed execution survives: with `'fsync'` a crash of the machine and a loss of
-   * power, with `'os'` a crash of the process. Default: `'fsync'`.
+   * The crash that a completed execution survives: with `'fsync'` a crash of the machine and a loss
+   * of power, with `'os'` a crash of the process. Needs `dataDir`. Default: `'fsync'`.
    */
   durability?: 'fsync' | 'os'
-  /** The journal in the data directory. */
+  /** The journal in the data directory, or in a PostgreSQL that many machines share. */
   journal?: JournalOptions
   /** How the lock of the data directory is taken. */
   lock?: LockOptions
   /**
-   * A name under which worker threads of this process open the same engine. Give the same options
-   * or the name alone to open it again. Default: none, an engine of its own.
+   * The name under which worker threads of this process share the engine. Pass the same options, or
+   * the name alone, to open it again. Default: none, the engine is not shared.
    */
   name?: string
   /**
-   * Warnings, such as ignored keys of a call or a URL that does not parse, throw at the call
-   * instead of being logged. Default: `false`.
+   * Throws warnings, such as ignored keys of a call or a URL that does not parse, at the call instead of
+   * logging them. Default: `false`.
    */
   strict?: boolean
-  /** Bytes that one recorded call may have. Default: 10 MiB. */
+  /**
+   * Delivers calls. With `false` the engine only shows what the data directory holds: calls are
+   * recorded and wait there for an engine that delivers. Needs `dataDir`. Default: `true`.
+   */
+  deliver?: boolean
+  /**
+   * The destination that takes dead letters: one of `engine.destination()`, `'email'`, `'sql'` or
+   * `'emit'`. Each delivery that fails is forwarded once, as the log shows it, also across a crash
+   * with `dataDir`; what that destination itself cannot deliver is not. Default: none.
+   */
+  onFailed?: 'email' | 'sql' | 'emit' | (string & {})
+  /** Alerts: limits whose excess is reported. */
+  alerts?: AlertOptions
+  /**
+   * The effect of a `$send` call after the end of its execution. With `'warn'` it is logged as
+   * discarded, and a process warning names the step; with `'throw'`, and with `strict`, it throws
+   * `ERR_SEND_EXECUTION_COMPLETED`. Default: `'warn'`.
+   */
+  lateCalls?: 'warn' | 'throw'
+  /**
+   * Concurrent attempts, over all destinations. Default: 1024, or `http.concurrency` if that is
+   * given: until version 0.2 it limits all destinations.
+   */
+  concurrency?: number
+  /** The largest recorded call, in bytes. Default: 10 MiB. */
   maxPayloadBytes?: number
-  /** Bytes that all undelivered calls may have together. Default: 256 MiB. */
+  /**
+   * The memory that all undelivered calls may take together, in bytes: the payload of each, and 768
+   * bytes for what goes with it. Past it `$send` throws `ERR_SEND_JOURNAL_FULL`. Default: 256 MiB.
+   */
   maxPendingBytes?: number
-  /** What may be reached over the network. Default: public addresses only. */
+  /** Network policy. Default: public addresses only. */
   egress?: EgressOptions
   /** The HTTP destination. */
   http?: HttpOptions
@@ -934,11 +1129,11 @@ export interface EngineOptions {
   email?: EmailOptions
   /** The S3 destination. Default: objects become files. */
   s3?: S3Options
-  /** The SQL destination. Default: with `dataDir`, DuckDB in it; else there is none. */
+  /** The SQL destination. Default: DuckDB in `dataDir`; without `dataDir`, none. */
   sql?: SqlOptions
-  /** The server. Default: none, no socket is opened. */
+  /** The HTTP server. Default: none, no socket is opened. */
   server?: ServerOptions
-  /** What the log keeps. */
+  /** Retention and redaction of the log. */
   log?: LogOptions
 }
 
@@ -952,433 +1147,639 @@ export interface EngineStats {
   failed: number
   /** Calls that were discarded. */
   discarded: number
-  /** Handed over and not terminal, those in flight included. */
+  /** Deliveries that are not terminal, including those in flight. */
   pending: number
-  /** Attempts under way. */
+  /** Attempts in flight. */
   inFlight: number
-  /** Bytes of all undelivered calls. */
+  /** Bytes of memory that all undelivered calls take. */
   pendingBytes: number
   /** Executions that are neither completed nor discarded. */
   openExecutions: number
-  /** Deliveries that wait for their next attempt. */
+  /** Deliveries that wait for a retry. */
   retrying: number
-  /** The queues that have work or fail, busiest first. */
+  /** The queues with work or failures, busiest first. */
   lanes: Array<LaneStats>
+  /** Batches that could not be stored and wait for another attempt, oldest first. */
+  delayedBatches: Array<DelayedBatchStats>
+  /** The pauses, oldest first. */
+  pauses: Array<Pause>
 }
 
-/** Which executions `engine.executions()` answers; what is absent does not restrict. */
+/** A filter of executions. Absent members match all. */
 export interface ExecutionFilter {
-  /** Only of this workflow. */
+  /** Only this workflow. */
   workflowId?: string
-  /** At most this many. Default: 100. */
+  /** The largest number of results. Default: 100. */
   limit?: number
   /**
-   * Only older than this: the `cursor` of the last execution of the page before. An `executionId`
-   * means its newest attempt, so that a page may repeat older attempts of it.
+   * Only executions older than this one: the `cursor` of the last of the previous page. An
+   * `executionId` stands for its newest attempt, so a page may repeat older attempts of it.
    */
   before?: string
 }
 
-/** One execution in the log; the Inspector's **Dest.** column is `delivered`/`total`. */
+/** One execution in the log. Pipedream's **Dest.** column is `delivered`/`total`. */
 export interface ExecutionSummary {
-  /**
-   * Opaque text that names this attempt alone: `before` of `engine.executions()` and `after` of
-   * the REST API continue from it.
-   */
+  /** Opaque cursor of this attempt, for `before` of `engine.executions()` and `after` of the REST API. */
   cursor: string
-  /** The run. */
+  /** The id of the run. */
   executionId: string
-  /** Its workflow. */
+  /** The id of its workflow. */
   workflowId: string
-  /** Which attempt of the run it is. */
+  /** Number of the attempt of the run, from 1. */
   attempt: number
-  /** `running` until its end; `failed` if it was completed with an error. */
+  /** The cause of the run, as `engine.execution()` was given it: `POST /hooks/order`, or a name. */
+  trigger?: string
+  /** The status: `running` until its end, `failed` if it was completed with an error. */
   status: 'running' | 'completed' | 'failed' | 'discarded'
-  /** Deliveries that reached their destination. */
+  /** Calls that reached their destination. A call counts once, however often it was replayed. */
   delivered: number
-  /** Deliveries that failed. */
+  /** Calls that failed and are not resolved, by a replay that delivers or by `engine.dismiss()`. */
   failed: number
   /** Calls that were discarded. */
   discarded: number
+  /** Failed calls that were dismissed. */
+  dismissed: number
   /** Deliveries that are not terminal. */
   pending: number
-  /** All calls. */
+  /** Number of all calls. */
   total: number
   /** When `engine.execution()` was called (ISO 8601, UTC). */
   startedAt: string
-  /** When it was completed or discarded. */
+  /** When it was completed or discarded (ISO 8601, UTC). */
   completedAt?: string
-  /** The message of the error that it was completed with. */
+  /** The message of the error passed to `complete()`. */
   error?: string
+  /** The text passed to `complete()`, or that of `$end()`. */
+  message?: string
 }
 
-/** How the HTTP destination behaves. */
+/** The HTTP destination. */
 export interface HttpOptions {
   /**
-   * Milliseconds for a whole request: lookup, connection, TLS, writing, waiting, redirects and
-   * reading the response. Default: 5000.
+   * Deadline of a whole request in milliseconds, from 1 to 3,600,000: lookup, connection, TLS,
+   * writing, waiting, redirects and reading the response. A call's own `timeout` replaces it. Default: 5000.
    */
   timeoutMs?: number
-  /** Redirects that are followed; 0 follows none. Default: 5. */
+  /** Redirects to follow; 0 follows none. A call's own `maxRedirects` replaces it. Default: 5. */
   maxRedirects?: number
   /**
-   * Bytes of a response's body that are read, after decompression; past it the connection is
-   * dropped. Default: 1 MiB.
+   * The largest response body to read, in bytes after decompression; past it the connection is
+   * closed. Default: 1 MiB.
    */
   maxResponseBytes?: number
-  /** Bytes of each request's and response's body that the log keeps. Default: 64 KiB. */
+  /** Bytes of each request and response body to keep in the log. Default: 64 KiB. */
   logBodyBytes?: number
-  /** Requests under way at once, over all hosts. Default: 1024. */
+  /** Concurrent requests, over all hosts. Default: that of `concurrency`. */
   concurrency?: number
-  /** Requests under way at once to one host (scheme, name and port). Default: 64. */
+  /** Concurrent requests to one host (scheme, name and port). Default: 64. */
   perHostConcurrency?: number
-  /** The `User-Agent` of requests that bring none. Default: `dollar-send/VERSION`. */
+  /** The `User-Agent` of requests without one. Default: `dollar-send/VERSION`. */
   userAgent?: string
   /** Certificate authorities, client certificates and pins. Default: the machine's authorities. */
   tls?: TlsOptions
   /** HTTP/2: `'auto'` where a server offers it over TLS, or `'never'`. Default: `'auto'`. */
   http2?: 'auto' | 'never'
-  /** When a failed request is made again. Default: never; `{}` means five attempts. */
-  retry?: RetryOptions
   /**
-   * What becomes of a request that was under way when the process died. `'resend'`: it is sent
-   * again, with the same id in an `Idempotency-Key` header (at least once). `'fail'`: it fails
-   * with `ERR_SEND_INTERRUPTED` and can be replayed (at most once). Default: `'resend'`.
+   * The case of header names over HTTP/1.1: `'lower'`, or `'as-given'` by the step (not through
+   * `egress.proxy`). Default: `'lower'`.
+   */
+  headerCase?: 'lower' | 'as-given'
+  /** Retries of failed requests. Default: none; `{}` means five attempts. */
+  retry?: RetryOptions
+  /** Rate limits. Default: none. */
+  rate?: HttpRateOptions
+  /**
+   * Handling of requests that were in flight when the process died. `'resend'`: send them again,
+   * with the same id in an `Idempotency-Key` header (at least once). `'fail'`: fail them with
+   * `ERR_SEND_INTERRUPTED`, so that they can be replayed (at most once). Default: `'resend'`.
    */
   onInterrupted?: 'resend' | 'fail'
+  /**
+   * The requests that have the id of their call as `Idempotency-Key`, unless the call brings a key
+   * of its own. `'auto'`: all with `dataDir` and `onInterrupted: 'resend'`, otherwise those with
+   * retries, and replays. Default: `'auto'`.
+   */
+  idempotencyKey?: 'auto' | 'always' | 'never'
 }
 
-/** The journal in the data directory. */
+/**
+ * Rate limits of requests, retries included. A call over a limit waits and does not fail; its
+ * `warnings` have the time and the option. Limits that apply together are all kept.
+ */
+export interface HttpRateOptions {
+  /** Rate limit of each host (scheme, name and port). Default: unlimited. */
+  perHost?: RateOptions
+  /**
+   * Rate limits of single hosts in place of `perHost`, by host name, `*.example.com`, address or
+   * CIDR range. Each matching host is counted for itself. Default: none.
+   */
+  hosts?: Record<string, RateOptions>
+  /** Rate limit of each workflow, over all hosts. Default: unlimited. */
+  perWorkflow?: RateOptions
+  /**
+   * Rate limits of single workflows in place of `perWorkflow`, by id, with `*` for any characters.
+   * Each matching workflow is counted for itself. Default: none.
+   */
+  workflows?: Record<string, RateOptions>
+}
+
+/** The journal in the data directory, or the one that many machines share. */
 export interface JournalOptions {
   /**
-   * Bytes of the journal past which `complete()` and `flush()` reject with
-   * `ERR_SEND_JOURNAL_FULL` and keep nothing of what they were to hand over. Default: no limit
-   * but the disk's.
+   * The largest size of the journal, in bytes, from 1 MiB to 64 TiB. Past it `complete()` and
+   * `flush()` reject with `ERR_SEND_JOURNAL_FULL` and store none of their calls. Default: limited
+   * by the disk alone.
    */
   maxBytes?: number
   /**
-   * The key that seals calls which are not delivered: 32 bytes, or their base64 or hexadecimal
-   * text. Default: the file `journal.key` in the data directory, made with mode 0600.
+   * The key that encrypts undelivered calls: 32 bytes, or their base64 or hexadecimal text.
+   * Default: the file `journal.key` in the data directory, created with mode 0600. Needed with
+   * `journal.postgres`, where all nodes share one.
    */
   key?: string | Uint8Array
+  /** The journal in PostgreSQL, which many processes on many machines share. Instead of `dataDir`. */
+  postgres?: SharedJournalOptions
+  /**
+   * Milliseconds that `complete()` and `flush()` wait for a database that is not reachable, from 100
+   * to 3,600,000. Then they reject and store nothing. Needs `journal.postgres`. Default: 10,000.
+   */
+  patienceMs?: number
+  /**
+   * Milliseconds after which other nodes take over from a node that does not renew its lease, from
+   * 1,000 to 600,000. A node renews it four times as often. Needs `journal.postgres`. Default: 10,000.
+   */
+  leaseMs?: number
 }
 
 /** One queue: for `http`, one host. */
 export interface LaneStats {
   /** The destination. */
   destination: string
-  /** For `http` the origin of the URL, otherwise the destination's name. */
+  /** The name of the queue: for `http` the origin of the URL, otherwise the destination's name. */
   lane: string
-  /** Attempts under way. */
+  /** Attempts in flight. */
   inFlight: number
-  /** Deliveries that wait. */
+  /** Deliveries that wait for their turn, or for their next attempt. */
   waiting: number
-  /** `open`: the host keeps failing and is left alone; `half-open`: it is probed. */
+  /**
+   * The circuit breaker. `open`: no attempts after repeated failures; `half-open`: one attempt
+   * decides.
+   */
   breaker: 'closed' | 'open' | 'half-open'
+  /** `true` if it is paused. */
+  paused: boolean
 }
 
-/** How the lock of the data directory is taken. */
+/** The lock of the data directory. */
 export interface LockOptions {
   /**
-   * Milliseconds to wait for a data directory that another process has open, before
-   * `Engine.open()` rejects with `ERR_SEND_DATA_DIR_LOCKED`. Default: 0.
+   * Milliseconds to wait for a data directory that another process has open, from 0 to 3,600,000
+   * (an hour). Then `Engine.open()` rejects with `ERR_SEND_DATA_DIR_LOCKED`. Default: 0.
    */
   waitMs?: number
 }
 
-/** What the log keeps. */
+/** Retention and redaction of the log. */
 export interface LogOptions {
-  /** Finished executions per workflow. Default: 100. */
+  /** Finished executions to keep per workflow. Default: 100. */
   maxExecutionsPerWorkflow?: number
-  /** Days after which a finished execution is forgotten. Default: 30. */
+  /** Days to keep a finished execution. Default: 30. */
   maxAgeDays?: number
   /**
-   * Bytes of requests and responses in memory; past it the oldest finished executions are
-   * forgotten, and bodies of further deliveries are left out. Default: 128 MiB.
+   * The largest size of requests and responses in memory, in bytes. Past it the oldest finished
+   * executions are removed, and further deliveries are logged without bodies. Default: 128 MiB.
    */
   maxBytes?: number
   /**
-   * More names of headers whose values never reach the log. Default: none beyond the built-in
-   * ones (authorization, cookies, API keys, tokens, secrets).
+   * Names of more headers to redact. Default: none beyond the built-in ones (authorization, cookies,
+   * API keys, tokens, secrets).
    */
   redact?: Array<string>
+  /**
+   * Indexes the log of a data directory for searches, in the background. Without the index a search
+   * reads the log row by row, for 5 seconds at most. Default: `true`.
+   */
+  search?: boolean
+}
+
+/** A pause. */
+export interface Pause {
+  /** The paused host. */
+  host?: string
+  /** The paused destination. */
+  destination?: string
+  /** The paused workflow. */
+  workflowId?: string
+  /** `true` if everything is paused. */
+  all?: boolean
+  /** The beginning of the pause (ISO 8601, UTC). */
+  since: string
+}
+
+/** The target of a pause: exactly one member. */
+export interface PauseTarget {
+  /** A host: `api.example.com` with all its ports, or `api.example.com:8443`. */
+  host?: string
+  /** A destination. */
+  destination?: Delivery['destination'] | (string & {})
+  /** A workflow. */
+  workflowId?: string
+  /** `true`: everything. */
+  all?: boolean
 }
 
 /** A PostgreSQL server. */
 export interface PostgresOptions {
   /**
-   * `postgres://user:password@host:5432/database`. The connection is encrypted, and on this machine
-   * if the server offers it; `?sslmode=disable`, `prefer` or `require` says otherwise. The
-   * certificate is always checked. A host that is not public needs `egress.allow`.
+   * The URL: `postgres://user:password@host:5432/database`, as providers print it: several hosts,
+   * and the parameters of libpq such as `sslmode`, `sslrootcert`, `channel_binding`, `options` and
+   * `target_session_attrs`. Required. Connections are encrypted; on this machine only if the server
+   * offers it. `sslmode` overrides that. The certificate is always checked. A host that is not
+   * public needs `egress.allow`.
    */
   url?: string
-  /** The schema that the tables are in; it is made if it is not there. Default: `public`. */
+  /**
+   * Certificate authorities to trust instead of the machine's, in PEM. Default: those in the file
+   * of `sslrootcert`, or the machine's.
+   */
+  ca?: string
+  /** The schema of the tables; it is created if it does not exist. Default: `public`. */
   schema?: string
 }
 
-/** A new delivery and the one that it repeats. */
+/** A rate: `count` requests may be sent at once, later ones as soon as the period allows them. */
+export interface RateOptions {
+  /** The number of requests. */
+  count: number
+  /** The period in milliseconds, up to a year. */
+  perMs: number
+}
+
+/** A new delivery and the one that it replays. */
 export interface Replay {
-  /** The new delivery. */
+  /** The id of the new delivery. */
   id: string
-  /** The failed one. */
+  /** The id of the failed delivery. */
   replayOf: string
 }
 
-/** What `engine.replay()` did. */
+/** The plan of a replay: its effect, if it were made now. */
+export interface ReplayPlan {
+  /** The id of the plan, for `engine.replay({ plan })`. */
+  id: string
+  /** The number of calls. */
+  count: number
+  /** The bytes of their payloads. */
+  bytes: number
+  /** The number of calls for each queue: for `http` the origin, otherwise the destination. */
+  hosts: Record<string, number>
+  /** The number of calls for each error code. */
+  errors: Record<string, number>
+  /** The time of the oldest call (ISO 8601, UTC); `null` without calls. */
+  oldest?: string | null
+  /** The number of selected deliveries that cannot be replayed. */
+  skipped: number
+}
+
+/** The result of `engine.replay()`. */
 export interface ReplayResult {
   /** The new deliveries. */
   replayed: Array<Replay>
-  /** What was asked for and cannot be replayed. */
+  /** The selected deliveries that cannot be replayed. */
   skipped: Array<SkippedReplay>
+  /** `true` if `signal` was aborted before all calls were handed over. */
+  cancelled: boolean
 }
 
-/**
- * Which failed deliveries `engine.replay()` makes again: those with these ids, or those that the
- * other members find. At least one member has to be there.
- */
+/** The failed deliveries to replay: `plan`, `ids`, or a filter. At least one member is required. */
 export interface ReplaySelection {
-  /** The ids of failed deliveries. Not together with other members. */
+  /**
+   * The `id` of a plan of this engine, which keeps the last 16: its calls, without those that are
+   * resolved since. Excludes the other members.
+   */
+  plan?: string
+  /** The ids of failed deliveries. Excludes the other members. */
   ids?: Array<string>
-  /** Only of this workflow. */
+  /** With `ids`: also calls that a replay has delivered, or that were dismissed. */
+  force?: boolean
+  /** Only this workflow. */
   workflowId?: string
-  /** Only of this execution. */
+  /** Only this execution. */
   executionId?: string
-  /** Only of this step. */
+  /** Only this step. */
   step?: string
-  /** Only to this destination. */
-  destination?: Delivery['destination']
-  /** Only `'failed'` deliveries can be replayed: `{ status: 'failed' }` means all of them. */
+  /** Only this destination. */
+  destination?: Delivery['destination'] | (string & {})
+  /** Only `'failed'` deliveries can be replayed; `{ status: 'failed' }` selects all of them. */
   status?: 'failed'
-  /** At most this many, the newest. Default: all. */
+  /** The largest number of deliveries, newest first. Default: all. */
   limit?: number
-  /** Only older than the delivery with this id. */
+  /** Only deliveries older than the one with this id. */
   before?: string
 }
 
+/** The deliveries to attempt now. At least one member is required; `{ status: 'pending' }` selects all. */
+export interface RetryFilter {
+  /** The ids of deliveries. */
+  ids?: Array<string>
+  /** Only this workflow. */
+  workflowId?: string
+  /** Only this execution. */
+  executionId?: string
+  /** Only this step. */
+  step?: string
+  /** Only this destination. */
+  destination?: Delivery['destination'] | (string & {})
+  /** Only this host: `api.example.com`, or `api.example.com:8443`. */
+  host?: string
+  /** Only deliveries whose last attempt failed with this code. */
+  errorCode?: ErrorCode | (string & {})
+  /** Only `'pending'` deliveries wait for an attempt. */
+  status?: 'pending'
+}
+
 /**
- * When a failed request is made again. The delays between attempts are either those of
- * `scheduleMs`, or grow from `initialMs`. Every attempt carries the delivery's id in an
- * `Idempotency-Key` header, unless the call brings one. A call may have its own `retry`: `false`,
- * a number of attempts, or an object with these members but `hosts`.
+ * Retries. The delays between attempts are either those of `scheduleMs`, or grow from `initialMs`.
+ * Every attempt carries the delivery's id in an `Idempotency-Key` header, unless the call sets one. A
+ * call may have its own `retry`: `false`, a number of attempts, or an object with these members but
+ * `hosts`.
  */
 export interface RetryOptions {
   /**
-   * Milliseconds to wait after the first attempt, the second, and so on: there is one attempt
+   * Delays after the first attempt, the second, and so on, in milliseconds: there is one attempt
    * more than delays. Default: none, the delays grow.
    */
   scheduleMs?: Array<number>
-  /** Attempts altogether, the first included. Default: 5. */
+  /** Attempts in total, the first included. Default: 5. */
   attempts?: number
-  /** Milliseconds before the second attempt. Default: 1000. */
+  /** Delay before the second attempt, in milliseconds. Default: 1000. */
   initialMs?: number
-  /** How many times as long each delay is as the one before. Default: 2. */
+  /** Factor by which each delay is longer than the one before. Default: 2. */
   factor?: number
-  /** Milliseconds that no delay exceeds. Default: 300000, five minutes. */
+  /** The longest delay, in milliseconds. Default: 300000 (5 minutes). */
   maxMs?: number
-  /** The share of each delay that chance may take away, from 0 to 1. Default: 0.5. */
+  /** Random share by which each delay may be shorter, from 0 to 1. Default: 0.5. */
   jitter?: number
-  /** Milliseconds after the call past which nothing is attempted. Default: a day. */
+  /** Age of a call after which it is not retried, in milliseconds. Default: a day. */
   maxAgeMs?: number
   /**
-   * Milliseconds of the longest `Retry-After` that is waited for; where a server asks for
-   * more, this is the wait. Default: an hour.
+   * The longest `Retry-After` to honour, in milliseconds; a longer one is cut to it. Default: an
+   * hour.
    */
   retryAfterMaxMs?: number
   /**
-   * Statuses after which there is another attempt. Default: 408, 425, 429, 500, 502, 503, 504,
+   * HTTP statuses to retry. Default: 408, 425, 429, 500, 502, 503, 504,
    * 507 and 520 to 530.
    */
   statuses?: Array<number>
   /**
-   * Codes of failures after which there is another attempt. Default: `ERR_SEND_DNS`,
-   * `ERR_SEND_CONNECT`, `ERR_SEND_TLS`, `ERR_SEND_CONNECTION`, `ERR_SEND_TIMEOUT`.
+   * Error codes to retry. Default: `ERR_SEND_DNS`, `ERR_SEND_CONNECT`, `ERR_SEND_TLS`,
+   * `ERR_SEND_CONNECTION`, `ERR_SEND_TIMEOUT`.
    */
   errors?: Array<ErrorCode>
-  /** When a host that keeps failing is left alone. */
+  /** The circuit breaker. */
   breaker?: BreakerOptions
   /**
-   * Hosts with options of their own, by host name, `*.example.com`, address or CIDR range; what
-   * they do not say is as for all. Default: none.
+   * Options of single hosts, by host name, `*.example.com`, address or CIDR range. Absent members are
+   * as for all hosts. Default: none.
    */
   hosts?: Record<string, RetryOptions>
 }
 
 /**
- * The S3 destination. With `region`, `endpoint`, keys or a role, objects go to a service; without
- * any of them they become files.
+ * The S3 destination. With `region`, `endpoint`, keys or a role, objects are stored by a service;
+ * without any of them, as files.
  */
 export interface S3Options {
-  /** A service other than Amazon S3: `https://host:port`. Default: Amazon S3. */
+  /**
+   * A service other than Amazon S3: `https://host:port`, with a path if it has one. Default: Amazon
+   * S3.
+   */
   endpoint?: string
   /**
-   * The region, such as `eu-west-1`; `auto` looks up the region of each bucket. Default: `auto`,
-   * with `endpoint` `us-east-1`.
+   * The region, such as `eu-west-1`; `auto` looks up the region of each bucket. Default: `auto`;
+   * `us-east-1` with `endpoint`.
    */
   region?: string
   /**
-   * The id of an access key. Default: what the environment of the process says
-   * (`AWS_ACCESS_KEY_ID` and the others of the AWS SDKs: web identity, ECS and EKS containers),
-   * and the metadata service of the machine after that. Files such as `~/.aws/credentials` are
-   * not read.
+   * The id of an access key. Default: the credentials in the environment of the process
+   * (`AWS_ACCESS_KEY_ID` and the others of the AWS SDKs), then the profile in `~/.aws/credentials`
+   * and `~/.aws/config`, then a web identity, then the metadata service of the container or the
+   * machine.
    */
   accessKeyId?: string
-  /** The secret of the access key. */
+  /** The secret access key. Required with `accessKeyId`. */
   secretAccessKey?: string
-  /** The token of a session, for keys that last for a time. */
+  /** The session token of temporary credentials. Default: none. */
   sessionToken?: string
-  /** A role that is taken with the keys. */
+  /**
+   * The profile in `~/.aws/credentials` or `~/.aws/config` whose keys, role or session of
+   * `aws sso login` are used. Default: `AWS_PROFILE`, or `default`.
+   */
+  profile?: string
+  /** A role to assume with the credentials. Default: none. */
   assumeRole?: AssumeRoleOptions
   /**
-   * Whether buckets are in the path of URLs, and not in the host name. Default: `false`, with
-   * `endpoint` `true`.
+   * The checksum that is sent with each object; buckets with Object Lock require one. Default:
+   * `'crc64nvme'`; `'none'` with `endpoint`, because not every service supports it.
+   */
+  checksum?: 'crc64nvme' | 'sha256' | 'none'
+  /** Encryption of objects by the service. Default: that of the bucket. */
+  encryption?: EncryptionOptions
+  /** The storage class of objects, such as `STANDARD_IA`. Default: `STANDARD`. */
+  storageClass?: string
+  /** Up to 10 tags of objects, by key. Default: none. */
+  tags?: Record<string, string>
+  /** The canned access control list of objects, such as `bucket-owner-full-control`. Default: none. */
+  acl?: string
+  /** The 12 digits of the account that must own the bucket. Default: any account. */
+  expectedBucketOwner?: string
+  /** Makes the sender pay for requests instead of the bucket's owner. Default: `false`. */
+  requesterPays?: boolean
+  /**
+   * Puts buckets into the path of URLs instead of the host name. Default: `true` with
+   * `endpoint`, otherwise `false`.
    */
   forcePathStyle?: boolean
   /**
-   * Whether `endpoint`, and that of `assumeRole`, may be `http://`, which sends everything in the
-   * clear. Default: `false`.
+   * Accepts `http://`, which is not encrypted, in `endpoint`, also that of `assumeRole`. Default:
+   * `false`.
    */
   allowHttp?: boolean
-  /**
-   * How objects are compressed, which their keys end with: `.gz`, `.zst` or `.ndjson`. Default:
-   * `'gzip'`.
-   */
+  /** Compression of objects, whose keys end with `.gz`, `.zst` or `.ndjson`. Default: `'gzip'`. */
   compression?: 'gzip' | 'zstd' | 'none'
-  /** When a batch is closed and stored. */
+  /** Limits at which a batch is closed and stored. */
   batch?: BatchOptions
   /**
-   * The directory for objects as files, `BUCKET/KEY` in it. Default: `s3` in `dataDir`, or
-   * `dollar-send-UID/s3` in the system's temporary directory, for this user alone.
+   * The directory for objects as files, `BUCKET/KEY`. Default: `s3` in `dataDir`, or
+   * `dollar-send-UID/s3` in the system's temporary directory, readable by this user alone.
    */
-  file?: string
-  /** Milliseconds that one attempt to store a batch may take. Default: 300000. */
+  file?: string | { readonly href: string }
+  /** Deadline of one attempt to store a batch, in milliseconds, from 1 to 3,600,000. Default: 300000. */
   timeoutMs?: number
-  /** Bytes of each call that the log keeps. Default: 64 KiB. */
+  /** Bytes of each call to keep in the log. Default: 64 KiB. */
   logBodyBytes?: number
 }
 
-/** Where the server listens. */
+/** The address of the server. */
 export interface ServerAddress {
-  /** The address. */
+  /** The IP address. */
   host: string
   /** The port. */
   port: number
-  /** How it is reached: `server.publicUrl`, or `http://` and the address. */
+  /** The public URL: `server.publicUrl`, or `http://` and the address. */
   url: string
 }
 
 /**
- * The server: streams for browsers (`$send.sse`), and a REST API for emitted events, subscriptions,
- * webhooks and the log. It is open as long as the engine is, and keeps no process alive.
+ * The HTTP server: streams for browsers (`$send.sse`), and a REST API for emitted events,
+ * subscriptions, webhooks and the log. It is open as long as the engine is, and does not keep the
+ * process alive.
  */
 export interface ServerOptions {
   /**
-   * The IP address to listen on. Without `tokens`, only a loopback address. Default:
+   * The IP address to listen on. Without `tokens` it must be a loopback address. Default:
    * `'127.0.0.1'`.
    */
   host?: string
-  /** The port; 0 for any that is free, see `engine.address()`. Default: 8787. */
+  /** The port; 0 chooses a free one, see `engine.address()`. Default: 8787. */
   port?: number
   /**
-   * What requests authorize themselves with: `Authorization: Bearer TOKEN`. At least 16 characters
-   * each; several let you change them without a gap. Default: none, whoever reaches the loopback
-   * address may do everything.
+   * Tokens of requests: `Authorization: Bearer TOKEN`. At least 16 characters each; give several to
+   * rotate them without a gap. `{ token, role: 'read' }` only reads. Default: none, every request to
+   * the loopback address is authorized.
    */
-  tokens?: Array<string>
+  tokens?: Array<string | ServerToken>
   /**
-   * The origins of pages that may read from the server in a browser
-   * (`'https://app.example.com'`), or, with `tokens`, `'*'` for all. Default: none.
+   * Allowed origins of pages in a browser (`'https://app.example.com'`), or `'*'` for all, which needs
+   * `tokens`. Default: none.
    */
   cors?: Array<string>
   /**
-   * How the server is reached from outside, such as through a reverse proxy:
-   * `'https://send.example.com'`. Default: `http://` and the address.
+   * The public URL of the server, such as that of a reverse proxy: `'https://send.example.com'`.
+   * Default: `http://` and the address.
    */
   publicUrl?: string
   /**
-   * How long a connection may be silent before its next request, in milliseconds: longer than a
-   * load balancer in front keeps idle connections. From 1,000 to 3,600,000. Default: 75,000.
+   * Time that an idle connection stays open, in milliseconds, from 1,000 to 3,600,000. It should be
+   * longer than that of a load balancer in front. Default: 75,000.
    */
   keepAliveMs?: number
-  /** Whether each request is written to standard error. Default: `false`. */
+  /** Writes each request to standard error. Default: `false`. */
   accessLog?: boolean
-  /** Who may read streams. */
+  /**
+   * Allows test calls (`POST /v1/try`, and **Try** in the Inspector) with a token whose role is `'act'`:
+   * an HTTP request to any address that `egress` permits. Default: `false`.
+   */
+  try?: boolean
+  /** Access to streams. */
   sse?: SseOptions
+}
+
+/** A token of requests, with its role. */
+export interface ServerToken {
+  /** The token: 16 visible ASCII characters or more. */
+  token: string
+  /**
+   * `'read'`: the log, queries and streams; requests that change something are refused. `'act'`:
+   * everything. Default: `'act'`.
+   */
+  role?: 'read' | 'act'
+}
+
+/** The database of the shared journal. */
+export interface SharedJournalOptions {
+  /** The connection URI, as libpq reads it. The egress policy does not apply to it. */
+  url?: string
+  /** Certificate authorities to trust instead of the machine's, in PEM. Default: none. */
+  ca?: string
+  /** The schema of the journal's tables. It is made if it is not there. Default: `dollar_send`. */
+  schema?: string
+  /**
+   * The number of parts into which queues are divided among nodes, from 1 to 1024. It is fixed when
+   * the journal is set up. Default: 64.
+   */
+  shards?: number
 }
 
 /** A delivery that cannot be replayed. */
 export interface SkippedReplay {
-  /** The delivery. */
+  /** The id of the delivery. */
   id: string
-  /** Why. */
+  /** The reason. */
   reason: string
 }
 
-/** The SQL destination: a data warehouse, whose tables are made of what is sent to them. */
+/** The SQL destination: a data warehouse, whose tables are created from the rows sent to them. */
 export interface SqlOptions {
   /**
-   * DuckDB in this process, through the package `@duckdb/node-api`, which is installed beside this
-   * one. Default: what is used with `dataDir`, unless there is a server.
+   * DuckDB, through the package `@duckdb/node-api`, which has to be installed. Default: used with
+   * `dataDir`, unless `postgres` or `clickhouse` is given.
    */
   duckdb?: DuckDbOptions
   /** A PostgreSQL server, 11 or later. */
   postgres?: PostgresOptions
   /** A ClickHouse server, 23.3 or later. */
   clickhouse?: ClickHouseOptions
-  /** When a batch is closed and loaded. */
+  /** Limits at which a batch is closed and loaded. */
   batch?: BatchOptions
   /**
-   * Days after which rows are deleted, counted from their arrival in the warehouse; 0 keeps them.
-   * For DuckDB: what a server keeps is the server's. Default: 30.
+   * Days to keep rows after their arrival in DuckDB; 0 keeps them forever. Refused for servers, which
+   * have their own retention. Default: 30.
    */
   retentionDays?: number
-  /** Milliseconds that one attempt to load a batch may take. Default: 300000. */
+  /** Deadline of one attempt to load a batch, in milliseconds, from 1 to 3,600,000. Default: 300000. */
   timeoutMs?: number
-  /** Bytes of each call that the log keeps. Default: 64 KiB. */
+  /** Bytes of each call to keep in the log. Default: 64 KiB. */
   logBodyBytes?: number
 }
 
-/** Who may read streams without a token. */
+/** Access to streams without a token. */
 export interface SseOptions {
   /**
-   * Workflows whose streams everybody may read: ids, or patterns in which `*` stands for any
-   * characters. Default: none.
+   * Workflows with public streams: ids, or patterns in which `*` matches any characters. Default:
+   * none.
    */
   public?: Array<string>
   /**
-   * What `engine.streamUrl()` signs with: at least 16 bytes, the same in every process that
-   * serves one address. Default: drawn at each opening, so that signed URLs end with the engine.
+   * The signing key of `engine.streamUrl()`: at least 16 bytes, the same in every process that serves
+   * one address. Default: random, new each time the engine opens.
    */
   signingKey?: string
 }
 
-/** What `engine.streamUrl()` takes. */
+/** Options of `engine.streamUrl()`. */
 export interface StreamUrlOptions {
-  /** Milliseconds that the URL is good for. Default: an hour. */
+  /**
+   * Lifetime of the URL in milliseconds, up to 31,622,400,000 (366 days). Default: 3,600,000 (an
+   * hour).
+   */
   expiresInMs?: number
 }
 
-/** A limit for a wait. */
+/** A time limit. */
 export interface TimeoutOptions {
-  /** Milliseconds to wait at most. */
+  /** The longest wait, in milliseconds. */
   timeoutMs?: number
 }
 
-/** How connections over TLS are made. */
+/** TLS connections. */
 export interface TlsOptions {
-  /** Certificate authorities that are trusted beside the machine's, in PEM. Default: none. */
+  /** Additional certificate authorities, in PEM. Default: those of the machine alone. */
   ca?: string
-  /** The client certificate and its chain, in PEM, for servers that ask for one. Default: none. */
+  /** The client certificate and its chain, in PEM. Default: none. */
   cert?: string
   /** The key of the client certificate, in PEM. Default: none. */
   key?: string
   /**
-   * SHA-256 hashes of public keys in base64 (`sha256/…`). The certificate of the server must have
-   * one of them, and be valid. Default: any key.
+   * Pinned public keys, as base64 of their SHA-256 hashes (`sha256/…`). The server's certificate must
+   * be valid and have one of them. Default: none, any key is accepted.
    */
   pins?: Array<string>
   /**
-   * Hosts with options of their own, by host name, `*.example.com`, address or CIDR range. The
-   * general ones do not apply to them. Default: none.
+   * Options of single hosts, by host name, `*.example.com`, address or CIDR range. They replace the
+   * general ones. Default: none.
    */
   hosts?: Record<string, TlsOptions>
 }

@@ -1,12 +1,15 @@
-// The same configurations through axios and through $send.http, to one echo server.
+// The same configurations through axios and through $send.http, to one echo server, in the clear and
+// over TLS.
 
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
+import { Agent } from 'node:https'
 import { test } from 'node:test'
 
 import axios from 'axios'
 
 import { at, cases } from './axios-wire.mjs'
+import { certificates } from './servers/certificates.mjs'
 import { deliver, openEngine } from './servers/deliver.mjs'
 import { echo } from './servers/echo.mjs'
 
@@ -19,7 +22,7 @@ const NOT_COMPARED = {
 const AGENT = 'axios-or-send'
 
 /**
- * Differences that docs/axios-differences.md documents beyond those of axios-wire.mjs: `row` is how
+ * Differences that docs/destinations/axios-differences.md documents beyond those of axios-wire.mjs: `row` is how
  * its line begins, `axios` and `send` are what is sent, or the code of what is refused.
  */
 const DIFFERENCES = [
@@ -173,9 +176,13 @@ const sorted = (headers) =>
   Object.fromEntries(Object.entries(headers).sort(([a], [b]) => (a < b ? -1 : 1)))
 
 /** Sends a configuration both ways; what did not arrive is the code of the refusal. */
-async function both(server, engine, config) {
-  const here = at(config, server.host)
-  const axiosError = await axios({ ...here, proxy: false, timeout: 5000 }).catch((error) => error)
+async function both({ server, engine, peer = {} }, config) {
+  let here = at(config, server.host)
+  if (peer.httpsAgent && typeof here.url === 'string') {
+    here = { ...here, url: here.url.replace(/^http:/, 'https:') }
+  }
+  const theirs = { ...here, ...peer, proxy: false, timeout: 5000 }
+  const axiosError = await axios(theirs).catch((error) => error)
   const [fromAxios] = server.requests.splice(0)
   const sent = await deliver(engine, here).catch((error) => [{ error }])
   const requests = server.requests.splice(0)
@@ -204,11 +211,26 @@ async function setUp(t) {
   return { server, engine: await openEngine(t, { http: { userAgent: AGENT } }) }
 }
 
-test('the wire form is that of axios', async (t) => {
-  const { server, engine } = await setUp(t)
+async function setUpSecure(t) {
+  const { ca, valid } = await certificates(t)
+  const tls = { ca: await readFile(ca, 'utf8') }
+  const server = await echo(t, undefined, undefined, valid)
+  const httpsAgent = new Agent({ keepAlive: true, ...tls })
+  t.after(() => httpsAgent.destroy())
+  const engine = await openEngine(t, { http: { userAgent: AGENT, tls } })
+  return { server, engine, peer: { httpsAgent } }
+}
+
+test('the wire form is that of axios', (t) => compareAll(t, setUp))
+
+test('over TLS it is, too', (t) => compareAll(t, setUpSecure))
+
+async function compareAll(t, prepare) {
+  const ends = await prepare(t)
+  const { server } = ends
   const different = []
   for (const { name, config, differs } of ALL) {
-    const { axios: answer, send } = await both(server, engine, config)
+    const { axios: answer, send } = await both(ends, config)
     try {
       if (answer.error && !differs) assert.ok(send.error, 'axios refuses to send this')
       else assert.deepEqual(send, expected(name, answer, differs))
@@ -218,15 +240,22 @@ test('the wire form is that of axios', async (t) => {
   }
   assert.equal(different.length, 0, different.join('\n\n'))
   assert.ok(ALL.length > 250)
-})
+  assert.ok(server.seen.connections > 0)
+}
 
 test('every documented difference is one', async (t) => {
-  const { server, engine } = await setUp(t)
-  const page = await readFile(new URL('../docs/axios-differences.md', import.meta.url), 'utf8')
+  const ends = await setUp(t)
+  const page = await readFile(
+    new URL('../docs/destinations/axios-differences.md', import.meta.url),
+    'utf8',
+  )
   for (const { row, config, see = ({ body }) => body, axios: theirs, send: ours } of DIFFERENCES) {
-    assert.ok(page.includes(`| ${row}`), `docs/axios-differences.md has no line for: ${row}`)
+    assert.ok(
+      page.includes(`| ${row}`),
+      `docs/destinations/axios-differences.md has no line for: ${row}`,
+    )
     const call = { method: 'GET', url: 'http://wire.test/hook', ...config }
-    const seen = await both(server, engine, call)
+    const seen = await both(ends, call)
     const shown = (answer) => ('headers' in answer ? see(answer) : answer.error)
     // What axios says when it refuses is its own affair.
     if (!seen.axios.error) assert.deepEqual(shown(seen.axios), theirs, row)

@@ -2,7 +2,7 @@
 //
 // Every case is `{ name, config, differs? }`. `config` holds plain JavaScript values whose URLs point
 // to the host `wire.test`: `at(config, '127.0.0.1:8080')` points them to a server. `differs` is there
-// when the difference is intended and documented in docs/axios-differences.md: it overrides what is
+// when the difference is intended and documented in docs/destinations/axios-differences.md: it overrides what is
 // expected of $send (`method`, `target`, `headers`, `body`), or names the `error` code it fails with.
 // `error: true` in a recorded answer means that axios itself refused to send.
 

@@ -54,7 +54,7 @@ for (const name of Object.keys(FIELDS)) {
       if (differs(name, floor.message) || UNRECORDABLE.test(label)) continue
       assert.equal(ours.code, 'ERR_SEND_INVALID_ARGUMENT', label)
       counts['equal messages'] += 1
-      assert.equal(ours.message, floor.message, label)
+      assert.equal(ours.message, named(floor.message), label)
     }
     await source.return()
     t.diagnostic(JSON.stringify(counts))
@@ -141,13 +141,22 @@ test('a refusal does not repeat what may be a secret', async (t) => {
   }
 })
 
+/**
+ * The message of Pipedream's checker, which names nothing where the whole argument is wrong.
+ *
+ * @param {string} message
+ */
+function named(message) {
+  return message.replace(/ for $/, ' for the argument: it must be an object')
+}
+
 test('a call without an argument is refused as the original refuses it', async (t) => {
   const { $send } = (await openEngine(t)).execution({ workflowId: 'p' }).step('s')
   for (const name of Object.keys(FIELDS)) {
     for (const args of [[], [null], [5], ['text'], [() => 1]]) {
       const floor = original(name, args[0])
       assert.equal(floor.accepted, false)
-      assert.throws(() => $send[name](...args), { message: floor.message })
+      assert.throws(() => $send[name](...args), { message: named(floor.message) })
     }
   }
 })

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
@@ -58,3 +60,41 @@ test('dollar-send serve: says what is wrong, and does not begin', async () => {
     assert.match(stderr, expected)
   }
 })
+
+test('dollar-send serve --open: opens the page in the browser', async (t) => {
+  const folder = dataDirectory(t)
+  mkdirSync(folder)
+  const opened = join(folder, 'opened')
+  const browser = join(folder, 'browser')
+  writeFileSync(browser, `#!/bin/sh\necho "$1" > ${opened}.part && mv ${opened}.part ${opened}\n`, {
+    mode: 0o755,
+  })
+  const child = spawn(process.execPath, [CLI, 'serve', '--open', '--port', '0'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, BROWSER: browser, DOLLAR_SEND_DATA_DIR: join(folder, 'data') },
+  })
+  t.after(() => child.kill('SIGKILL'))
+  const [line] = await once(createInterface(child.stdout), 'line')
+  while (!existsSync(opened)) await new Promise(setImmediate)
+  assert.equal(readFileSync(opened, 'utf8').trim(), line.replace(/^Listening on /, ''))
+  child.kill('SIGTERM')
+  assert.deepEqual(await once(child, 'exit'), [0, null])
+})
+
+for (const [reason, browser] of /** @type {const} */ ([
+  [/No browser was opened: there is no desktop\. Open http:/, ''],
+  [/No browser was opened: .*ENOENT.* Open http:/, '/nowhere/browser'],
+  [/No browser was opened: false ended with status 1\. Open http:/, 'false'],
+])) {
+  test(`dollar-send serve --open: says why it cannot, ${reason.source}`, async (t) => {
+    const env = { ...process.env, DISPLAY: '', WAYLAND_DISPLAY: '', BROWSER: browser }
+    const args = ['serve', '--open', '--port', '0', '--data-dir', dataDirectory(t)]
+    const child = spawn(process.execPath, [CLI, ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env,
+    })
+    t.after(() => child.kill('SIGKILL'))
+    for await (const line of createInterface(child.stderr)) if (reason.test(line)) return
+    assert.fail('the reason is missing')
+  })
+}

@@ -22,7 +22,7 @@ test('close() drains and counts, and answers the same again', async (t) => {
   await server.received(1)
   const closing = engine.close()
   server.open()
-  const counts = { delivered: 1, failed: 1, pending: 0 }
+  const counts = { delivered: 1, failed: 1, pending: 0, open: 0 }
   assert.deepEqual(await closing, counts)
   assert.deepEqual(await engine.close(), counts)
   assert.deepEqual(await engine.close({ timeoutMs: 0 }), counts)
@@ -31,7 +31,7 @@ test('close() drains and counts, and answers the same again', async (t) => {
 
 test('close() of an unused engine counts nothing', async (t) => {
   const engine = await openEngine(t)
-  assert.deepEqual(await engine.close(), { delivered: 0, failed: 0, pending: 0 })
+  assert.deepEqual(await engine.close(), { delivered: 0, failed: 0, pending: 0, open: 0 })
 })
 
 test('two closes at once both wait', async (t) => {
@@ -53,7 +53,12 @@ test('a deadline cuts off what is under way, and the log says so', async (t) => 
   await execution.complete()
   await reached
   const cut = Promise.all(hole.sockets.map((socket) => once(socket, 'close')))
-  assert.deepEqual(await engine.close({ timeoutMs: 10 }), { delivered: 0, failed: 0, pending: 5 })
+  assert.deepEqual(await engine.close({ timeoutMs: 10 }), {
+    delivered: 0,
+    failed: 0,
+    pending: 5,
+    open: 0,
+  })
   await cut
   const log = await execution.settled(PATIENT)
   assert.equal(log.length, 5)
@@ -81,7 +86,7 @@ test('closing again after a deadline answers the same counts', async (t) => {
   await execution.complete()
   await reached
   const counts = await engine.close({ timeoutMs: 10 })
-  assert.deepEqual(counts, { delivered: 0, failed: 0, pending: 1 })
+  assert.deepEqual(counts, { delivered: 0, failed: 0, pending: 1, open: 0 })
   assert.deepEqual(await engine.close(), counts)
 })
 

@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { it } from 'node:test'
 
+import { loadAll } from 'js-yaml'
+
 import { copyPackage, folderFor, ROOT } from './support/copy.mjs'
 
 const DEPLOY = 'examples/deploy'
@@ -59,7 +61,7 @@ async function startRunner(t, env) {
     })
     child.once('close', (code) => reject(new Error(`the runner ended with ${code}`)))
   })
-  return { child, ended, lines, url: `http://127.0.0.1:${port}/run` }
+  return { child, ended, lines, folder, url: `http://127.0.0.1:${port}/run` }
 }
 
 it('the runner delivers, and SIGTERM waits for what is under way', async (t) => {
@@ -136,4 +138,74 @@ it('compose.yaml builds those images and gives the engine less time than the con
   const names = [...text.matchAll(/^ {6}([A-Z_]+): /gm)].map(([, name]) => name)
   const used = server + read('step.mjs')
   for (const name of names) assert.ok(used.includes(`env.${name}`), name)
+})
+
+/** The objects of the manifest, by kind. */
+const objects = Object.fromEntries(loadAll(read('kubernetes.yaml')).map((one) => [one.kind, one]))
+
+it('kubernetes.yaml: probes the routes of the server, on ports that the container has', () => {
+  const { spec } = objects.StatefulSet.spec.template
+  const [container] = spec.containers
+  const ports = Object.fromEntries(container.ports.map((port) => [port.name, port.containerPort]))
+  assert.deepEqual(ports, { run: 3000, inspector: 8787 })
+  for (const [probe, path] of [
+    ['startupProbe', '/readyz'],
+    ['livenessProbe', '/healthz'],
+    ['readinessProbe', '/readyz'],
+  ]) {
+    assert.deepEqual(container[probe].httpGet, { path, port: 'inspector' })
+  }
+  for (const { port, name } of objects.Service.spec.ports) assert.equal(ports[name], port)
+  assert.deepEqual(objects.Service.spec.selector, objects.StatefulSet.spec.selector.matchLabels)
+})
+
+it('kubernetes.yaml: one pod has the volume, tokens open the port, and draining has time', () => {
+  const { template, volumeClaimTemplates } = objects.StatefulSet.spec
+  const [{ env, volumeMounts }] = template.spec.containers
+  const values = Object.fromEntries(env.map(({ name, value }) => [name, value]))
+  for (const name of Object.keys(values))
+    assert.ok((read('server.mjs') + read('step.mjs')).includes(`env.${name}`), name)
+  assert.ok('DOLLAR_SEND_TOKENS' in values)
+  assert.ok(template.spec.terminationGracePeriodSeconds * 1000 > Number(values.DRAIN_MS))
+  const [{ metadata, spec }] = volumeClaimTemplates
+  assert.deepEqual(spec.accessModes, ['ReadWriteOncePod'])
+  const mount = volumeMounts.find(({ name }) => name === metadata.name)
+  assert.equal(mount.mountPath, values.DOLLAR_SEND_DATA_DIR)
+})
+
+it('runner.service: starts the runner with its variables, and gives it time to drain', () => {
+  const text = read('runner.service')
+  const of = (name) =>
+    [...text.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value]) => value)
+  assert.deepEqual(of('ExecStart'), ['/usr/bin/node server.mjs'])
+  const values = Object.fromEntries(of('Environment').map((line) => line.split('=')))
+  for (const name of Object.keys(values).filter((name) => name !== 'NODE_ENV'))
+    assert.ok((read('server.mjs') + read('step.mjs')).includes(`env.${name}`), name)
+  assert.equal(values.DOLLAR_SEND_DATA_DIR, `/var/lib/${of('StateDirectory')[0]}`)
+  assert.ok(Number(of('TimeoutStopSec')[0]) * 1000 > Number(values.DRAIN_MS))
+})
+
+it('the runner with tokens serves health to everybody, and the log to those with a token', async (t) => {
+  const token = 'a'.repeat(16)
+  const runner = await startRunner(t, { DOLLAR_SEND_TOKENS: token })
+  // Its second line is the address of the server.
+  const [, address] = readFileSync(join(runner.folder, 'data', 'lock'), 'utf8').split('\n')
+  const { port } = new URL(address)
+  const status = async (path, headers) =>
+    (await fetch(`http://127.0.0.1:${port}${path}`, { headers })).status
+  assert.deepEqual(
+    await Promise.all(['/healthz', '/readyz'].map((path) => status(path))),
+    [200, 200],
+  )
+  assert.equal(await status('/v1/deliveries'), 401)
+  assert.equal(await status('/v1/deliveries', { authorization: `Bearer ${token}` }), 200)
+})
+
+it('Dockerfile.registry: copies the files of the example, and ends like the others', () => {
+  const text = read('Dockerfile.registry')
+  const copied = [...text.matchAll(/^COPY (.*) \.\/$/gm)].flatMap(([, files]) => files.split(' '))
+  assert.deepEqual(copied, ['package.json', 'package-lock.json', 'server.mjs', 'step.mjs'])
+  for (const name of ['server.mjs', 'step.mjs']) assert.ok(existsSync(join(ROOT, DEPLOY, name)))
+  const end = (dockerfile) => dockerfile.slice(dockerfile.indexOf('ENV NODE_ENV'))
+  assert.equal(end(text).replace('EXPOSE 3000 8787', 'EXPOSE 3000'), end(read('Dockerfile')))
 })

@@ -23,8 +23,8 @@ const LINUX = targets().find(({ platform }) => platform === 'linux-x64-gnu')
  * @param {string[]} versions
  * @param {number} [machine]
  */
-function elf(versions, machine = 62) {
-  const strings = Buffer.from(`\0libc.so.6\0${versions.join('\0')}\0`)
+function elf(versions, machine = 62, page = '/assets/index-') {
+  const strings = Buffer.from(`\0libc.so.6\0${versions.join('\0')}\0${page}`)
   const needed = Buffer.alloc(16 + 16 * versions.length)
   needed.writeUInt16LE(1, 0)
   needed.writeUInt16LE(versions.length, 2)
@@ -75,6 +75,7 @@ const MANIFEST = { name: 'dollar-send', version, repository }
 const PACKED = [
   ...['binding.cjs', 'index.d.ts', 'js/index.cjs', 'js/index.mjs', 'js/native.cjs', 'LICENSE'],
   ...['js/cli/main.mjs', 'js/global.cjs', 'js/global.mjs', 'README.md'],
+  ...['js/testing.cjs', 'js/testing.mjs'],
 ]
 
 /**
@@ -93,10 +94,20 @@ const ADDON = { [addonFile(LINUX)]: elf(['GLIBC_2.2.5', 'GLIBC_2.17']) }
 /** @type {Record<string, [manifest: object, files: Record<string, string | Buffer>, wanted: RegExp[]]>} */
 const PACKAGES = {
   'an addon in it': [{}, ADDON, []],
+  'files in folders': [
+    {},
+    { ...ADDON, 'docs/s.md': '', 'docs/reference/options.md': '', 'js/destinations/s3.cjs': '' },
+    [],
+  ],
   'a package with the addon named': [
     { optionalDependencies: { 'dollar-send-linux-x64-gnu': version } },
     {},
     [],
+  ],
+  'an addon without the Inspector': [
+    {},
+    { [addonFile(LINUX)]: elf(['GLIBC_2.17'], 62, '') },
+    [/has no Inspector: build it with npm run build/],
   ],
   'no addon at all': [{}, {}, [/^it has no addon and names no package with one$/]],
   'an addon for new systems': [

@@ -249,7 +249,7 @@ test('what cannot be meant is refused', async (t) => {
     ['ok', { deliver, retries: 1 }, /unknown option retries/],
     ['ok', { deliver, timeoutMs: 0 }, /timeoutMs: 0 is not a whole number/],
     ['ok', { deliver, batch: { maxCount: 0 } }, /batch\.maxCount: 0 is not/],
-    ['ok', { deliver, batch: { max: 1 } }, /unknown field `max`/],
+    ['ok', { deliver, batch: { max: 1 } }, /unknown option batch\.max\. Did you mean batch\.max/],
     ['ok', { deliver, retry: { hosts: {} } }, /retry: hosts, statuses and errors/],
     ['ok', { deliver, retry: { attempts: 0 } }, /retry\.attempts: 0 is not/],
   ]) {

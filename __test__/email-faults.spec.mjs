@@ -127,12 +127,40 @@ test('5xx fails for good, with what the server said', async (t) => {
   })
   const retry = { scheduleMs: [1, 1] }
   const engine = await mailEngine(t, server.url, { retry, allowRecipients: ['@example.com'] })
-  const [refused, next] = await sendMails(engine, [{ cc: 'gone@example.com', to: PEOPLE.to }, {}])
+  const [refused, next] = await sendMails(engine, [{ to: 'gone@example.com' }, {}])
   assert.deepEqual([refused.status, refused.attempts], ['failed', 1])
   assert.equal(refused.error.code, 'ERR_SEND_STATUS')
   assert.match(refused.error.message, /RCPT TO:<gone@example\.com> with 550 .*5\.1\.1 no gone/)
   assert.equal(next.status, 'delivered')
   assert.deepEqual([refusals, server.received.length], [1, 1])
+})
+
+test('a refused recipient does not keep the mail of the others', async (t) => {
+  const codes = { gone: [550], later: [451, 250], never: [451, 451, 451] }
+  const server = await smtpServer(t, {
+    onRcptTo({ address }, _session, done) {
+      const code = codes[/** @type {keyof codes} */ (address.split('@')[0])]?.shift() ?? 250
+      done(code === 250 ? undefined : refusal(code, `no ${address}`))
+    },
+  })
+  const retry = { scheduleMs: [1, 1] }
+  const engine = await mailEngine(t, server.url, { retry, allowRecipients: ['@example.com'] })
+  const to = PEOPLE.to
+  for (const [cc, attempts, recipients, warning] of /** @type {const} */ ([
+    ['gone', 1, [to], /gone@example\.com did not get the mail: .* 550 no gone/],
+    ['later', 2, [to, 'later@example.com'], undefined],
+    ['never', 3, [to], /never@example\.com did not get the mail: .* 451 no never/],
+  ])) {
+    const [delivery] = await sendMails(engine, [{ to, cc: `${cc}@example.com` }])
+    assert.deepEqual([delivery.status, delivery.attempts], ['delivered', attempts], cc)
+    assert.deepEqual(server.received.at(-1)?.to, recipients)
+    const warnings = delivery.warnings.filter((/** @type {string} */ w) =>
+      w.includes('did not get'),
+    )
+    if (warning) assert.match(warnings[0], warning)
+    else assert.deepEqual(warnings, [])
+  }
+  assert.equal(server.received.length, 3)
 })
 
 test('4xx fails, unless retries are asked for', async (t) => {
@@ -244,7 +272,12 @@ test('what waits for its time waits through a restart', async (t) => {
   await execution.complete()
   while (first.stats().delivered < 1 || first.stats().retrying < 1)
     await new Promise((resolve) => setImmediate(resolve))
-  assert.deepEqual(await first.close({ timeoutMs: 0 }), { delivered: 1, failed: 0, pending: 1 })
+  assert.deepEqual(await first.close({ timeoutMs: 0 }), {
+    delivered: 1,
+    failed: 0,
+    pending: 1,
+    open: 0,
+  })
   const second = await openEngine(t, { dataDir, email: { ...email, retry: {} } })
   const deliveries = await second.deliveries()
   assert.deepEqual(deliveries.map(({ status }) => status).sort(), ['delivered', 'pending'])

@@ -202,7 +202,14 @@ test('stats() counts', async (t) => {
   const under = engine.stats()
   assert.deepEqual([under.pending, under.inFlight, under.openExecutions], [5, 2, 0])
   assert.deepEqual(under.lanes, [
-    { destination: 'http', lane: server.origin, inFlight: 2, waiting: 3, breaker: 'closed' },
+    {
+      destination: 'http',
+      lane: server.origin,
+      inFlight: 2,
+      waiting: 3,
+      breaker: 'closed',
+      paused: false,
+    },
   ])
   assert.ok(under.pendingBytes > 0)
   server.open()
@@ -219,6 +226,8 @@ test('stats() counts', async (t) => {
     openExecutions: 0,
     retrying: 0,
     lanes: [],
+    pauses: [],
+    delayedBatches: [],
   })
 })
 
@@ -328,5 +337,6 @@ test('an engine that is open records every call after its package has gone from 
       await engine.close()
     })`
   const { stdout, stderr, code: status } = await runNode(['--eval', code])
-  assert.deepEqual([status, stdout, stderr], [0, 'http,email,sse,emit\n', ''])
+  assert.deepEqual([status, stdout], [0, 'http,email,sse,emit\n'])
+  assert.doesNotMatch(stderr, /Error|Cannot find/)
 })

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { it } from 'node:test'
+import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
@@ -42,6 +44,28 @@ for (const [file, [method, path, expected]] of Object.entries(STEPS)) {
 it('the examples of the documents: are all listed here', async () => {
   const files = (await readdir(EXAMPLES)).filter((name) => name.startsWith('http-'))
   assert.deepEqual(files.sort(), Object.keys(STEPS).sort())
+})
+
+it('the programs among the examples: start.mjs --page serves the page until it is interrupted', async (t) => {
+  const path = fileURLToPath(new URL('start.mjs', EXAMPLES))
+  const child = spawn(process.execPath, [path, '--page'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.after(() => child.kill('SIGKILL'))
+  let url
+  for await (const line of createInterface(child.stdout)) {
+    url = /^The page of this engine: (\S+)/.exec(line)?.[1]
+    if (url) break
+  }
+  assert.ok(url)
+  const rows = /** @type {any} */ (await (await fetch(`${url}/v1/executions`)).json())
+  assert.deepEqual(
+    rows.data.map((/** @type {any} */ { trigger }) => trigger),
+    ['npm start', 'npm start'],
+  )
+  const page = await fetch(url)
+  assert.match(await page.text(), /<title>Inspector/)
+  const ended = once(child, 'exit')
+  child.kill('SIGINT')
+  assert.deepEqual(await ended, [0, null])
 })
 
 for (const file of ['start.mjs', 'runner.mjs']) {

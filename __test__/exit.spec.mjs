@@ -69,7 +69,7 @@ test('a process that closes its engine waits for no one else', async (t) => {
   const body = `${RECORD} await execution.complete(); console.log(JSON.stringify(await engine.close({ timeoutMs: 50 })))`
   const { code, stderr, stdout } = await runChild(hole.url, body)
   assert.deepEqual([code, stderr], [0, ''])
-  assert.deepEqual(JSON.parse(stdout), { delivered: 0, failed: 0, pending: 20 })
+  assert.deepEqual(JSON.parse(stdout), { delivered: 0, failed: 0, pending: 20, open: 0 })
 })
 
 test('awaiting the log keeps a process alive until it is there', async (t) => {

@@ -156,7 +156,8 @@ test('a 2xx whose body is not ended as it should be is delivered, with a warning
       const { host } = await listen(t, server)
       const [delivery] = await send([{ method: 'GET', url: `https://${host}/` }])
       assert.equal(outcome(delivery), 'delivered 200')
-      assert.equal(delivery.response.body, 'ok')
+      assert.deepEqual([delivery.response.body, delivery.response.truncated], ['ok', true])
+      assert.match(delivery.warnings.join(), /broke before the response's body was over/)
     }
   })
   await t.test('a stream that is reset without an error', async (t) => {

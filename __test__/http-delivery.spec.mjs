@@ -63,53 +63,6 @@ test('one connection serves calls that follow one another', async (t) => {
   assert.equal(server.seen.connections, 1)
 })
 
-/** Answers when `expected` requests are there, so that less concurrency would never end. */
-async function gate(t, expected) {
-  const waiting = []
-  const full = []
-  const server = await echo(t, (_, response) => {
-    waiting.push(response)
-    if (waiting.length < expected) return
-    full.shift()?.()
-    for (const held of waiting.splice(0)) held.end()
-  })
-  return { ...server, whenFull: (call) => full.push(call) }
-}
-
-test('no more than http.perHostConcurrency requests are under way to one host', async (t) => {
-  const server = await gate(t, 3)
-  const engine = await openEngine(t, { http: { perHostConcurrency: 3 } })
-  let lanes
-  server.whenFull(() => (lanes = engine.stats().lanes))
-  const calls = Array.from({ length: 12 }, () => ({ method: 'GET', url: server.url }))
-  const deliveries = await deliver(engine, ...calls)
-  assert.ok(deliveries.every(({ status }) => status === 'delivered'))
-  const lane = `http://${server.host}`
-  assert.deepEqual(lanes, [
-    { destination: 'http', lane, inFlight: 3, waiting: 9, breaker: 'closed' },
-  ])
-  assert.ok(server.seen.connections <= 3)
-})
-
-test('no more than http.concurrency requests are under way over all hosts', async (t) => {
-  const full = []
-  const held = []
-  const answer = (_, response) => {
-    held.push(response)
-    if (held.length === 2) full.push(engine.stats().inFlight)
-    if (held.length >= 2) for (const waiting of held.splice(0)) waiting.end()
-  }
-  const [one, two] = await Promise.all([echo(t, answer), echo(t, answer)])
-  const engine = await openEngine(t, { http: { concurrency: 2 } })
-  const calls = Array.from({ length: 8 }, (_, n) => ({
-    method: 'GET',
-    url: (n % 2 ? one : two).url,
-  }))
-  const deliveries = await deliver(engine, ...calls)
-  assert.ok(deliveries.every(({ status }) => status === 'delivered'))
-  assert.deepEqual(full, [2, 2, 2, 2])
-})
-
 test('500 calls are delivered exactly once each', async (t) => {
   const server = await echo(t)
   const engine = await openEngine(t)

@@ -144,7 +144,7 @@ test('what is odd but readable is delivered', { concurrency: true }, async (t) =
     ['204 with a body', ['HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok'], ''],
     ['more than its length', [`${OK}Content-Length: 2\r\n\r\nokay`], 'ok'],
     ['90 headers', [OK, ...Array.from({ length: 90 }, (_, n) => `X-${n}: b\r\n`), '\r\nok'], 'ok'],
-    ['a header of 64 KiB', [OK, `X-A: ${'b'.repeat(1 << 16)}\r\n`, '\r\nok'], 'ok'],
+    ['a header of 60 KiB', [OK, `X-A: ${'b'.repeat(60 << 10)}\r\n`, '\r\nok'], 'ok'],
     ['bytes in a header', [OK, Buffer.from('X-A: caf\xe9\r\n', 'latin1'), '\r\nok'], 'ok'],
     ['an unknown coding', [`${OK}Content-Encoding: rot13\r\n\r\nok`], 'ok'],
     ['trailers', [`${OK}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: t\r\n\r\n`], 'ok'],

@@ -172,6 +172,6 @@ test('a stream or session that breaks fails the delivery, with one attempt', asy
   const once = ['/cancel', '/internal', '/late', '/silent', '/destroy']
   assert.deepEqual(once.map(times), Array(5).fill(1))
   // A refused stream was not processed: it goes again, up to a limit, and is one attempt.
-  assert.equal(times('/refused'), 16)
+  assert.equal(times('/refused'), 48)
   assert.equal(deliveries[2].attempts, 1)
 })

@@ -73,10 +73,10 @@ test('200 kills lose nothing that was promised, and repeat with the same key', a
   assert.ok(outcome.deliveries.every(({ status }) => status !== 'failed'))
   let repeated = 0
   for (const requests of arrived.values()) {
-    const keys = requests.slice(1).map(({ headers }) => headers['idempotency-key'])
-    repeated += keys.length
+    const keys = requests.map(({ headers }) => headers['idempotency-key'])
+    repeated += keys.length - 1
     for (const key of keys) assert.equal(key, keys[0])
-    if (keys.length > 0) assert.ok(outcome.deliveries.some(({ id }) => id === keys[0]))
+    assert.ok(outcome.deliveries.some(({ id }) => id === keys[0]))
   }
   t.diagnostic(`${outcome.promised.size} promises, ${arrived.size} calls, ${repeated} repeated`)
 })

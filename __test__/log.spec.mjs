@@ -88,6 +88,7 @@ test('executions() shows the Dest. column, and turns pages', async (t) => {
     delivered: 1,
     failed: 1,
     discarded: 0,
+    dismissed: 0,
     pending: 0,
     total: 2,
   })

@@ -25,6 +25,7 @@ import { PATIENCE_MS } from './support/patience.mjs'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 const DELIVER = readFileSync(new URL('projects/deliver.test.cjs', import.meta.url), 'utf8')
+const RECORD = readFileSync(new URL('projects/record.test.cjs', import.meta.url), 'utf8')
 
 /** A folder beside the test runners in which `dollar-send` is installed as npm would. */
 function project(t) {
@@ -100,6 +101,27 @@ for (const pool of ['threads', 'forks', 'vmThreads']) {
     assert.equal(end, 0, stderr)
   })
 }
+
+test('dollar-send/testing under Jest and Vitest', async (t) => {
+  const folder = project(t)
+  writeFileSync(
+    join(folder, 'jest.test.cjs'),
+    `const { recordStep } = require('dollar-send/testing')\n${RECORD}`,
+  )
+  writeFileSync(
+    join(folder, 'vitest.test.mjs'),
+    `import { expect, test } from 'vitest'\nimport { recordStep } from 'dollar-send/testing'\n${RECORD}`,
+  )
+  writeFileSync(
+    join(folder, 'jest.config.cjs'),
+    "module.exports = { testEnvironment: 'node', testMatch: ['**/jest.test.cjs'] }",
+  )
+  const jest = await run([process.execPath, bin('jest', 'bin/jest.js'), '--runInBand'], folder)
+  assert.match(jest.stderr, /^Tests: +2 passed, 2 total/m, jest.stderr)
+  const args = ['run', 'vitest.test.mjs', '--maxWorkers=1', `--root=${folder}`]
+  const vitest = await run([process.execPath, bin('vitest', 'vitest.mjs'), ...args], folder)
+  assert.match(vitest.stdout, /Tests +2 passed/, vitest.stdout + vitest.stderr)
+})
 
 test('two bundles of one application with the addon beside them', async (t) => {
   const folder = project(t)

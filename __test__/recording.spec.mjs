@@ -82,7 +82,7 @@ test('an unknown method says which there are', async (t) => {
 
 test('nothing can be recorded after complete() or discard()', async (t) => {
   for (const end of ['complete', 'discard']) {
-    const { $send, execution } = await openStep(t)
+    const { $send, execution } = await openStep(t, { lateCalls: 'throw' })
     const ended = execution[end]()
     // reaches ERR_SEND_EXECUTION_COMPLETED
     const refused = { code: 'ERR_SEND_EXECUTION_COMPLETED', message: new RegExp(`already ${end}`) }
@@ -245,9 +245,9 @@ test('both forms of emit are taken, and the channel is a text or has a name', as
   assert.deepEqual(
     log.map(({ request }) => request),
     [
-      { event: { a: 1 } },
+      { raw_event: { a: 1 } },
       { event: { a: 1 }, channel: 'channel' },
-      { event: { a: 1 }, channel: 'named' },
+      { raw_event: { a: 1 }, channel: 'named' },
       { event: { raw_event: 'text', a: 1 } },
       { event: [1] },
       { event: { raw_event: { a: 1 }, event: { b: 1 } } },

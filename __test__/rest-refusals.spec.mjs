@@ -7,7 +7,7 @@ import { test } from 'node:test'
 
 import { Engine } from '../js/index.mjs'
 import { dataDirectory } from './support/data-dir.mjs'
-import { LOCAL } from './support/engine.mjs'
+import { LOCAL, openEngine } from './support/engine.mjs'
 import { serve, TOKEN } from './support/serving.mjs'
 
 test('with tokens everything but health needs one', async (t) => {
@@ -49,7 +49,7 @@ test('options of the server are refused by their path', async () => {
     [{ cors: ['example.com'] }, 'server.cors[0]'],
     [{ sse: { signingKey: 'x' } }, 'server.sse.signingKey'],
     [{ publicUrl: 'x' }, 'server.publicUrl'],
-    [{ sse: { publik: [] } }, 'server.sse.publik'],
+    [{ sse: { publik: [] } }, 'unknown option server.sse.publik. Did you mean server.sse.public?'],
     [{ cors: ['*'] }, 'server.cors: "*" without server.tokens'],
     [{ keepAliveMs: 999 }, 'server.keepAliveMs'],
     [{ keepAliveMs: 3_600_001 }, 'server.keepAliveMs'],
@@ -134,7 +134,7 @@ test('unknown parameters and members are refused by name', async (t) => {
     ['/v1/executions?workflowId=p', 'parameter "workflowId". Did you mean workflow_id? Known: '],
     ['/v1/executions?limt=1&after=x', 'parameter "limt". Did you mean limit? Known: workflow_id,'],
     ['/v1/executions/x?atempt=1', 'parameter "atempt". Did you mean attempt? Known: attempt'],
-    ['/v1/deliveries?before=x', 'parameter "before". Known: workflow_id, execution_id, step, '],
+    ['/v1/deliveries?before=x', 'parameter "before". Known: ids, workflow_id, execution_id, '],
     ['/v1/workflows/p/event_summaries?expnad=event', 'Did you mean expand?'],
     ['/v1/workflows/p/$errors/event_summaries?colour=red', 'parameter "colour". Known: expand,'],
     ['/v1/users/me/webhooks?page=2', 'parameter "page". Known: limit, after'],
@@ -158,7 +158,11 @@ test('unknown parameters and members are refused by name', async (t) => {
       'member "secert". Did you mean secret',
     ],
     ['/v1/subscriptions', { emitterId: 'p' }, 'member "emitterId". Did you mean emitter_id?'],
-    ['/v1/deliveries/x/replay', { force: true }, 'member "force". There are none'],
+    [
+      '/v1/deliveries/x/replay',
+      { forse: true },
+      'member "forse". Did you mean force? Known: force',
+    ],
     ['/sql', { sql: 'SELECT 1' }, 'member "sql". Known: query'],
   ])) {
     const { status, body } = await post(path, given)
@@ -167,4 +171,23 @@ test('unknown parameters and members are refused by name', async (t) => {
   }
   // A probe is answered, whatever it adds.
   assert.equal((await ask('/healthz?x=1')).status, 200)
+})
+
+test('a signed URL that was changed is refused for its signature', async (t) => {
+  const engine = await openEngine(t, {
+    server: {
+      port: 0,
+      tokens: ['a-token-of-the-operator'],
+      sse: { signingKey: 'a-key-that-signs-urls-of-streams' },
+    },
+  })
+  const url = engine.streamUrl('p_1')
+  for (const changed of [`${url}0`, url.replace('F1/sse', 'F2/sse')]) {
+    const response = await fetch(changed)
+    assert.equal(response.status, 401)
+    const { error } = /** @type {any} */ (await response.json())
+    assert.match(error, /the signature of this URL is wrong or has expired.*engine\.streamUrl\(\)/)
+  }
+  const { error } = /** @type {any} */ (await (await fetch(url.split('?')[0])).json())
+  assert.match(error, /needs a token/)
 })

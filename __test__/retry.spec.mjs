@@ -222,7 +222,12 @@ test('what waits for its time is interrupted by the close, or kept on disk', asy
   $send.http({ method: 'GET', url: server.url })
   await execution.complete()
   while (engine.stats().retrying === 0) await new Promise(setImmediate)
-  assert.deepEqual(await engine.close({ timeoutMs: 0 }), { delivered: 0, failed: 0, pending: 1 })
+  assert.deepEqual(await engine.close({ timeoutMs: 0 }), {
+    delivered: 0,
+    failed: 0,
+    pending: 1,
+    open: 0,
+  })
   const [delivery] = await execution.settled()
   assert.equal(delivery.error?.code, 'ERR_SEND_INTERRUPTED')
 

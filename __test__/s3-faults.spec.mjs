@@ -243,7 +243,7 @@ test('keys come from the metadata service, whose address no step may reach', asy
 
 test('keys that nobody gave are a delay with a reason, not a loss', async (t) => {
   const server = await s3Server(t)
-  const names = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_METADATA_ENDPOINT']
+  const names = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_METADATA_ENDPOINT', 'HOME']
   const before = names.map((name) => [name, process.env[name]])
   t.after(() => {
     for (const [name, value] of before) {
@@ -253,12 +253,13 @@ test('keys that nobody gave are a delay with a reason, not a loss', async (t) =>
   })
   const { endpoint, allowHttp } = at(server.endpoint)
   process.env.AWS_METADATA_ENDPOINT = 'http://127.0.0.1:1'
+  process.env.HOME = dataDirectory(t)
   const without = await s3Step(t, { endpoint, allowHttp })
   const delayed = nextEvent(without.engine, 'batch', ({ status }) => status === 'delayed')
   without.$send.s3(RECORD)
   await without.execution.complete()
   without.engine.flush({ timeoutMs: 1000 }).catch(() => {})
-  assert.match((await delayed).error ?? '', /no credentials for S3 could be had/)
+  assert.match((await delayed).error ?? '', /there are no credentials for S3: set s3\.accessKeyId/)
 
   process.env.AWS_ACCESS_KEY_ID = KEYS.accessKeyId
   process.env.AWS_SECRET_ACCESS_KEY = KEYS.secretAccessKey

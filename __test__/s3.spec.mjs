@@ -184,18 +184,16 @@ test('what no object can be called fails by name, and nothing else does', async 
     ['..', ''],
     ['b', '../x'],
     ['b', 'a/../x'],
-    ['b', '/p'],
     ['b', 'a\u0000'],
     ['b', 'a\nb'],
     ['b', 'x'.repeat(2048)],
-    ['b', 'a//b'],
   ]) {
     $send.s3({ bucket, prefix, payload: {} })
   }
-  $send.s3({ bucket: 'b', prefix: 'p/', payload: {} })
+  const fine = ['p/', '/p/', 'a//b/', '/.../']
+  for (const prefix of fine) $send.s3({ bucket: 'b', prefix, payload: {} })
   const log = await storeNow(step)
-  const last = log.pop()
-  assert.equal(last?.status, 'delivered')
+  for (const { status } of log.splice(-fine.length)) assert.equal(status, 'delivered')
   for (const { status, error } of log) {
     assert.deepEqual([status, error?.code], ['failed', 'ERR_SEND_INVALID_ARGUMENT'])
     assert.match(error?.message ?? '', /^(bucket|prefix): /)
@@ -232,7 +230,7 @@ test('close() stores what is open', async (t) => {
   const execution = engine.execution({ workflowId: 'p_test' })
   execution.step('s').$send.s3({ bucket: 'b', payload: { a: 1 } })
   await execution.complete()
-  assert.deepEqual(await engine.close(), { delivered: 1, failed: 0, pending: 0 })
+  assert.deepEqual(await engine.close(), { delivered: 1, failed: 0, pending: 0, open: 0 })
   assert.equal(filesIn(folder).length, 1)
   const [{ response }] = await execution.settled()
   assert.equal(/** @type {any} */ (response).batch.reason, 'close')

@@ -120,6 +120,41 @@ test('everything becomes a text, and what was null becomes anything', async (t) 
   ])
 })
 
+test('numbers become the texts that JavaScript writes', async (t) => {
+  const { load } = await openLoader(t, into(server.url))
+  const numbers = [
+    0, -1, 0.1, 100, 123456789012345680000, 1e21, -1.5e22, 1.7976931348623157e308, 1e-5, 1e-6, 1e-7,
+    5e-324, 9007199254740991, 1234567890123456800,
+  ] // prettier-ignore
+  const rows = numbers.map((n, place) => ({ place, n }))
+  const text = [{ place: -1, n: 'text' }]
+  for (const [table, batches] of /** @type {Array<[string, any[][]]>} */ ([
+    ['numbers_later', [rows, text]],
+    ['numbers_together', [[...rows, ...text]]],
+  ])) {
+    for (const batch of batches) await load(table, batch)
+    const query = `SELECT n FROM events.${table} WHERE place >= 0 ORDER BY place`
+    assert.deepEqual(
+      (await server.rows(query)).map(({ n }) => n),
+      numbers.map(String),
+    )
+  }
+})
+
+test('a row that a constraint refuses fails alone', async (t) => {
+  const { load } = await openLoader(t, into(server.url))
+  await load('guarded', [{ a: 0 }])
+  await server.ask('ALTER TABLE events.guarded ADD CONSTRAINT no_sevens CHECK a != 7')
+  const rows = Array.from({ length: 20 }, (_, a) => ({ a: a + 1 }))
+  const log = await load('guarded', rows)
+  const failed = log.flatMap(({ status }, place) => (status === 'failed' ? [place] : []))
+  assert.deepEqual(failed, [6], log[0].error?.message)
+  assert.equal(log[6].error?.code, 'ERR_SEND_REFUSED')
+  assert.match(log[6].error?.message ?? '', /ClickHouse refused the row: .*no_sevens/)
+  const [{ n }] = await server.rows('SELECT toString(count()) AS n FROM events.guarded')
+  assert.equal(n, '20')
+})
+
 test('engines that load into one table at once agree on it', async (t) => {
   const engines = await Promise.all([1, 2, 3].map(() => openLoader(t, into(server.url))))
   const values = [1, 'text', { a: 1 }, [1], true]

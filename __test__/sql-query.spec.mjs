@@ -248,7 +248,7 @@ test('results are rows, JSON or CSV, of every type', async (t) => {
   assert.deepEqual((await engine.sql('SELECT 1 AS a WHERE false')).rows, [])
 })
 
-test('POST /sql answers in the form of the original, and the file has all rows', async (t) => {
+test('POST /sql answers in the form of Pipedream, and the file has all rows', async (t) => {
   const { engine, load, dataDir } = await openWarehouse(t, { server: { port: 0 } })
   const { ask, post } = client(/** @type {any} */ (engine.address()).url)
   await load('t', [
@@ -339,7 +339,7 @@ test('dollar-send sql prints a table, or CSV, of a directory or a server', async
     { id: 1, name: 'Luke\n\u001b[31m' },
     { id: 22, name: null },
   ])
-  const table = 'id  name\n--  --------------\n1   Luke\\n\\x1b[31m\n22  NULL\n\n2 rows\n'
+  const table = 'id  name\n--  --------------\n 1  Luke\\n\\x1b[31m\n22  NULL\n\n2 rows\n'
   const query = 'SELECT * FROM t ORDER BY id'
   const asked = await cli([query, '--url', url])
   assert.deepEqual([asked.stdout, asked.stderr, asked.code], [table, '', 0])
@@ -373,7 +373,8 @@ test('dollar-send sql prints a table, or CSV, of a directory or a server', async
   assert.match(gone.stderr, /cannot be reached/)
   for (const [args, message] of /** @type {Array<[string[], RegExp]>} */ ([
     [[], /needs one query/],
-    [['SELECT 1'], /either --data-dir or --url/],
+    [['SELECT 1'], /no warehouse in .*\.dollar-send yet/],
+    [['SELECT 1', '--url', url, '--data-dir', dataDir], /either --data-dir or --url/],
     [['SELECT 1', '--data-dir', join(dataDir, 'none')], /no warehouse/],
     [['SELECT 1', '--url', 'ftp://x'], /http/],
     [['SELECT 1', '--url', url, '--timeout', '5'], /--timeout has no meaning/],

@@ -121,7 +121,7 @@ test('closing a handle in a worker leaves the engine open', async (t) => {
   const { name, engine } = await shared(t)
   const worker = startWorker({ name }, `parentPort.postMessage(await engine.close())`)
   const [told] = await Promise.all([once(worker, 'message'), once(worker, 'exit')])
-  assert.deepEqual(told, [{ delivered: 0, failed: 0, pending: 0 }])
+  assert.deepEqual(told, [{ delivered: 0, failed: 0, pending: 0, open: 0 }])
   await engine.execution({ workflowId: 'p' }).complete()
 })
 

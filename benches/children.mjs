@@ -12,10 +12,11 @@ const ROUND_TIMEOUT_MS = 120_000
  * @param {string} program
  * @param {string[]} args
  * @param {'killed'} [end] it ends itself with SIGKILL, as if the machine had failed
+ * @param {number} [timeout] milliseconds
  */
-export function runForJson(program, args, end) {
+export function runForJson(program, args, end, timeout = ROUND_TIMEOUT_MS) {
   return new Promise((resolve, reject) => {
-    const options = { timeout: ROUND_TIMEOUT_MS, killSignal: 'SIGKILL', maxBuffer: 2 ** 26 }
+    const options = { timeout, killSignal: 'SIGKILL', maxBuffer: 2 ** 26 }
     execFile(program, args, options, (error, stdout, stderr) => {
       if (error && !(end === 'killed' && error.signal === 'SIGKILL' && stdout))
         return reject(new Error(`${program} ${args.join(' ')}\n${stderr}`, { cause: error }))
@@ -25,9 +26,14 @@ export function runForJson(program, args, end) {
 }
 
 /** Runs a script of `candidates/` in Node with one argument, an object. */
-export function runCandidate(script, argument, end) {
+export function runCandidate(script, argument, end, { timeoutMs = ROUND_TIMEOUT_MS } = {}) {
   const path = fileURLToPath(new URL(`./candidates/${script}`, import.meta.url))
-  return runForJson(process.execPath, ['--expose-gc', path, JSON.stringify(argument)], end)
+  return runForJson(
+    process.execPath,
+    ['--expose-gc', path, JSON.stringify(argument)],
+    end,
+    timeoutMs,
+  )
 }
 
 /**

@@ -5,6 +5,17 @@ export function example(url = 'https://example.com/hook') {
   return { method: 'POST', url, data: { name: 'Luke Skywalker' } }
 }
 
+/** Ten calls whose payloads have different keys: what stands at one place of a real step's calls. */
+export function exampleOfTenShapes(url = 'https://example.com/hook') {
+  return Array.from({ length: 10 }, (_, shape) => {
+    const members = Array.from({ length: (shape % 5) + 1 }, (_, place) => [
+      `key_${shape}_${place}`,
+      place % 2 === 0 ? `value ${place}` : place,
+    ])
+    return { method: 'POST', url, data: Object.fromEntries(members) }
+  })
+}
+
 const KIB = 1024
 
 /** The same call with an order as payload, whose JSON is exactly 1 KiB: nested, as webhooks are. */

@@ -14,6 +14,7 @@ import { isolation } from './groups/isolation.mjs'
 import { memory } from './groups/memory.mjs'
 import { recording } from './groups/recording.mjs'
 import { scaling } from './groups/scaling.mjs'
+import { search } from './groups/search.mjs'
 import { startup } from './groups/startup.mjs'
 import { streams } from './groups/streams.mjs'
 import { throughput } from './groups/throughput.mjs'
@@ -33,6 +34,7 @@ const GROUPS = {
   batches,
   streams,
   warehouse,
+  search,
 }
 const MINIMUM_ROUNDS = 5
 

@@ -24,3 +24,8 @@ export function latencies(us) {
 export function pairedRatios(numerators, denominators) {
   return numerators.map((value, round) => value / denominators[round])
 }
+
+/** Round i of one candidate less round i of the other. */
+export function pairedDifferences(values, subtracted) {
+  return values.map((value, round) => value - subtracted[round])
+}

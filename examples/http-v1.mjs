@@ -1,4 +1,4 @@
-// A v1 code step: `$send` is a global. The original's document has "[YOUR URL HERE]" as the URL.
+// A v1 code step: `$send` is a global. Pipedream's documentation has "[YOUR URL HERE]" as the URL.
 
 export default async function (event, steps) {
   $send.http({

@@ -1,4 +1,4 @@
-// A v2 code step: `$` is an argument, the event is that of the trigger.
+// A v2 code step: `$` is an argument, and the event is in `steps.trigger`.
 
 export default defineComponent({
   async run({ steps, $ }) {

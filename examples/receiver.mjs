@@ -1,5 +1,6 @@
-// A receiver for the examples: answers every request and prints it. `node examples/receiver.mjs [port]`
+// A receiver for the examples: prints every request and responds 200. `node examples/receiver.mjs [port]`
 
+import { realpathSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { pathToFileURL } from 'node:url'
@@ -7,7 +8,7 @@ import { pathToFileURL } from 'node:url'
 /**
  * Listens on 127.0.0.1.
  *
- * @param {number} port 0 takes a free one
+ * @param {number} port 0 takes a free port
  * @returns {Promise<{ url: string, close(): Promise<void> }>}
  */
 export async function startReceiver(port) {
@@ -32,7 +33,9 @@ export async function startReceiver(port) {
   }
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+// The path in argv may lead through a link, such as in pnpm's node_modules.
+const program = process.argv[1] && pathToFileURL(realpathSync(process.argv[1])).href
+if (import.meta.url === program) {
   const { url } = await startReceiver(Number(process.argv[2] ?? 8788))
   console.log(`receiver: listening, send to ${url} (Ctrl-C ends it)`)
 }

@@ -1,4 +1,4 @@
-// A workflow runner in one screen: several steps in one execution, one completion hook at its end.
+// A small workflow runner: several steps in one execution, one completion hook at its end.
 // `node examples/runner.mjs`
 
 import { Engine } from 'dollar-send'
@@ -6,7 +6,7 @@ import { runInStep } from 'dollar-send/global'
 
 import { startReceiver } from './receiver.mjs'
 
-/** Runs the steps of a workflow one after the other; each sees what the earlier ones exported. */
+/** Runs the steps of a workflow in order; each receives the exports of the earlier ones. */
 async function runWorkflow(engine, workflow, event) {
   const execution = engine.execution({ workflowId: workflow.id })
   const steps = { trigger: { event } }
@@ -31,7 +31,7 @@ async function runWorkflow(engine, workflow, event) {
   } catch (error) {
     failure = { error }
   }
-  // Also after an error: what the steps had recorded until then is delivered.
+  // Also after an error: calls recorded before it are delivered.
   await execution.complete(failure)
   return { execution, steps, failure }
 }

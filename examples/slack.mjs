@@ -1,11 +1,11 @@
-// `$send.slack({ channel, text })`: a destination for messages of Slack.
+// `$send.slack({ channel, text })`: a custom destination that posts to Slack.
 //
 //   engine.destination('slack', slack({ token: process.env.SLACK_TOKEN }))
 
 const POST_MESSAGE = 'https://slack.com/api/chat.postMessage'
 
-/** Answers of Slack that another attempt may mend. */
-const PASSING = ['ratelimited', 'internal_error', 'service_unavailable', 'request_timeout']
+/** Errors of Slack that are retried. */
+const TRANSIENT = ['ratelimited', 'internal_error', 'service_unavailable', 'request_timeout']
 
 /**
  * @param {{ token: string, url?: string }} settings
@@ -26,10 +26,10 @@ export const slack = ({ token, url = POST_MESSAGE }) => ({
     })
     if (response.status === 429 || response.status >= 500) {
       const afterMs = 1000 * Number(response.headers.get('retry-after') ?? 0)
-      return [{ status: 'retry', error: `Slack answered ${response.status}`, afterMs }]
+      return [{ status: 'retry', error: `Slack responded ${response.status}`, afterMs }]
     }
     const { ok, error, channel, ts } = await response.json()
     if (ok) return [{ status: 'delivered', response: { channel, ts } }]
-    return [{ status: PASSING.includes(error) ? 'retry' : 'failed', error }]
+    return [{ status: TRANSIENT.includes(error) ? 'retry' : 'failed', error }]
   },
 })

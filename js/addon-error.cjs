@@ -215,7 +215,7 @@ function addonError(why, advice, candidates, words, cause) {
  * its attempts, without their codes, and adds attempts with WebAssembly that are not published.
  *
  * @param {Candidate[]} candidates
- * @param {any} error
+ * @param {unknown} error
  */
 function causeOf(candidates, error) {
   const path = candidates[candidates.length - 1]?.path
@@ -226,19 +226,26 @@ function causeOf(candidates, error) {
       return original
     }
   }
-  let cause = error
+  let cause = /** @type {Thrown | undefined} */ (error)
   while (cause?.cause && /^Cannot find native binding|wasi/.test(cause.message)) cause = cause.cause
   return cause
 }
 
+/** @typedef {{ code?: string, message: string, cause?: Thrown }} Thrown */
+
 /**
- * @param {any} error
+ * @param {unknown} error
  * @returns {{ code?: string, message: string }[]}
  */
 function chain(error) {
-  /** @type {any[]} */
+  /** @type {Thrown[]} */
   const errors = []
-  for (let next = error; next && !errors.includes(next); next = next.cause) errors.push(next)
+  for (
+    let next = /** @type {Thrown | undefined} */ (error);
+    next && !errors.includes(next);
+    next = next.cause
+  )
+    errors.push(next)
   return errors.map(({ code, message }) => ({ code, message: String(message) }))
 }
 
@@ -256,7 +263,7 @@ function system() {
 /** @returns {string | undefined} */
 function glibcVersion() {
   try {
-    return /** @type {any} */ (systemReport()).header.glibcVersionRuntime
+    return systemReport().header.glibcVersionRuntime
   } catch {
     return undefined
   }

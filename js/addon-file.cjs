@@ -52,23 +52,29 @@ function isMusl() {
 
 function hasMuslLoaded() {
   try {
-    const report = /** @type {any} */ (systemReport())
+    const report = systemReport()
     if (report.header.glibcVersionRuntime) return false
-    return report.sharedObjects.some((/** @type {string} */ name) =>
-      /ld-musl-|libc\.musl-/.test(name),
-    )
+    return report.sharedObjects.some((name) => /ld-musl-|libc\.musl-/.test(name))
   } catch {
     return false
   }
 }
 
-/** Returns the diagnostic report of this process without a look at the network, which may be slow. */
+/** @typedef {{ header: { glibcVersionRuntime?: string }, sharedObjects: string[] }} Report */
+
+/**
+ * Returns the diagnostic report of this process, without the network, which may be slow to look at.
+ *
+ * @returns {Report}
+ */
 function systemReport() {
-  const { report } = /** @type {any} */ (process)
+  const report = /** @type {{ excludeNetwork: boolean, getReport(): unknown }} */ (
+    /** @type {unknown} */ (process.report)
+  )
   const before = report.excludeNetwork
   report.excludeNetwork = true
   try {
-    return report.getReport()
+    return /** @type {Report} */ (report.getReport())
   } finally {
     report.excludeNetwork = before
   }

@@ -26,18 +26,18 @@ let engines = 0
 
 /** The completion hooks of one engine. */
 class Completions {
-  /** @type {any} */ #native
+  #handle
   #onWaiting
   /** @type {Map<number, Waiting>} */ #waiting = new Map()
   #lastTicket = 0
 
   /**
-   * @param {any} native the handle of the engine
+   * @param {import('./native.cjs').EngineHandle} handle
    * @param {(waiting: boolean) => void} onWaiting called when the first hook begins to wait, and when
    *   none waits any more
    */
-  constructor(native, onWaiting) {
-    this.#native = native
+  constructor(handle, onWaiting) {
+    this.#handle = handle
     this.#onWaiting = onWaiting
   }
 
@@ -45,7 +45,7 @@ class Completions {
    * Hands calls over. Returns the receipt, or a promise for it while the journal has not stored them.
    *
    * @param {{ executionId: string }} execution
-   * @param {(ticket: number) => number | undefined} handOver returns the number of calls that were
+   * @param {(ticket: number) => number | null | undefined} handOver returns the number of calls that were
    *   handed over, or nothing when it is known later
    */
   receipt(execution, handOver) {
@@ -61,7 +61,7 @@ class Completions {
 
   /** Settles the promises of the hooks that are done. */
   settle() {
-    const done = this.#native._takeCompletions()
+    const done = this.#handle.takeCompletions()
     if (done.length === 0) return
     for (let place = 0; place < done.length; place += 3) {
       const hook = this.#waiting.get(done[place])
@@ -86,7 +86,7 @@ class Completions {
   /** @param {number} ticket */
   #refusal(ticket) {
     try {
-      this.#native._throwRefusal(ticket)
+      this.#handle.throwRefusal(ticket)
     } catch (error) {
       return localError(error)
     }

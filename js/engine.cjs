@@ -3,110 +3,186 @@
 
 // `Engine`: a class around the native handle, which is never the owner of undelivered work.
 
-const { loadCalls } = require('./send.cjs')
-const { Completions } = require('./completion.cjs')
-const { checkDestination, runJob } = require('./destination.cjs')
-const { answered, called, invalidArgument } = require('./errors.cjs')
-const { Listeners } = require('./events.cjs')
-const { Execution, MAKER } = require('./execution.cjs')
-const native = require('./native.cjs')
-const { optionsText } = require('./options.cjs')
-const { Subscriptions, emitDepth } = require('./subscribe.cjs')
-const { Warehouse } = require('./warehouse.cjs')
+const { resolve } = require('node:path')
 
-/**
- * @typedef {object} Settings What recording a call needs to know of its engine.
- * @property {boolean} strict whether warnings throw
- * @property {number} maxPayloadBytes bytes that one call may have
- * @property {Map<string, import('./destination.cjs').Destination>} destinations those that are written
- *   in JavaScript, by their names
- */
+const { Completions } = require('./completion.cjs')
+const { answered, called, invalidArgument } = require('./errors.cjs')
+const { Listeners } = require('./events/listeners.cjs')
+const { Subscriptions } = require('./events/subscriptions.cjs')
+const { checkedExecutionOptions } = require('./execution-options.cjs')
+const { Execution, MAKER } = require('./execution.cjs')
+const {
+  checkMembers,
+  checkSelection,
+  DELIVERIES,
+  EXECUTIONS,
+  PAUSE,
+  RETRY,
+  STREAM_URL,
+  TIMEOUT,
+} = require('./filters.cjs')
+const { EngineHandle } = require('./native.cjs')
+const { optionsText } = require('./options.cjs')
+const { loadDestinations } = require('./send.cjs')
+const { Warehouse } = require('./warehouse/index.cjs')
+
+/** @type {typeof import('./destinations/jobs.cjs')} Loaded with the first engine. */
+let jobs
 
 /** Passed to the constructor by `Engine.open()` alone. */
 const OPENER = Symbol('Engine.open()')
 
 /**
- * Engines that stay when no variable holds them: what was opened for others (a server, listeners,
- * destinations) lasts until `close()`, and a completion hook until it is answered.
+ * Engines that stay alive when no variable holds them: what was opened for others (a server, listeners,
+ * destinations) lasts until `close()`, and a completion hook until its promise is settled.
  *
  * @type {Set<Engine>}
  */
 const KEPT = new Set()
 
 class Engine {
-  /** @type {any} */ #native
+  #handle
   /** @type {import('./execution.cjs').Parent} */ #parent
   /** @type {Listeners} */ #listeners
   /** @type {Subscriptions} */ #subscriptions
   /** @type {Warehouse} */ #warehouse
   #isKeptUntilClosed = false
+  /** The ticket of the last replay. */
+  #replays = 0
 
   /** @param {unknown} [options] */
   static async open(options) {
-    loadCalls()
+    loadDestinations()
+    jobs ??= require('./destinations/jobs.cjs')
     const text = optionsText(options)
-    const handle = await answered(called(() => native.Engine.open(text)))
-    return new Engine(OPENER, handle)
+    const handle = await answered(called(() => EngineHandle.open(text)))
+    return new Engine(OPENER, handle, dataDirOf(text))
   }
 
   /**
    * @param {symbol} opener
-   * @param {any} handle
+   * @param {import('./native.cjs').EngineHandle} handle
+   * @param {string | undefined} dataDir absolute
    */
-  constructor(opener, handle) {
+  constructor(opener, handle, dataDir) {
     if (opener !== OPENER) throw new TypeError('an engine is opened by Engine.open()')
-    this.#native = handle
+    this.#handle = handle
     this.#parent = {
       engine: this,
-      native: handle,
+      handle,
       settings: {
-        strict: handle._strict,
-        maxPayloadBytes: handle._maxPayloadBytes,
+        strict: handle.strict,
+        maxPayloadBytes: handle.maxPayloadBytes,
+        attachmentFolder: handle.attachmentFolder,
         destinations: new Map(),
+        lateCallsThrow: handle.lateCallsThrow,
+        kept: { dataDir },
       },
       completions: new Completions(handle, (waiting) => this.#keepWhile(waiting)),
     }
-    handle._attach(Engine.#waker(new WeakRef(this)))
+    handle.attach(Engine.#waker(new WeakRef(this)))
     this.#listeners = new Listeners(handle)
     this.#subscriptions = new Subscriptions(handle)
     this.#warehouse = new Warehouse(handle, Engine.#keeper(new WeakRef(this)))
-    if (handle.address()) this.#keep()
+    if (handle.engine.address()) this.#keep()
   }
 
-  /** @param {any} options */
+  /** @param {unknown} options */
   execution(options) {
     return new Execution(MAKER, this.#parent, checkedExecutionOptions(options))
   }
 
+  /**
+   * Runs a function with an execution that is completed when the function has ended.
+   *
+   * @template T
+   * @param {unknown} options those of `execution()`
+   * @param {(execution: Execution) => T | Promise<T>} run
+   */
+  async run(options, run) {
+    return require('./runner/workflow.cjs').runExecution(this, options, run)
+  }
+
   /** @param {unknown} [filter] */
   async deliveries(filter) {
-    return this.#parsed(() => this.#native.deliveries(filter))
+    checkMembers('engine.deliveries()', filter, DELIVERIES, 'filter')
+    return this.#parsed(() => this.#handle.engine.deliveries(filter))
   }
 
   /** @param {unknown} [filter] */
   async executions(filter) {
-    return this.#parsed(() => this.#native.executions(filter))
+    checkMembers('engine.executions()', filter, EXECUTIONS, 'filter')
+    return this.#parsed(() => this.#handle.engine.executions(filter))
+  }
+
+  /**
+   * @param {unknown} selection
+   * @param {unknown} [options]
+   */
+  async replay(selection, options) {
+    checkSelection('engine.replay()', selection)
+    const { dryRun, signal } = checkedReplayOptions(options)
+    const ticket = (this.#replays = (this.#replays + 1) % 2 ** 32)
+    const cancel = () => this.#handle.engine._cancelReplay(ticket)
+    const aborted = signal?.aborted ?? false
+    const replayed = this.#parsed(() =>
+      this.#handle.engine.replay(selection, dryRun, ticket, aborted),
+    )
+    signal?.addEventListener('abort', cancel)
+    try {
+      return await replayed
+    } finally {
+      signal?.removeEventListener('abort', cancel)
+    }
   }
 
   /** @param {unknown} selection */
-  async replay(selection) {
-    return this.#parsed(() => this.#native.replay(selection))
+  async dismiss(selection) {
+    checkSelection('engine.dismiss()', selection)
+    return answered(called(() => this.#handle.engine.dismiss(selection)))
+  }
+
+  /** @param {unknown} [options] */
+  async ready(options) {
+    checkMembers('engine.ready()', options, TIMEOUT)
+    await answered(called(() => this.#handle.engine.ready(options)))
+  }
+
+  /** @param {unknown} target */
+  async pause(target) {
+    const checked = checkMembers('engine.pause()', target, PAUSE) ?? {}
+    return this.#parsed(() => this.#handle.engine.pause(checked))
+  }
+
+  /** @param {unknown} target */
+  async resume(target) {
+    const checked = checkMembers('engine.resume()', target, PAUSE) ?? {}
+    return this.#parsed(() => this.#handle.engine.resume(checked))
+  }
+
+  /** @param {unknown} filter */
+  async retryNow(filter) {
+    const checked = checkMembers('engine.retryNow()', filter, RETRY, 'filter') ?? {}
+    return answered(called(() => this.#handle.engine.retryNow(checked)))
   }
 
   /** @param {unknown} [options] */
   async flush(options) {
-    await answered(called(() => this.#native.flush(options)))
+    checkMembers('engine.flush()', options, TIMEOUT)
+    await answered(called(() => this.#handle.engine.flush(options)))
   }
 
   /** @param {unknown} [options] */
   async close(options) {
-    const closing = called(() => this.#native.close(options))
+    checkMembers('engine.close()', options, TIMEOUT)
+    const closing = called(() => this.#handle.engine.close(options))
     try {
       return { ...(await answered(closing)) }
     } finally {
+      this.#wake()
       await this.#warehouse.close()
       // Another thread that has the engine open may run the warehouse from here on, and not before.
-      this.#native._detach()
+      this.#handle.detach()
       this.#isKeptUntilClosed = false
       KEPT.delete(this)
     }
@@ -117,15 +193,15 @@ class Engine {
   }
 
   stats() {
-    return JSON.parse(called(() => this.#native.stats()))
+    return JSON.parse(called(() => this.#handle.engine.stats()))
   }
 
   egressAddresses() {
-    return [...this.#native.egressAddresses()]
+    return [...this.#handle.engine.egressAddresses()]
   }
 
   address() {
-    const address = this.#native.address()
+    const address = this.#handle.engine.address()
     return address && { ...address }
   }
 
@@ -134,7 +210,8 @@ class Engine {
    * @param {unknown} [options]
    */
   streamUrl(workflowId, options) {
-    return called(() => this.#native.streamUrl(workflowId, options))
+    checkMembers('engine.streamUrl()', options, STREAM_URL)
+    return called(() => this.#handle.engine.streamUrl(workflowId, options))
   }
 
   /**
@@ -157,11 +234,11 @@ class Engine {
   }
 
   /**
-   * @param {unknown} wanted
+   * @param {unknown} filter
    * @param {unknown} listener
    */
-  subscribe(wanted, listener) {
-    const unsubscribe = this.#subscriptions.add(wanted, listener)
+  subscribe(filter, listener) {
+    const unsubscribe = this.#subscriptions.add(filter, listener)
     this.#keep()
     return unsubscribe
   }
@@ -171,9 +248,9 @@ class Engine {
    * @param {unknown} options
    */
   destination(name, options) {
-    const { deliver, text } = checkDestination(name, options)
-    const number = called(() => this.#native._destination(name, text))
-    this.#parent.settings.destinations.set(/** @type {string} */ (name), { number, deliver })
+    const { deliver, destination, text } = jobs.checkDestination(name, options)
+    const number = called(() => this.#handle.addDestination(destination.name, text))
+    this.#parent.settings.destinations.set(destination.name, { destination, number, deliver })
     this.#keep()
     return this
   }
@@ -228,66 +305,56 @@ class Engine {
     else if (!this.#isKeptUntilClosed) KEPT.delete(this)
   }
 
-  /** Called when the addon has something for this engine's JavaScript. */
+  /** Takes the completions and events that wait for this engine. */
   #wake() {
     this.#parent.completions.settle()
-    const events = this.#native._takeEvents()
+    const events = this.#handle.takeEvents()
     if (events === '') return
-    for (const [topic, event] of JSON.parse(events)) this.#take(topic, event)
+    for (const [topic, event] of JSON.parse(events)) this.#dispatch(topic, event)
   }
 
   /**
    * @param {string} topic
-   * @param {any} event
+   * @param {unknown} event as Rust wrote it for this topic
    */
-  #take(topic, event) {
-    if (topic === 'emitted') return this.#subscriptions.tell(event)
-    if (topic !== 'job') return this.#listeners.tell(topic, event)
-    if (event.destination === 'sql') return this.#warehouse.work(event)
-    return runJob(this.#native, this.#parent.settings.destinations, event)
+  #dispatch(topic, event) {
+    if (topic === 'emitted') {
+      return this.#subscriptions.publish(/** @type {{ to: number[], event: unknown }} */ (event))
+    }
+    if (topic !== 'job') return this.#listeners.publish(topic, event)
+    const job = /** @type {import('./destinations/jobs.cjs').Job} */ (event)
+    if (job.destination === 'sql') return this.#warehouse.work(job)
+    return jobs.runJob(this.#handle, this.#parent.settings.destinations, job)
   }
 }
-
-/** @param {any} options */
-function checkedExecutionOptions(options) {
-  const { workflowId, executionId, attempt, emitDepth: depth, traceparent } = options ?? {}
-  if (typeof workflowId !== 'string' || workflowId === '') {
-    throw invalidArgument('engine.execution(): workflowId must be a text that is not empty')
-  }
-  if (executionId !== undefined && (typeof executionId !== 'string' || executionId === '')) {
-    throw invalidArgument('engine.execution(): executionId must be a text that is not empty')
-  }
-  if (attempt !== undefined && !(Number.isInteger(attempt) && attempt >= 1 && attempt < 2 ** 32)) {
-    throw invalidArgument('engine.execution(): attempt must be a whole number from 1')
-  }
-  if (depth !== undefined && !(Number.isInteger(depth) && depth >= 0 && depth < 2 ** 32)) {
-    throw invalidArgument('engine.execution(): emitDepth must be a whole number from 0')
-  }
-  const trace = traceparent === undefined ? undefined : traceText(options)
-  return { workflowId, executionId, attempt, depth: depth ?? emitDepth(), trace }
-}
-
-/** `traceparent` of version 00, and of later ones, which may go on (W3C Trace Context). */
-const TRACEPARENT =
-  /^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-|$)/
 
 /**
- * The trace of an execution as one text. A malformed trace context is ignored, as its specification
- * asks for: it may come from anywhere.
+ * Returns the data directory in the options' text, made absolute.
  *
- * @param {{ traceparent: unknown, tracestate?: unknown }} options
+ * @param {string} text
+ * @returns {string | undefined}
  */
-function traceText({ traceparent, tracestate }) {
-  for (const [name, value] of Object.entries({ traceparent, tracestate })) {
-    if (value !== undefined && typeof value !== 'string') {
-      throw invalidArgument(`engine.execution(): ${name} must be a text`)
-    }
+function dataDirOf(text) {
+  if (!text.includes('"dataDir"')) return undefined
+  const { dataDir } = JSON.parse(text)
+  return typeof dataDir === 'string' ? resolve(dataDir) : undefined
+}
+
+/**
+ * @param {any} options
+ * @returns {{ dryRun: boolean, signal?: AbortSignal }}
+ */
+function checkedReplayOptions(options) {
+  const { dryRun = false, signal, ...rest } = options ?? {}
+  const unknown = Object.keys(rest)[0]
+  if (unknown) throw invalidArgument(`engine.replay(): unknown option ${unknown}`)
+  if (typeof dryRun !== 'boolean') {
+    throw invalidArgument('engine.replay(): dryRun must be true or false')
   }
-  const parent = /** @type {string} */ (traceparent)
-  if (parent.length > 256 || !TRACEPARENT.test(parent)) return undefined
-  const state = /** @type {string | undefined} */ (tracestate)
-  const usable = state && state.length <= 512 && /^[\x20-\x7e]+$/.test(state)
-  return usable ? `${parent}\n${state}` : parent
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+    throw invalidArgument('engine.replay(): signal must be an AbortSignal')
+  }
+  return { dryRun, signal }
 }
 
 module.exports = { Engine }

@@ -1,9 +1,32 @@
 // @ts-check
 'use strict'
 
-// Errors of this package, and those of the addon as errors of the realm that runs this file.
+// Errors of this package. Converts those of the addon to errors of the realm that runs this file.
+
+const { sep } = require('node:path')
 
 /** @typedef {import('../index.d.ts').ErrorCode} ErrorCode */
+
+/** The folder of this package's JavaScript. */
+const OWN = __dirname + sep
+
+/**
+ * Returns the error with a stack that begins at the caller of this package. If the stack has no other
+ * code, it stays as it is.
+ *
+ * @template {Error} E
+ * @param {E} error
+ * @returns {E}
+ */
+function fromCaller(error) {
+  const { stack } = error
+  const at = typeof stack === 'string' ? stack.search(/\n\s+at /) : -1
+  if (stack === undefined || at < 0) return error
+  const frames = stack.slice(at + 1).split('\n')
+  const first = frames.findIndex((frame) => !frame.includes(OWN) && !frame.includes('(node:'))
+  if (first > 0) error.stack = `${stack.slice(0, at)}\n${frames.slice(first).join('\n')}`
+  return error
+}
 
 /**
  * Returns an error with a code.
@@ -14,10 +37,12 @@
  * @returns {Error & { code: ErrorCode }}
  */
 function sendError(Type, code, message) {
-  return Object.assign(new Type(message), { code })
+  return fromCaller(Object.assign(new Type(message), { code }))
 }
 
 /**
+ * Returns the error for a wrong argument.
+ *
  * @param {string} message
  */
 function invalidArgument(message) {
@@ -56,19 +81,23 @@ async function answered(promise) {
 
 const TYPES = /** @type {const} */ ({ TypeError, RangeError })
 
+/** @typedef {{ name: string, message: string, code?: unknown, cause?: unknown }} NativeError */
+
 /**
- * An error of the addon as one of this realm, so that `instanceof Error` holds where it is caught, in
- * a `vm` context as well; its stack is that of the caller. Other values are returned as they are.
+ * Converts an error of the addon to one of this realm, so that `instanceof Error` holds where it is
+ * caught, in a `vm` context as well; its stack is that of the caller. Returns other values as they are.
  *
- * @param {any} error
+ * @param {unknown} given
  * @returns {unknown}
  */
-function localError(error) {
-  if (typeof error?.message !== 'string') return error
+function localError(given) {
+  const error = /** @type {NativeError | null | undefined} */ (given)
+  if (typeof error?.message !== 'string') return given
   const Type = TYPES[/** @type {keyof typeof TYPES} */ (error.name)] ?? Error
   const options = error.cause === undefined ? undefined : { cause: localError(error.cause) }
   const local = new Type(error.message, options)
-  return error.code === undefined ? local : Object.assign(local, { code: error.code })
+  if (error.code !== undefined) Object.assign(local, { code: error.code })
+  return fromCaller(local)
 }
 
 module.exports = { answered, called, invalidArgument, localError, sendError }

@@ -14,10 +14,13 @@ const EXIT_FLUSH_MS = 1000
  * thread does not know this package. Of several copies of this package in one thread the first waits.
  */
 function flushAtExit() {
-  const isMainThread = native._isMainThread() ?? require('node:worker_threads').isMainThread
-  if (!native._watchExit(isMainThread)) return
+  const isMainThread = native.isMainThread() ?? require('node:worker_threads').isMainThread
+  if (!native.watchExit(isMainThread)) return
   process.on('exit', () => {
-    const left = native._flushAtExit(EXIT_FLUSH_MS, isMainThread)
+    for (const sentence of native.openAtExit(isMainThread)) {
+      process.stderr.write(`dollar-send: ${sentence}\n`)
+    }
+    const left = native.flushAtExit(EXIT_FLUSH_MS, isMainThread)
     if (left > 0) {
       process.stderr.write(
         `dollar-send: the process ends with ${left} deliveries not made; await engine.close() before it does\n`,

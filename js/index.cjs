@@ -6,17 +6,29 @@
 const { Engine } = require('./engine.cjs')
 const { Execution } = require('./execution.cjs')
 const { flushAtExit } = require('./exit.cjs')
-require('./global.cjs')
+const { defineComponent } = require('./global.cjs')
 
 flushAtExit()
 
-/**
- * Runs one step. Its module is loaded by the first call: a runner of its own needs none of it.
- *
- * @param {Parameters<import('./run-step.cjs').runStep>} args
- */
+// What runs steps is loaded by the first call: a runner of its own needs none of it.
+
+/** @param {Parameters<import('./runner/workflow.cjs').runStep>} args */
 function runStep(...args) {
-  return require('./run-step.cjs').runStep(...args)
+  return require('./runner/workflow.cjs').runStep(...args)
 }
 
-module.exports = { Engine, Execution, runStep }
+/**
+ * Loads a step file. The loader, too, is there only for those who call it.
+ *
+ * @param {string | URL} file
+ */
+function loadStep(file) {
+  return require('./runner/load.cjs').loadStep(file)
+}
+
+/** @param {Parameters<import('./runner/workflow.cjs').runWorkflow>} args */
+function runWorkflow(...args) {
+  return require('./runner/workflow.cjs').runWorkflow(...args)
+}
+
+module.exports = { Engine, Execution, defineComponent, loadStep, runStep, runWorkflow }

@@ -1,4 +1,4 @@
 import root from './index.cjs'
 
-export const { Engine, Execution, runStep } = root
+export const { Engine, Execution, defineComponent, loadStep, runStep, runWorkflow } = root
 export default root

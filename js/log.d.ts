@@ -1,4 +1,110 @@
-/* What the log shows of requests and responses, by destination. */
+/* Deliveries in the log, by destination. */
+
+import type { DeliveryError, Send } from '../index'
+
+/** The members of every delivery in the log: a call and its result. */
+export interface DeliveryBase {
+  /** A `UUIDv7`, ordered by time and known from the call on. */
+  id: string
+  /** The id of the workflow. */
+  workflowId: string
+  /** The id of the run. */
+  executionId: string
+  /** The name of the step that made the call. */
+  step: string
+  /** Index of the call within its execution, from 0. */
+  index: number
+  /** The id of the failed delivery that this one replays. */
+  replayOf?: string
+  /** The replay of this delivery. */
+  replayedBy?: string
+  /** The replay that delivered the call: this failed delivery is no dead letter any more. */
+  resolvedBy?: string
+  /** When this failed delivery was dismissed: it is no dead letter any more. */
+  dismissedAt?: string
+  /** The status. `delivered`, `failed` and `discarded` are terminal. */
+  status: 'recorded' | 'pending' | 'batched' | 'in-flight' | 'delivered' | 'failed' | 'discarded'
+  /** The error of a failed delivery. */
+  error?: DeliveryError
+  /** The failure of the last attempt, while the delivery waits for another one or makes it. */
+  lastError?: DeliveryError
+  /** When the next attempt is made. Absent while one is in progress, and while a webhook is paused. */
+  nextAttemptAt?: string
+  /** Warnings about the call. */
+  warnings: Array<string>
+  /** Attempts so far. */
+  attempts: number
+  /**
+   * The newest attempts, 20 at most, oldest first. Absent if the only attempt succeeded, whose phases
+   * are in the response, and of records of a batch.
+   */
+  attemptLog?: Array<DeliveryAttempt>
+  /** When the call was made (ISO 8601, UTC). */
+  recordedAt: string
+  /** When the destination accepted it (ISO 8601, UTC). */
+  deliveredAt?: string
+  /** When it became terminal (ISO 8601, UTC). */
+  settledAt?: string
+}
+
+/** One attempt of a delivery. */
+export interface DeliveryAttempt {
+  /** Its number, from 1. */
+  attempt: number
+  /** When it began (ISO 8601, UTC). */
+  startedAt: string
+  /** Time between when it was due and its beginning, in milliseconds. */
+  queueMs: number
+  /** Its duration, in milliseconds. */
+  durationMs: number
+  /** The status of an HTTP response. */
+  status?: number
+  /** Phases of `durationMs`, of HTTP; those that were not reached are absent. */
+  timings?: {
+    dnsMs?: number
+    connectMs?: number
+    tlsMs?: number
+    firstByteMs?: number
+    bodyMs?: number
+  }
+  /** The error, if it failed. */
+  error?: DeliveryError
+  /** When the next attempt was due (ISO 8601, UTC). */
+  nextAttemptAt?: string
+}
+
+/** A delivery of one destination, with its request and its response. */
+export interface DeliveryOf<Destination, Request, Response> extends DeliveryBase {
+  /** The method of `$send` that was called. */
+  destination: Destination
+  /** The request, redacted. */
+  request: Request
+  /** The last response, if there was one, also of a failed delivery. */
+  response?: Response
+}
+
+/** The deliveries of the destinations of this package. */
+interface BuiltinDeliveries {
+  http: DeliveryOf<'http', HttpRequestLog, HttpResponseLog>
+  email: DeliveryOf<'email', EmailRequestLog, EmailResponseLog>
+  s3: DeliveryOf<'s3', Record<string, unknown>, S3ResponseLog>
+  sql: DeliveryOf<'sql', Record<string, unknown>, SqlResponseLog>
+  sse: DeliveryOf<'sse', Record<string, unknown>, SseResponseLog>
+  emit: DeliveryOf<'emit', Record<string, unknown>, EmitResponseLog>
+}
+
+/** The names of destinations that `interface Send` was extended by. */
+type OwnDestination = Exclude<keyof Send, keyof BuiltinDeliveries>
+
+/**
+ * One delivery in the log. `delivery.destination === 'http'` narrows its `request` and `response`.
+ * Destinations of your own take part when `interface Send` declares them.
+ */
+export type Delivery =
+  | BuiltinDeliveries[keyof BuiltinDeliveries]
+  | {
+      [Name in OwnDestination]: DeliveryOf<Name, Record<string, unknown>, any>
+    }[OwnDestination]
 
 /** The `request` of an `http` delivery, as it was sent; secrets are redacted. */
 export interface HttpRequestLog {
@@ -8,31 +114,31 @@ export interface HttpRequestLog {
   url: string
   /** The headers, their names in lower case. */
   headers: Record<string, string>
-  /** Present where `headers` are not all: at most 256 lines and 32 KiB are kept. */
+  /** Present if `headers` are incomplete: the log keeps at most 256 lines and 32 KiB. */
   headersTruncated?: true
-  /** The body: text, or base64 if `bodyEncoding` says so. Absent without a body. */
+  /** The body: text, or base64 with `bodyEncoding`. Absent without a body. */
   body?: string
-  /** How `body` is spelled when it is not UTF-8. */
+  /** The encoding of a `body` that is not UTF-8. */
   bodyEncoding?: 'base64'
-  /** Length of the whole body. */
+  /** Length of the whole body in bytes. */
   bodyBytes?: number
-  /** Whether `body` is only its beginning (`http.logBodyBytes`). */
+  /** Whether `body` is cut (`http.logBodyBytes`). */
   truncated?: boolean
 }
 
-/** A mail in the log: as it was sent, or as it was recorded if it was not. */
+/** A mail in the log: as sent, or as recorded if it was not sent. */
 export interface EmailRequestLog {
   /** The `Message-ID`, the same for each attempt. Absent if it was not sent. */
   messageId?: string
   /** The sender. */
   from?: string
-  /** Whom it goes to. */
+  /** The recipients. */
   to: Array<string>
-  /** Who gets a copy. */
+  /** The recipients of a copy. */
   cc?: Array<string>
-  /** Who gets a copy that others do not see. */
+  /** The recipients of a blind copy. */
   bcc?: Array<string>
-  /** Whom an answer goes to. */
+  /** The addresses for replies. */
   replyTo?: Array<string>
   /** The subject. */
   subject: string
@@ -44,41 +150,45 @@ export interface EmailRequestLog {
   html?: string
   /** Bytes of the HTML text. */
   htmlBytes?: number
-  /** Whether `text` or `html` is only the beginning. */
+  /** Whether `text` or `html` is cut. */
   truncated: boolean
-  /** The attachments, without what is in them. */
+  /** The attachments, without their content. */
   attachments?: Array<{ filename: string; contentType?: string; bytes: number }>
   /** Bytes of the mail as it was sent. */
   bytes?: number
 }
 
-/** What became of a mail: the server's answer, or the file that it was written to. */
+/** The `response` of an `email` delivery: the server's reply, or the file that the mail was written to. */
 export interface EmailResponseLog {
-  /** The code of the server's answer. */
+  /** The code of the server's reply. */
   code?: number
-  /** The text of the server's answer. */
+  /** The text of the server's reply. */
   message?: string
   /** The server. */
   server?: string
   /** The file, where no server is configured. */
   file?: string
-  /** Milliseconds that it took. */
+  /** `file` if it became a file. */
+  transport?: 'file'
+  /** Duration of the attempt in milliseconds. */
   durationMs: number
 }
 
-/** The `response` of an `s3` delivery: where its record is. */
+/** The `response` of an `s3` delivery: the object with its record. */
 export interface S3ResponseLog {
-  /** The bucket. Absent if the batch failed, as are the next four. */
+  /** The bucket. Absent if the batch failed, like the next four members. */
   bucket?: string
   /** The key of the object. */
   key?: string
-  /** What the service calls this version of the object. Absent for a file. */
+  /** The service's entity tag of the object. Absent for a file. */
   etag?: string
   /** The file, where no service is configured. */
   file?: string
+  /** `file` if it became a file. */
+  transport?: 'file'
   /** Bytes of the object. */
   objectBytes?: number
-  /** Milliseconds that the attempt took that stored it. */
+  /** Duration of the attempt that stored it, in milliseconds. */
   durationMs?: number
   /** The batch that the record was in. */
   batch: { reason: BatchReason; records: number }
@@ -90,7 +200,7 @@ export interface S3ResponseLog {
 export interface SseResponseLog {
   /** The id of the event in its stream. */
   id: string
-  /** How many clients followed the stream. */
+  /** Number of clients of the stream. */
   clients: number
 }
 
@@ -98,9 +208,9 @@ export interface SseResponseLog {
 export interface EmitResponseLog {
   /** The id of the event in its stream. */
   id: string
-  /** How many listeners of the process it was told to. */
+  /** Number of listeners of the process that were called. */
   listeners: number
-  /** The webhooks that it is sent to: each has an execution of its own, under its id. */
+  /** The ids of the webhooks that receive it. Each is also the id of an execution. */
   webhooks: Array<string>
 }
 
@@ -114,19 +224,19 @@ export interface HttpResponseLog {
   httpVersion: string
   /** The headers, their names in lower case; repeated ones are joined by a comma. */
   headers: Record<string, string>
-  /** Present where `headers` are not all: at most 256 lines and 32 KiB are kept. */
+  /** Present if `headers` are incomplete: the log keeps at most 256 lines and 32 KiB. */
   headersTruncated?: true
-  /** The body after decompression: text by its charset, or base64 if `bodyEncoding` says so. */
+  /** The decompressed body: text by its charset, or base64 with `bodyEncoding`. */
   body: string
-  /** How `body` is spelled when it is not UTF-8. */
+  /** The encoding of a `body` that is not UTF-8. */
   bodyEncoding?: 'base64'
-  /** Bytes that were read. */
+  /** Length of the body that was read, in bytes. */
   bodyBytes: number
-  /** Whether `body` is not the whole body: it was cut, broke off, or could not be decoded. */
+  /** Whether `body` is incomplete: it was cut, broke off, or could not be decoded. */
   truncated: boolean
-  /** From the beginning of the attempt to the last byte that was read. */
+  /** Duration from the beginning of the attempt to the last byte, in milliseconds. */
   durationMs: number
-  /** The parts of it; those of connecting are absent on a reused connection. */
+  /** Phases of `durationMs`; those of connecting are absent on a reused connection. */
   timings: {
     dnsMs?: number
     connectMs?: number
@@ -134,7 +244,7 @@ export interface HttpResponseLog {
     firstByteMs: number
     bodyMs: number
   }
-  /** `proxy` where the response is the proxy's own, in the place of the host's. */
+  /** `proxy` if the response is the proxy's own. */
   answeredBy?: 'proxy'
   /** Redirects that were followed. Absent without any. */
   redirects?: Array<{ status: number; method: string; url: string }>
@@ -142,15 +252,15 @@ export interface HttpResponseLog {
 
 /** The `response` of an `sql` delivery: the batch that its row is in. */
 export interface SqlResponseLog {
-  /** What holds the table. */
+  /** The warehouse that holds the table. */
   warehouse: 'duckdb'
   /** The table. */
   table: string
-  /** The id of the batch, which the warehouse keeps: that is how it is loaded once. */
+  /** The id of the batch, which the warehouse stores to load each batch once. */
   batchId: string
-  /** Whether an earlier attempt had loaded it already. */
+  /** Whether an earlier attempt had already loaded it. */
   repeated?: boolean
-  /** Milliseconds that the last attempt took. */
+  /** Duration of the last attempt in milliseconds. */
   durationMs: number
   /** The batch. */
   batch: { reason: BatchReason; records: number }
@@ -159,8 +269,34 @@ export interface SqlResponseLog {
 }
 
 /**
- * Why a batch was closed: a limit of its options, `engine.flush()`, the end of the engine, or because
- * undelivered calls had half of the memory that they may have (`maxPendingBytes`).
+ * The reason why a batch was closed: a limit of its options, `engine.flush()`, `engine.close()`, or
+ * undelivered calls at half of `maxPendingBytes`.
  */
 export type BatchReason =
   'maxBytes' | 'maxCount' | 'interval' | 'idle' | 'flush' | 'close' | 'maxPendingBytes'
+
+/** An alert: a value is too high, for the first time in its episode. */
+export interface AlertEvent {
+  /** The id of the alert. */
+  id: string
+  /** The subject of the alert. */
+  kind: 'breaker' | 'oldest-waiting' | 'dead-letters' | 'journal-size'
+  /** A message for people. */
+  message: string
+  /** The value: failures, milliseconds, deliveries or bytes. */
+  value: number
+  /** The limit that it reached. */
+  limit: number
+  /** Of `breaker`: the percentage of the failures that open it. */
+  percent?: number
+  /** The destination of the delivery. */
+  destination?: Delivery['destination'] | (string & {})
+  /** Of `breaker`: the queue, which for `http` is the origin of the URL. */
+  lane?: string
+  /** Of `breaker`: the last failure. */
+  error?: DeliveryError
+  /** The delivery that failed last, or that has waited longest, redacted. */
+  delivery?: Delivery
+  /** The time of the alert (ISO 8601, UTC). */
+  at: string
+}

@@ -1,47 +1,62 @@
 // @ts-check
 'use strict'
 
-// `$send`: six bound functions that check their argument, snapshot it and hand the snapshot to the
-// Rust-side buffer. Both are JavaScript, because reading properties from Rust costs more than the
-// whole call does.
+// `$send`: bound functions, one for each destination, that check their argument, take its snapshot and
+// hand that to the buffer in Rust. What is particular to a destination is in `destinations/`.
 
-const { ODD_HTTP_KEYS, isObject } = require('./check.cjs')
 const { sendError } = require('./errors.cjs')
-const { record } = require('./tape.cjs')
+const native = require('./native.cjs')
+const { isSearching } = require('./recording/plain.cjs')
+const { record } = require('./recording/record.cjs')
 const { prototypeWith } = require('./unknown-destination.cjs')
+const { isObject, unchecked } = require('./values.cjs')
 
-/** @type {typeof import('./calls.cjs')} */
-let calls
+/** @typedef {import('./destinations/index.cjs').Destination} Destination */
+/** @typedef {import('./destinations/index.cjs').Call} Call */
 
 /**
- * Loads what looks after calls that are not the common ones: with the first engine, because by the
- * first of these calls the package may have been replaced on disk.
+ * @typedef {object} Settings What recording a call needs to know of its engine.
+ * @property {boolean} strict whether warnings throw
+ * @property {number} maxPayloadBytes bytes that one call may have
+ * @property {string} [attachmentFolder] the folder whose files mails may attach
+ * @property {Map<string, Custom>} destinations those that `engine.destination()` added, by name
+ * @property {boolean} lateCallsThrow whether a call after the end of its execution throws
+ * @property {import('./runner/services.cjs').Kept} kept what outlives the steps that it runs
+ *
+ * @typedef {object} Custom
+ * @property {Destination} destination
+ * @property {number} number by which Rust knows it
+ * @property {import('./destinations/jobs.cjs').Deliver} deliver
+ *
+ * @typedef {object} Recorder What recording a call of one step needs.
+ * @property {Settings} settings the engine's
+ * @property {number} step
+ * @property {(call: number, bytes: Buffer | undefined, reason?: string) => void} fill brings the body of
+ *   a call that could only be read asynchronously, or the reason why it cannot be read
+ * @property {(destination: string) => void} onLate called for a call after the end of the execution
  */
-function loadCalls() {
-  calls ??= require('./calls.cjs')
-}
 
 /** The destinations in the order of their numbers: `destinations::Kind` in Rust. */
 const NAMES = /** @type {const} */ (['http', 'email', 's3', 'sql', 'sse', 'emit'])
-const [HTTP, EMAIL, S3, SQL, SSE, EMIT] = NAMES.keys()
+
+/** @type {typeof import('./destinations/index.cjs').DESTINATIONS} */
+let destinations
+/** @type {typeof import('./recording/snapshot.cjs')} */
+let snapshot
 
 /**
- * @typedef {object} Native the parts of the addon that only this package uses
- * @property {(tape: Float64Array) => (text: string) => boolean} _recorder
- * @property {(keys: string[]) => number} _shape
- * @property {(step: number, kind: number, text: string, extras: Extras) => number} _recordWith
- *
- * @typedef {object} Extras what a call has beside its text
- * @property {string[]} warnings
- * @property {Buffer | undefined} bytes
- * @property {string | undefined} contentType
- * @property {boolean} later whether the bytes follow through `_fill`
+ * Loads the destinations: with the first engine, because the package may have been replaced on disk by
+ * the time of the first call.
  */
+function loadDestinations() {
+  destinations ??= require('./destinations/index.cjs').DESTINATIONS
+  snapshot ??= require('./recording/snapshot.cjs')
+}
 
 /**
- * Returns what `$send` inherits from: functions that throw, for destinations that there are not.
+ * Returns the prototype of a `$send`: its functions throw, for names that are not destinations.
  *
- * @param {readonly string[]} names the destinations that there are
+ * @param {readonly string[]} names the destinations that exist
  */
 const unknownOf = (names) =>
   prototypeWith((name) => () => {
@@ -53,154 +68,130 @@ const unknownOf = (names) =>
     )
   })
 
-/** What leads from `$send` to that; a prototype that is no proxy itself makes objects several times faster. */
+/** Between `$send` and that: a prototype that is not a proxy makes objects several times faster. */
 const UNKNOWN = Object.create(unknownOf(NAMES))
 
 /**
- * The `$send` of one step.
+ * Returns the `$send` of one step.
  *
- * @param {Native} native
- * @param {import('./engine.cjs').Settings} settings the engine's
- * @param {number} step
- * @param {(call: number, bytes: Buffer | undefined, reason?: string) => void} fill brings the body of
- *   a call that could only be read asynchronously, or says why it cannot be
+ * @param {Recorder} recorder
  * @returns {import('../index.d.ts').Send}
  */
-function createSend(native, settings, step, fill) {
-  const { strict, maxPayloadBytes, destinations } = settings
-
+function createSend(recorder) {
+  const { settings, step } = recorder
   /**
-   * @param {number} kind
-   * @param {import('./calls.cjs').Call} call
-   * @param {string} [destination]
+   * @param {Destination} destination
+   * @param {number} number
    */
-  function keep(kind, { text, warnings, body }, destination = NAMES[kind]) {
-    if (strict && warnings.length > 0) {
-      throw sendError(
-        TypeError,
-        'ERR_SEND_INVALID_ARGUMENT',
-        `$send.${destination}: ${warnings[0]}`,
-      )
-    }
-    // So that nothing huge is copied first; the exact check, of bytes, is the buffer's.
-    const size = text.length + (body?.size ?? 0)
-    if (size > maxPayloadBytes) throw calls.tooLarge(destination, `${size} bytes or more`)
-    const later = body?.later
-    const index = native._recordWith(step, kind, text, {
-      warnings,
-      bytes: body?.bytes,
-      contentType: body?.contentType,
-      later: later !== undefined,
-    })
-    later?.then(
-      (bytes) => fill(index, Buffer.from(bytes)),
-      (error) => fill(index, undefined, String(error?.message ?? error)),
-    )
-  }
-
-  /** @param {any} config */
-  function http(config) {
-    const plain = !strict && isPlainHttp(config)
-    if (!plain || !record(step, HTTP, config, ODD_HTTP_KEYS))
-      keep(HTTP, calls.httpCall(config, strict))
-  }
-
-  /**
-   * @param {number} kind
-   * @param {'s3' | 'sql' | 'sse'} destination
-   */
-  const method = (kind, destination) => {
-    const place = PLACES[destination]
-    return (/** @type {any} */ config) => {
-      const plain = isPlainNamed(config, place)
-      if (!plain || !record(step, kind, config)) keep(kind, calls.namedCall(destination, config))
+  const senderOf = (destination, number) => (/** @type {unknown} */ argument) => {
+    if (isSearching()) return
+    try {
+      if (!settings.strict && destination.isPlain(argument)) {
+        const text = textOf(argument)
+        if (text !== undefined && text.length <= settings.maxPayloadBytes) {
+          if (record(step, number, text)) return
+        }
+      }
+      const call = destination.call(argument, settings)
+      recordCarefully(recorder, number, destination.name, call)
+    } catch (error) {
+      logIfLate(recorder, error, number, destination, argument)
     }
   }
 
+  const [http, email, s3, sql, sse, emitPair] = destinations.map(senderOf)
+  /** @param {unknown} event @param {unknown} [channel] */
+  const emit = (event, channel) => emitPair({ event, channel })
   // A literal: V8 keeps functions that are assigned to members for as long as old objects live.
-  const $send = /** @type {any} */ ({
-    __proto__: UNKNOWN,
-    http,
-    /** @param {unknown} config */
-    email: (config) => keep(EMAIL, calls.emailCall(config, maxPayloadBytes)),
-    s3: method(S3, 's3'),
-    sql: method(SQL, 'sql'),
-    sse: method(SSE, 'sse'),
-    /** @param {any} event @param {unknown} [channel] */
-    emit(event, channel) {
-      const plain = isPlainEvent(event, channel)
-      if (!plain || !record(step, EMIT, { event, channel }))
-        keep(EMIT, calls.emitCall(event, channel))
-    },
-  })
-  if (destinations.size === 0) return $send
-  Object.setPrototypeOf($send, unknownOf([...NAMES, ...destinations.keys()]))
-  for (const [destination, { number }] of destinations) {
-    $send[destination] = (/** @type {any} */ argument) => {
-      const plain = isPlain(argument) && !Array.isArray(argument)
-      if (!plain || !record(step, number, argument))
-        keep(number, calls.customCall(destination, argument), destination)
-    }
+  const $send = { __proto__: UNKNOWN, http, email, s3, sql, sse, emit }
+  return settings.destinations.size === 0
+    ? $send
+    : withCustom($send, settings.destinations, senderOf)
+}
+
+/**
+ * Adds the destinations that are written in JavaScript.
+ *
+ * @template {object} Send
+ * @param {Send} $send
+ * @param {Map<string, Custom>} custom
+ * @param {(destination: Destination, number: number) => (argument: unknown) => void} senderOf
+ * @returns {Send}
+ */
+function withCustom($send, custom, senderOf) {
+  Object.setPrototypeOf($send, unknownOf([...NAMES, ...custom.keys()]))
+  const senders = [...custom].map(([name, { destination, number }]) => [
+    name,
+    senderOf(destination, number),
+  ])
+  return Object.assign($send, Object.fromEntries(senders))
+}
+
+/**
+ * Returns the JSON of a plain argument; `undefined` when it cannot be made.
+ *
+ * @param {unknown} argument
+ * @returns {string | undefined}
+ */
+function textOf(argument) {
+  try {
+    return JSON.stringify(argument)
+  } catch {
+    // The error comes again where it is explained.
+    return undefined
   }
-  return $send
 }
 
-/** The member of a call that says where its payload goes. */
-const PLACES = /** @type {const} */ ({ s3: 'bucket', sql: 'table', sse: 'channel' })
-
 /**
- * Whether a call is the common one, as for `http`.
+ * Records a call with its warnings and its body.
  *
- * @param {any} config
- * @param {'bucket' | 'table' | 'channel'} place
+ * @param {Recorder} recorder
+ * @param {number} number the destination's
+ * @param {string} name the destination's
+ * @param {Call} call
  */
-function isPlainNamed(config, place) {
-  if (typeof config !== 'object' || config === null) return false
-  const { payload, prefix } = config
-  return (
-    Object.getPrototypeOf(config) === Object.prototype &&
-    typeof config[place] === 'string' &&
-    (prefix === undefined || typeof prefix === 'string') &&
-    (typeof payload === 'string' || isPlain(payload))
+function recordCarefully({ settings, step, fill }, number, name, { text, warnings, body }) {
+  if (settings.strict && warnings.length > 0) {
+    throw sendError(TypeError, 'ERR_SEND_INVALID_ARGUMENT', `$send.${name}: ${warnings[0]}`)
+  }
+  // So that nothing huge is copied first; the exact check, of bytes, is the buffer's.
+  const size = text.length + (body?.size ?? 0)
+  if (size > settings.maxPayloadBytes) throw snapshot.tooLarge(name, `${size} bytes or more`)
+  const later = body?.later
+  const index = native.recordWith(step, number, text, {
+    warnings,
+    bytes: body?.bytes,
+    contentType: body?.contentType,
+    later: later !== undefined,
+  })
+  later?.then(
+    (bytes) => fill(index, Buffer.from(bytes)),
+    (error) => fill(index, undefined, String(error?.message ?? error)),
   )
 }
 
 /**
- * Whether a call is the common one: a plain object whose members are all of the right type, with
- * nothing in it that JSON.stringify would turn into something else at the first level.
+ * Logs a call that came after the end of its execution. Throws any other error again, and this one if
+ * the engine is to throw it.
  *
- * @param {any} config
+ * @param {Recorder} recorder
+ * @param {unknown} error
+ * @param {number} number the destination's
+ * @param {Destination} destination
+ * @param {unknown} argument
  */
-function isPlainHttp(config) {
-  if (typeof config !== 'object' || config === null) return false
-  const { data, headers, params } = config
-  return (
-    Object.getPrototypeOf(config) === Object.prototype &&
-    typeof config.url === 'string' &&
-    typeof config.method === 'string' &&
-    (data === undefined || typeof data === 'string' || isPlain(data)) &&
-    (headers === undefined || isPlain(headers)) &&
-    (params === undefined || isPlain(params)) &&
-    config.auth === undefined
-  )
+function logIfLate({ settings, step, onLate }, error, number, destination, argument) {
+  if (settings.lateCallsThrow || !isLate(error)) throw error
+  onLate(destination.name)
+  try {
+    native.logLate(step, number, destination.call(argument, settings).text)
+  } catch {
+    // The engine is closed, or the log has enough of such calls: the warning has to do.
+  }
 }
 
-/**
- * Whether an event is the common one, which stands for itself.
- *
- * @param {any} event
- * @param {unknown} channel
- */
-function isPlainEvent(event, channel) {
-  const named = channel === undefined || typeof channel === 'string'
-  return named && isPlain(event) && !isObject(event.raw_event)
-}
+/** @param {unknown} error */
+const isLate = (error) =>
+  isObject(error) && unchecked(error, 'code') === 'ERR_SEND_EXECUTION_COMPLETED'
 
-/** @param {unknown} value */
-function isPlain(value) {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === Array.prototype
-}
-
-module.exports = { createSend, loadCalls, NAMES }
+module.exports = { NAMES, createSend, loadDestinations }

@@ -2,235 +2,256 @@
 
 /* The part of the declarations that belongs to JavaScript; what follows it is generated from Rust. */
 
-import type {
-  BatchReason,
-  EmailRequestLog,
-  EmailResponseLog,
-  EmitResponseLog,
-  HttpRequestLog,
-  HttpResponseLog,
-  S3ResponseLog,
-  SqlResponseLog,
-  SseResponseLog,
-} from './js/log'
+import type { EmailConfig, HttpConfig, S3Config, SqlConfig, SseConfig } from './js/calls'
+import type { AlertEvent, BatchReason, Delivery } from './js/log'
+import type { StepOptions, StepResult, StepTarget } from './js/steps'
+export * from './js/calls'
 export * from './js/log'
+export * from './js/steps'
 
-/** The `URL` of the runtime, where its types are loaded (`@types/node`, or the library `dom`). */
-type URL = typeof globalThis extends { URL: { prototype: infer Type } } ? Type : never
-
-/** The codes of this package's errors and of failed deliveries. */
+/**
+ * The codes of this package's errors and of failed deliveries. *Thrown*: thrown by a call or rejected
+ * from a promise. *Log*: `error.code` of a delivery, which never throws into the runner.
+ */
 export type ErrorCode =
+  /**
+   * Thrown: The native addon could not be loaded: missing, damaged, of another version or platform,
+   * or addons are disabled. To do: Follow the message.
+   */
   | 'ERR_SEND_ADDON'
+  /**
+   * Thrown: An option of `Engine.open` is unknown, of the wrong type or out of range; or the `name`
+   * is open with other options. To do: Correct the path in the message.
+   */
   | 'ERR_SEND_INVALID_OPTION'
+  /**
+   * Thrown, log: An argument has the wrong type or cannot be copied (a cycle, a BigInt). In the log:
+   * a part that is read only at delivery, such as `params`. To do: Correct the value at the path in
+   * the message.
+   */
   | 'ERR_SEND_INVALID_ARGUMENT'
+  /**
+   * Thrown, log: One call exceeds `maxPayloadBytes`. In the log: a `FormData` did once it was read,
+   * or a form grew beyond 64 MiB. To do: Send less, or raise the limit.
+   */
   | 'ERR_SEND_PAYLOAD_TOO_LARGE'
+  /**
+   * Thrown, log: Undelivered calls would exceed `maxPendingBytes`. From `complete()` or `flush()`:
+   * `journal.maxBytes` or the disk is full. In the log: the bytes of a `Blob` or `FormData` did not
+   * fit. To do: Wait for `engine.flush()`, free space, or raise the limit. The execution stays open.
+   */
   | 'ERR_SEND_JOURNAL_FULL'
+  /**
+   * Thrown: Another process or engine listens on `server.host` and `server.port`. To do: Stop it, or
+   * choose another port; 0 takes a free one.
+   */
   | 'ERR_SEND_ADDRESS_IN_USE'
+  /**
+   * Thrown: Another process has the data directory open. The message contains its pid. To do: Stop
+   * that process, use another directory, or set `lock.waitMs`.
+   */
   | 'ERR_SEND_DATA_DIR_LOCKED'
+  /**
+   * Thrown: The data directory cannot be used, read or written: permissions, an I/O error, a damaged
+   * or newer file, another key. To do: Follow the message. The execution stays open.
+   */
   | 'ERR_SEND_JOURNAL'
+  /**
+   * Thrown, log: The execution was completed or discarded before this call. A late `$send` call is
+   * logged as discarded unless `lateCalls` is `'throw'`. To do: Await what the step starts before it
+   * returns.
+   */
   | 'ERR_SEND_EXECUTION_COMPLETED'
+  /**
+   * Thrown: The engine is closed or closing: `$send` calls, `complete()`, `flush()` and
+   * `execution()` are refused. To do: Complete executions before `close()`, or open another engine.
+   */
   | 'ERR_SEND_CLOSED'
+  /**
+   * Thrown, log: `settled()` or `engine.flush()` waited for `timeoutMs`, or a step did not end
+   * within it. In the log: the request's deadline passed; `phase` names the stage. To do: Wait
+   * longer, raise `http.timeoutMs`, or check the receiver.
+   */
   | 'ERR_SEND_TIMEOUT'
+  /**
+   * Thrown: The global `$send` or `$end` was used outside a step. To do: Call it from code that
+   * `runStep` or `runInStep` runs.
+   */
   | 'ERR_SEND_NO_STEP'
+  /**
+   * Thrown: A step uses a feature that only the runner can provide, such as `$.flow.suspend` or
+   * `$.files`. To do: Pass the option that the message names.
+   */
   | 'ERR_SEND_NOT_SUPPORTED'
+  /**
+   * Thrown, log: The mail server, bucket or database that the data directory had is not in the
+   * options: the delivery waits. Or there is no warehouse, its package is not installed, or it is a
+   * server, which `engine.sql()` cannot query. From `engine.streamUrl()`: there is no server. To do:
+   * Follow the message, then replay the failed deliveries.
+   */
   | 'ERR_SEND_NOT_CONFIGURED'
+  /**
+   * Log: The URL, or the location of a redirect, does not parse, is not http(s), or is too long. To
+   * do: Correct the URL. `strict: true` reports most of these at the call.
+   */
   | 'ERR_SEND_INVALID_URL'
+  /** Log: A header's name or value may not be sent. To do: Remove or encode it. */
   | 'ERR_SEND_INVALID_HEADER'
+  /**
+   * Log: The policy forbids the address, host, port or scheme. To do: Allow it with `egress.allow`,
+   * if that is intended.
+   */
   | 'ERR_SEND_EGRESS_DENIED'
+  /** Log: The host name did not resolve. To do: Check the name and the resolver. */
   | 'ERR_SEND_DNS'
+  /** Log: No connection to the host or the proxy. To do: Check host, port and firewall. */
   | 'ERR_SEND_CONNECT'
+  /**
+   * Log: The proxy responded instead of the host; its status and page are in the log. To do: Read
+   * the response; check `egress.proxy`.
+   */
   | 'ERR_SEND_PROXY'
+  /**
+   * Log: The handshake failed or the certificate was refused. To do: Check the certificate. For a
+   * private authority see `SSL_CERT_FILE`.
+   */
   | 'ERR_SEND_TLS'
+  /**
+   * Log: An open connection broke before the response was complete. To do: The outcome is unknown:
+   * check at the receiver.
+   */
   | 'ERR_SEND_CONNECTION'
+  /**
+   * Log: The response is not valid HTTP or SMTP, or could not be decoded. To do: The request
+   * arrived: check the receiver.
+   */
   | 'ERR_SEND_INVALID_RESPONSE'
+  /**
+   * Log: The status is not 2xx; a mail server replied 4xx or 5xx; S3 refused the batch. To do: Read
+   * `response`; for mail and S3, the message.
+   */
   | 'ERR_SEND_STATUS'
+  /** Log: More redirects than `http.maxRedirects`. To do: Use the final URL, or raise the limit. */
   | 'ERR_SEND_TOO_MANY_REDIRECTS'
+  /**
+   * Log: `close()` reached its deadline. The message says if the attempt had begun. To do: Give
+   * `close()` more time.
+   */
   | 'ERR_SEND_INTERRUPTED'
+  /**
+   * Log: The call was dropped, with status `discarded`: by `discard()`, or because its execution was
+   * garbage-collected or its thread ended first. To do: Nothing, if intended. Otherwise call
+   * `complete()` on every path.
+   */
   | 'ERR_SEND_DISCARDED'
+  /**
+   * Log: `deliver` of a custom destination returned `failed` or threw; or the warehouse refused a
+   * batch. To do: Read the message.
+   */
   | 'ERR_SEND_REFUSED'
+  /**
+   * Log: A custom destination requested a retry until no attempts were left. To do: Read the
+   * message; check `retry` of the destination.
+   */
   | 'ERR_SEND_UNAVAILABLE'
+  /**
+   * Log: The event would be one too many in a chain of executions started by each other's events
+   * (16). To do: Find the workflow that listens to itself, directly or through others.
+   */
   | 'ERR_SEND_EMIT_LOOP'
+  /**
+   * Log: The webhook was disabled because its receiver responded 410 Gone, or it was removed.
+   * Nothing was sent. To do: Enable it with `PATCH /v1/webhooks/:id`, then replay.
+   */
+  | 'ERR_SEND_WEBHOOK_DISABLED'
+  /**
+   * Thrown: The query is not a single reading statement, or uses something other than tables. To do:
+   * Query tables only, one statement at a time.
+   */
   | 'ERR_SEND_QUERY_NOT_ALLOWED'
+  /** Thrown: The query took longer than `timeoutMs`. To do: Query less, or raise `timeoutMs`. */
   | 'ERR_SEND_QUERY_TIMEOUT'
+  /**
+   * Thrown: The result exceeds `maxBytes`, or the longest possible string. To do: Select fewer rows
+   * or columns; use `POST /sql` for up to 1 GB.
+   */
   | 'ERR_SEND_QUERY_TOO_LARGE'
+  /**
+   * Thrown: The query is wrong, names a missing table or column, needs more memory, or the engine
+   * closed. To do: Read the message.
+   */
   | 'ERR_SEND_QUERY_FAILED'
+  /** Thrown, log: A defect of this package. To do: Report it. */
   | 'ERR_SEND_INTERNAL'
 
-/** What `engine.execution()` takes. */
+/** Options of `engine.execution()`. */
 export interface ExecutionOptions {
   /** The workflow's id, such as `p_abc123`. */
   workflowId: string
   /** The id of this run. Default: a new UUIDv7. */
   executionId?: string
-  /** Which attempt of the run this is, from 1. Default: 1. */
+  /** Number of the attempt of this run, from 1. Default: 1. */
   attempt?: number
   /**
-   * The trace of the run, a `traceparent` of W3C Trace Context, for every HTTP request that brings
-   * none. What is no trace context is ignored. Default: none.
+   * The cause of the run, for the log and the Inspector: the method and path of the request that began it,
+   * or a name such as `every 5 minutes`. The query of a path is left out, and 500 characters are kept.
+   * Default: none.
+   */
+  trigger?: string | { method: string; path: string }
+  /**
+   * Trace of the run, a `traceparent` of W3C Trace Context, for every HTTP request without one. A
+   * malformed value is ignored. Default: none.
    */
   traceparent?: string
-  /** The header `tracestate` that goes with it. Default: none. */
+  /** The `tracestate` that belongs to `traceparent`. Default: none. */
   tracestate?: string
   /**
-   * How many emitted events in a row led to this run; at 16 an emit is refused: a loop would not end.
-   * Default: one more than that of the event whose listener began the run, otherwise 0.
+   * Number of emitted events in a row that led to this run; from 16 on `$send.emit` is refused, to end
+   * loops. Default: one more than that of the event whose listener began the run, otherwise 0.
    */
   emitDepth?: number
 }
 
-/** What `execution.complete()` takes. */
+/** Options of `execution.complete()`. */
 export interface CompleteOptions {
   /**
-   * The error that ended the run, whatever was thrown: the log marks the execution as failed. What
-   * was recorded is delivered all the same. Default: none.
+   * The error that ended the run, of any type: the log marks the execution as failed. Its recorded calls
+   * are delivered all the same. Default: none.
    */
   error?: unknown
-}
-
-/** What the destinations take as content: text, or anything that is an object. */
-export type Content = string | object
-
-/** The argument of `$send.http()`. */
-export interface HttpConfig {
-  /** The method. Default: `POST` when there is `data`, otherwise `GET`. */
-  method?: string
-  /** An absolute `http:` or `https:` URL. User-info in it becomes basic auth. */
-  url: string | URL
   /**
-   * The body. Objects and arrays are sent as JSON, text as it is, a `Buffer` or typed array as
-   * bytes, a `URLSearchParams` as a form, a `FormData` as multipart, a `Blob` with its type.
-   * Default: no body.
+   * A text for the log and the Inspector, of which 1,000 characters are kept. Default: the text of the last
+   * `$end()` or `$.flow.exit()` of a step that `execution.run()` ran.
    */
-  data?: Content
-  /** Request headers. Default: those of axios. */
-  headers?: object
-  /** Query parameters, merged with those of the URL. Default: none. */
-  params?: object
-  /** Basic auth; it replaces an `Authorization` header. Default: none. */
-  auth?: { username: string; password: string }
-  /** Milliseconds for the whole request, instead of `http.timeoutMs`. Default: the engine's. */
-  timeout?: number
-  /** Redirects that are followed, instead of `http.maxRedirects`; 0 follows none. Default: the engine's. */
-  maxRedirects?: number
-  /**
-   * When it is made again, instead of `http.retry`: `false` for never, a number of attempts
-   * altogether, or the members of `http.retry` that differ. Default: the engine's.
-   */
-  retry?: false | number | Omit<RetryOptions, 'hosts'>
-}
-
-/** Addresses: text with commas, an object, or a list of these. */
-export type EmailAddresses =
-  string | { name?: string; address: string } | Array<string | { name?: string; address: string }>
-
-/** One file of a mail. */
-export interface EmailAttachment {
-  /** Its name. Default: `attachment-1` and so on. */
-  filename?: string
-  /** What is in it: bytes, text, or base64 text where `encoding` says so. */
-  content: string | Uint8Array | ArrayBuffer
-  /** Its type. Default: guessed from the name. */
-  contentType?: string
-  /** How text is encoded. Default: `'utf8'`. */
-  encoding?: 'base64' | 'utf8'
-  /** By which `html` shows it: `<img src="cid:…">`. Default: none, it is an attachment. */
-  cid?: string
+  message?: string
 }
 
 /**
- * The argument of `$send.email()`. Without more than the first four members the mail goes to the
- * owner, `email.to` of the engine. Other recipients get it as far as `email.allowRecipients` allows.
- */
-export interface EmailConfig {
-  /** The subject. Default: none. */
-  subject?: string
-  /** The plain text. Default: none. */
-  text?: string
-  /** The HTML text. Default: none. */
-  html?: string
-  /** Whether it goes to the collaborators too. Default: `false`. */
-  include_collaborators?: boolean
-  /** Whom it goes to instead of the owner. */
-  to?: EmailAddresses
-  /** Who gets a copy. Default: nobody. */
-  cc?: EmailAddresses
-  /** Who gets a copy that others do not see. Default: nobody. */
-  bcc?: EmailAddresses
-  /** Whom an answer goes to. Default: the sender. */
-  replyTo?: EmailAddresses
-  /** The name of the sender; its address is the engine's. Default: the engine's. */
-  from?: string
-  /** Files. Default: none. */
-  attachments?: Array<EmailAttachment>
-  /** Headers that begin with `List-`, such as `List-Unsubscribe`. Default: none. */
-  headers?: Record<string, string>
-}
-
-/**
- * The argument of `$send.s3()`. Records of one bucket and prefix are stored together, once a minute
- * by default, as the lines of one compressed object
- * `PREFIX` + `YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-IDENTIFIER.gz` (UTC).
- */
-export interface S3Config {
-  /** The bucket. */
-  bucket: string
-  /**
-   * What the keys of the objects begin with, as it is: end it with `/` for a folder. No `..`, no
-   * control characters, no `/` at its beginning, at most 919 bytes. Default: nothing.
-   */
-  prefix?: string
-  /**
-   * One record, which becomes one line: JSON, and a text as it is. An empty text and one with line
-   * breaks become JSON texts, so that they stay one line; bytes become base64 text.
-   */
-  payload: Content
-}
-
-/** The argument of `$send.sql()`. */
-export interface SqlConfig {
-  /** The table: letters, digits and `_`, which is not the first. Upper and lower case are the same. */
-  table: string
-  /** One row: an object, whose keys are the columns. Anything else fails the delivery. */
-  payload: Content
-}
-
-/** The argument of `$send.sse()`. */
-export interface SseConfig {
-  /**
-   * The name of the event: what a page listens to (`source.addEventListener(channel, …)`). Line breaks
-   * and NULs become spaces; an empty one means `message`.
-   */
-  channel: string
-  /** The data of the event: its JSON text. Bytes become base64 text. */
-  payload: Content
-}
-
-/**
- * The destinations, each a function that does not depend on `this`. A call checks and snapshots its
- * argument, records it and returns `undefined`: nothing is sent before the execution is completed.
+ * The destinations, each a function that does not depend on `this`. A call checks its argument, records
+ * a snapshot of it and returns `undefined`. Nothing is sent before the execution is completed.
  *
  * Every method throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_PAYLOAD_TOO_LARGE`,
  * `ERR_SEND_JOURNAL_FULL` and, after the end, `ERR_SEND_EXECUTION_COMPLETED`.
  */
 export interface Send {
-  /** One HTTP request, with one attempt and a deadline of 5 s unless configured otherwise. */
+  /** Sends an HTTP request. Default: one attempt, with a deadline of 5 s. */
   http(config: HttpConfig): void
-  /** A mail to the owner, over `email.smtp` of the engine or into a file. One attempt by default. */
+  /** Sends a mail, over `email.smtp` of the engine or into a file. Default: one attempt. */
   email(config: EmailConfig): void
-  /** A record of an object, in S3 (`s3` of the engine) or in a file. Stored with others, in batches. */
+  /** Stores a record in S3 (`s3` of the engine) or in a file. Records are stored in batches. */
   s3(config: S3Config): void
-  /** A row of a table in the warehouse. Loaded with others, in batches. */
+  /** Loads a row into a table of the warehouse. Rows are loaded in batches. */
   sql(config: SqlConfig): void
-  /** An event of the workflow's stream, for browsers (`server` of the engine). */
+  /** Publishes an event on the workflow's stream, for browsers (`server` of the engine). */
   sse(config: SseConfig): void
-  /** An event, for those who subscribed to the workflow, and for who asks later. */
+  /** Emits an event to subscribers; it can also be queried later. */
   emit(config: { raw_event: object }): void
   emit(event: object, channel?: string | { name?: string }): void
 }
 
 /** One code cell or action of an execution. */
 export interface Step {
-  /** Its name, as the log shows it. */
+  /** The name in the log. */
   readonly name: string
   /** The destinations, as v1 steps call them. */
   readonly $send: Send
@@ -238,147 +259,221 @@ export interface Step {
   readonly $: { readonly send: Send }
 }
 
-/** Something that the operator should know. */
+/** The codes of warnings. */
+export type WarningCode =
+  /**
+   * An alert could not be recorded for `alerts.url`; its event and its metric are there. To do: Raise
+   * `maxPendingBytes`.
+   */
+  | 'ALERT_NOT_DELIVERED'
+  /**
+   * A batch of `s3` or `sql` could not be stored, and is retried. To do: Read the message; missing
+   * credentials and a wrong region are named in it.
+   */
+  | 'BATCH_DELAYED'
+  /**
+   * A listener of `engine.on()` was too slow: more than 100,000 events waited for it. To do: Do less
+   * in the listener.
+   */
+  | 'EVENTS_DROPPED'
+  /**
+   * An execution was garbage-collected before its end; its calls are discarded. To do: Call
+   * `complete()` on every path.
+   */
+  | 'EXECUTION_DROPPED'
+  /**
+   * The engine closed while an execution was neither completed nor discarded; its calls were not
+   * sent. To do: Complete executions before `close()`.
+   */
+  | 'EXECUTION_OPEN'
+  /**
+   * Mail or objects become files, because no service is configured. To do: Set `email.smtp`, or an
+   * option of `s3` that names a service.
+   */
+  | 'FILE_TRANSPORT'
+  /**
+   * The data directory could not be read or written; it is retried. At most one a second. To do:
+   * Check the disk.
+   */
+  | 'JOURNAL_TROUBLE'
+  /**
+   * Deliveries wait for a service that the data directory had and the options lack. To do: Open it
+   * with the options of the runner.
+   */
+  | 'NOT_CONFIGURED'
+  /**
+   * A receiver responded 410 Gone: its webhook is disabled. To do: Enable it with `PATCH
+   * /v1/webhooks/:id`, or remove it.
+   */
+  | 'WEBHOOK_DISABLED'
+  /**
+   * An event of the channel `$errors` could not be handed over to its webhooks. To do: Read the
+   * message.
+   */
+  | 'WEBHOOK_NOT_TOLD'
+
+/** A warning for the operator. */
 export interface WarningEvent {
-  /** What it is about, such as `EXECUTION_DROPPED`. */
-  code: string
-  /** A sentence for people. */
+  /** The code of the warning. */
+  code: WarningCode
+  /** A message for people. */
   message: string
-  /** The execution concerned, if one is. */
+  /** The id of the execution concerned, if any. */
   executionId?: string
 }
 
-/** What happened to a batch of records. */
+/** A change of a batch of records. */
 export interface BatchEvent {
   /** The destination. */
   destination: string
-  /** What it is called: for `s3` the bucket, `/` and the key; for `sql` the table, `/` and an id. */
+  /** The name of the batch: for `s3` the bucket, `/` and the key; for `sql` the table, `/` and an id. */
   name: string
-  /** `delayed`: an attempt failed, and there is another. The last of all is `stored` or `failed`. */
+  /** The new status. `delayed`: an attempt failed and will be retried. `stored` and `failed` are final. */
   status: 'sealed' | 'delayed' | 'stored' | 'failed'
-  /** Why it was closed. */
+  /** The reason why it was closed. */
   reason: BatchReason
-  /** How many records it has. */
+  /** Number of records. */
   records: number
-  /** How many bytes it has, encoded. */
+  /** Encoded size in bytes. */
   bytes: number
-  /** When it was closed, as ISO 8601 text. */
+  /** When it was closed (ISO 8601, UTC). */
   sealedAt: string
-  /** Attempts to store it. */
+  /** Attempts to store it so far. */
   attempts: number
-  /** Why it is delayed or failed. */
+  /** The error that delayed or failed it. */
   error?: string
 }
 
-/** What `engine.on()` tells. */
+/** The options of `engine.replay()`. */
+export interface ReplayOptions {
+  /** Returns the plan, and replays nothing. */
+  dryRun?: boolean
+  /** After it is aborted, no more calls are handed over: `cancelled` is `true`. */
+  signal?: ReplaySignal
+}
+
+/** The part of an `AbortSignal` that `engine.replay()` uses. */
+export interface ReplaySignal {
+  /** `true` once it is aborted. */
+  readonly aborted: boolean
+  /** Adds a listener. */
+  addEventListener(type: 'abort', listener: () => void): void
+  /** Removes a listener. */
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
+/** The events of `engine.on()`. */
 export interface EngineEvents {
   /** A delivery became terminal. */
   delivery: Delivery
   /** An execution is over and all its deliveries are terminal. */
   execution: ExecutionSummary
-  /** Something happened to a batch. */
+  /** The status of a batch changed. */
   batch: BatchEvent
-  /** Something that the operator should know. */
+  /** Calls of `engine.replay()` were handed over: how many until now, and all of them. */
+  replay: { id: string; replayed: number; total: number }
+  /** A value is too high; see `alerts` of `Engine.open()`. */
+  alert: AlertEvent
+  /** A warning for the operator. */
   warning: WarningEvent
 }
 
-/** Which emitted events a listener gets. Either `emitterId` or `listenerId` has to be there. */
+/** A filter of emitted events. Either `emitterId` or `listenerId` is required. */
 export interface SubscribeOptions {
-  /** The workflow that emits, or a pattern of ids in which `*` stands for any characters. */
+  /** The id of the emitting workflow, or a pattern in which `*` matches any characters. */
   emitterId?: string
   /**
    * The channel, or a pattern of channels. `$errors`: executions that were completed with an error.
    * Default: events without a channel.
    */
   eventName?: string
-  /** What subscriptions made by REST with this `listener_id` ask for. */
+  /** Events of the subscriptions that the REST API created with this `listener_id`. */
   listenerId?: string
 }
 
 /** One call of a destination that is written in JavaScript. */
 export interface DestinationItem<Argument = any> {
-  /** The delivery's id, the same for each attempt: what to tell repetitions by. */
+  /** The id of the delivery, the same for each attempt: use it to detect repetitions. */
   id: string
-  /** The workflow whose step made the call. */
+  /** The id of the workflow whose step made the call. */
   workflowId: string
-  /** When the call was made, as ISO 8601 text. */
+  /** When the call was made (ISO 8601, UTC). */
   recordedAt: string
-  /** What the step gave, as JSON says it. */
+  /** The argument of the call, as JSON holds it. */
   argument: Argument
 }
 
-/** How an attempt at one item ended. */
+/** The result of an attempt at one item. */
 export type DestinationStatus = 'delivered' | 'retry' | 'failed'
 
-/** What became of one item. `retry`: it is attempted again, not before `afterMs` milliseconds. */
+/** The outcome of one item. `retry`: it is attempted again, not before `afterMs` milliseconds. */
 export type DestinationOutcome =
   | DestinationStatus
   | {
       status: DestinationStatus
-      /** Why, for the log. Default: nothing. */
+      /** The error for the log. Default: none. */
       error?: unknown
-      /** Milliseconds before the next attempt, for `retry`. Default: as `retry` of the destination. */
+      /** Delay before a retry, in milliseconds. Default: that of `retry` of the destination. */
       afterMs?: number
-      /** What the log is to show of it, up to 64 KiB of JSON. Default: nothing. Not for batches. */
+      /** A response for the log, up to 64 KiB of JSON; ignored for batches. Default: none. */
       response?: unknown
     }
 
 /** A destination that is written in JavaScript. */
 export interface DestinationOptions<Argument = any> {
   /**
-   * Delivers, and answers an outcome for each item, in their order; nothing means that all are
-   * delivered. What it throws fails each item, or has it attempted again if the error has
-   * `retryable: true`. `batchId` is the same for each attempt at the same items. Items that were
-   * delivered may come again, after a crash and when the answer came too late.
+   * Delivers items. Returns one outcome per item, in their order, or nothing if all were delivered. If
+   * it throws, all items fail, or are retried if the error has `retryable: true`. `batchId` is the same
+   * for each attempt at the same items. Delivered items may come again after a crash or a timeout.
    */
   deliver(
     items: Array<DestinationItem<Argument>>,
     context: { batchId: string },
   ): Promise<Array<DestinationOutcome> | void> | Array<DestinationOutcome> | void
-  /** Milliseconds that `deliver` may take; then it counts as a failure that may mend. Default: 30000. */
+  /** Deadline of `deliver` in milliseconds, from 1 to 3,600,000; past it the items are retried. Default: 30000. */
   timeoutMs?: number
-  /** Calls of `deliver` at once. Default: 4. */
+  /** Concurrent calls of `deliver`. Default: 4. */
   concurrency?: number
   /**
-   * When an item that asks for it is attempted again; `false` for never. Default: five attempts,
-   * the delays growing from a second.
+   * Retries of items with the outcome `retry`; `false` for none. Default: five attempts, with delays
+   * that grow from a second.
    */
   retry?: boolean | Omit<RetryOptions, 'hosts' | 'statuses' | 'errors'>
-  /** Calls are delivered together, until one of these. Default: each by itself, at once. */
+  /** Limits of a batch of calls. Default: no batches, each call is delivered at once. */
   batch?: BatchOptions
 }
 
 /** An event that a workflow emitted. */
 export interface EmittedEvent {
-  /** Its id in the stream of the workflow. */
+  /** The id of the event in the workflow's stream. */
   id: string
-  /** The delivery that emitted it. */
+  /** The id of the delivery that emitted it. */
   emitId: string
-  /** The workflow that emitted it. */
+  /** The id of the workflow that emitted it. */
   emitterId: string
   /** The channel; empty for the default one. */
   name: string
   /** The event. */
   event: any
-  /** How many emitted events led to it. */
+  /** Number of emitted events in a row that led to it. */
   depth: number
 }
 
 /** Options of `engine.sql()`. */
 export interface QueryOptions {
-  /** `'rows'`: columns and rows as values; `'json'`: the rows as JSON; `'csv'`: as CSV. Default: `'rows'`. */
+  /** Form of the result: `'rows'`, columns and rows as values; `'json'` or `'csv'`, text. Default: `'rows'`. */
   format?: 'rows' | 'json' | 'csv'
-  /** Milliseconds that the query may take; then it is interrupted. Default: 60000. */
+  /** Deadline of the query in milliseconds, from 1 to 3,600,000. Default: 60000. */
   timeoutMs?: number
-  /** Bytes that the result may have as text. Default: 1 GB. A text of JavaScript has half of that. */
+  /** The largest result, in bytes of its text. Default: 1 GB; a string of JavaScript has at most half of that. */
   maxBytes?: number
 }
 
-/** What a query found. */
+/** The result of a query. */
 export interface QueryResult<Row = Record<string, any>> {
-  /** The columns, in their order, with their types in SQL. */
+  /** The columns in order, with their SQL types. */
   columns: Array<{ name: string; type: string }>
-  /** The rows. Dates and times are texts; whole numbers that JavaScript does not have are too. */
+  /** The rows. Dates, times, and integers beyond the safe range of JavaScript are texts. */
   rows: Array<Row>
 }
 
@@ -390,9 +485,20 @@ export interface Engine {
    */
   execution(options: ExecutionOptions): Execution
   /**
-   * Asks the warehouse. The query is one SELECT, WITH, SHOW TABLES, DESCRIBE or EXPLAIN in the SQL of
-   * DuckDB, and can reach nothing but the tables. What `$send.sql` recorded is there once its batch is
-   * loaded: `engine.flush()` loads it now.
+   * Runs a function with an execution, and completes the execution when the function has ended, also
+   * after a throw.
+   *
+   * @returns What the function returns.
+   * @throws What the function throws, after the hand-over.
+   */
+  run<Value>(
+    options: ExecutionOptions,
+    run: (execution: Execution) => Value | Promise<Value>,
+  ): Promise<Value>
+  /**
+   * Queries the warehouse. The query is one SELECT, WITH, SHOW TABLES, DESCRIBE or EXPLAIN in the SQL of
+   * DuckDB, and can reach the tables alone. Rows of `$send.sql` are visible once their batch is loaded;
+   * `engine.flush()` loads it now.
    *
    * Rejects with `ERR_SEND_QUERY_NOT_ALLOWED`, `ERR_SEND_QUERY_FAILED` (such as no such table),
    * `ERR_SEND_QUERY_TIMEOUT`, `ERR_SEND_QUERY_TOO_LARGE`, `ERR_SEND_NOT_CONFIGURED`,
@@ -404,37 +510,38 @@ export interface Engine {
   ): Promise<QueryResult<Row>>
   sql(query: string, options: QueryOptions & { format: 'json' | 'csv' }): Promise<string>
   /**
-   * Calls `listener` for each emitted event that is asked for. The answer ends that. Executions that
-   * begin in the listener, synchronously or later, count as caused by the event: that is how loops
-   * are found. Listeners never keep the process alive; one that throws does not disturb the others,
-   * its error is reported as an uncaught exception.
+   * Calls `listener` for each emitted event that matches. Returns a function that unsubscribes.
+   * Executions that begin in the listener, synchronously or later, count as caused by the event, which
+   * is how loops are detected. Listeners do not keep the process alive. If one throws, the others still
+   * run, and the error is reported as an uncaught exception.
    *
    * Throws `ERR_SEND_INVALID_ARGUMENT`.
    */
   subscribe(options: SubscribeOptions, listener: (event: EmittedEvent) => unknown): () => void
   /**
-   * Adds a destination: `$send.NAME(argument)` of steps that begin after this is recorded, kept,
-   * retried and logged as the others, and `deliver` is called on this thread, as long as the engine
-   * is referred to. The argument is an object. What an earlier process left waits until it is there.
-   * `declare module 'dollar-send' { interface Send { slack(message: Message): void } }` tells of it.
+   * Adds a destination: calls of `$send.NAME(argument)`, in steps that begin after this, are recorded,
+   * stored, retried and logged like those of the others, and `deliver` runs on this thread until the
+   * engine is closed. The argument is an object. Calls that an earlier process left are delivered too.
+   * Declare its type with
+   * `declare module 'dollar-send' { interface Send { slack(message: Message): void } }`.
    *
    * Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
    */
   destination<Argument = any>(name: string, options: DestinationOptions<Argument>): this
   /**
-   * Calls `listener` for each event. Listeners never keep the process alive; one that throws does
-   * not disturb the others, its error is reported as an uncaught exception.
+   * Calls `listener` for each event. Listeners do not keep the process alive. If one throws, the others
+   * still run, and the error is reported as an uncaught exception.
    */
   on<E extends keyof EngineEvents>(event: E, listener: (event: EngineEvents[E]) => void): this
   /** Removes a listener. */
   off<E extends keyof EngineEvents>(event: E, listener: (event: EngineEvents[E]) => void): this
-  /** `close()`, for `await using`. */
+  /** Closes the engine, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
 /**
- * One run of one workflow: its steps record calls, and its completion hook hands them over.
- * Made by `engine.execution()`.
+ * One run of one workflow: its steps record calls, and `complete()` hands them over. Created by
+ * `engine.execution()`.
  */
 export declare class Execution {
   private constructor()
@@ -443,122 +550,48 @@ export declare class Execution {
   /** The id of its workflow. */
   get workflowId(): string
   /**
-   * One code cell or action of this run.
+   * Begins one code cell or action of this run.
    *
    * Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_EXECUTION_COMPLETED`.
    */
   step(name: string): Step
   /**
-   * The completion hook: hands over what was recorded, then the background delivers it. Nothing
-   * can be recorded from the moment of the call. Resolves when the calls are as durable as
-   * configured; never waits for the network.
+   * Runs a step of this run: a v1 function, a component, or the module that exports it. Never rejects
+   * for what the step throws, and completes nothing.
    *
-   * Rejects with `ERR_SEND_EXECUTION_COMPLETED`, `ERR_SEND_CLOSED`; and with
-   * `ERR_SEND_JOURNAL_FULL` or `ERR_SEND_JOURNAL` when the data directory cannot take the calls.
-   * Then none of them is handed over, and the execution is open as before: it can be completed
-   * again.
+   * Rejects with `ERR_SEND_INVALID_ARGUMENT` (no step, a wrong option, a required prop without a value),
+   * `ERR_SEND_EXECUTION_COMPLETED`.
+   */
+  run(name: string, target: StepTarget, options?: StepOptions): Promise<StepResult>
+  /**
+   * Completes the run and hands over the recorded calls, which are then delivered in the background. No
+   * call can be recorded after that. Resolves when the calls are as durable as configured, without
+   * waiting for the network.
+   *
+   * Rejects with `ERR_SEND_EXECUTION_COMPLETED`, `ERR_SEND_CLOSED`; and with `ERR_SEND_JOURNAL_FULL` or
+   * `ERR_SEND_JOURNAL` if the data directory cannot store the calls. Then none of them is handed over,
+   * and the execution stays open: it can be completed again.
    */
   complete(options?: CompleteOptions): Promise<CompletionReceipt>
   /**
-   * Hands over what is recorded so far, for a run that suspends or delays; the execution goes
-   * on. Otherwise as `complete()`.
+   * Hands over the calls recorded so far, for a run that suspends or delays. The execution stays open.
+   * Otherwise like `complete()`.
    */
   flush(): Promise<CompletionReceipt>
   /**
-   * Drops what is recorded and not handed over; the log keeps it as `discarded`. The answer is
-   * the number of calls. An execution that is garbage-collected before its end does the same
-   * and emits a `warning`.
+   * Discards the calls that are not handed over; the log keeps them as `discarded`. Returns the number
+   * of discarded calls. An execution that is garbage-collected before its end is discarded too, with a
+   * `warning`.
    *
    * Throws `ERR_SEND_EXECUTION_COMPLETED`.
    */
   discard(): number
   /**
-   * Resolves when the execution is over and every delivery is terminal: all deliveries in call
-   * order.
+   * Resolves to all deliveries, in call order, when the execution is over and every delivery is
+   * terminal.
    *
-   * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs`; without it, waits as long as it takes.
+   * Rejects with `ERR_SEND_TIMEOUT` after `timeoutMs` (default: no limit), and with `ERR_SEND_CLOSED` if
+   * the engine closes before that.
    */
   settled(options?: TimeoutOptions | undefined | null): Promise<Array<Delivery>>
 }
-
-/** Options of {@link runStep}. Unknown keys are refused. */
-export interface RunStepOptions {
-  /** The workflow that the step belongs to, as in `engine.execution()`. */
-  workflowId: string
-  /** Id of this run. Default: generated. */
-  executionId?: string
-  /** Which attempt of the run this is, from 1. Default: 1. */
-  attempt?: number
-  /** The trace of the run, as in `engine.execution()`. Default: none. */
-  traceparent?: string
-  /** What goes with it. Default: none. */
-  tracestate?: string
-  /** How many emitted events led to the run, as in `engine.execution()`. */
-  emitDepth?: number
-  /** Name of the step in the log. Default: `'code'`. */
-  stepName?: string
-  /** What triggered the workflow: `event` of a v1 step, `steps.trigger.event` everywhere. Default: `{}`. */
-  event?: unknown
-  /** Exports of earlier steps, by step name. `steps.trigger.event` is added when it is absent. Default: `{}`. */
-  steps?: Record<string, any>
-  /**
-   * Values of a component's props, and the `params` of a v1 step. Defaults that the component declares are
-   * filled in, and apps among the props get their methods. Default: `{}`.
-   */
-  props?: Record<string, any>
-  /** Accounts by prop name or app: `auths` of a v1 step, `this.<app>.$auth` of a component. Default: `{}`. */
-  auths?: Record<string, any>
-}
-
-/** How a step ran, for the runner to go on with. Deliveries are not in it: see `execution` and the log. */
-export interface RunStepResult {
-  /** Id of the run, for `engine.deliveries({ executionId })`. */
-  executionId: string
-  /** The completed execution, for `await execution.settled()`. */
-  execution: Execution
-  /** What the step returned; `undefined` when `$end()` ended it. */
-  returnValue: unknown
-  /**
-   * What later steps see as `steps[stepName]`: everything the step exported with `$.export()` (v1: assigned
-   * to `this`), and what it returned as `$return_value`.
-   */
-  exports: Record<string, unknown>
-  /** The step was ended by `$end(message)`: that is no failure, but the workflow should go no further. */
-  end?: { message?: unknown; ts: string }
-  /** The step called `$.flow.exit(reason)`: the workflow should go no further. The first call counts. */
-  exit?: { reason: unknown }
-  /** What the step passed to `$.respond()`, for the HTTP trigger to answer. The last call counts. */
-  response?: unknown
-  /** What `execution.complete()` resolved with. */
-  receipt: Awaited<ReturnType<Execution['complete']>>
-}
-
-/**
- * Runs one step and fires the completion hook, however the step ends.
- *
- * The step is a v1 function `(event, steps, params, auths)`, a component or action with `run({ steps, $ })`,
- * or a module whose default export is one of them. `this` of a component holds its props and methods, and
- * apps among its props theirs. `$` has `send`, `export`, `respond` and `flow.exit`; the globals `$send` and
- * `$end` mean this step in everything it awaits, so steps that run at the same time do not mix.
- *
- * `$end(message)` ends the step without failing it. `$.flow.exit(reason)` does not throw: what follows in
- * the step still runs.
- *
- * @example
- * ```js
- * const { executionId } = await runStep(engine, await import('./step.mjs'), {
- *   workflowId: 'p_abc123',
- *   event: { body: { name: 'Luke Skywalker' } },
- * })
- * ```
- *
- * @throws What the step throws, unchanged, after what it recorded was handed over. If that hand-over is
- * refused too, the refusal is the error's `completionError`.
- * @throws `ERR_SEND_INVALID_ARGUMENT` if `target` is no step, or an option is wrong.
- * @throws The errors of `execution.complete()` when only the hand-over is refused.
- */
-export declare function runStep(
-  engine: Engine,
-  target: unknown,
-  options: RunStepOptions,
-): Promise<RunStepResult>

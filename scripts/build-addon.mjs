@@ -4,9 +4,11 @@
 
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { buildInspector } from './build-inspector.mjs'
 import { glibcNeeded, readNeeds } from './elf.mjs'
 import { installFromPyPI, pythonProgram } from './python.mjs'
 import { fail, run } from './run.mjs'
@@ -23,8 +25,9 @@ const ZIG = '0.17.1'
  * @param {Target} target
  * @param {{ portable?: boolean }} [options] `portable` only matters on Linux
  */
-export function buildAddon(target, { portable = true } = {}) {
+export async function buildAddon(target, { portable = true } = {}) {
   requireStandardLibrary(target)
+  await buildInspector()
   const isZig = portable && process.platform === 'linux' && target.os === 'linux'
   const triple =
     isZig && target.libc === 'glibc' ? `${target.triple}.${GLIBC_FLOOR}` : target.triple
@@ -37,9 +40,35 @@ export function buildAddon(target, { portable = true } = {}) {
       ...names,
       ...['--', '--locked'],
     ],
-    { env: isZig ? withZig() : process.env },
+    { env: withoutPaths(isZig ? withZig() : process.env) },
   )
   console.log(describe(target))
+}
+
+/**
+ * Returns an environment in which the addon gets no paths of this machine: where its sources lie, in
+ * whose home.
+ *
+ * @param {NodeJS.ProcessEnv} environment
+ */
+export function withoutPaths(environment) {
+  const home = environment.CARGO_HOME ?? join(homedir(), '.cargo')
+  const sysroot = spawnSync('rustc', ['--print', 'sysroot'], { encoding: 'utf8' }).stdout.trim()
+  const names = [
+    [ROOT, 'dollar-send'],
+    [join(home, 'registry/src'), 'crates'],
+    [join(home, 'git/checkouts'), 'crates'],
+    [join(sysroot, 'lib/rustlib/src/rust'), 'rust'],
+  ].map(([path, name]) => [path.replace(/[/\\]+$/, ''), name])
+  const joined = (/** @type {string} */ option, /** @type {string | undefined} */ before) =>
+    [before, ...names.map(([path, name]) => `${option}${path}=${name}`)].filter(Boolean).join(' ')
+  return {
+    ...environment,
+    RUSTFLAGS: joined('--remap-path-prefix=', environment.RUSTFLAGS),
+    ...(process.platform === 'win32'
+      ? {}
+      : { CFLAGS: joined('-ffile-prefix-map=', environment.CFLAGS) }),
+  }
 }
 
 /** Returns the path of the napi command of this checkout. */
@@ -91,7 +120,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     fail(
       `There is no target ${wanted ?? 'for this machine'}; there are ${all.map(({ triple }) => triple).join(', ')}`,
     )
-  buildAddon(target, { portable: !process.argv.includes('--plain') })
+  await buildAddon(target, { portable: !process.argv.includes('--plain') })
   if (wanted) {
     const folder = join(ROOT, 'artifacts')
     mkdirSync(folder, { recursive: true })

@@ -48,8 +48,8 @@ function loads() {
 
 function newestSource() {
   const files = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'js/types.d.ts']
-  const sources = readdirSync(join(root, 'src'), { recursive: true }).map((name) =>
-    join('src', name),
+  const sources = ['src', 'inspector/src'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, String(name))),
   )
   return Math.max(...[...files, ...sources].map((name) => statSync(join(root, name)).mtimeMs))
 }

@@ -28,19 +28,27 @@ const ALLOWED = [
   ...EVERYWHERE,
   /^CHANGELOG\.md$/,
   /^index\.d\.ts$/,
-  /^global\.(js|d\.ts)$/,
+  /^(global|testing)\.(js|d\.ts)$/,
   /^binding\.cjs$/,
-  /^js\/([a-z-]+\/)*[a-z-]+\.[cm]js$/,
-  /^js\/log\.d\.ts$/,
+  /^js\/([a-z-]+\/)*[a-z0-9-]+\.[cm]js$/,
+  /^js\/(calls|log|steps)\.d\.ts$/,
   /^types\/[a-z]+\.d\.[cm]ts$/,
-  /^docs\/[a-z0-9-]+\.md$/,
-  /^examples\/([a-z-]+\/)*[A-Za-z0-9-]+\.(mjs|json|md)$/,
+  /^docs\/([a-z-]+\/)*[a-z0-9-]+\.md$/,
+  /^examples\/([a-z-]+\/)*[A-Za-z0-9.-]+\.(mjs|js|json|md)$/,
 ]
 
 /** Files without which the package does not work. */
 const REQUIRED = [
   ...['binding.cjs', 'index.d.ts', 'js/index.cjs', 'js/index.mjs', 'js/native.cjs'],
-  ...['js/cli/main.mjs', 'js/global.cjs', 'js/global.mjs', 'LICENSE', 'README.md'],
+  ...[
+    'js/cli/main.mjs',
+    'js/global.cjs',
+    'js/global.mjs',
+    'js/testing.cjs',
+    'js/testing.mjs',
+    'LICENSE',
+    'README.md',
+  ],
 ]
 
 /** Fields of a manifest that only the repository may have. */
@@ -133,6 +141,9 @@ function addonProblems(name, files) {
   const target = targets().find((known) => addonFile(known) === name)
   const content = files.get(name)
   if (!target || !content) return [`${name} is ${target ? 'missing' : 'the addon of no target'}`]
+  if (!content.includes('/assets/index-')) {
+    return [`${name} has no Inspector: build it with npm run build`]
+  }
   const { os, cpu, libc } = target
   if (os === 'win32') return content.toString('latin1', 0, 2) === 'MZ' ? [] : [`${name} is no DLL`]
   if (os === 'darwin') {

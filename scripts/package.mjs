@@ -38,12 +38,12 @@ const OWN = ['devDependencies', 'scripts', 'overrides', 'napi', 'allowScripts']
 const SHARED = ['author', 'bugs', 'homepage', 'license', 'publishConfig', 'repository']
 
 /** @param {string[]} args */
-function main(args) {
+async function main(args) {
   const [flag, folder, ...more] = args
   if (more.length > 0 || (flag && (flag !== '--addons' || !folder))) {
     fail('Usage: node scripts/package.mjs [--addons FOLDER]')
   }
-  const built = folder ? allTargets(resolve(folder)) : [ofThisMachine()]
+  const built = folder ? allTargets(resolve(folder)) : [await ofThisMachine()]
   rmSync(DIST, { recursive: true, force: true })
   rmSync(WORK, { recursive: true, force: true })
   mkdirSync(join(DIST, 'publish'), { recursive: true })
@@ -73,13 +73,13 @@ function allTargets(folder) {
   return built
 }
 
-/** @returns {Built} */
-function ofThisMachine() {
+/** @returns {Promise<Built>} */
+async function ofThisMachine() {
   const target =
     hostTarget() ??
     fail(`There is no target for ${process.platform} ${process.arch} in package.json`)
   const path = join(ROOT, addonFile(target))
-  if (!isFresh() || !isPortable(target, path)) buildAddon(target)
+  if (!isFresh() || !isPortable(target, path)) await buildAddon(target)
   return { target, path }
 }
 
@@ -200,4 +200,4 @@ function packed(folder, place) {
   return tarball
 }
 
-main(process.argv.slice(2))
+await main(process.argv.slice(2))

@@ -1,5 +1,6 @@
-// Runs everything that must hold, or the stages named on the command line, and says how long each
-// took. It installs what the tests need beside what `npm install` brings.
+// Runs what must hold, or the stages named on the command line, and says how long each took. Without names
+// it leaves out what is large to install, and names it; `all` runs everything. It installs what the tests
+// need beside what `npm install` brings.
 
 import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
@@ -9,15 +10,29 @@ import { installBrowser } from './browser.mjs'
 import { installCargoDeny } from './cargo-deny.mjs'
 import { installClickHouse } from './clickhouse.mjs'
 import { CORE_SPECS } from './core-specs.mjs'
+import { extrasOf } from './extras.mjs'
 import { installNode, installRuntimes, installTestRunners } from './npm-tools.mjs'
+import { installPostfix } from './postfix-server.mjs'
 import { installPostgres } from './postgres-server.mjs'
+import { installRedis } from './redis-server.mjs'
 import { installS3Server } from './s3-server.mjs'
 import { installSchemathesis } from './schemathesis.mjs'
+import { installWebServers } from './web-servers.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** The Node versions beside the one that runs this, from the same addon file. */
 const NODE_VERSIONS = ['22', '24']
+
+/** Versions on which only the loader of step files is tested: it leans on what differs between them. */
+const LOADER_VERSIONS = ['20.6.0', '26']
+const LOADER_SPECS = [
+  ...['__test__/loader.spec.mjs', '__test__/loader-errors.spec.mjs'],
+  '__test__/steps-corpus.spec.mjs',
+]
+
+/** What losses of power and failing disks leave does not depend on the version of Node. */
+const DISK_SPECS = /\/reliability-/
 
 const STAGES = {
   format() {
@@ -27,8 +42,12 @@ const STAGES = {
   lint() {
     run('cargo', ['clippy', '--locked', '--workspace', '--all-targets', '--', '--deny', 'warnings'])
     bin('eslint', ['--max-warnings', '0', '.'])
+    run(process.execPath, ['scripts/check-prose.mjs'])
   },
   rust() {
+    installPostgres()
+    // Without it, tests of the shared journal would be skipped where there is no server.
+    process.env.NEEDS_POSTGRES = 'yes'
     run('cargo', ['test', '--locked', '--workspace'])
   },
   build() {
@@ -41,9 +60,11 @@ const STAGES = {
   },
   types() {
     bin('tsc', ['--project', 'tsconfig.json'])
+    bin('tsc', ['--project', 'inspector/tsconfig.json'])
   },
   node() {
     installServers()
+    installExtras()
     specs(process.execPath)
   },
   package() {
@@ -54,12 +75,19 @@ const STAGES = {
   },
   versions() {
     installServers()
-    for (const version of NODE_VERSIONS) specs(installNode(version))
+    installExtras()
+    const files = globs().filter((file) => !DISK_SPECS.test(file))
+    for (const version of NODE_VERSIONS) specs(installNode(version), files)
+    for (const version of LOADER_VERSIONS) specs(installNode(version), LOADER_SPECS)
   },
 }
 
 /** Stages that run only when they are named. */
 const OTHERS = {
+  specs() {
+    installServers()
+    specs(process.execPath, smallSpecs())
+  },
   core() {
     specs(process.execPath, CORE_SPECS)
   },
@@ -70,18 +98,31 @@ const OTHERS = {
     process.env.RUSTDOCFLAGS = '-D warnings'
     run('cargo', ['doc', '--locked', '--workspace', '--no-deps'])
   },
+  site() {
+    for (const words of [['ci'], ['run', 'build']]) run('npm', ['--prefix', 'site', ...words])
+  },
   msrv() {
     run('cargo', ['check', '--locked', '--workspace', '--all-targets'])
   },
 }
 
 /** Several of the stages under one name. */
-const GROUPS = { lint: ['format', 'lint', 'types'] }
+const GROUPS = { all: Object.keys(STAGES), lint: ['format', 'lint', 'types'] }
+
+/** The stages that run when none is named. */
+const SMALL = ['format', 'lint', 'rust', 'build', 'types', 'specs', 'package']
 
 /** What the specs need beside what `npm install` brings. */
 function installServers() {
   installS3Server()
   installSchemathesis()
+  installPostfix()
+  installRedis()
+  installWebServers()
+}
+
+/** What only some specs need, and what is large. */
+function installExtras() {
   installBrowser()
   installPostgres()
   installClickHouse()
@@ -96,10 +137,22 @@ function installServers() {
 function specs(node, files = globs()) {
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
   console.log(`Node ${version}`)
-  // One file for each core: Node leaves one core free, and the specs wait more than they compute.
-  const concurrency = `--test-concurrency=${availableParallelism()}`
-  run(node, ['--test', '--test-timeout=600000', concurrency, ...files])
+  run(node, ['--test', ...knownOptions(node), ...files])
 }
+
+/**
+ * Those options of the test runner that this Node knows: 20.6 has neither.
+ *
+ * @param {string} node
+ */
+function knownOptions(node) {
+  // One file for each core: Node leaves one core free, and the specs wait more than they compute.
+  const options = ['--test-timeout=600000', `--test-concurrency=${availableParallelism()}`]
+  return options.filter((option) => spawnSync(node, [option, '--version']).status === 0)
+}
+
+/** The specs that need nothing large. */
+const smallSpecs = () => globs().filter((file) => extrasOf(file).length === 0)
 
 function globs() {
   // Node 20 expands no patterns in --test.
@@ -140,11 +193,23 @@ function fail(message) {
 
 const wanted = process.argv.slice(2).flatMap((name) => GROUPS[name] ?? [name])
 const all = { ...STAGES, ...OTHERS }
-for (const name of wanted.length > 0 ? wanted : Object.keys(STAGES)) {
+for (const name of wanted.length > 0 ? wanted : SMALL) {
   const stage =
     all[name] ?? fail(`there is no stage ${name}; there are ${Object.keys(all).join(', ')}`)
   const begun = performance.now()
   console.log(`\n== ${name}`)
   stage()
   console.log(`== ${name}: ok in ${((performance.now() - begun) / 1000).toFixed(0)} s`)
+}
+if (wanted.length === 0) sayLeftOut()
+
+/** Names what did not run, and how to run it. */
+function sayLeftOut() {
+  const left = globs().filter((file) => extrasOf(file).length > 0)
+  const extras = [...new Set(left.flatMap(extrasOf))].sort()
+  console.log(`
+Ran: ${SMALL.join(', ')}.
+Left out: ${left.length} of ${globs().length} spec files, which need ${extras.join('; ')};
+the stages consumer (the package, as its users install it) and versions (other versions of Node).
+Everything: npm test all`)
 }

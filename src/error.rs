@@ -1,174 +1,118 @@
 //! The one error that crosses module borders, and the codes that JavaScript sees.
 //!
 //! An [`Error`] is a refusal: the call, option or hand-over did not happen. A delivery that did not
-//! reach its destination is not an error but data, see [`crate::destinations::Failure`]; both speak
+//! reach its destination is not an error but data, see [`crate::delivery::Failure`]; both speak
 //! the same [`ErrorKind`]s.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// What went wrong, in the vocabulary that users match on. [`ErrorKind::code`] is its spelling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ErrorKind {
+/// Defines [`ErrorKind`] once: its kinds, their codes, and the list of all.
+macro_rules! error_kinds {
+    ($($(#[$doc:meta])* $kind:ident = $code:literal,)*) => {
+        /// The kind of an error, in the vocabulary that users match on. [`ErrorKind::code`] is its
+        /// spelling.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ErrorKind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl ErrorKind {
+            /// Every kind, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            /// The code that JavaScript reads from `error.code`.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $code,)*
+                }
+            }
+        }
+    };
+}
+
+error_kinds! {
     /// The native addon could not be loaded. Only the package's JavaScript reports it.
-    Addon,
+    Addon = "ERR_SEND_ADDON",
     /// An option of `Engine.open` is unknown, of the wrong type, or out of range.
-    InvalidOption,
+    InvalidOption = "ERR_SEND_INVALID_OPTION",
     /// An argument of a call is of the wrong type, or cannot be snapshotted.
-    InvalidArgument,
+    InvalidArgument = "ERR_SEND_INVALID_ARGUMENT",
     /// One recorded call is larger than `maxPayloadBytes`.
-    PayloadTooLarge,
+    PayloadTooLarge = "ERR_SEND_PAYLOAD_TOO_LARGE",
     /// The undelivered calls in memory would exceed `maxPendingBytes`.
-    JournalFull,
+    JournalFull = "ERR_SEND_JOURNAL_FULL",
     /// The address that the server is to listen on is in use.
-    AddressInUse,
+    AddressInUse = "ERR_SEND_ADDRESS_IN_USE",
     /// Another process has the data directory open.
-    DataDirLocked,
+    DataDirLocked = "ERR_SEND_DATA_DIR_LOCKED",
     /// The journal in the data directory cannot be opened, read or written.
-    Journal,
+    Journal = "ERR_SEND_JOURNAL",
     /// The execution was completed or discarded before this call.
-    ExecutionCompleted,
+    ExecutionCompleted = "ERR_SEND_EXECUTION_COMPLETED",
     /// The engine is closed or closing.
-    Closed,
+    Closed = "ERR_SEND_CLOSED",
     /// A wait, or a delivery's whole-request deadline, ran out.
-    Timeout,
+    Timeout = "ERR_SEND_TIMEOUT",
     /// `$send` was used outside a step.
-    NoStep,
-    /// The step asked its runner for something that only some runners can do.
-    NotSupported,
+    NoStep = "ERR_SEND_NO_STEP",
+    /// The step requested something that this runner does not support.
+    NotSupported = "ERR_SEND_NOT_SUPPORTED",
     /// The destination has no configuration in this engine, so nothing was sent.
-    NotConfigured,
+    NotConfigured = "ERR_SEND_NOT_CONFIGURED",
     /// The URL does not parse, or is not one that a request can be sent to.
-    InvalidUrl,
+    InvalidUrl = "ERR_SEND_INVALID_URL",
     /// A header's name or value may not be sent.
-    InvalidHeader,
+    InvalidHeader = "ERR_SEND_INVALID_HEADER",
     /// The egress policy forbids the address, host, port or scheme.
-    EgressDenied,
+    EgressDenied = "ERR_SEND_EGRESS_DENIED",
     /// The host name did not resolve.
-    Dns,
+    Dns = "ERR_SEND_DNS",
     /// No connection could be opened to the host or the proxy.
-    Connect,
+    Connect = "ERR_SEND_CONNECT",
     /// The proxy answered in the place of the host, with a status of its own.
-    Proxy,
+    Proxy = "ERR_SEND_PROXY",
     /// The TLS handshake failed, or the certificate was refused.
-    Tls,
+    Tls = "ERR_SEND_TLS",
     /// An open connection broke before the response was complete.
-    Connection,
+    Connection = "ERR_SEND_CONNECTION",
     /// The response is not valid HTTP, or could not be decoded.
-    InvalidResponse,
+    InvalidResponse = "ERR_SEND_INVALID_RESPONSE",
     /// The response's status is not 2xx.
-    Status,
+    Status = "ERR_SEND_STATUS",
     /// The redirect limit was reached.
-    TooManyRedirects,
+    TooManyRedirects = "ERR_SEND_TOO_MANY_REDIRECTS",
     /// The delivery was cut off by the engine's close; its outcome is unknown.
-    Interrupted,
+    Interrupted = "ERR_SEND_INTERRUPTED",
     /// The execution was discarded before it was completed.
-    Discarded,
+    Discarded = "ERR_SEND_DISCARDED",
     /// A destination written in JavaScript, or a warehouse, refused the call.
-    Refused,
-    /// A destination written in JavaScript asks for another attempt, or a warehouse cannot take the
-    /// batch now.
-    Unavailable,
+    Refused = "ERR_SEND_REFUSED",
+    /// A destination written in JavaScript requests a retry, or a warehouse cannot load the batch
+    /// now.
+    Unavailable = "ERR_SEND_UNAVAILABLE",
     /// The event is one too many in a row of executions that started each other.
-    EmitLoop,
-    /// The query is not one reading statement, or asks for something outside the warehouse.
-    QueryNotAllowed,
+    EmitLoop = "ERR_SEND_EMIT_LOOP",
+    /// The webhook of the event is disabled or removed, so nothing was sent.
+    WebhookDisabled = "ERR_SEND_WEBHOOK_DISABLED",
+    /// The query is not a single read-only statement, or refers to something outside the warehouse.
+    QueryNotAllowed = "ERR_SEND_QUERY_NOT_ALLOWED",
     /// The query took longer than it may.
-    QueryTimeout,
+    QueryTimeout = "ERR_SEND_QUERY_TIMEOUT",
     /// The result of the query is larger than it may be.
-    QueryTooLarge,
+    QueryTooLarge = "ERR_SEND_QUERY_TOO_LARGE",
     /// The query cannot be answered: its text is wrong, or names what is not there.
-    QueryFailed,
+    QueryFailed = "ERR_SEND_QUERY_FAILED",
     /// A defect of this package: please report it.
-    Internal,
+    Internal = "ERR_SEND_INTERNAL",
 }
 
 impl ErrorKind {
-    /// Every kind, in the order of the documentation.
-    pub const ALL: &'static [Self] = &[
-        Self::Addon,
-        Self::InvalidOption,
-        Self::InvalidArgument,
-        Self::PayloadTooLarge,
-        Self::JournalFull,
-        Self::AddressInUse,
-        Self::DataDirLocked,
-        Self::Journal,
-        Self::ExecutionCompleted,
-        Self::Closed,
-        Self::Timeout,
-        Self::NoStep,
-        Self::NotSupported,
-        Self::NotConfigured,
-        Self::InvalidUrl,
-        Self::InvalidHeader,
-        Self::EgressDenied,
-        Self::Dns,
-        Self::Connect,
-        Self::Proxy,
-        Self::Tls,
-        Self::Connection,
-        Self::InvalidResponse,
-        Self::Status,
-        Self::TooManyRedirects,
-        Self::Interrupted,
-        Self::Discarded,
-        Self::Refused,
-        Self::Unavailable,
-        Self::EmitLoop,
-        Self::QueryNotAllowed,
-        Self::QueryTimeout,
-        Self::QueryTooLarge,
-        Self::QueryFailed,
-        Self::Internal,
-    ];
-
-    /// The kind with this code.
+    /// Returns the kind with this code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.code() == code)
-    }
-
-    /// The code that JavaScript reads from `error.code`.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Addon => "ERR_SEND_ADDON",
-            Self::InvalidOption => "ERR_SEND_INVALID_OPTION",
-            Self::InvalidArgument => "ERR_SEND_INVALID_ARGUMENT",
-            Self::PayloadTooLarge => "ERR_SEND_PAYLOAD_TOO_LARGE",
-            Self::JournalFull => "ERR_SEND_JOURNAL_FULL",
-            Self::AddressInUse => "ERR_SEND_ADDRESS_IN_USE",
-            Self::DataDirLocked => "ERR_SEND_DATA_DIR_LOCKED",
-            Self::Journal => "ERR_SEND_JOURNAL",
-            Self::ExecutionCompleted => "ERR_SEND_EXECUTION_COMPLETED",
-            Self::Closed => "ERR_SEND_CLOSED",
-            Self::Timeout => "ERR_SEND_TIMEOUT",
-            Self::NoStep => "ERR_SEND_NO_STEP",
-            Self::NotSupported => "ERR_SEND_NOT_SUPPORTED",
-            Self::NotConfigured => "ERR_SEND_NOT_CONFIGURED",
-            Self::InvalidUrl => "ERR_SEND_INVALID_URL",
-            Self::InvalidHeader => "ERR_SEND_INVALID_HEADER",
-            Self::EgressDenied => "ERR_SEND_EGRESS_DENIED",
-            Self::Dns => "ERR_SEND_DNS",
-            Self::Connect => "ERR_SEND_CONNECT",
-            Self::Proxy => "ERR_SEND_PROXY",
-            Self::Tls => "ERR_SEND_TLS",
-            Self::Connection => "ERR_SEND_CONNECTION",
-            Self::InvalidResponse => "ERR_SEND_INVALID_RESPONSE",
-            Self::Status => "ERR_SEND_STATUS",
-            Self::TooManyRedirects => "ERR_SEND_TOO_MANY_REDIRECTS",
-            Self::Interrupted => "ERR_SEND_INTERRUPTED",
-            Self::Discarded => "ERR_SEND_DISCARDED",
-            Self::Refused => "ERR_SEND_REFUSED",
-            Self::Unavailable => "ERR_SEND_UNAVAILABLE",
-            Self::EmitLoop => "ERR_SEND_EMIT_LOOP",
-            Self::QueryNotAllowed => "ERR_SEND_QUERY_NOT_ALLOWED",
-            Self::QueryTimeout => "ERR_SEND_QUERY_TIMEOUT",
-            Self::QueryTooLarge => "ERR_SEND_QUERY_TOO_LARGE",
-            Self::QueryFailed => "ERR_SEND_QUERY_FAILED",
-            Self::Internal => "ERR_SEND_INTERNAL",
-        }
     }
 }
 
@@ -203,7 +147,7 @@ impl Error {
         self
     }
 
-    /// What went wrong.
+    /// Returns the kind.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind

@@ -3,9 +3,11 @@
 //! **Invariant:** nothing is written through a folder of the shared temporary directory that another
 //! user may have made.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Returns the folder of this user below the system's temporary directory.
 #[must_use]
@@ -17,7 +19,13 @@ pub fn temporary_folder() -> PathBuf {
     std::env::temp_dir().join(name)
 }
 
-/// Makes a folder for its owner alone, if it is not there.
+/// Folders whose names are synced.
+static DURABLE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// Folders that are remembered as synced.
+const MAX_DURABLE: usize = 10_000;
+
+/// Makes a folder for its owner alone, if it is not there. It survives a loss of power from here on.
 ///
 /// # Errors
 /// Of the file system; also when the folder is below [`temporary_folder`] and that is a link, of
@@ -27,9 +35,57 @@ pub fn create_folder(path: &Path) -> Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    // Alone: a folder that another thread has made, and not yet synced, must not look durable.
+    let mut durable = DURABLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let new: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     builder.create(path)?;
+    for folder in &new {
+        durable.remove(*folder);
+    }
+    // Also those that an earlier process made: it may have ended before it synced them.
+    let unsynced: Vec<&Path> =
+        path.ancestors().take_while(|folder| !durable.contains(*folder)).collect();
+    for folder in &unsynced {
+        // The next attempt has to make and sync the new ones again.
+        sync_name(folder, new.contains(folder)).inspect_err(|_| remove_empty(&new))?;
+    }
+    if durable.len() + unsynced.len() > MAX_DURABLE {
+        durable.clear();
+    }
+    durable.extend(unsynced.into_iter().map(Path::to_path_buf));
+    drop(durable);
     let shared = temporary_folder();
     if path.starts_with(&shared) { check_owned(&shared) } else { Ok(()) }
+}
+
+/// Syncs the folder above, whose content a folder's name is. One that was there before may be in a
+/// folder of others, which cannot be opened, or of a file system that cannot do it.
+#[cfg(unix)]
+fn sync_name(folder: &Path, is_new: bool) -> Result<()> {
+    let above = match folder.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    let is_theirs = |kind| {
+        use ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+        matches!(kind, InvalidInput | PermissionDenied | ReadOnlyFilesystem | Unsupported)
+    };
+    match File::open(above).and_then(|above| above.sync_all()) {
+        Err(error) if !is_new && is_theirs(error.kind()) => Ok(()),
+        synced => synced,
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_name(_folder: &Path, _is_new: bool) -> Result<()> {
+    Ok(())
+}
+
+/// Removes folders, the lowest first; one that is in use stays.
+fn remove_empty(folders: &[&Path]) {
+    for folder in folders {
+        let _ = fs::remove_dir(folder);
+    }
 }
 
 /// Opens a file for its owner alone, empty, for writing.
@@ -63,7 +119,7 @@ pub fn check_regular(path: &Path) -> Result<()> {
     }
 }
 
-/// What a path leads to, to be compared later.
+/// The identity of a file, for later comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity(#[cfg(unix)] (u64, u64));
 
@@ -159,6 +215,19 @@ mod tests {
         ensure_file(&open).unwrap();
         assert_eq!([mode(&folder), mode(&folder.join("new")), mode(&open)], [0o700, 0o600, 0o600]);
         assert_eq!(fs::read_to_string(&open).unwrap(), "kept");
+    }
+
+    #[test]
+    fn nested_and_relative_folders_are_synced() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("a/b/c");
+        create_folder(&folder).unwrap();
+        create_folder(&folder).unwrap();
+        super::sync_name("src".as_ref(), true).unwrap();
+        super::remove_empty(&[&folder, &parent.path().join("a/b")]);
+        assert!(parent.path().join("a").exists() && !parent.path().join("a/b").exists());
+        create_folder(&folder).unwrap();
+        assert_eq!(mode(&folder), 0o700);
     }
 
     #[test]

@@ -5,12 +5,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use uuid::Uuid;
 
-use crate::destinations::{Body, Failure, Kind, Payload};
+use crate::delivery::{Body, Failure, Kind, Payload};
 use crate::error::{Error, ErrorKind, Result};
-use crate::observability::log::{Entry, Request, Status};
-use crate::observability::time::Timestamp;
+use crate::execution::{CallState, DeliveryRequest, Entry, ReplayOf, Status};
+use crate::id::delivery_id;
+use crate::time::Timestamp;
 
 /// One recorded call on its way into the journal.
 #[derive(Debug, Clone)]
@@ -21,15 +21,15 @@ pub struct Item {
     pub step: Arc<str>,
     /// Place of the call within its execution, from 0.
     pub index: u32,
-    /// The delivery that this one repeats.
-    pub replay_of: Option<Uuid>,
-    /// When the call was made.
+    /// The call that this one repeats.
+    pub replay: Option<Box<ReplayOf>>,
+    /// The time of the call.
     pub recorded_at: Timestamp,
     /// The snapshot of the argument.
     pub payload: Payload,
-    /// What was odd about the call.
+    /// Warnings about the call.
     pub warnings: Vec<String>,
-    /// Why the call cannot be delivered at all: its body could not be read.
+    /// The reason why the call cannot be delivered at all: its body could not be read.
     pub refused: Option<Box<Failure>>,
 }
 
@@ -40,45 +40,27 @@ impl Item {
         Entry {
             id: delivery_id(self.recorded_at, self.index, seed),
             index: self.index,
-            replay_of: self.replay_of.map(Box::new),
+            call_state: self.replay.as_deref().map(|replay| Box::new(CallState::of(replay))),
             step: Arc::clone(&self.step),
             kind: self.kind,
             status,
-            request: Request::Recorded(self.payload.clone()),
+            request: DeliveryRequest::Recorded(self.payload.clone()),
             response: None,
             failure: None,
             replayable: None,
+            waiting: None,
             warnings: self.warnings.clone().into(),
             attempts: 0,
+            attempt_log: None,
             recorded_at: self.recorded_at,
             settled_at: None,
         }
     }
 }
 
-/// The part of the ids of an execution's calls that is the execution's own: 20 bits that grow from
-/// one execution to the next, and 30 random ones.
-#[must_use]
-pub const fn id_seed(serial: u64, random: u64) -> u64 {
-    ((serial & 0xf_ffff) << 30) | (random & 0x3fff_ffff)
-}
-
-/// The id of a call: a `UUIDv7` (RFC 9562) made of the call's time, its execution's seed and its
-/// place, so that nothing is kept or drawn per call. Ids of one execution sort in call order, those
-/// of one millisecond in the order of their executions (method 1 of section 6.2). Places beyond 24
-/// bits only keep ids different.
-#[must_use]
-pub fn delivery_id(recorded_at: Timestamp, index: u32, seed: u64) -> Uuid {
-    let index = u64::from(index);
-    let high = (recorded_at.as_millis() << 16) | 0x7000 | ((seed >> 38) & 0xfff);
-    let random = (seed ^ (index >> 24)) & 0x3fff_ffff;
-    let low = (0b10 << 62) | (((seed >> 30) & 0xff) << 54) | ((index & 0xff_ffff) << 30) | random;
-    Uuid::from_u64_pair(high, low)
-}
-
-/// Why a recording takes no more calls.
+/// The state of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum RecordingState {
     Open,
     Completed,
     Discarded,
@@ -87,11 +69,12 @@ enum State {
 /// The calls of an execution that were not handed over yet.
 #[derive(Debug)]
 pub struct Recording {
-    state: State,
+    state: RecordingState,
     calls: Vec<Call>,
     steps: Vec<Arc<str>>,
     next_index: u32,
     awaited_bodies: usize,
+    late_calls: usize,
 }
 
 /// A call as it waits in the buffer: as small as it can be, because there may be millions.
@@ -106,16 +89,16 @@ struct Call {
     kind: Kind,
 }
 
-/// What few calls have.
+/// Optional parts that most calls do not have.
 #[derive(Debug, Default)]
 pub struct Extra {
     /// The body that JSON cannot hold.
     pub body: Option<Box<Body>>,
-    /// What was odd about the call.
+    /// Warnings about the call.
     pub warnings: Vec<String>,
-    /// Why the call cannot be delivered.
+    /// The reason why the call cannot be delivered.
     pub refused: Option<Box<Failure>>,
-    /// Whether the body is still to come.
+    /// The arrival of the body.
     pub arrival: BodyArrival,
 }
 
@@ -137,17 +120,21 @@ impl StepId {
     }
 }
 
+/// Calls after the end that the log of one execution keeps.
+const MAX_LATE_CALLS: usize = 100;
+
 /// Steps that one execution may have.
 const MAX_STEPS: usize = 1 << 20;
 
 impl Default for Recording {
     fn default() -> Self {
         Self {
-            state: State::Open,
+            state: RecordingState::Open,
             calls: Vec::new(),
             steps: Vec::new(),
             next_index: 0,
             awaited_bodies: 0,
+            late_calls: 0,
         }
     }
 }
@@ -176,7 +163,7 @@ impl Recording {
         Ok(StepId(place))
     }
 
-    /// Adds a call, with what it has beside its text (UTF-8); the answer is its index.
+    /// Adds a call with its text (UTF-8) and optional parts. Returns its index.
     pub fn push(
         &mut self,
         kind: Kind,
@@ -194,8 +181,29 @@ impl Recording {
         Ok(index)
     }
 
-    /// Brings the body of a call that was recorded without it. `Err`: why it cannot be had, and the
-    /// call will fail for that reason. The answer is whether somebody waited for it.
+    /// Returns a call that was made after the end, to be logged as discarded.
+    ///
+    /// # Errors
+    /// The refusal of [`Recording::check_open`] when the log has enough of such calls.
+    pub fn late(&mut self, kind: Kind, step: StepId, text: Vec<u8>) -> Result<Calls> {
+        let Err(refusal) = self.check_open() else {
+            let message = "the execution is not over";
+            return Err(Error::new(ErrorKind::Internal, message));
+        };
+        if self.late_calls == MAX_LATE_CALLS {
+            return Err(refusal);
+        }
+        self.late_calls += 1;
+        let index = self.next_index;
+        self.next_index += 1;
+        let refused = Some(Box::new(Failure::new(refusal.kind(), refusal.to_string())));
+        let extra = Some(Box::new(Extra { refused, ..Extra::default() }));
+        let call = Call { text, recorded_at: Timestamp::recent(), extra, index, step, kind };
+        Ok(Calls { calls: vec![call], steps: self.steps.clone() })
+    }
+
+    /// Sets the body of a call that was recorded without it, or fails the call with the given
+    /// failure. Returns `true` if the body was missing.
     pub fn fill(&mut self, index: u32, body: std::result::Result<Bytes, Failure>) -> bool {
         let place = self.calls.binary_search_by_key(&index, |call| call.index);
         let extra = place.ok().and_then(|place| self.calls[place].extra.as_mut());
@@ -208,14 +216,14 @@ impl Recording {
             Ok(bytes) => {
                 let placeholder = extra.body.take();
                 let content_type = placeholder.and_then(|body| body.content_type);
-                extra.body = Some(Box::new(Body { bytes, content_type, secret: None }));
+                extra.body = Some(Box::new(Body { bytes, content_type, ..Body::default() }));
             }
             Err(failure) => extra.refused = Some(Box::new(failure)),
         }
         true
     }
 
-    /// Gives up every body that is still to come: nobody is left to bring it.
+    /// Fails every call whose body has not arrived, because the thread that reads it is gone.
     pub fn give_up_bodies(&mut self) {
         let awaited = self.calls.iter().filter(|call| {
             call.extra.as_ref().is_some_and(|extra| extra.arrival == BodyArrival::Later)
@@ -226,7 +234,7 @@ impl Recording {
         }
     }
 
-    /// Whether every body has arrived.
+    /// Returns `true` if every body has arrived.
     #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.awaited_bodies == 0
@@ -235,9 +243,9 @@ impl Recording {
     /// Refuses a call after the end.
     pub fn check_open(&self) -> Result<()> {
         let how = match self.state {
-            State::Open => return Ok(()),
-            State::Completed => "completed",
-            State::Discarded => "discarded",
+            RecordingState::Open => return Ok(()),
+            RecordingState::Completed => "completed",
+            RecordingState::Discarded => "discarded",
         };
         Err(Error::new(
             ErrorKind::ExecutionCompleted,
@@ -248,16 +256,16 @@ impl Recording {
         ))
     }
 
-    /// Whether calls are accepted.
+    /// Returns `true` if calls are accepted.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.state == State::Open
+        self.state == RecordingState::Open
     }
 
     /// Ends the recording: no call is accepted from here on.
     pub fn complete(&mut self) -> Result<()> {
         self.check_open()?;
-        self.state = State::Completed;
+        self.state = RecordingState::Completed;
         Ok(())
     }
 
@@ -268,7 +276,7 @@ impl Recording {
 
     /// Puts calls back that were taken and could not be handed over; the recording is open again.
     pub fn restore(&mut self, items: Vec<Item>) {
-        self.state = State::Open;
+        self.state = RecordingState::Open;
         let later = std::mem::take(&mut self.calls);
         self.calls = items.into_iter().map(|item| self.call(item)).chain(later).collect();
     }
@@ -292,7 +300,7 @@ impl Recording {
     /// Ends the recording for nothing.
     pub fn discard(&mut self) -> Result<Calls> {
         self.check_open()?;
-        self.state = State::Discarded;
+        self.state = RecordingState::Discarded;
         self.awaited_bodies = 0;
         Ok(self.take())
     }
@@ -303,7 +311,7 @@ impl Recording {
         self.calls.len()
     }
 
-    /// Whether no call waits.
+    /// Returns `true` if no call waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.calls.is_empty()
@@ -333,13 +341,13 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// How many there are.
+    /// Returns the number of calls.
     #[must_use]
     pub fn len(&self) -> usize {
         self.calls.len()
     }
 
-    /// Whether there is none.
+    /// Returns `true` if there are no calls.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.calls.is_empty()
@@ -359,7 +367,7 @@ fn item(steps: &[Arc<str>], call: Call) -> Item {
         kind: call.kind,
         step: Arc::clone(&steps[call.step.0 as usize]),
         index: call.index,
-        replay_of: None,
+        replay: None,
         recorded_at: call.recorded_at,
         payload: Payload { text: call.text.into(), body },
         warnings,
@@ -401,6 +409,22 @@ mod tests {
     }
 
     #[test]
+    fn a_bounded_number_of_calls_after_the_end_is_logged() {
+        let mut recording = recording_of(1);
+        assert!(recording.late(Kind::Http, STEP, "{}".into()).is_err(), "it is not over");
+        recording.complete().unwrap();
+        for index in 1..=u32::try_from(MAX_LATE_CALLS).unwrap() {
+            let late = recording.late(Kind::Http, STEP, "{}".into()).unwrap();
+            let item = late.into_items().next().unwrap();
+            assert_eq!(item.index, index);
+            assert_eq!(item.refused.unwrap().kind, ErrorKind::ExecutionCompleted);
+        }
+        let refused = recording.late(Kind::Http, STEP, "{}".into()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ExecutionCompleted);
+        assert_eq!(recording.len(), 1, "what was recorded before is untouched");
+    }
+
+    #[test]
     fn a_body_may_come_later_or_not_at_all() {
         let mut recording = recording_of(1);
         for _ in 0..2 {
@@ -416,21 +440,5 @@ mod tests {
         let items: Vec<_> = recording.take().into_items().collect();
         assert_eq!(&items[1].payload.body.as_ref().unwrap().bytes[..], b"here");
         assert!(items[2].refused.as_ref().unwrap().message.contains("ended"));
-    }
-
-    #[test]
-    fn ids_are_version_7_unique_and_in_call_order() {
-        let at = Timestamp::from_millis(1_700_000_000_000);
-        let ids: Vec<_> = (0..10_000).map(|index| delivery_id(at, index, 42)).collect();
-        assert!(ids.iter().all(|id| id.get_version_num() == 7));
-        assert!(ids.is_sorted());
-        let later = delivery_id(Timestamp::from_millis(1_700_000_000_001), 0, 42);
-        assert!(later > ids[9_999]);
-        assert_ne!(delivery_id(at, 0, 42), delivery_id(at, 1 << 24, 42));
-        assert_ne!(delivery_id(at, 0, 42), delivery_id(at, 0, 43));
-        for serial in [0, 1, 255, 256, 0xf_fffe] {
-            let last = delivery_id(at, 9_999, id_seed(serial, u64::MAX));
-            assert!(delivery_id(at, 0, id_seed(serial + 1, 0)) > last, "{serial}");
-        }
     }
 }

@@ -1,4 +1,5 @@
-import type { Send, Step } from '../index.js'
+import type { HttpResponse, Send, Step, StepContext } from '../index.js'
+import { defineComponent as define } from '../index.js'
 
 /**
  * The destinations of the step that the running code belongs to. Its methods find that step when they are
@@ -16,8 +17,16 @@ export declare const $send: Send
  */
 export declare function $end(message?: unknown): never
 
-/** Returns its argument: components are plain objects. */
-export declare function defineComponent<Component>(component: Component): Component
+/**
+ * Answers the HTTP request that triggered the workflow. The last response counts; with
+ * `immediate: true` the runner gets it now.
+ *
+ * @throws `ERR_SEND_NO_STEP` outside a step.
+ */
+export declare function $respond(response: HttpResponse): Promise<any>
+
+/** Returns its argument: components are plain objects. It types `this`, `steps` and `$` of `run`. */
+export declare const defineComponent: typeof define
 
 /**
  * Calls `fn` with `step` as the current step of everything it does, synchronously or later: the globals
@@ -44,5 +53,14 @@ declare global {
   // `var` and function declarations, so that `globalThis.$send` has a type too.
   var $send: Send
   function $end(message?: unknown): never
-  function defineComponent<Component>(component: Component): Component
+  function $respond(response: HttpResponse): Promise<any>
+  var defineComponent: typeof define
+  /** What triggered the workflow; `undefined` outside a step, as are the following. */
+  var $event: any
+  /** What is known of the run. */
+  var $context: StepContext
+  /** A value of the step that outlives its run. */
+  var $checkpoint: any
+  /** The files that came with the event, by name. */
+  var $attachments: Record<string, any>
 }

@@ -1,4 +1,4 @@
-import { Engine, Execution, runStep } from '../index.js'
+import { defineComponent, Engine, Execution, loadStep, runStep, runWorkflow } from '../index.js'
 
 export * from '../index.js'
 
@@ -6,6 +6,9 @@ export * from '../index.js'
 declare const dollarSend: {
   Engine: typeof Engine
   Execution: typeof Execution
+  defineComponent: typeof defineComponent
+  loadStep: typeof loadStep
   runStep: typeof runStep
+  runWorkflow: typeof runWorkflow
 }
 export default dollarSend

@@ -1,6 +1,7 @@
 // A real HTTP server that keeps every request as it was on the wire.
 
 import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { buffer } from 'node:stream/consumers'
 
 import { listen } from './listen.mjs'
@@ -21,22 +22,31 @@ import { listen } from './listen.mjs'
  * @param {(request: Received, response: import('node:http').ServerResponse) => unknown} [answer]
  *   default: 200 with a short text
  * @param {string} [host]
+ * @param {{ cert: string, key: string }} [certificate] for HTTPS
  */
-export async function echo(t, answer = (_, response) => response.end('ok'), host) {
+export async function echo(t, answer = (_, response) => response.end('ok'), host, certificate) {
   /** @type {Received[]} */
   const requests = []
-  const server = createServer({ maxHeaderSize: 1 << 21 }, async (request, response) => {
+  const receive = async (
+    /** @type {import('node:http').IncomingMessage} */ request,
+    /** @type {import('node:http').ServerResponse} */ response,
+  ) => {
     const received = {
       ...headOf(request),
       body: await buffer(request).catch(() => Buffer.alloc(0)),
     }
     requests.push(received)
     await answer(received, response)
-  })
+  }
+  const options = { maxHeaderSize: 1 << 21 }
+  const server = certificate
+    ? createSecureServer({ ...options, ...certificate }, receive)
+    : createServer(options, receive)
   server.maxHeadersCount = 0
   server.keepAliveTimeout = 60_000
   const seen = await listen(t, server, host)
-  return { requests, seen, host: seen.host, url: `http://${seen.host}/hook` }
+  const scheme = certificate ? 'https' : 'http'
+  return { server, requests, seen, host: seen.host, url: `${scheme}://${seen.host}/hook` }
 }
 
 /** @param {import('node:http').IncomingMessage} request */

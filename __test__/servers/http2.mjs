@@ -10,7 +10,7 @@ import { listen } from './listen.mjs'
  *
  * @param {{ after(fn: () => unknown): void }} t
  * @param {import('node:http2').SecureServerOptions} options
- * @param {(stream: import('node:http2').ServerHttp2Stream, number: number) => unknown} onStream
+ * @param {(stream: import('node:http2').ServerHttp2Stream, number: number, headers: import('node:http2').IncomingHttpHeaders) => unknown} onStream
  */
 export async function http2Server(t, options, onStream) {
   const server = createSecureServer(options)
@@ -21,10 +21,10 @@ export async function http2Server(t, options, onStream) {
   })
   server.on('sessionError', () => {})
   server.on('tlsClientError', () => {})
-  server.on('stream', (stream) => {
+  server.on('stream', (stream, headers) => {
     stream.on('error', () => {})
     stream.resume()
-    onStream(stream, ++state.streams)
+    onStream(stream, ++state.streams, headers)
   })
   const seen = await listen(t, server)
   return { server, state, seen, port: seen.port, url: `https://${seen.host}/hook` }

@@ -1,17 +1,17 @@
 // A process that completes executions of `$send.http` calls until it is killed.
 //
-//   node killed.mjs '{ "dataDir", "url", "round", "seed", "onInterrupted" }'
+//   node killed.mjs '{ "dataDir" or "journal", "url", "round", "seed", "onInterrupted" }'
 
 import { Engine } from '../../js/index.mjs'
 import { LOCAL } from './engine.mjs'
 import { random, runUntilKilled, settings } from './until-killed.mjs'
 
-const { dataDir, url, onInterrupted } = settings
+const { dataDir, journal, url, onInterrupted } = settings
+const place = journal ? { journal } : { dataDir, log: { maxExecutionsPerWorkflow: 1_000_000 } }
 const engine = await Engine.open({
-  dataDir,
+  ...place,
   egress: LOCAL,
   http: { onInterrupted, perHostConcurrency: 8 },
-  log: { maxExecutionsPerWorkflow: 1_000_000 },
 })
 
 runUntilKilled(engine, async (execution) => {

@@ -2,11 +2,13 @@
 // reader of what they receive.
 
 import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 
 import { simpleParser } from 'mailparser'
 import { SMTPServer } from 'smtp-server'
 
+import { listen } from '../servers/listen.mjs'
 import { LOCAL, openEngine } from './engine.mjs'
 import { PATIENT } from './patience.mjs'
 
@@ -87,3 +89,53 @@ export async function sendMails(engine, mails, workflowId = 'p_mail') {
  */
 export const mailEngine = (t, smtp, email = {}, options = {}) =>
   openEngine(t, { egress: LOCAL, email: { smtp, ...PEOPLE, ...email }, ...options })
+
+/**
+ * A server that replies to each command as a script says: a text in Latin-1, `'close'` or `'reset'`, or
+ * nothing for the usual reply. A mail's content counts as the command `.`.
+ *
+ * @param {{ after(fn: () => unknown): void }} t
+ * @param {(command: string, seen: { commands: string[], connections: number }) => string | undefined} script
+ * @param {string} [greeting]
+ */
+export async function scriptedServer(t, script, greeting = '220 mx.test ESMTP\r\n') {
+  const seen = { commands: /** @type {string[]} */ ([]), connections: 0, mails: 0 }
+  const server = createServer((socket) => {
+    seen.connections++
+    let rest = ''
+    let isMail = false
+    socket.on('error', () => {})
+    if (!reply('')) return
+    socket.on('data', (chunk) => {
+      rest += chunk.toString('latin1')
+      for (;;) {
+        const end = rest.indexOf(isMail ? '\r\n.\r\n' : '\r\n')
+        if (end < 0) return
+        const command = isMail ? '.' : rest.slice(0, end)
+        rest = rest.slice(end + (isMail ? 5 : 2))
+        isMail = false
+        seen.commands.push(command)
+        if (!reply(command)) return
+      }
+    })
+
+    /** Replies to a command; returns whether the connection goes on. @param {string} command */
+    function reply(command) {
+      const said = script(command, seen) ?? usual(command)
+      if (said === 'close') return void socket.end()
+      if (said === 'reset') return void socket.resetAndDestroy()
+      isMail = said.startsWith('354')
+      if (command === '.' && said.startsWith('2')) seen.mails++
+      return socket.write(Buffer.from(said, 'latin1')) || true
+    }
+  })
+  const { port } = await listen(t, server)
+  return { ...{ port, seen }, url: `smtp://127.0.0.1:${port}` }
+
+  /** @param {string} command */
+  function usual(command) {
+    if (command === '') return greeting
+    if (command.startsWith('DATA')) return '354 go\r\n'
+    return command.startsWith('EHLO') ? '250-mx.test\r\n250 8BITMIME\r\n' : '250 ok\r\n'
+  }
+}

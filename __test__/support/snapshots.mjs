@@ -164,7 +164,7 @@ export const SNAPSHOTS = {
   ]),
   'more shapes than are told apart': manyShapes(),
   'depths around the limit': [29, 30, 31, 32, 33, 100, 500].map((levels) => () => deep(levels)),
-  'lengths around the room of a tape': [
+  'long lists': [
     ...[2030, 2040, 2044, 2045, 2046, 2047, 2048, 4090, 4096, 5000].map(wide),
     () => ({ lists: Array.from({ length: 1400 }, () => [1]), text: 'behind' }),
     () => ({ lists: Array.from({ length: 2000 }, () => []), text: 'behind', number: 5 }),

@@ -2,6 +2,7 @@
 
 import { Engine, Execution } from 'dollar-send'
 import type {
+  AlertEvent,
   BatchEvent,
   CloseResult,
   CompletionReceipt,
@@ -41,6 +42,11 @@ export async function opening(): Promise<void> {
       recipients: { 'p_*': { to: 'c@example.com' } },
       limits: { perSender: { count: 1, perMs: 1000 } },
       retry: { attempts: 2 },
+      auth: { type: 'xoauth2', user: 'me@example.com', token: 'token' },
+      tls: { ca: 'PEM' },
+      ehloName: 'mx.example.com',
+      allowHeaders: ['X-*'],
+      attachmentFolder: 'files',
     },
     s3: {
       region: 'auto',
@@ -79,7 +85,13 @@ export async function opening(): Promise<void> {
       },
       onInterrupted: 'fail',
     },
-    log: { maxExecutionsPerWorkflow: 1, maxAgeDays: 1, maxBytes: 1, redact: ['x-own'] },
+    log: {
+      maxExecutionsPerWorkflow: 1,
+      maxAgeDays: 1,
+      maxBytes: 1,
+      redact: ['x-own'],
+      search: false,
+    },
   })
   const options: EngineOptions = { http: { timeoutMs: 5 } }
   await Engine.open(options)
@@ -179,6 +191,7 @@ export function listening(engine: Engine): void {
     .on('delivery', (delivery) => exactly<Delivery>(delivery))
     .on('execution', (execution) => exactly<ExecutionSummary>(execution))
     .on('batch', (batch) => exactly<BatchEvent>(batch))
+    .on('alert', (alert) => exactly<AlertEvent>(alert))
     .on('warning', (warning) => exactly<WarningEvent>(warning))
     .off('warning', () => {})
 

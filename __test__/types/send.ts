@@ -80,7 +80,15 @@ export function refused({ $send, $ }: Step): void {
   $send.email({ include_collaborators: 'yes' })
   // @ts-expect-error an attachment has content
   $send.email({ attachments: [{ filename: 'x' }] })
-  $send.email({ to: ['x@example.com', { name: 'Y', address: 'y@example.com' }] })
+  $send.email({ to: ['x@example.com', { name: 'Y', address: 'y@example.com' }, null] })
+  $send.email({
+    cc: { email: 'z@example.com' },
+    from: { name: 'Z' },
+    inReplyTo: 'a@b',
+    references: ['a@b'],
+  })
+  $send.email({ attachments: { path: 'a.txt', contentType: 'pdf' } })
+  $send.email({ attachments: [{ content: '00', encoding: 'hex' }] })
   // @ts-expect-error the payload is required
   $send.s3({ bucket: 'b' })
   // @ts-expect-error the bucket is required

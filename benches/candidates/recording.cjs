@@ -1,7 +1,8 @@
-// One round of recording: `$send.http(call)` and `JSON.stringify(call)` kept in an array, turn about
-// in one process. Both keep what they make; both are emptied, and the heap collected, between turns.
+// One round of recording: `$send.http(call)` and `JSON.stringify(call)` kept in an array, turn about in
+// one process, for the given calls one after the other. Both keep what they make; both are emptied, and
+// the heap collected, between turns.
 
-const { entry, call, batch, turns, warmUpTurns } = JSON.parse(process.argv[2])
+const { entry, calls, batch, turns, warmUpTurns } = JSON.parse(process.argv[2])
 const { Engine } = require(entry)
 
 const nanos = (start) => Number(process.hrtime.bigint() - start)
@@ -10,7 +11,9 @@ function stringify() {
   const kept = []
   globalThis.gc()
   const start = process.hrtime.bigint()
-  for (let index = 0; index < batch; index++) kept.push(JSON.stringify(call))
+  for (let index = 0; index < batch; index++) {
+    kept.push(JSON.stringify(calls[index % calls.length]))
+  }
   const elapsed = nanos(start)
   if (kept.length !== batch) throw new Error('lost a string')
   return elapsed / batch
@@ -21,7 +24,7 @@ async function record(engine) {
   const { $send } = execution.step('notify')
   globalThis.gc()
   const start = process.hrtime.bigint()
-  for (let index = 0; index < batch; index++) $send.http(call)
+  for (let index = 0; index < batch; index++) $send.http(calls[index % calls.length])
   const elapsed = nanos(start)
   execution.discard()
   // What is dropped is dropped in the background: not while the other one is measured.

@@ -1,10 +1,7 @@
-// POST throughput and CPU time over TLS: HTTP/1.1 on 64 connections, and HTTP/2.
+// TLS: POST throughput and CPU time over HTTP/1.1 on 64 connections and over HTTP/2, sessions that are
+// resumed, and a black hole beside fast hosts.
 
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-
+import { makeCertificate, trust } from '../certificate.mjs'
 import { interleave, isBuilt, runCandidate, runForJson } from '../children.mjs'
 import { example } from '../examples.mjs'
 import { hyperClientOf } from '../hyper-client.mjs'
@@ -12,6 +9,8 @@ import { startNginx } from '../servers/nginx.mjs'
 import { counted } from '../servers/load.mjs'
 import { pairedRatios } from '../statistics.mjs'
 import { detail, figure } from '../table.mjs'
+import { HOSTS as ISOLATED, isolation } from './isolation.mjs'
+import { makeHosts, notMeasured, resumption } from './resumption.mjs'
 
 const WARM_UP = 4_000
 const CALLS_EACH = 10
@@ -38,13 +37,27 @@ const PROTOCOLS = [
 
 export async function https(settings) {
   const built = await isBuilt(settings.entry)
+  const certificate = makeCertificate(['127.0.0.1', ...ISOLATED])
+  const hosts = makeHosts()
+  const certificates = [certificate, ...hosts.map((group) => group.certificate)]
+  trust(certificates)
+  try {
+    const parts = [
+      await throughput(settings, certificate, built),
+      built ? await resumption(settings, hosts) : { details: [], figures: notMeasured() },
+      await isolation(settings, certificate),
+    ]
+    return {
+      details: parts.flatMap(({ details }) => details),
+      figures: parts.flatMap(({ figures }) => figures),
+    }
+  } finally {
+    for (const { remove } of certificates) remove()
+  }
+}
+
+async function throughput(settings, certificate, built) {
   const hyperClient = await hyperClientOf(settings)
-  const { folder, certificate } = makeCertificate()
-  // The children read it: ours and hyper the one, Node the other.
-  Object.assign(process.env, {
-    SSL_CERT_FILE: certificate.cert,
-    NODE_EXTRA_CA_CERTS: certificate.cert,
-  })
   const server = await startNginx(certificate)
   if (!server) return { details: [], figures: [] }
   try {
@@ -59,20 +72,7 @@ export async function https(settings) {
     return { details, figures }
   } finally {
     await server.stop()
-    rmSync(folder, { recursive: true, force: true })
   }
-}
-
-/** A certificate of 127.0.0.1 that is its own authority. */
-function makeCertificate() {
-  const folder = mkdtempSync(join(tmpdir(), 'dollar-send-bench-'))
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  const names = ['subjectAltName=IP:127.0.0.1', 'basicConstraints=critical,CA:FALSE']
-  const extensions = names.flatMap((name) => ['-addext', name])
-  const files = ['-keyout', key, '-out', cert, '-days', '2', '-subj', '/CN=bench']
-  execFileSync('openssl', ['req', '-x509', ...curve, ...files, ...extensions], { stdio: 'pipe' })
-  return { folder, certificate: { key, cert } }
 }
 
 function candidatesOf(protocol, server, hyperClient, entry) {

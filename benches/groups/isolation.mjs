@@ -8,7 +8,14 @@ import { interleave, isBuilt, runCandidate } from '../children.mjs'
 import { pairedRatios, quantile } from '../statistics.mjs'
 import { detail, figure } from '../table.mjs'
 
-const NAME = 'p99 of 50 fast hosts, with a black hole against without'
+/** The addresses of the fast hosts and of the black hole. */
+export const HOSTS = [
+  ...Array.from({ length: 50 }, (_, index) => `127.0.1.${index + 1}`),
+  '127.0.2.1',
+]
+
+const nameOf = (certificate) =>
+  `p99 of 50 fast ${certificate ? 'HTTPS ' : ''}hosts, with a black hole against without`
 
 /**
  * 1,000 calls a second to the fast hosts; 100 a second, after 500 at once, to the black hole. Warm is
@@ -27,10 +34,12 @@ const STREAM = {
 /** What a call counts that had not arrived when the round ended: the default deadline. */
 const LATE_MS = 5_000
 
-export async function isolation(settings) {
+/** With a certificate, all hosts speak TLS. */
+export async function isolation(settings, certificate) {
+  const name = nameOf(certificate)
   if (!(await isBuilt(settings.entry)))
-    return { details: [], figures: [figure(NAME, '<=', 1.2, 'x')] }
-  const server = await startClockedServer()
+    return { details: [], figures: [figure(name, '<=', 1.2, 'x')] }
+  const server = await startClockedServer(certificate)
   try {
     const argument = { entry: settings.entry, urls: server.urls, ...STREAM }
     const run = (blackHole) => () => round(server, { ...argument, blackHole })
@@ -38,7 +47,7 @@ export async function isolation(settings) {
       without: run(undefined),
       with: run(server.blackHole),
     })
-    return { details: detailsOf(results), figures: figuresOf(results) }
+    return { details: detailsOf(results, certificate), figures: figuresOf(name, results) }
   } finally {
     server.stop()
   }
@@ -54,33 +63,35 @@ async function round(server, argument) {
   return { late: late.length, p50: quantile(all, 0.5), p99: quantile(all, 0.99) }
 }
 
-function detailsOf(results) {
+function detailsOf(results, certificate) {
+  const over = certificate ? 'over TLS, ' : ''
   return Object.entries(results).flatMap(([name, rounds]) => [
     detail(
-      `call to arrival, ${name} a black hole: median`,
+      `call to arrival, ${over}${name} a black hole: median`,
       'ms',
       rounds.map((round) => round.p50),
     ),
     detail(
-      `call to arrival, ${name} a black hole: p99`,
+      `call to arrival, ${over}${name} a black hole: p99`,
       'ms',
       rounds.map((round) => round.p99),
     ),
     detail(
-      `calls that had not arrived at the end, ${name} a black hole`,
+      `calls that had not arrived at the end, ${over}${name} a black hole`,
       'calls',
       rounds.map((round) => round.late),
     ),
   ])
 }
 
-function figuresOf(results) {
+function figuresOf(name, results) {
   const p99 = (rounds) => rounds.map((round) => round.p99)
-  return [figure(NAME, '<=', 1.2, 'x', pairedRatios(p99(results.with), p99(results.without)))]
+  return [figure(name, '<=', 1.2, 'x', pairedRatios(p99(results.with), p99(results.without)))]
 }
 
-async function startClockedServer() {
-  const child = fork(fileURLToPath(new URL('../servers/clocked.mjs', import.meta.url)))
+async function startClockedServer(certificate) {
+  const path = fileURLToPath(new URL('../servers/clocked.mjs', import.meta.url))
+  const child = fork(path, certificate ? [JSON.stringify(certificate)] : [])
   const kill = () => child.kill('SIGTERM')
   process.once('exit', kill)
   const [{ urls, blackHole }] = await once(child, 'message')

@@ -1,6 +1,6 @@
 // A runner in a container: `POST /run` runs a step with the body as its event. Journal and log are in
 // the data directory, which outlives the container. SIGTERM drains: no new runs, then the deliveries
-// that are under way, then the end.
+// in flight, then exit.
 
 import { createServer } from 'node:http'
 import { json } from 'node:stream/consumers'
@@ -12,12 +12,16 @@ import step from './step.mjs'
 const { env } = process
 const PORT = Number(env.PORT ?? 3000)
 
-/** Less than the time after which the container is killed (`stop_grace_period` in compose.yaml). */
+/** Must be less than `stop_grace_period` in compose.yaml, after which the container is killed. */
 const DRAIN_MS = Number(env.DRAIN_MS ?? 20_000)
 
 const engine = await Engine.open({
   dataDir: env.DOLLAR_SEND_DATA_DIR ?? './.dollar-send',
-  // Without tokens the engine's own server listens on loopback alone, where the health check asks.
+  // Without a key of yours, the key lies in the data directory.
+  journal: { key: env.JOURNAL_KEY },
+  // The process before this one may still be draining.
+  lock: { waitMs: 30_000 },
+  // Without tokens the engine's server listens on loopback only, which suffices for the health check.
   server: env.DOLLAR_SEND_TOKENS
     ? {
         host: '0.0.0.0',
@@ -25,7 +29,7 @@ const engine = await Engine.open({
         tokens: env.DOLLAR_SEND_TOKENS.split(','),
       }
     : { port: Number(env.API_PORT ?? 8787) },
-  // Private addresses are refused unless they are named, as hosts or networks with commas between.
+  // Private addresses are refused by default. Allow hosts or networks, separated by commas.
   egress: { allow: env.EGRESS_ALLOW?.split(',') ?? [] },
 })
 
@@ -68,7 +72,7 @@ async function drain(signal) {
   console.log(`${signal}: draining`)
   server.close()
   await Promise.allSettled(runs)
-  // What is not delivered by then stays in the data directory for the next container.
+  // Undelivered calls stay in the data directory for the next container.
   const { delivered, failed, pending } = await engine.close({ timeoutMs: DRAIN_MS })
   console.log(`Closed: ${delivered} delivered, ${failed} failed, ${pending} pending`)
   process.exit(0)

@@ -1,8 +1,34 @@
 // Where a JSON text stops being one. `JSON.parse` does not always say, and never as line and column.
 
-const TOKEN =
-  // eslint-disable-next-line no-control-regex -- control characters are what this is about
-  /[ \t\n\r]+|"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[[\]{},:]/y
+const TOKEN = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[[\]{},:]/y
+/** Searched for, because a pattern over a long run of characters overflows the stack. */
+const NOT_SPACE = /[^ \t\n\r]/g
+// eslint-disable-next-line no-control-regex -- control characters are what this is about
+const SPECIAL = /["\\\u0000-\u001f]/g
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
+
+/** @param {RegExp} pattern global @param {string} text @param {number} from @returns {number} its place, or the end */
+function indexOf(pattern, text, from) {
+  pattern.lastIndex = from
+  return pattern.exec(text)?.index ?? text.length
+}
+
+/** @param {string} text @param {number} at @returns {number} the end of the string there; -1: it is none */
+function stringEnd(text, at) {
+  for (at = indexOf(SPECIAL, text, at + 1); text[at] === '\\'; at = indexOf(SPECIAL, text, at)) {
+    ESCAPE.lastIndex = at
+    if (!ESCAPE.test(text)) return -1
+    at = ESCAPE.lastIndex
+  }
+  return text[at] === '"' ? at + 1 : -1
+}
+
+/** @param {string} text @param {number} at @returns {number} the end of the token there; -1: it is none */
+function tokenEnd(text, at) {
+  if (text[at] === '"') return stringEnd(text, at)
+  TOKEN.lastIndex = at
+  return TOKEN.test(text) ? TOKEN.lastIndex : -1
+}
 
 /** What may come next, by name, and what people call it. */
 const EXPECTED = {
@@ -59,21 +85,18 @@ function advance(token, state, open) {
  * @returns {{ line: number, column: number, expected: string } | undefined} from 1; undefined if it is JSON
  */
 export function locateJsonError(text) {
-  const token = new RegExp(TOKEN)
   /** @type {string[]} */
   const open = []
   /** @type {keyof typeof EXPECTED} */
   let state = 'value'
-  let at = 0
+  let at = indexOf(NOT_SPACE, text, 0)
   while (at < text.length) {
-    token.lastIndex = at
-    const match = token.exec(text)
-    const blank = match !== null && /^[ \t\n\r]/.test(match[0])
+    const end = tokenEnd(text, at)
     /** @type {keyof typeof EXPECTED | undefined} */
-    const next = match === null ? undefined : blank ? state : advance(match[0], state, open)
-    if (match === null || next === undefined) break
+    const next = end < 0 ? undefined : advance(text.slice(at, end), state, open)
+    if (next === undefined) break
     state = next
-    at += match[0].length
+    at = indexOf(NOT_SPACE, text, end)
   }
   if (at === text.length && state === 'nothing') return undefined
   const before = text.slice(0, at).split('\n')

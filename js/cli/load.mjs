@@ -1,24 +1,15 @@
 // Files that the command line names: the step and its JSON inputs. Every refusal says what to do.
 
-import { execFile } from 'node:child_process'
 import { readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
 
+import loader from '../runner/load.cjs'
 import { locateJsonError } from './json.mjs'
 import { UsageError } from './usage.mjs'
 
-const run = promisify(execFile)
-
-const STEP_FORMS =
-  'A step is, for example:\n' +
-  '  export default async function (event, steps) { $send.http({ ... }) }\n' +
-  '  export default defineComponent({ async run({ steps, $ }) { $.send.http({ ... }) } })'
-
-/** What Node adds to the exports of a CommonJS file. */
-const INTEROP = ['default', 'module.exports', '__esModule']
+/** Files that are open already, such as those of `<(…)` in a shell: nothing waits to open them. */
+const OPEN_FILE = /^\/dev\/(stdin|fd\/\d+)$/
 
 /** @param {unknown} error @returns {string} */
 function codeOf(error) {
@@ -38,6 +29,8 @@ async function existingFile(what, file) {
   })
   if (info.isDirectory())
     throw new UsageError(`${what} ${file}: it is a directory, name a file in it.`)
+  if (!info.isFile() && !OPEN_FILE.test(path))
+    throw new UsageError(`${what} ${file}: it is not a regular file.`)
   return path
 }
 
@@ -62,7 +55,7 @@ export async function loadJson(option, file) {
     const place = locateJsonError(json)
     const name = file === '-' ? 'standard input' : file
     if (json.trim() === '')
-      throw new UsageError(`${option} ${name}: it is empty; an empty event is {}.`)
+      throw new UsageError(`${option} ${name}: it is empty; an empty object is {}.`)
     if (!place)
       throw new UsageError(
         `${option} ${name} is not JSON: ${/** @type {Error} */ (error).message}.`,
@@ -74,78 +67,61 @@ export async function loadJson(option, file) {
 }
 
 /**
- * Where a syntax error is: the error itself does not say, the checker of Node does.
- *
- * @param {string} path
- * @param {Error} error
- * @returns {Promise<string>}
- */
-async function syntaxReport(path, error) {
-  const checked = await run(process.execPath, ['--check', path]).catch((failure) => failure)
-  const report = String(checked.stderr ?? '')
-    .split(/\n\s+at /)[0]
-    .replace(/^\((?:node:|Use `node).*\n/gm, '')
-    .trim()
-  return report.includes('SyntaxError')
-    ? report
-    : (error.stack ?? error.message).split(/\n\s+at /)[0]
-}
-
-/**
  * The reason why a file cannot be a step, if that is what `error` says; any other error is the file's own.
  *
  * @param {string} file
  * @param {string} path
- * @param {unknown} error
- * @returns {Promise<UsageError | undefined>}
+ * @param {any} error
+ * @returns {UsageError | undefined}
  */
-async function importRefusal(file, path, error) {
-  if (error instanceof SyntaxError) {
-    const hint =
-      path.endsWith('.js') && /\b(export|import)\b/.test(error.message)
-        ? ' Name it .mjs if it is an ES module.'
-        : ''
-    return new UsageError(`${file} does not parse.${hint}\n${await syntaxReport(path, error)}`)
-  }
-  const message = error instanceof Error ? error.message.split('\n')[0] : String(error)
+function refusalOf(file, path, error) {
+  const message = error instanceof Error ? error.message : String(error)
+  const [sentence] = message.split('\n')
   switch (codeOf(error)) {
-    case 'ERR_UNKNOWN_FILE_EXTENSION':
-      return new UsageError(
-        `${file}: Node.js cannot run this kind of file; compile it to .mjs, .cjs or .js first.`,
-      )
+    case 'ERR_SEND_INVALID_ARGUMENT':
+      if (typeof error.path !== 'string') return undefined
+      return new UsageError(message.replace(path, () => file))
     case 'ERR_MODULE_NOT_FOUND':
     case 'MODULE_NOT_FOUND':
       return new UsageError(
-        `${file}: ${message.replace(/\.?$/, '.')} Install what it imports next to it.`,
+        `${file}: ${sentence.replace(/\.?$/, '.')} Install what it imports next to it.`,
       )
     case 'ERR_SEND_NO_STEP':
       return new UsageError(
-        `${file} sends while it loads, before there is a step: put its code into an exported function.\n${STEP_FORMS}`,
+        `${file} sends while it loads, before there is a step: put its code into an exported function.`,
       )
     default:
-      return undefined
+      return error instanceof SyntaxError ? new UsageError(`${file}: ${message}`) : undefined
   }
 }
 
 /**
- * The module in `file`: an object whose `default` is worth running.
+ * The step in `file`, of any form.
  *
  * @param {string} file
- * @returns {Promise<Record<string, unknown>>}
+ * @returns {Promise<import('../runner/load.cjs').LoadedStep>}
  * @throws {UsageError} for what is wrong with the file; whatever the file throws while it loads
  */
 export async function loadStep(file) {
   const path = await existingFile('File', file)
-  let module
   try {
-    module = await import(pathToFileURL(path).href)
+    return await loader.loadStep(path)
   } catch (error) {
-    throw (await importRefusal(file, path, error)) ?? error
+    throw refusalOf(file, path, error) ?? error
   }
-  if (module.default === undefined && typeof module.run !== 'function') {
-    const names = Object.keys(module).filter((name) => !INTEROP.includes(name))
-    const exported = names.length > 0 ? `it exports ${names.join(', ')}` : 'it exports nothing'
-    throw new UsageError(`${file} has no default export (${exported}).\n${STEP_FORMS}`)
+}
+
+/**
+ * Reads a file of environment variables into the environment; what is set already stays.
+ *
+ * @param {string | undefined} file
+ */
+export async function loadEnvironment(file) {
+  if (file === undefined) return
+  const path = await existingFile('--env-file', file)
+  const load = /** @type {any} */ (process).loadEnvFile
+  if (typeof load !== 'function') {
+    throw new UsageError('--env-file needs Node.js 20.12 or later; use node --env-file instead.')
   }
-  return module
+  load.call(process, path)
 }

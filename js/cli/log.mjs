@@ -1,15 +1,28 @@
-// `dollar-send log`: what a data directory holds, read without delivering anything.
+// `dollar-send log`: deliveries of a data directory or of a running engine, read without delivering
+// anything.
 
-import { createRequire } from 'node:module'
-
-import { asUsage } from './engine.mjs'
-import { createPaint } from './paint.mjs'
+import { configuration } from './config.mjs'
+import { Directory, wholeIds } from './directory.mjs'
+import { deliveryLines } from './lines.mjs'
+import { createPaint, harmlessJson } from './paint.mjs'
 import { formatDelivery, formatSummary } from './print.mjs'
-
-/** @type {any} */
-const binding = createRequire(import.meta.url)('../native.cjs')
+import { Server } from './server.mjs'
+import { terminalWidth } from './table.mjs'
+import { Interrupt, watchProcess } from './watch.mjs'
 
 /** @typedef {import('./arguments.mjs').LogSettings} LogSettings */
+/** @typedef {import('./print.mjs').Delivery} Delivery */
+
+/** The time between two looks of --follow. */
+const LOOK_MS = 500
+
+/** The most deliveries of one look of --follow. */
+const LOOK_AT = 1_000_000
+
+/** What is settled is in the file a moment later: each look sees this much of the time before it again. */
+const OVERLAP_MS = 2000
+
+const TERMINAL = ['delivered', 'failed', 'discarded']
 
 /**
  * Prints the deliveries that the settings ask for, the oldest first, so that the newest is nearest to
@@ -19,16 +32,79 @@ const binding = createRequire(import.meta.url)('../native.cjs')
  * @returns {Promise<number>} the exit status
  * @throws {import('./usage.mjs').UsageError}
  */
-export async function logCommand({ dataDir, filter, json }) {
-  /** @type {import('./print.mjs').Delivery[]} */
-  const found = JSON.parse(await asUsage(() => binding._readLog(dataDir, undefined, filter)))
+export async function logCommand(settings) {
+  const { json, verbose, url, token } = settings
+  const source = url ? new Server(url, token) : new Directory(await configuration(settings))
+  const filter = { ...settings.filter }
+  if (filter.before !== undefined) [filter.before] = await wholeIds(source, [String(filter.before)])
+  const found = await source.deliveries(filter)
+  if (settings.follow) return follow(source, filter, found, settings)
   if (json) {
-    process.stdout.write(`${JSON.stringify(found, null, 2)}\n`)
+    process.stdout.write(`${harmlessJson(found)}\n`)
     return 0
   }
-  const paint = createPaint(process.stdout)
-  const parts = found.reverse().map((delivery) => formatDelivery(delivery, paint, 'identified'))
-  process.stdout.write(parts.map((part) => `${part}\n`).join(''))
-  process.stdout.write(found.length > 0 ? formatSummary(found, paint) : 'No such deliveries.\n')
+  process.stdout.write(asText(found.reverse(), verbose))
+  const summary = formatSummary(found, createPaint(process.stdout))
+  process.stdout.write(found.length > 0 ? summary : 'No such deliveries.\n')
   return 0
+}
+
+/**
+ * Deliveries as text: a line each, or with requests and responses.
+ *
+ * @param {Delivery[]} deliveries
+ * @param {boolean} verbose
+ */
+export function asText(deliveries, verbose) {
+  const paint = createPaint(process.stdout)
+  if (!verbose) return deliveryLines(deliveries, paint, terminalWidth(process.stdout))
+  return deliveries.map((one) => `${formatDelivery(one, paint, 'identified')}\n`).join('')
+}
+
+/**
+ * Prints what is there, and then each delivery when it is terminal, until the process is asked to end.
+ *
+ * @param {{ deliveries(filter: Record<string, string | number>): Promise<any[]> }} source
+ * @param {Record<string, string | number>} filter
+ * @param {any[]} found
+ * @param {LogSettings} settings
+ */
+async function follow(source, filter, found, { json, verbose }) {
+  const print = (/** @type {any[]} */ deliveries) => {
+    if (deliveries.length === 0) return
+    const lines = json
+      ? deliveries.map((delivery) => `${harmlessJson(delivery, 0)}\n`).join('')
+      : asText(deliveries, verbose)
+    process.stdout.write(lines)
+  }
+  const watch = watchProcess(() => {})
+  const terminal = found.filter(isTerminal)
+  /** The end of each delivery that the next look may see again. */
+  let seen = new Map(terminal.map(({ id, settledAt }) => [id, Date.parse(settledAt)]))
+  let newest = Math.max(Date.now(), ...seen.values())
+  print(found.reverse())
+  try {
+    for (;;) {
+      const look = new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+      await Promise.race([look, watch.interrupted, watch.crashed])
+      const since = newest - OVERLAP_MS
+      const settledSince = new Date(since).toISOString()
+      const all = await source.deliveries({ ...filter, settledSince, limit: LOOK_AT })
+      const fresh = all.filter(({ id }) => !seen.has(id))
+      for (const { id, settledAt } of fresh) seen.set(id, Date.parse(settledAt))
+      for (const end of seen.values()) newest = Math.max(newest, end)
+      seen = new Map([...seen].filter(([, end]) => end >= newest - OVERLAP_MS))
+      print(fresh.sort((one, other) => Date.parse(one.settledAt) - Date.parse(other.settledAt)))
+    }
+  } catch (error) {
+    if (error instanceof Interrupt) return 0
+    throw error
+  } finally {
+    watch.stop()
+  }
+}
+
+/** @param {{ status: string }} delivery */
+function isTerminal({ status }) {
+  return TERMINAL.includes(status)
 }

@@ -5,7 +5,10 @@ import { readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
 
 import { decide } from './arguments.mjs'
-import { EXIT, HELP, HELP_OF, UsageError } from './usage.mjs'
+import { colouredHelp, HELP, HELP_OF } from './help.mjs'
+import { createPaint, harmless } from './paint.mjs'
+import { ServerError } from './server.mjs'
+import { EXIT, UsageError } from './usage.mjs'
 
 /** @param {string[]} args @returns {Promise<number>} */
 async function main(args) {
@@ -17,20 +20,31 @@ async function main(args) {
   }
   if (decision.command === 'help') {
     const text = HELP_OF[/** @type {keyof typeof HELP_OF} */ (decision.topic)] ?? HELP
-    if (decision.asked) process.stdout.write(text)
-    else process.stderr.write(text)
+    const stream = decision.asked ? process.stdout : process.stderr
+    stream.write(colouredHelp(text, createPaint(stream)))
     return decision.asked ? 0 : EXIT.usage
   }
   // The native addon loads only when there is something to run, so that help works without it.
   switch (decision.command) {
+    case 'init':
+      return (await import('./init.mjs')).initCommand(decision.settings)
     case 'log':
       return (await import('./log.mjs')).logCommand(decision.settings)
+    case 'runs':
+      return (await import('./runs.mjs')).runsCommand(decision.settings)
     case 'serve':
       return (await import('./serve.mjs')).serveCommand(decision.settings)
     case 'sql':
       return (await import('./sql.mjs')).sqlCommand(decision.settings)
     case 'replay':
       return (await import('./replay.mjs')).replayCommand(decision.settings)
+    case 'pause':
+    case 'resume':
+      return (await import('./control.mjs')).pauseCommand(decision.command, decision.settings)
+    case 'retry-now':
+      return (await import('./control.mjs')).retryCommand(decision.settings)
+    case 'check':
+      return (await import('./check/command.mjs')).checkCommand(decision.settings)
     default:
       return (await import('./run.mjs')).runCommand(decision.settings)
   }
@@ -45,9 +59,13 @@ function report(error) {
     )
     return EXIT.usage
   }
+  if (error instanceof ServerError) {
+    process.stderr.write(`dollar-send: ${harmless(error.message)}\n`)
+    return EXIT.failed
+  }
   const isAddon = /** @type {NodeJS.ErrnoException} */ (error)?.code === 'ERR_SEND_ADDON'
   const text = isAddon ? `dollar-send: ${/** @type {Error} */ (error).message}` : inspect(error)
-  process.stderr.write(`${text}\n`)
+  process.stderr.write(`${harmless(text)}\n`)
   return EXIT.threw
 }
 

@@ -2,8 +2,9 @@
 
 const STYLES = /** @type {const} */ ({ bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 })
 
-// eslint-disable-next-line no-control-regex -- control characters are what this is about
-const HARMFUL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g
+const HARMFUL =
+  // eslint-disable-next-line no-control-regex -- control characters are what this is about
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
 
 /** @typedef {(style: keyof typeof STYLES, text: string) => string} Paint */
 
@@ -31,4 +32,39 @@ export function harmless(text) {
     const code = character.charCodeAt(0)
     return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`
   })
+}
+
+/**
+ * Foreign text made harmless that is to stay on one line, so that it cannot pass for other lines.
+ *
+ * @param {string} text
+ * @returns {string}
+ */
+export function oneLine(text) {
+  return harmless(text).replaceAll('\n', '\\n').replaceAll('\t', '\\t')
+}
+
+/**
+ * A value as JSON that a terminal shows as it is: what could steer it becomes an escape of JSON.
+ *
+ * @param {unknown} value
+ * @param {number} [indent]
+ * @returns {string}
+ */
+export function harmlessJson(value, indent = 2) {
+  return JSON.stringify(value, null, indent).replace(HARMFUL, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
+}
+
+/**
+ * Coloured text made harmless: its colours stay.
+ *
+ * @param {string} text
+ * @returns {string}
+ */
+export function harmlessColours(text) {
+  // eslint-disable-next-line no-control-regex -- the beginning of a colour
+  const parts = text.split(/(\u001b\[\d+m)/)
+  return parts.map((part, place) => (place % 2 === 0 ? harmless(part) : part)).join('')
 }

@@ -3,7 +3,7 @@
 import { STATUS_CODES } from 'node:http'
 import { inspect } from 'node:util'
 
-import { harmless } from './paint.mjs'
+import { harmless, harmlessColours, oneLine } from './paint.mjs'
 
 /** @typedef {import('./paint.mjs').Paint} Paint */
 /**
@@ -13,6 +13,10 @@ import { harmless } from './paint.mjs'
  * @property {string} [id]
  * @property {string} [replayOf]
  * @property {string} [recordedAt]
+ * @property {string} [workflowId]
+ * @property {string} [executionId]
+ * @property {{ code: string, message: string }} [lastError] why it waits for another attempt
+ * @property {string} [nextAttemptAt]
  * @property {string} step
  * @property {number} index
  * @property {string} destination
@@ -100,18 +104,15 @@ export function bodyLines(side) {
 /** @param {any} headers @returns {string[]} */
 function headerLines(headers) {
   const pairs = Array.isArray(headers) ? headers : Object.entries(headers ?? {})
-  return pairs.flatMap(([name, value]) =>
-    [value].flat().map((one) => harmless(`${name}: ${one}`).replaceAll('\n', '\\n')),
-  )
+  return pairs.flatMap(([name, value]) => [value].flat().map((one) => oneLine(`${name}: ${one}`)))
 }
 
 /** @param {any} side @returns {string[]} what is known besides headers and body, one line each */
 function otherLines(side) {
   return Object.entries(side)
     .filter(([name, value]) => !SHOWN.includes(name) && value !== undefined && value !== null)
-    .map(
-      ([name, value]) =>
-        `${name}: ${harmless(typeof value === 'string' ? value : JSON.stringify(value))}`,
+    .map(([name, value]) =>
+      oneLine(`${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`),
     )
 }
 
@@ -138,8 +139,8 @@ function titleLine(delivery, paint) {
       ? ''
       : ` ${request.method ?? ''} ${request.url}`.replace(/ {2,}/, ' ')
   const state = status === 'delivered' ? '' : paint(colour, `  ${status}`)
-  const place = paint('dim', `  ${harmless(delivery.step)}[${delivery.index}]`)
-  return `${paint(colour, mark)} ${paint('bold', delivery.destination)}${harmless(target)}${state}${place}`
+  const place = paint('dim', `  ${oneLine(delivery.step)}[${delivery.index}]`)
+  return `${paint(colour, mark)} ${paint('bold', oneLine(delivery.destination))}${oneLine(target)}${state}${place}`
 }
 
 /** @param {any} response @param {Paint} paint @returns {string[]} */
@@ -149,8 +150,8 @@ function statusLines(response, paint) {
     response.durationMs === undefined ? '' : paint('dim', `  ${Math.round(response.durationMs)} ms`)
   const good = response.status >= 200 && response.status < 300
   const reason = STATUS_CODES[response.status] ?? ''
-  const hops = (response.redirects ?? []).map(
-    (/** @type {any} */ hop) => `${hop.status} -> ${hop.method} ${harmless(hop.url)}`,
+  const hops = (response.redirects ?? []).map((/** @type {any} */ hop) =>
+    oneLine(`${hop.status} -> ${hop.method} ${hop.url}`),
   )
   return [
     ...hops,
@@ -182,10 +183,10 @@ export function formatDelivery(delivery, paint, how) {
     lines.push(...exchangeLines(paint('cyan', '<'), statusLines(response, paint), response))
   if (error) {
     const phase = error.phase ? ` (${error.phase})` : ''
-    lines.push(`  ${paint('red', `${error.code}: ${harmless(error.message)}${phase}`)}`)
+    lines.push(`  ${paint('red', `${error.code}: ${oneLine(error.message)}${phase}`)}`)
   }
   for (const warning of delivery.warnings)
-    lines.push(`  ${paint('yellow', `! ${harmless(warning)}`)}`)
+    lines.push(`  ${paint('yellow', `! ${oneLine(warning)}`)}`)
   return `${lines.join('\n')}\n`
 }
 
@@ -197,7 +198,7 @@ function shown(value, colors) {
     maxStringLength: MAX_BODY_CHARACTERS,
     maxArrayLength: 50,
   })
-  return text.replaceAll('\n', '\n    ')
+  return harmlessColours(text).replaceAll('\n', '\n    ')
 }
 
 /**
@@ -210,7 +211,7 @@ function shown(value, colors) {
 export function formatResult(result, paint) {
   const colors = paint('bold', 'x') !== 'x'
   const lines = Object.entries(result.exports).map(
-    ([name, value]) => `  ${paint('dim', harmless(name))} ${shown(value, colors)}`,
+    ([name, value]) => `  ${paint('dim', oneLine(name))} ${shown(value, colors)}`,
   )
   if (result.response !== undefined)
     lines.push(`  ${paint('dim', '$.respond')} ${shown(result.response, colors)}`)

@@ -1,16 +1,22 @@
-// `dollar-send run`: one step, from its file to the last delivery.
+// `dollar-send run`: steps, from their files to the last delivery.
 
 import { Console } from 'node:console'
 import { inspect } from 'node:util'
 
+import executions from '../execution.cjs'
 import root from '../index.cjs'
-import runner from '../run-step.cjs'
+import components from '../runner/component.cjs'
+import results from '../runner/result.cjs'
+import runner from '../runner/run.cjs'
+import { configuration } from './config.mjs'
 import { asUsage, engineOptions } from './engine.mjs'
-import { loadJson, loadStep } from './load.mjs'
-import { createPaint, harmless } from './paint.mjs'
-import { formatDelivery, formatResult, formatSummary } from './print.mjs'
-import { showProgress } from './progress.mjs'
+import { loadEnvironment, loadJson, loadStep } from './load.mjs'
+import { createPaint, harmless, harmlessJson, oneLine } from './paint.mjs'
+import { asText as deliveriesText } from './log.mjs'
+import { formatResult, formatSummary } from './print.mjs'
+import { propsOf, runInOrder, stepNames } from './sequence.mjs'
 import { EXIT } from './usage.mjs'
+import { leftText, waitForDeliveries } from './wait.mjs'
 import { Interrupt, watchProcess } from './watch.mjs'
 
 /** @type {any} the engine's own types are those of `index.d.ts`; this file only passes them on */
@@ -18,12 +24,13 @@ const { Engine } = root
 
 /** @typedef {import('./arguments.mjs').RunSettings} RunSettings */
 /** @typedef {import('./print.mjs').Delivery} Delivery */
+/** @typedef {import('./sequence.mjs').NamedStep} NamedStep */
 /**
  * How a run went.
  *
  * @typedef {object} Outcome
  * @property {string} executionId
- * @property {any} [result] what `runStep` answers; absent when the step threw
+ * @property {any} [result] how the step ended; absent when it did not
  * @property {{ error: unknown }} [thrown]
  * @property {Interrupt} [interrupt]
  * @property {Delivery[]} deliveries in call order
@@ -41,7 +48,7 @@ const CLOSE_MS = 2000
 /**
  * The deliveries of an execution as the log has them now, in call order.
  *
- * @param {any} engine
+ * @param {import('../../index.js').Engine} engine
  * @param {string} executionId
  * @returns {Promise<Delivery[]>}
  */
@@ -51,47 +58,31 @@ async function logged(engine, executionId) {
 }
 
 /**
- * Waits for every delivery of a completed execution.
+ * Waits for the deliveries of a completed execution.
  *
- * @param {any} engine
- * @param {any} execution
+ * @param {import('../../index.js').Engine} engine
+ * @param {string} executionId
+ * @param {number} waitMs
  * @returns {Promise<Delivery[]>}
  */
-async function settle(engine, execution) {
-  const total = (await logged(engine, execution.executionId)).length
-  let settled = 0
-  const onDelivery = (/** @type {any} */ delivery) => {
-    if (delivery.executionId === execution.executionId) settled++
-  }
-  engine.on('delivery', onDelivery)
-  const progress = showProgress(
-    process.stderr,
-    () => `Waiting for ${Math.max(total - settled, 0)} of ${total} deliveries`,
-  )
-  try {
-    // Batches are not waited for until they are due.
-    const [deliveries] = await Promise.all([execution.settled(), engine.flush()])
-    return deliveries
-  } finally {
-    progress.stop()
-    engine.off('delivery', onDelivery)
-  }
+async function settle(engine, executionId, waitMs) {
+  // Batches are not waited for until they are due.
+  void engine.flush().catch(() => {})
+  const look = () => /** @type {Promise<any[]>} */ (logged(engine, executionId))
+  return waitForDeliveries(look, { waitMs })
 }
 
 /**
- * Runs the step and waits for its deliveries.
+ * Runs the steps in one execution and waits for their deliveries.
  *
- * @param {any} engine
- * @param {any} target
+ * @param {import('../../index.js').Engine} engine
+ * @param {NamedStep[]} steps
  * @param {RunSettings} settings
- * @param {{ event: unknown, props: any }} input
+ * @param {import('./sequence.mjs').Input} input
  * @returns {Promise<Outcome>}
  */
-async function execute(engine, target, settings, input) {
-  const { execution, step } = await asUsage(() => {
-    const opened = engine.execution({ workflowId: settings.workflow })
-    return { execution: opened, step: opened.step(settings.step) }
-  })
+async function execute(engine, steps, settings, input) {
+  const execution = await asUsage(() => engine.execution({ workflowId: settings.workflow }))
   const { executionId } = execution
   /** @type {Omit<Outcome, 'deliveries'>} */
   const outcome = { executionId }
@@ -99,19 +90,32 @@ async function execute(engine, target, settings, input) {
     outcome.thrown ??= { error }
   })
   let handedOver = false
-  const complete = async (/** @type {any} */ end) => {
+  const complete = async (/** @type {any} */ end = undefined) => {
     const receipt = await execution.complete(end)
     handedOver = true
     return receipt
   }
   try {
-    const run = runner.runPrepared({ executionId, complete }, step, target, input, watch.crashed)
-    outcome.result = await Promise.race([run, watch.interrupted]).catch((error) => {
-      if (error instanceof Interrupt) throw error
-      outcome.thrown ??= { error }
-    })
+    const state = executions.stateOf(execution)
+    const run = asUsage(() =>
+      runInOrder(steps, input, ({ name, target }, own) =>
+        runner.runResolved(execution, state, name, target, own, watch.crashed),
+      ),
+    )
+    const result = await Promise.race([run, watch.interrupted])
+    outcome.result = result
+    if (result.status === 'threw') {
+      outcome.thrown ??= { error: result.error }
+      await results.completeFailed({ complete }, result.error)
+    } else {
+      await complete().catch((error) => {
+        outcome.thrown ??= { error }
+      })
+    }
     // Of a completion that was refused, nothing will settle: waiting for it would never end.
-    const settled = handedOver ? settle(engine, execution) : logged(engine, executionId)
+    const settled = handedOver
+      ? settle(engine, executionId, settings.waitMs)
+      : logged(engine, executionId)
     return { ...outcome, deliveries: await Promise.race([settled, watch.interrupted]) }
   } catch (error) {
     if (!(error instanceof Interrupt)) throw error
@@ -138,8 +142,8 @@ function errorText(error) {
   return failure ? `${text}\nIts deliveries were not handed over: ${failure.message}` : text
 }
 
-/** @param {Outcome} outcome @returns {string} what belongs on standard error */
-function complaints({ thrown, interrupt, deliveries }) {
+/** @param {Outcome} outcome @param {number} waitMs @returns {string} what belongs on standard error */
+function complaints({ thrown, interrupt, deliveries }, waitMs) {
   const lines = []
   if (thrown) lines.push(errorText(thrown.error))
   if (interrupt) {
@@ -155,16 +159,22 @@ function complaints({ thrown, interrupt, deliveries }) {
       'Private and local addresses are refused unless --allow names them: --allow 127.0.0.0/8',
     )
   }
-  return lines.map((line) => `${line}\n`).join('')
+  const left = interrupt ? '' : leftText(/** @type {any[]} */ (deliveries), waitMs)
+  return `${lines.map((line) => `${harmless(line)}\n`).join('')}${left}`
 }
 
-/** @param {Outcome} outcome @returns {string} */
-function asText({ result, deliveries }) {
+/** @param {Outcome} outcome @param {boolean} verbose @returns {string} */
+function asText({ result, deliveries }, verbose) {
   const paint = createPaint(process.stdout)
-  const parts = deliveries.map((delivery) => formatDelivery(delivery, paint))
-  const said = result ? formatResult(result, paint) : ''
-  if (said) parts.push(`${paint('bold', 'The step')}\n${said}`)
-  return `${parts.map((part) => `${part}\n`).join('')}${formatSummary(deliveries, paint)}`
+  const parts = []
+  const results = Object.entries(result?.steps ?? { '': result })
+  for (const [name, one] of results) {
+    const said = one ? formatResult(one, paint) : ''
+    if (said)
+      parts.push(`${paint('bold', name ? `The step ${oneLine(name)}` : 'The step')}\n${said}`)
+  }
+  const text = parts.map((part) => `${part}\n`).join('')
+  return `${deliveriesText(deliveries, verbose)}${text}${formatSummary(deliveries, paint)}`
 }
 
 /** @param {unknown} value @returns {unknown} the value, or its text when JSON cannot hold it */
@@ -176,28 +186,54 @@ function jsonable(value) {
   }
 }
 
+/** @param {any} result of a step @returns {Record<string, unknown>} what the report has of it */
+function said({ returnValue, exports, end, exit, response }) {
+  return Object.fromEntries(
+    Object.entries({ returnValue, exports, end, exit, response })
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [name, jsonable(value)]),
+  )
+}
+
 /** @param {Outcome} outcome @returns {string} */
 function asJson({ executionId, result, thrown, deliveries }) {
-  const { returnValue, exports, end, exit, response } = result ?? {}
   const delivered = deliveries.filter(({ status }) => status === 'delivered').length
-  const said = Object.entries({ returnValue, exports, end, exit, response })
-    .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => [name, jsonable(value)])
+  const all = Object.entries(result?.steps ?? {}).map(([name, one]) => [name, said(one)])
   const error =
     thrown && (thrown.error instanceof Error ? thrown.error.message : inspect(thrown.error))
   const report = {
     executionId,
-    ...Object.fromEntries(said),
+    ...said(result ?? {}),
+    steps: result?.steps && Object.fromEntries(all),
     error,
     delivered,
     total: deliveries.length,
     deliveries,
   }
-  return `${JSON.stringify(report, null, 2)}\n`
+  return `${harmlessJson(report)}\n`
 }
 
 /**
- * Runs the step that `settings` name and prints what became of it.
+ * Loads the steps that `settings` name.
+ *
+ * @param {RunSettings} settings
+ * @param {any} props
+ * @returns {Promise<NamedStep[]>}
+ */
+async function loadSteps({ files, step }, props) {
+  const names = files.length === 1 ? [step] : stepNames(files)
+  const parts = propsOf(names, props)
+  const steps = []
+  for (const [index, file] of files.entries()) {
+    const loaded = await loadStep(file)
+    const target = await asUsage(() => components.resolveTarget(loaded))
+    steps.push({ name: names[index], target, props: parts[index] })
+  }
+  return steps
+}
+
+/**
+ * Runs the steps that `settings` name and prints what became of them.
  *
  * @param {RunSettings} settings
  * @returns {Promise<number>} the exit status
@@ -208,15 +244,18 @@ export async function runCommand(settings) {
   if (settings.json) globalThis.console = new Console(process.stderr)
   const event = await loadJson('--event', settings.event)
   const props = await loadJson('--props', settings.props)
-  const module = await loadStep(settings.file)
-  const target = await asUsage(() => runner.resolveTarget(module))
-  const engine = await asUsage(() => Engine.open(engineOptions(settings)))
+  const earlier = await loadJson('--steps', settings.steps)
+  const auths = await loadJson('--auths', settings.auths)
+  await loadEnvironment(settings.envFile)
+  const steps = await loadSteps(settings, props)
+  const configured = await configuration(settings, 'optional')
+  const engine = await asUsage(() => Engine.open(engineOptions(configured, settings)))
   engine.on('warning', (/** @type {any} */ warning) => {
-    process.stderr.write(`! ${harmless(String(warning?.message ?? inspect(warning)))}\n`)
+    process.stderr.write(`! ${oneLine(String(warning?.message ?? inspect(warning)))}\n`)
   })
-  const outcome = await execute(engine, target, settings, { event, props })
-  process.stdout.write(settings.json ? asJson(outcome) : asText(outcome))
-  process.stderr.write(complaints(outcome))
+  const outcome = await execute(engine, steps, settings, { event, steps: earlier, auths })
+  process.stdout.write(settings.json ? asJson(outcome) : asText(outcome, settings.verbose))
+  process.stderr.write(complaints(outcome, settings.waitMs))
   await engine.close({ timeoutMs: CLOSE_MS })
   return exitStatus(outcome)
 }

@@ -6,8 +6,11 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
-import duckdb from '../duckdb/index.cjs'
-import { createPaint, harmless } from './paint.mjs'
+import duckdb from '../warehouse/duckdb/index.cjs'
+import { configuration } from './config.mjs'
+import { createPaint, harmless, oneLine } from './paint.mjs'
+import { Server } from './server.mjs'
+import { table, terminalWidth } from './table.mjs'
 import { EXIT, UsageError } from './usage.mjs'
 
 /** @typedef {import('./arguments.mjs').SqlSettings} SqlSettings */
@@ -27,9 +30,6 @@ const WIDE = 60
 const TIMEOUT_MS = 60_000
 const MAX_BYTES = 1e9
 
-/** Where tokens may stand that are not to be seen in a list of processes. */
-const TOKENS_VARIABLE = 'DOLLAR_SEND_TOKENS'
-
 /** The query cannot be answered: its own fault, or that of what it is asked of. */
 class QueryError extends Error {}
 
@@ -45,7 +45,7 @@ export async function sqlCommand(settings) {
     return 0
   } catch (error) {
     if (!(error instanceof QueryError)) throw error
-    process.stderr.write(`${error.message}\n`)
+    process.stderr.write(`${harmless(error.message)}\n`)
     return EXIT.failed
   }
 }
@@ -54,8 +54,10 @@ export async function sqlCommand(settings) {
  * @param {SqlSettings} settings
  * @param {(found: Found) => Promise<void>} use
  */
-async function askDirectory({ dataDir, query, timeoutMs = TIMEOUT_MS }, use) {
-  const file = join(/** @type {string} */ (dataDir), 'warehouse', 'warehouse.duckdb')
+async function askDirectory({ query, timeoutMs = TIMEOUT_MS, ...place }, use) {
+  const { dataDir, options } = await configuration(place)
+  const chosen = options.sql?.duckdb?.file
+  const file = chosen ?? join(String(dataDir), 'warehouse', 'warehouse.duckdb')
   if (!existsSync(file)) throw new UsageError(`There is no warehouse in ${dataDir} yet.`)
   const results = mkdtempSync(join(tmpdir(), 'dollar-send-'))
   const warehouse = new duckdb.DuckDb({
@@ -105,20 +107,17 @@ function advised({ message }) {
  * @param {(found: Found) => Promise<void>} use
  */
 async function askServer({ url, query, token }, use) {
-  const known = token ?? (process.env[TOKENS_VARIABLE] ?? '').split(',')[0].trim()
-  /** @type {Record<string, string>} */
-  const headers = known ? { authorization: `Bearer ${known}` } : {}
-  const base = /** @type {string} */ (url).replace(/\/$/, '')
-  const response = await reached(`${base}/sql`, {
+  const server = new Server(String(url), token)
+  const response = await server.request('/sql', {
     method: 'POST',
-    headers: { ...headers, 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ query }),
   })
   /** @type {any} */
   const answer = await response.json().catch(() => ({}))
   const { error, resultSet, resultsFilename } = answer
   if (error) throw new QueryError(error.toDisplay ?? String(error))
-  if (!resultSet) throw new QueryError(`${base} answered ${response.status}, and no result`)
+  if (!resultSet) throw new QueryError(`${url} answered ${response.status}, and no result`)
   const [names, ...rows] = resultSet.Rows.map((/** @type {any} */ { Data }) =>
     Data.map((/** @type {any} */ { VarCharValue }) => VarCharValue ?? null),
   )
@@ -126,23 +125,10 @@ async function askServer({ url, query, token }, use) {
     names,
     rows,
     csv: async () => {
-      const file = await reached(`${base}/sql/csv/${resultsFilename}`, { headers })
+      const file = await server.request(`/sql/csv/${resultsFilename}`)
       return Readable.fromWeb(/** @type {any} */ (file.body))
     },
   })
-}
-
-/**
- * @param {string} url
- * @param {RequestInit} init
- */
-async function reached(url, init) {
-  try {
-    return await fetch(url, init)
-  } catch (error) {
-    const { message, cause } = /** @type {any} */ (error)
-    throw new QueryError(`${url} cannot be reached: ${cause?.message || cause?.code || message}`)
-  }
 }
 
 /**
@@ -151,7 +137,10 @@ async function reached(url, init) {
  */
 async function print(found, { format }) {
   if (format === 'csv') {
-    await pipeline(await found.csv(), process.stdout, { end: false })
+    const csv = await found.csv()
+    // A file or a program gets every byte as it is.
+    const shown = process.stdout.isTTY ? csv.setEncoding('utf8').map(harmless) : csv
+    await pipeline(shown, process.stdout, { end: false })
   } else {
     process.stdout.write(tableOf(found, createPaint(process.stdout)))
   }
@@ -162,28 +151,37 @@ async function print(found, { format }) {
  * @param {ReturnType<typeof createPaint>} paint
  */
 function tableOf({ names, rows, count }, paint) {
-  const head = names.map(shown)
-  const body = rows.map((row) => row.map((text) => (text === null ? 'NULL' : shown(text))))
-  const widths = head.map((name, column) =>
-    Math.max(...[name, ...body.map((row) => row[column])].map((text) => [...text].length)),
+  const body = rows.map((row) =>
+    row.map((text) => ({ text: text === null ? 'NULL' : shown(text) })),
   )
-  const line = (/** @type {string[]} */ cells) =>
-    cells
-      .map((cell, column) => cell + ' '.repeat(widths[column] - [...cell].length))
-      .join('  ')
-      .trimEnd()
-  const rule = widths.map((width) => '-'.repeat(width)).join('  ')
+  const columns = names.map((name, column) => ({
+    title: shown(name),
+    least: LEAST,
+    ...(isNumeric(rows, column) && { align: /** @type {const} */ ('right') }),
+  }))
+  const lines = table(columns, body, paint, terminalWidth(process.stdout), 'ruled')
   const all = count ?? rows.length
   const more = rows.length < all || (count === undefined && rows.length >= SHOWN)
   const summary = more
     ? `The first ${rows.length}${count === undefined ? '' : ` of ${count}`} rows; --csv prints all`
     : `${all} ${all === 1 ? 'row' : 'rows'}`
-  return `${[paint('bold', line(head)), rule, ...body.map(line)].join('\n')}\n\n${paint('dim', summary)}\n`
+  return `${lines.join('\n')}\n\n${paint('dim', summary)}\n`
+}
+
+/** The width to which a column shrinks. */
+const LEAST = 8
+
+/** @param {(string | null)[][]} rows @param {number} column */
+function isNumeric(rows, column) {
+  const values = rows.map((row) => row[column]).filter((value) => value !== null)
+  return (
+    values.length > 0 && values.every((value) => /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i.test(String(value)))
+  )
 }
 
 /** @param {string} text */
 function shown(text) {
-  const plain = harmless(text).replaceAll('\n', '\\n').replaceAll('\t', '\\t')
+  const plain = oneLine(text)
   const characters = [...plain]
   return characters.length > WIDE ? `${characters.slice(0, WIDE - 1).join('')}…` : plain
 }

@@ -1,4 +1,4 @@
-//! Errors as JavaScript sees them: `code` from [`ErrorKind`], `cause` where there is one.
+//! Errors for JavaScript, with `code` from [`ErrorKind`] and an optional `cause`.
 
 use std::error::Error as _;
 
@@ -13,8 +13,8 @@ impl AsRef<str> for ErrorKind {
     }
 }
 
-/// The form that a synchronous export throws.
-pub(super) fn thrown(error: &Error) -> napi::Error<ErrorKind> {
+/// Converts an error for a synchronous export to throw.
+pub(super) fn to_napi_error(error: &Error) -> napi::Error<ErrorKind> {
     let mut thrown = napi::Error::new(error.kind(), error.to_string());
     if let Some(cause) = error.source() {
         thrown.set_cause(napi::Error::from_reason(cause.to_string()));
@@ -22,8 +22,8 @@ pub(super) fn thrown(error: &Error) -> napi::Error<ErrorKind> {
     thrown
 }
 
-/// The error object itself, for closures and promises: made on the JavaScript thread.
-pub(super) fn rejected(env: Env, error: &Error) -> napi::Error {
+/// Makes the error object, for closures and promises. Runs on the JavaScript thread.
+pub(super) fn to_js_error(env: Env, error: &Error) -> napi::Error {
     match object(env, error) {
         Ok(object) => napi::Error::from(object),
         Err(failed) => failed,
@@ -31,7 +31,7 @@ pub(super) fn rejected(env: Env, error: &Error) -> napi::Error {
 }
 
 fn object(env: Env, error: &Error) -> napi::Result<Unknown<'static>> {
-    let thrown = thrown(error);
+    let thrown = to_napi_error(error);
     let object = match error.kind() {
         ErrorKind::InvalidArgument | ErrorKind::InvalidOption => {
             JsTypeError::from(thrown).into_unknown(env)

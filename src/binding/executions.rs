@@ -1,4 +1,4 @@
-//! The executions of a JavaScript thread, by the numbers that its JavaScript knows them by.
+//! The executions of a JavaScript thread, by number.
 //!
 //! A number costs a fraction of what an instance of a native class costs to make and to call, and an
 //! execution is as short as its step.
@@ -21,17 +21,17 @@ thread_local! {
 }
 
 struct Executions {
-    places: Vec<Option<Held>>,
+    places: Vec<Option<HeldExecution>>,
     free: Vec<u32>,
 }
 
 /// An execution for as long as JavaScript holds it, and the mailbox for its completion hooks.
-struct Held {
+struct HeldExecution {
     execution: Arc<Execution>,
     mailbox: Option<Arc<Mailbox>>,
 }
 
-impl Drop for Held {
+impl Drop for HeldExecution {
     /// JavaScript's execution is gone, and with it everything that could read a body.
     fn drop(&mut self) {
         self.execution.give_up_bodies();
@@ -43,7 +43,7 @@ impl Executions {
         Self { places: Vec::new(), free: Vec::new() }
     }
 
-    fn add(&mut self, execution: Held) -> u32 {
+    fn add(&mut self, execution: HeldExecution) -> u32 {
         if let Some(place) = self.free.pop() {
             self.places[place as usize] = Some(execution);
             return place;
@@ -55,26 +55,26 @@ impl Executions {
 
 /// Holds an execution for as long as its object in JavaScript lives. Returns its number.
 ///
-/// V8 tells of a finalizer's object that died young when it next tidies up the young ones, many
-/// times a second; of one in a `FinalizationRegistry` only when it looks at its old objects.
-pub(super) fn hold(
+/// V8 runs the finalizer of an object that died young at the next minor collection, many times a
+/// second, and a `FinalizationRegistry` only at a major one.
+pub(super) fn track_execution(
     mut object: Object<'_>,
     execution: Arc<Execution>,
     mailbox: Option<Arc<Mailbox>>,
 ) -> Result<u32> {
-    let held = Held { execution, mailbox };
+    let held = HeldExecution { execution, mailbox };
     let number = EXECUTIONS.with_borrow_mut(|executions| executions.add(held));
-    let watched = object.add_finalizer(number, (), |finished| forget(finished.value));
+    let watched = object.add_finalizer(number, (), |finished| release_execution(finished.value));
     watched.map(|()| number).map_err(|source| {
-        forget(number);
+        release_execution(number);
         Error::new(ErrorKind::Internal, "the end of the execution cannot be watched")
             .with_source(source)
     })
 }
 
-/// JavaScript's execution was collected. What is left of it may be large, such as the log of all its
-/// calls: it is dropped in the background.
-fn forget(number: u32) {
+/// Releases an execution whose object was collected. It may be large, such as the log of all its calls,
+/// so it is dropped in the background.
+fn release_execution(number: u32) {
     // At the end of the thread the whole table is gone already.
     let taken = EXECUTIONS.try_with(|executions| {
         let mut executions = executions.borrow_mut();
@@ -88,9 +88,9 @@ fn forget(number: u32) {
     }
 }
 
-/// Where executions go to be dropped.
-fn collected(runtime: &Handle) -> &'static UnboundedSender<Held> {
-    static COLLECTED: OnceCell<UnboundedSender<Held>> = OnceCell::new();
+/// Returns the queue of executions to drop.
+fn collected(runtime: &Handle) -> &'static UnboundedSender<HeldExecution> {
+    static COLLECTED: OnceCell<UnboundedSender<HeldExecution>> = OnceCell::new();
     COLLECTED.get_or_init(|| {
         let (collected, mut executions) = unbounded_channel();
         runtime.spawn(async move { while executions.recv().await.is_some() {} });
@@ -98,17 +98,20 @@ fn collected(runtime: &Handle) -> &'static UnboundedSender<Held> {
     })
 }
 
-/// JavaScript's environment ends, and with it all executions of the thread.
-pub(super) fn forget_all() {
+/// Releases all executions of this thread, whose environment ends.
+pub(super) fn release_all_executions() {
     drop(EXECUTIONS.replace(Executions::new()));
 }
 
 /// Runs `action` with the execution registered under `number`.
-pub(super) fn with<T>(number: u32, action: impl FnOnce(&Arc<Execution>) -> Result<T>) -> Result<T> {
+pub(super) fn with_execution<T>(
+    number: u32,
+    action: impl FnOnce(&Arc<Execution>) -> Result<T>,
+) -> Result<T> {
     with_mailbox(number, |execution, _| action(execution))
 }
 
-/// The same, with the mailbox for the execution's completion hooks.
+/// Like [`with_execution`], with the mailbox for the execution's completion hooks.
 pub(super) fn with_mailbox<T>(
     number: u32,
     action: impl FnOnce(&Arc<Execution>, Option<&Arc<Mailbox>>) -> Result<T>,
@@ -123,18 +126,18 @@ pub(super) fn with_mailbox<T>(
 
 const STEPS_PER_EXECUTION: f64 = 1_048_576.0;
 
-/// What JavaScript names a step by: the execution's number and the step's place in it.
-pub(super) fn number_of(execution: u32, step: StepId) -> f64 {
+/// Returns the id of a step for JavaScript: the execution's number and the step's place in it.
+pub(super) fn step_id(execution: u32, step: StepId) -> f64 {
     f64::from(execution) * STEPS_PER_EXECUTION + f64::from(step.place())
 }
 
-/// The parts of a step's name.
+/// Splits the id of a step into the execution's number and the step's place.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "both parts were whole numbers of 32 bits"
 )]
-pub(super) fn parts(step: f64) -> (u32, StepId) {
+pub(super) fn split_step_id(step: f64) -> (u32, StepId) {
     let execution = (step / STEPS_PER_EXECUTION).floor();
     (execution as u32, StepId::at((step - execution * STEPS_PER_EXECUTION) as u32))
 }

@@ -1,15 +1,15 @@
 //! An engine's handle as one JavaScript thread holds it, and the end of that thread.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use super::mailbox::Mailbox;
-use crate::destinations::Thread;
-use crate::engine::{self, Drained};
+use crate::engine::{self, Drained, ReplayRun};
 use crate::error::Result;
-use crate::observability::events::JOB;
+use crate::jobs::Thread;
 
 thread_local! {
     /// The handles of this JavaScript thread, those that are being opened included.
@@ -17,30 +17,32 @@ thread_local! {
 }
 
 /// A handle from the call of `Engine.open()` to its release. It is released when JavaScript collects
-/// it and when its thread ends, whichever comes first: not every runtime runs finalizers at the end
-/// of a thread, and a thread may end before it gets the handle that it asked for.
+/// it or when its thread ends, whichever comes first: not every runtime runs finalizers at the end of
+/// a thread, and a thread may end before it gets its handle.
 #[derive(Default)]
 pub(super) struct Handle {
     inner: OnceLock<engine::Handle>,
     released: AtomicBool,
     mailbox: OnceLock<Arc<Mailbox>>,
-    /// The ways to this thread that its destinations and its warehouse are called by.
+    /// The channels to this thread, for its destinations and its warehouse.
     threads: Mutex<Vec<Arc<dyn Thread>>>,
+    /// Replays in progress by their tickets.
+    replays: Mutex<HashMap<u32, Weak<ReplayRun>>>,
 }
 
-/// The way to the thread of a handle.
+/// The channel to the thread of a handle.
 struct JobThread(Option<Arc<Mailbox>>);
 
 impl Thread for JobThread {
     fn call(&self, job: &str) {
         if let Some(mailbox) = &self.0 {
-            mailbox.events().ask(JOB, job);
+            mailbox.jobs().send(job);
         }
     }
 }
 
 impl Handle {
-    /// A handle that is being opened by this thread.
+    /// Creates a handle that this thread is opening.
     pub(super) fn begin() -> Arc<Self> {
         let handle = Arc::<Self>::default();
         HANDLES.with_borrow_mut(|handles| {
@@ -58,7 +60,7 @@ impl Handle {
         }
     }
 
-    /// The engine's handle; absent only while it is being opened.
+    /// Returns the engine's handle; `None` only while it is being opened.
     pub(super) fn engine(&self) -> Option<&engine::Handle> {
         self.inner.get()
     }
@@ -73,7 +75,7 @@ impl Handle {
         self.mailbox.get()
     }
 
-    /// A new way to this thread, which is forgotten with the handle.
+    /// Creates a channel to this thread, which ends with the handle.
     pub(super) fn thread(&self) -> Arc<dyn Thread> {
         let thread: Arc<dyn Thread> = Arc::new(JobThread(self.mailbox.get().cloned()));
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
@@ -93,6 +95,21 @@ impl Handle {
         }
     }
 
+    /// Keeps a replay, to be cancelled by its ticket.
+    pub(super) fn add_replay(&self, ticket: u32, run: &Arc<ReplayRun>) {
+        let mut replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        replays.retain(|_, run| run.strong_count() > 0);
+        replays.insert(ticket, Arc::downgrade(run));
+    }
+
+    /// Cancels the replay with this ticket.
+    pub(super) fn cancel(&self, ticket: u32) {
+        let replays = self.replays.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(run) = replays.get(&ticket).and_then(Weak::upgrade) {
+            run.cancel();
+        }
+    }
+
     /// Forgets everything that calls this thread: its destinations, its warehouse, its listeners.
     pub(super) fn detach(&self) {
         let Some(opened) = self.inner.get() else { return };
@@ -108,7 +125,7 @@ impl Handle {
         }
     }
 
-    /// Detaches the thread, and gives the engine's handle back.
+    /// Detaches the thread, and releases the engine's handle.
     fn release(&self) {
         if self.released.swap(true, Ordering::SeqCst) {
             return;
@@ -126,7 +143,7 @@ impl Drop for Handle {
     }
 }
 
-/// Releases every handle of this thread, which ends.
+/// Releases every handle of this thread, at its end.
 pub(super) fn release_all() {
     for handle in HANDLES.take() {
         if let Some(handle) = handle.upgrade() {

@@ -1,5 +1,5 @@
-//! The hold on the file of a warehouse, as the thread has it that runs the warehouse. It ends with that
-//! thread.
+//! The hold on the file of a warehouse. It belongs to the thread that runs the warehouse, and ends with
+//! it.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -7,16 +7,16 @@ use std::sync::{Mutex, PoisonError};
 use napi::bindgen_prelude::External;
 use napi_derive::napi;
 
-use super::error::thrown;
+use super::error::to_napi_error;
 use crate::destinations::sql::duckdb::{Hold, HoldError, Purpose};
 use crate::error::{Error, ErrorKind};
 
-/// A hold that can be given back.
+/// A hold that can be released.
 type Held = Mutex<Option<Hold>>;
 
-/// Takes a file that no other engine is to open; one that is only read, beside others that read it.
+/// Locks a file against other engines; a file that is only read is shared with other readers.
 ///
-/// Throws `ERR_SEND_UNAVAILABLE` while another has it.
+/// Throws `ERR_SEND_UNAVAILABLE` while another engine has it.
 #[napi(js_name = "_holdWarehouse", catch_unwind, skip_typescript)]
 pub fn hold_warehouse(
     file: String,
@@ -29,18 +29,18 @@ pub fn hold_warehouse(
             HoldError::Process => "another process",
         };
         let message = format!("{holder} has the warehouse open: {file}");
-        thrown(&Error::new(ErrorKind::Unavailable, message))
+        to_napi_error(&Error::new(ErrorKind::Unavailable, message))
     })?;
     Ok(External::new(Mutex::new(Some(hold))))
 }
 
-/// Gives it back.
+/// Releases the hold.
 #[napi(js_name = "_releaseWarehouse", catch_unwind, skip_typescript)]
 pub fn release_warehouse(held: &External<Held>) {
     held.lock().unwrap_or_else(PoisonError::into_inner).take();
 }
 
-/// Adds a process that is to end with the hold, even if this thread is terminated.
+/// Adds a process that ends with the hold, even if this thread is terminated.
 #[napi(js_name = "_beginWarehouseProcess", catch_unwind, skip_typescript)]
 pub fn begin_warehouse_process(held: &External<Held>, pid: u32) {
     if let Some(hold) = &*held.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -48,7 +48,7 @@ pub fn begin_warehouse_process(held: &External<Held>, pid: u32) {
     }
 }
 
-/// Forgets a process that has ended.
+/// Removes a process that has ended.
 #[napi(js_name = "_endWarehouseProcess", catch_unwind, skip_typescript)]
 pub fn end_warehouse_process(held: &External<Held>, pid: u32) {
     if let Some(hold) = &*held.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -1,9 +1,9 @@
-//! The mailbox of a handle: completion hooks that a durable journal made wait, and the events that
-//! its listeners want. One weak callback wakes the JavaScript thread for both.
+//! The mailbox of a handle: the completion hooks that waited for a durable journal, and the events of
+//! its listeners. One weak callback wakes the JavaScript thread for both.
 //!
 //! A promise of Node-API costs a handle of the event loop, which is more than all else that
 //! completing an execution takes on the JavaScript thread. Here JavaScript makes the promise and
-//! names it by a ticket; when hooks are done, one call says so for all of them.
+//! numbers it with a ticket; when hooks are done, one call returns all their results.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -15,12 +15,14 @@ use tokio::runtime::Handle;
 
 use crate::engine::Receipt;
 use crate::error::{Error, Result};
-use crate::observability::events::Subscription;
+use crate::jobs::JobChannel;
+use crate::observability::events::Subscriber;
 
-/// What waits for the JavaScript of one handle.
+/// The results and events that wait for the JavaScript of one handle.
 pub(super) struct Mailbox {
     completions: Mutex<Completions>,
-    events: Arc<Subscription>,
+    events: Arc<Subscriber>,
+    jobs: JobChannel,
     wake: Wake,
 }
 
@@ -29,7 +31,7 @@ type Wake = Arc<dyn Fn() + Send + Sync>;
 #[derive(Default)]
 struct Completions {
     done: Vec<(u32, Result<Receipt>)>,
-    /// Why hooks were refused, until JavaScript asks.
+    /// The refusals of hooks, until JavaScript takes them.
     refusals: HashMap<u32, Error>,
 }
 
@@ -41,17 +43,31 @@ impl Mailbox {
         let wake: Wake = Arc::new(move || {
             wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         });
-        let also = Arc::clone(&wake);
-        let events = Subscription::new(Box::new(move || also()));
-        Ok(Arc::new(Self { completions: Mutex::default(), events, wake }))
+        let also = || {
+            let wake = Arc::clone(&wake);
+            Box::new(move || wake())
+        };
+        let (events, jobs) = (Subscriber::new(also()), JobChannel::new(also()));
+        Ok(Arc::new(Self { completions: Mutex::default(), events, jobs, wake }))
     }
 
-    /// The events that wait.
-    pub(super) const fn events(&self) -> &Arc<Subscription> {
+    /// The jobs that wait.
+    pub(super) const fn jobs(&self) -> &JobChannel {
+        &self.jobs
+    }
+
+    /// Takes the next part of the jobs or else of the events that wait, as a JSON array of pairs.
+    /// Each of the two wakes JavaScript for itself, so that one never hides the other.
+    pub(super) fn take_events(&self) -> Option<String> {
+        self.jobs.take().or_else(|| self.events.take())
+    }
+
+    /// Returns the subscriber to events.
+    pub(super) const fn events(&self) -> &Arc<Subscriber> {
         &self.events
     }
 
-    /// Reports the result of a hand-over under this ticket when it is there.
+    /// Stores the result of a hand-over under this ticket when it is known.
     pub(super) fn report(
         self: &Arc<Self>,
         runtime: &Handle,
@@ -94,7 +110,7 @@ impl Mailbox {
         taken
     }
 
-    /// Takes the reason why the hook with this ticket was refused.
+    /// Takes the refusal of the hook with this ticket.
     pub(super) fn refusal(&self, ticket: u32) -> Option<Error> {
         self.completions().refusals.remove(&ticket)
     }

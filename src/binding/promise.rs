@@ -1,5 +1,5 @@
-//! The one way to a promise: the future runs on the background runtime, and what JavaScript gets,
-//! value or error with its code, is made on the JavaScript thread. Objects and lists cross as JSON
+//! The one way to a promise: the future runs on the background runtime, and its value, or its error
+//! with a code, is made on the JavaScript thread. Objects and lists cross as JSON
 //! text, which is the fastest way and makes them values of the realm that parses it.
 
 use std::future::Future;
@@ -8,10 +8,10 @@ use napi::Env;
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use tokio::runtime::Handle;
 
-use super::error::rejected;
+use super::error::to_js_error;
 use crate::error::Result;
 
-/// Answers a promise for `future`. The pending promise keeps the process alive.
+/// Returns a promise for `future`. A pending promise keeps the process alive.
 pub(super) fn promise<'env, T, V, F>(
     env: &'env Env,
     runtime: &Handle,
@@ -28,7 +28,7 @@ where
         let result = future.await;
         deferred.resolve(move |env| match result {
             Ok(value) => convert(env, value),
-            Err(error) => Err(rejected(env, &error)),
+            Err(error) => Err(to_js_error(env, &error)),
         });
     });
     Ok(promise)

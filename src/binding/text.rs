@@ -1,4 +1,4 @@
-//! Reading texts of JavaScript.
+//! Reads texts of JavaScript.
 
 use std::cell::RefCell;
 
@@ -15,35 +15,27 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u16>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The text as UTF-8.
+/// Returns the text as UTF-8.
+///
+/// V8 of Node 20 goes three times over a string to encode it as UTF-8 and writes byte by byte; copying
+/// its UTF-16 and narrowing that is several times faster for text that is nearly always ASCII.
 pub(super) fn utf8(env: Env, text: JsString<'_>) -> napi::Result<Vec<u8>> {
-    with_units(env, text, narrowed)
-}
-
-/// Does something with the text's UTF-16. V8 of Node 20 goes three times over a string to encode it
-/// as UTF-8 and writes byte by byte; copying its UTF-16 and narrowing that is several times faster for
-/// what is nearly always ASCII.
-pub(super) fn with_units<T>(
-    env: Env,
-    text: JsString<'_>,
-    action: impl Fn(&[u16]) -> T,
-) -> napi::Result<T> {
     let read = SCRATCH.with_borrow_mut(|scratch| {
         scratch.resize(SCRATCH_UNITS, 0);
         let length = read_units(env, &text, scratch)?;
         // One that fills the buffer may have been cut.
         let whole = scratch.get(..length).filter(|_| length < SCRATCH_UNITS - 1);
-        napi::Result::Ok(whole.map(&action))
+        napi::Result::Ok(whole.map(narrowed))
     })?;
-    if let Some(done) = read {
-        return Ok(done);
+    if let Some(read) = read {
+        return Ok(read);
     }
     let units = text.into_utf16()?;
     // The last unit is the terminator.
-    Ok(action(units.split_last().map_or(&[][..], |(_, text)| text)))
+    Ok(narrowed(units.split_last().map_or(&[][..], |(_, text)| text)))
 }
 
-/// Copies as much of the text as `units` holds, with a terminator; answers its length without it.
+/// Copies as much of the text as `units` holds, with a terminator. Returns the length without it.
 #[expect(unsafe_code, reason = "napi's own readers allocate a buffer for each text")]
 fn read_units(env: Env, text: &JsString<'_>, units: &mut [u16]) -> napi::Result<usize> {
     let mut length = 0;
@@ -62,8 +54,9 @@ fn read_units(env: Env, text: &JsString<'_>, units: &mut [u16]) -> napi::Result<
     Ok(length)
 }
 
-/// Two loops, because each of them becomes vector instructions and one that does both does not.
-pub(super) fn narrowed(units: &[u16]) -> Vec<u8> {
+/// Encodes UTF-16 as UTF-8. Two loops, because each of them becomes vector instructions and one that
+/// does both does not.
+fn narrowed(units: &[u16]) -> Vec<u8> {
     if units.iter().fold(0, |all, unit| all | unit) < 0x80 {
         units.iter().map(|unit| unit.to_le_bytes()[0]).collect()
     } else {

@@ -1,19 +1,21 @@
-//! The plain objects that cross the border, as `index.d.ts` declares them.
+//! The plain objects of the public API, as `index.d.ts` declares them.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use napi::bindgen_prelude::Object;
 use napi_derive::napi;
 
+use super::control::Pause;
 use super::execution::limit;
-use crate::engine::Drained;
-use crate::observability::log::{DeliveryQuery, ExecutionQuery, Selection};
+use crate::engine::{Drained, ReplayRequest};
+use crate::execution::{DeliveryQuery, ExecutionQuery, Force, IdSet, Selection};
+use crate::time::Timestamp;
 
-/// A limit for a wait.
+/// A time limit.
 #[napi(object, object_to_js = false)]
 #[derive(Debug)]
 pub struct TimeoutOptions {
-    /// Milliseconds to wait at most.
+    /// The longest wait, in milliseconds.
     pub timeout_ms: Option<f64>,
 }
 
@@ -23,39 +25,40 @@ impl TimeoutOptions {
     }
 }
 
-/// Where the server listens.
+/// The address of the server.
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
 pub struct ServerAddress {
-    /// The address.
+    /// The IP address.
     pub host: String,
     /// The port.
     pub port: u16,
-    /// How it is reached: `server.publicUrl`, or `http://` and the address.
+    /// The public URL: `server.publicUrl`, or `http://` and the address.
     pub url: String,
 }
 
-/// What `engine.streamUrl()` takes.
+/// Options of `engine.streamUrl()`.
 #[napi(object, object_to_js = false)]
 #[derive(Debug)]
 pub struct StreamUrlOptions {
-    /// Milliseconds that the URL is good for. Default: an hour.
+    /// Lifetime of the URL in milliseconds, up to 31,622,400,000 (366 days). Default: 3,600,000 (an
+    /// hour).
     pub expires_in_ms: Option<f64>,
 }
 
-/// What the completion hook answers.
+/// The receipt of `execution.complete()` and `execution.flush()`.
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
 pub struct CompletionReceipt {
-    /// The execution.
+    /// The id of the run.
     pub execution_id: String,
-    /// Calls that were handed over by this hook.
+    /// Number of calls that were handed over.
     pub recorded: u32,
-    /// Whether they survive the end of the process: `true` with `dataDir`.
+    /// `true` if the calls survive the end of the process, as with `dataDir`.
     pub durable: bool,
 }
 
-/// What `engine.close()` answers.
+/// The counts that `engine.close()` returns.
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
 pub struct CloseResult {
@@ -63,10 +66,12 @@ pub struct CloseResult {
     pub delivered: f64,
     /// Deliveries that failed since the engine was opened.
     pub failed: f64,
-    /// Deliveries that were not terminal at the deadline. With `dataDir` they stay in the journal
-    /// and go on with the next opening. In memory they are lost: the log shows them as `failed`
-    /// with `ERR_SEND_INTERRUPTED`.
+    /// Deliveries that were not terminal at the deadline. With `dataDir` they stay in the journal and
+    /// continue when it is opened again. In memory they are lost: the log shows them as `failed` with
+    /// `ERR_SEND_INTERRUPTED`.
     pub pending: f64,
+    /// Calls of executions that were neither completed nor discarded: they were not sent.
+    pub open: f64,
 }
 
 impl From<Drained> for CloseResult {
@@ -76,102 +81,62 @@ impl From<Drained> for CloseResult {
             delivered: drained.delivered as f64,
             failed: drained.failed as f64,
             pending: drained.pending as f64,
+            open: drained.open as f64,
         }
     }
 }
 
-/// Why a delivery failed.
+/// The error of a failed delivery.
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
 pub struct DeliveryError {
     /// One of the `ERR_SEND_*` codes.
     #[napi(ts_type = "ErrorCode")]
     pub code: String,
-    /// A sentence for people; it names no secret.
+    /// A message for people, without secrets.
     pub message: String,
-    /// What was under way when it failed, when that is known.
+    /// The phase of the attempt that failed, if known.
     #[napi(ts_type = "'dns' | 'connect' | 'tls' | 'request' | 'response' | 'body'")]
     pub phase: Option<String>,
 }
 
-/// One delivery in the log: a call, and all that is known about what became of it.
-#[napi(object, object_from_js = false)]
-pub struct Delivery {
-    /// A `UUIDv7`: time-ordered, stable from the call on.
-    pub id: String,
-    /// The workflow.
-    pub workflow_id: String,
-    /// The run.
-    pub execution_id: String,
-    /// The step that made the call.
-    pub step: String,
-    /// Place of the call within its execution, from 0.
-    pub index: u32,
-    /// The failed delivery that this one repeats.
-    pub replay_of: Option<String>,
-    /// The method of `$send` that was called.
-    #[napi(ts_type = "'http' | 'email' | 's3' | 'sql' | 'sse' | 'emit' | (string & {})")]
-    pub destination: String,
-    /// Where it is. `delivered`, `failed` and `discarded` are terminal.
-    #[napi(
-        ts_type = "'recorded' | 'pending' | 'batched' | 'in-flight' | 'delivered' | 'failed' | 'discarded'"
-    )]
-    pub status: String,
-    /// The request, redacted. `http`: `HttpRequestLog`; `email`: the mail, `EmailRequestLog`; other
-    /// destinations: the call as recorded.
-    #[napi(ts_type = "HttpRequestLog | EmailRequestLog | Record<string, unknown>")]
-    pub request: Object<'static>,
-    /// The response, if there was one, also when it means failure.
-    #[napi(
-        ts_type = "HttpResponseLog | EmailResponseLog | S3ResponseLog | SqlResponseLog | SseResponseLog | EmitResponseLog"
-    )]
-    pub response: Option<Object<'static>>,
-    /// Why it failed.
-    pub error: Option<DeliveryError>,
-    /// What is odd about the call, one sentence each.
-    pub warnings: Vec<String>,
-    /// Attempts begun.
-    pub attempts: u32,
-    /// When the call was made (ISO 8601, UTC).
-    pub recorded_at: String,
-    /// When the destination had it.
-    pub delivered_at: Option<String>,
-    /// When it became terminal.
-    pub settled_at: Option<String>,
-}
-
-/// One execution in the log; the Inspector's **Dest.** column is `delivered`/`total`.
+/// One execution in the log. Pipedream's **Dest.** column is `delivered`/`total`.
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
 pub struct ExecutionSummary {
-    /// Opaque text that names this attempt alone: `before` of `engine.executions()` and `after` of
-    /// the REST API continue from it.
+    /// Opaque cursor of this attempt, for `before` of `engine.executions()` and `after` of the REST API.
     pub cursor: String,
-    /// The run.
+    /// The id of the run.
     pub execution_id: String,
-    /// Its workflow.
+    /// The id of its workflow.
     pub workflow_id: String,
-    /// Which attempt of the run it is.
+    /// Number of the attempt of the run, from 1.
     pub attempt: u32,
-    /// `running` until its end; `failed` if it was completed with an error.
+    /// The cause of the run, as `engine.execution()` was given it: `POST /hooks/order`, or a name.
+    pub trigger: Option<String>,
+    /// The status: `running` until its end, `failed` if it was completed with an error.
     #[napi(ts_type = "'running' | 'completed' | 'failed' | 'discarded'")]
     pub status: String,
-    /// Deliveries that reached their destination.
+    /// Calls that reached their destination. A call counts once, however often it was replayed.
     pub delivered: u32,
-    /// Deliveries that failed.
+    /// Calls that failed and are not resolved, by a replay that delivers or by `engine.dismiss()`.
     pub failed: u32,
     /// Calls that were discarded.
     pub discarded: u32,
+    /// Failed calls that were dismissed.
+    pub dismissed: u32,
     /// Deliveries that are not terminal.
     pub pending: u32,
-    /// All calls.
+    /// Number of all calls.
     pub total: u32,
     /// When `engine.execution()` was called (ISO 8601, UTC).
     pub started_at: String,
-    /// When it was completed or discarded.
+    /// When it was completed or discarded (ISO 8601, UTC).
     pub completed_at: Option<String>,
-    /// The message of the error that it was completed with.
+    /// The message of the error passed to `complete()`.
     pub error: Option<String>,
+    /// The text passed to `complete()`, or that of `$end()`.
+    pub message: Option<String>,
 }
 
 /// Counters and gauges of an engine.
@@ -186,18 +151,40 @@ pub struct EngineStats {
     pub failed: f64,
     /// Calls that were discarded.
     pub discarded: f64,
-    /// Handed over and not terminal, those in flight included.
+    /// Deliveries that are not terminal, including those in flight.
     pub pending: f64,
-    /// Attempts under way.
+    /// Attempts in flight.
     pub in_flight: f64,
-    /// Bytes of all undelivered calls.
+    /// Bytes of memory that all undelivered calls take.
     pub pending_bytes: f64,
     /// Executions that are neither completed nor discarded.
     pub open_executions: f64,
-    /// Deliveries that wait for their next attempt.
+    /// Deliveries that wait for a retry.
     pub retrying: f64,
-    /// The queues that have work or fail, busiest first.
+    /// The queues with work or failures, busiest first.
     pub lanes: Vec<LaneStats>,
+    /// Batches that could not be stored and wait for another attempt, oldest first.
+    pub delayed_batches: Vec<DelayedBatchStats>,
+    /// The pauses, oldest first.
+    pub pauses: Vec<Pause>,
+}
+
+/// A batch that could not be stored.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct DelayedBatchStats {
+    /// The destination.
+    pub destination: String,
+    /// The name under which it is stored.
+    pub name: String,
+    /// The number of its records.
+    pub records: f64,
+    /// The number of attempts to store it.
+    pub attempts: f64,
+    /// The time of the next attempt (ISO 8601, UTC).
+    pub next_attempt_at: String,
+    /// The message of the last failure.
+    pub error: String,
 }
 
 /// One queue: for `http`, one host.
@@ -206,37 +193,44 @@ pub struct EngineStats {
 pub struct LaneStats {
     /// The destination.
     pub destination: String,
-    /// For `http` the origin of the URL, otherwise the destination's name.
+    /// The name of the queue: for `http` the origin of the URL, otherwise the destination's name.
     pub lane: String,
-    /// Attempts under way.
+    /// Attempts in flight.
     pub in_flight: f64,
-    /// Deliveries that wait.
+    /// Deliveries that wait for their turn, or for their next attempt.
     pub waiting: f64,
-    /// `open`: the host keeps failing and is left alone; `half-open`: it is probed.
+    /// The circuit breaker. `open`: no attempts after repeated failures; `half-open`: one attempt
+    /// decides.
     #[napi(ts_type = "'closed' | 'open' | 'half-open'")]
     pub breaker: String,
+    /// `true` if it is paused.
+    pub paused: bool,
 }
 
-/// Which deliveries `engine.deliveries()` answers; what is absent does not restrict.
+/// A filter of deliveries. Absent members match all.
 #[napi(object, object_to_js = false)]
 #[derive(Debug, Default)]
 pub struct DeliveryFilter {
-    /// Only of this workflow.
+    /// Only these deliveries, at most 1,000.
+    pub ids: Option<Vec<String>>,
+    /// Only this workflow.
     pub workflow_id: Option<String>,
-    /// Only of this execution.
+    /// Only this execution.
     pub execution_id: Option<String>,
-    /// Only of this step.
+    /// Only this step.
     pub step: Option<String>,
-    /// Only to this destination.
-    #[napi(ts_type = "Delivery['destination']")]
+    /// Only this destination.
+    #[napi(ts_type = "Delivery['destination'] | (string & {})")]
     pub destination: Option<String>,
-    /// Only in this status.
+    /// Only this status.
     #[napi(ts_type = "Delivery['status']")]
     pub status: Option<String>,
-    /// At most this many. Default: 100.
+    /// The largest number of results. Default: 100.
     pub limit: Option<u32>,
-    /// Only older than the delivery with this id: the last one of the page before.
+    /// Only deliveries older than the one with this id: the last of the previous page.
     pub before: Option<String>,
+    /// Only deliveries that were terminal then or later (ISO 8601).
+    pub settled_since: Option<String>,
 }
 
 impl DeliveryFilter {
@@ -247,6 +241,7 @@ impl DeliveryFilter {
     }
 
     pub(super) fn into_query(self) -> crate::error::Result<DeliveryQuery> {
+        let ids = self.ids.as_deref().map(read_ids).transpose()?;
         let before = self.before.map(|id| id.parse()).transpose().map_err(|source| {
             crate::error::Error::new(
                 crate::error::ErrorKind::InvalidArgument,
@@ -255,6 +250,7 @@ impl DeliveryFilter {
             .with_source(source)
         })?;
         Ok(DeliveryQuery {
+            ids,
             workflow_id: self.workflow_id,
             execution_id: self.execution_id,
             execution: None,
@@ -263,38 +259,69 @@ impl DeliveryFilter {
             status: self.status,
             limit: self.limit.map(|limit| limit as usize),
             before,
+            settled_since: self.settled_since.as_deref().map(read_time).transpose()?,
+            search: None,
         })
     }
 }
 
-/// Which failed deliveries `engine.replay()` makes again: those with these ids, or those that the
-/// other members find. At least one member has to be there.
+fn read_time(text: &str) -> crate::error::Result<Timestamp> {
+    Timestamp::parse(text).ok_or_else(|| {
+        let message = format!("engine.deliveries(): settledSince: {text:?} is no time");
+        crate::error::Error::new(crate::error::ErrorKind::InvalidArgument, message)
+    })
+}
+
+/// The most ids of a filter.
+const MAX_IDS: usize = 1000;
+
+fn read_ids(ids: &[String]) -> crate::error::Result<IdSet> {
+    let refused = |message: String| {
+        let message = format!("engine.deliveries(): {message}");
+        crate::error::Error::new(crate::error::ErrorKind::InvalidArgument, message)
+    };
+    if ids.len() > MAX_IDS {
+        return Err(refused(format!("ids: {} are more than {MAX_IDS}", ids.len())));
+    }
+    let parse = |id: &String| {
+        id.parse().map_err(|_| refused(format!("{id:?} is not the id of a delivery")))
+    };
+    ids.iter().map(parse).collect()
+}
+
+/// The failed deliveries to replay: `plan`, `ids`, or a filter. At least one member is required.
 #[napi(object, object_to_js = false)]
 #[derive(Debug, Default)]
 pub struct ReplaySelection {
-    /// The ids of failed deliveries. Not together with other members.
+    /// The `id` of a plan of this engine, which keeps the last 16: its calls, without those that are
+    /// resolved since. Excludes the other members.
+    pub plan: Option<String>,
+    /// The ids of failed deliveries. Excludes the other members.
     pub ids: Option<Vec<String>>,
-    /// Only of this workflow.
+    /// With `ids`: also calls that a replay has delivered, or that were dismissed.
+    pub force: Option<bool>,
+    /// Only this workflow.
     pub workflow_id: Option<String>,
-    /// Only of this execution.
+    /// Only this execution.
     pub execution_id: Option<String>,
-    /// Only of this step.
+    /// Only this step.
     pub step: Option<String>,
-    /// Only to this destination.
-    #[napi(ts_type = "Delivery['destination']")]
+    /// Only this destination.
+    #[napi(ts_type = "Delivery['destination'] | (string & {})")]
     pub destination: Option<String>,
-    /// Only `'failed'` deliveries can be replayed: `{ status: 'failed' }` means all of them.
+    /// Only `'failed'` deliveries can be replayed; `{ status: 'failed' }` selects all of them.
     #[napi(ts_type = "'failed'")]
     pub status: Option<String>,
-    /// At most this many, the newest. Default: all.
+    /// The largest number of deliveries, newest first. Default: all.
     pub limit: Option<u32>,
-    /// Only older than the delivery with this id.
+    /// Only deliveries older than the one with this id.
     pub before: Option<String>,
 }
 
 impl ReplaySelection {
-    pub(super) fn into_selection(self) -> crate::error::Result<Selection> {
+    pub(super) fn into_request(self, caller: &str) -> crate::error::Result<ReplayRequest> {
         let filter = DeliveryFilter {
+            ids: None,
             workflow_id: self.workflow_id,
             execution_id: self.execution_id,
             step: self.step,
@@ -302,20 +329,30 @@ impl ReplaySelection {
             status: self.status,
             limit: self.limit,
             before: self.before,
+            settled_since: None,
         };
         let filters = !filter.is_empty();
         let refused = |message: &str| {
-            let message = format!("engine.replay(): {message}");
+            let message = format!("{caller}: {message}");
             crate::error::Error::new(crate::error::ErrorKind::InvalidArgument, message)
         };
+        let force = if self.force == Some(true) { Force::Resolved } else { Force::No };
+        if let Some(plan) = self.plan {
+            if filters || self.ids.is_some() || self.force.is_some() {
+                return Err(refused("plan: excludes the other members"));
+            }
+            return Ok(ReplayRequest::Plan(plan));
+        }
         match self.ids {
+            None if self.force.is_some() => Err(refused("force: only together with ids")),
             Some(_) if filters => Err(refused("give either ids or a filter")),
             Some(ids) => {
                 let parsed = ids.iter().map(|id| {
                     let refusal = |_| refused(&format!("{id:?} is not the id of a delivery"));
                     id.parse().map_err(refusal)
                 });
-                parsed.collect::<crate::error::Result<_>>().map(Selection::Ids)
+                let ids = parsed.collect::<crate::error::Result<_>>()?;
+                Ok(ReplayRequest::Selection(Selection::Ids(ids, force)))
             }
             None if filters => {
                 if filter.status.as_deref().is_some_and(|status| status != "failed") {
@@ -323,30 +360,55 @@ impl ReplaySelection {
                 }
                 let query = filter.into_query()?;
                 let limit = query.limit.or(Some(u32::MAX as usize));
-                Ok(Selection::Query(DeliveryQuery { limit, ..query }))
+                Ok(ReplayRequest::Selection(Selection::Query(DeliveryQuery { limit, ..query })))
             }
             None => Err(refused("say which: { ids }, or a filter such as { status: 'failed' }")),
         }
     }
 }
 
-/// What `engine.replay()` did.
+/// The result of `engine.replay()`.
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
 pub struct ReplayResult {
     /// The new deliveries.
     pub replayed: Vec<Replay>,
-    /// What was asked for and cannot be replayed.
+    /// The selected deliveries that cannot be replayed.
     pub skipped: Vec<SkippedReplay>,
+    /// `true` if `signal` was aborted before all calls were handed over.
+    pub cancelled: bool,
 }
 
-/// A new delivery and the one that it repeats.
+/// The plan of a replay: its effect, if it were made now.
+#[napi(object, object_from_js = false)]
+#[derive(Debug)]
+pub struct ReplayPlan {
+    /// The id of the plan, for `engine.replay({ plan })`.
+    pub id: String,
+    /// The number of calls.
+    pub count: f64,
+    /// The bytes of their payloads.
+    pub bytes: f64,
+    /// The number of calls for each queue: for `http` the origin, otherwise the destination.
+    #[napi(ts_type = "Record<string, number>")]
+    pub hosts: HashMap<String, f64>,
+    /// The number of calls for each error code.
+    #[napi(ts_type = "Record<string, number>")]
+    pub errors: HashMap<String, f64>,
+    /// The time of the oldest call (ISO 8601, UTC); `null` without calls.
+    #[napi(ts_type = "string | null")]
+    pub oldest: Option<String>,
+    /// The number of selected deliveries that cannot be replayed.
+    pub skipped: f64,
+}
+
+/// A new delivery and the one that it replays.
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
 pub struct Replay {
-    /// The new delivery.
+    /// The id of the new delivery.
     pub id: String,
-    /// The failed one.
+    /// The id of the failed delivery.
     pub replay_of: String,
 }
 
@@ -354,22 +416,22 @@ pub struct Replay {
 #[napi(object, object_from_js = false)]
 #[derive(Debug)]
 pub struct SkippedReplay {
-    /// The delivery.
+    /// The id of the delivery.
     pub id: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// Which executions `engine.executions()` answers; what is absent does not restrict.
+/// A filter of executions. Absent members match all.
 #[napi(object, object_to_js = false)]
 #[derive(Debug, Default)]
 pub struct ExecutionFilter {
-    /// Only of this workflow.
+    /// Only this workflow.
     pub workflow_id: Option<String>,
-    /// At most this many. Default: 100.
+    /// The largest number of results. Default: 100.
     pub limit: Option<u32>,
-    /// Only older than this: the `cursor` of the last execution of the page before. An `executionId`
-    /// means its newest attempt, so that a page may repeat older attempts of it.
+    /// Only executions older than this one: the `cursor` of the last of the previous page. An
+    /// `executionId` stands for its newest attempt, so a page may repeat older attempts of it.
     pub before: Option<String>,
 }
 
@@ -380,6 +442,7 @@ impl From<ExecutionFilter> for ExecutionQuery {
             execution_id: None,
             limit: filter.limit.map(|limit| limit as usize),
             before: filter.before.map(Into::into),
+            search: None,
         }
     }
 }

@@ -1,19 +1,76 @@
 //! Batches: the policy as data, and what a destination makes of one.
 
 use std::collections::BTreeMap;
-use std::future::Future;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::sql::RowSet;
-use super::{Failure, Verdict};
-use crate::observability::time::Timestamp;
+use crate::delivery::{Delays, Failure, Payload, Verdict};
+use crate::time::Timestamp;
 
-/// When a batch is closed: at the first of these.
+/// A destination that stores calls together.
+///
+/// **Invariant:** the same calls in the same order are the same batch, with the same name and the
+/// same bytes, also in another process.
+pub trait Batching: Send + Sync {
+    /// Returns the limits of a batch; `None`: calls are delivered one by one.
+    fn limits(&self) -> Option<BatchLimits>;
+
+    /// Returns an empty batch of a queue, for a first record of this id; with a name, one that was
+    /// called so before.
+    fn begin(&self, lane: &str, first: Uuid, name: Option<&str>) -> Box<dyn OpenBatch>;
+
+    /// Makes one attempt to store a batch. `left` is the note of an earlier attempt.
+    fn store<'a>(
+        &'a self,
+        batch: &'a Encoded,
+        left: Option<&'a str>,
+        checkpoint: &'a dyn BatchCheckpoint,
+    ) -> BoxFuture<'a, StoreOutcome>;
+
+    /// Returns the delays between attempts to store a batch; `None`: it is kept until it is stored
+    /// or refused.
+    fn delays(&self) -> Option<Delays> {
+        None
+    }
+
+    /// Returns the number of batches that may be stored at once in one place.
+    fn concurrency(&self) -> usize {
+        4
+    }
+
+    /// Returns the place of a batch of this name: a place that does not respond delays no other.
+    /// `None`: there is one place.
+    fn place<'a>(&self, _name: &'a str) -> Option<&'a str> {
+        None
+    }
+}
+
+/// A batch that is still growing.
+pub trait OpenBatch: fmt::Debug + Send {
+    /// Returns the bytes that it has encoded, as far as that is known yet.
+    fn encoded(&self) -> usize;
+
+    /// Adds a call.
+    ///
+    /// # Errors
+    /// The reason why it can be in no batch.
+    fn add(&mut self, payload: &Payload, origin: Origin<'_>) -> Result<(), Failure>;
+
+    /// Closes it and encodes what is left of it: some work for the processor.
+    ///
+    /// # Errors
+    /// The reason why that cannot be done.
+    fn close(self: Box<Self>, at: Timestamp) -> Result<Encoded, Failure>;
+}
+
+/// The limits of a batch: the first one that is reached closes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchLimits {
     /// The age of its first record. Default: 60 s.
@@ -40,11 +97,11 @@ impl Default for BatchLimits {
 /// A closed batch, encoded. The same records in the same order are the same batch.
 #[derive(Debug, Clone)]
 pub struct Encoded {
-    /// What it is called from here on, whatever happens: where it is stored.
+    /// The name under which it is stored, also after a restart.
     pub name: String,
-    /// What is stored.
+    /// The bytes to store.
     pub bytes: Bytes,
-    /// What is stored instead, if it is rows.
+    /// Rows, for destinations that store rows instead of bytes.
     pub rows: Option<Arc<RowSet>>,
 }
 
@@ -55,50 +112,50 @@ impl Encoded {
         self.rows.as_ref().map_or(self.bytes.len(), |rows| rows.len())
     }
 
-    /// Whether there is nothing.
+    /// Returns `true` if there are no bytes and no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What came of one attempt to store a batch.
+/// The result of one attempt to store a batch.
 #[derive(Debug)]
-pub struct Stored {
-    /// How it ended, for every record of it.
+pub struct StoreOutcome {
+    /// The verdict on all its records, except for `exceptions`.
     pub verdict: Verdict,
-    /// What the log shows of it as the response to every record: a JSON object, to which the log
-    /// adds the record's place. `None`: there was none.
+    /// The response to every record in the log: a JSON object, to which the log adds the record's
+    /// place; `None`: no response.
     pub response: Option<Box<RawValue>>,
-    /// What the senders of the calls should know, one sentence each.
+    /// Warnings for the senders of the calls.
     pub warnings: Vec<String>,
     /// Records that ended otherwise than the batch, by their places from 0; `None` is delivered.
     pub exceptions: BTreeMap<u32, Option<Failure>>,
 }
 
-/// Which call a record of a batch is.
+/// The call of a record in a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     /// The delivery's id.
     pub id: Uuid,
     /// The workflow whose step made the call.
     pub workflow_id: &'a str,
-    /// When the call was made.
+    /// The time of the call.
     pub recorded_at: Timestamp,
 }
 
-impl Stored {
-    /// An attempt that came to nothing.
+impl StoreOutcome {
+    /// Returns an attempt without a response.
     #[must_use]
-    pub const fn nowhere(verdict: Verdict) -> Self {
+    pub const fn without_response(verdict: Verdict) -> Self {
         Self { verdict, response: None, warnings: Vec::new(), exceptions: BTreeMap::new() }
     }
 }
 
-/// Where a destination writes down what it has begun outside, so that a later attempt, maybe of
-/// another process, can clear it away.
-pub trait Notebook: Sync {
+/// Stores a note about uploads in progress, so that a later attempt, maybe of another process, can
+/// remove them.
+pub trait BatchCheckpoint: Sync {
     /// Replaces the note of the batch; `None`: there is nothing left to clear away. Resolves when it
     /// is as durable as the batch.
-    fn write(&self, note: Option<&str>) -> impl Future<Output = ()> + Send;
+    fn write<'a>(&'a self, note: Option<&'a str>) -> BoxFuture<'a, ()>;
 }

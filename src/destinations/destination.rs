@@ -1,87 +1,183 @@
-//! The trait of a destination and what it answers.
+//! The trait of a destination and its types.
 
-use std::future::Future;
+use std::fmt;
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Failure, Kind, Payload, Verdict};
-use crate::observability::log::{RequestLog, ResponseLog, Trace};
-use crate::observability::time::Timestamp;
+use super::batch::Batching;
+use crate::delivery::{Failure, Kind, Payload, RetryPolicy, Verdict};
+use crate::execution::{RequestLog, ResponseLog, Trace};
+use crate::time::Timestamp;
 
 /// Something that a recorded call can be delivered to.
 ///
 /// **Invariant:** a destination makes one attempt and classifies it. Whether there is another one,
 /// and when, is decided by [`crate::engine`].
-pub trait Destination {
-    /// Makes one attempt to deliver `payload`.
-    fn deliver(
-        &self,
-        payload: &Payload,
-        attempt: &Attempt<'_>,
-    ) -> impl Future<Output = Outcome> + Send;
+pub trait Destination: fmt::Debug + Send + Sync {
+    /// Makes one attempt to deliver `payload`. Calls that are [batched](Self::batching) do not come
+    /// here.
+    fn deliver<'a>(
+        &'a self,
+        payload: &'a Payload,
+        attempt: &'a Attempt<'a>,
+    ) -> BoxFuture<'a, Outcome>;
+
+    /// Shows a call that was not sent yet, redacted.
+    fn describe(&self, payload: &Payload) -> RequestLog;
+
+    /// Returns the key of the queue that the call waits in: calls in different queues never delay
+    /// each other. `None`: all calls of this destination share one.
+    fn lane(&self, _payload: &Payload) -> Option<String> {
+        None
+    }
+
+    /// Returns the number of concurrent attempts in all its queues together.
+    fn concurrency(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Returns the number of concurrent attempts in one queue. 0: the calls wait.
+    fn lane_concurrency(&self) -> usize {
+        1
+    }
+
+    /// Returns the retry policy of a call that is not attempted now; `None`: it is not retried. An
+    /// attempt returns it in its outcome.
+    fn retry_policy(&self, _payload: &Payload) -> Option<RetryPolicy> {
+        None
+    }
+
+    /// Returns the longest time for which the call can be put off.
+    fn longest_wait(&self, payload: &Payload) -> Duration {
+        self.retry_policy(payload).map_or(Duration::ZERO, |policy| policy.longest_wait())
+    }
+
+    /// Returns its batches, if it can have any.
+    fn batching(&self) -> Option<&dyn Batching> {
+        None
+    }
+
+    /// Returns the service that it delivers to; `None`: it needs none.
+    fn backend(&self) -> Option<Backend> {
+        None
+    }
+
+    /// Closes connections that are kept for the next call.
+    fn close(&self) {}
 }
 
-/// What a destination may know of the attempt that it makes.
+/// The service behind a destination, such as a mail server, which does with files if there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// The transport that the options choose.
+    pub transport: BackendChoice,
+    /// The noun for the service, with its article.
+    pub noun: &'static str,
+    /// The options that name a service, or choose files.
+    pub options: &'static str,
+    /// The warning about files; `None`: files are what users expect.
+    pub file_warning: Option<String>,
+}
+
+/// The transport that the options choose for a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendChoice {
+    /// A server.
+    Service,
+    /// Files, named in the options.
+    ChosenFiles,
+    /// Files, because nothing is configured.
+    DefaultFiles,
+}
+
+impl BackendChoice {
+    /// Returns the transport for options that name a service, or choose files.
+    #[must_use]
+    pub const fn of(has_service: bool, files_are_chosen: bool) -> Self {
+        match (has_service, files_are_chosen) {
+            (true, _) => Self::Service,
+            (false, true) => Self::ChosenFiles,
+            (false, false) => Self::DefaultFiles,
+        }
+    }
+}
+
+/// The context of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt<'a> {
     /// The delivery's id, the same for each attempt.
     pub id: Uuid,
+    /// The id of the call: that of its first delivery, the same for each replay.
+    pub call: Uuid,
     /// The workflow whose step made the call.
     pub workflow_id: &'a str,
-    /// How many emitted events led to the execution.
+    /// The number of emitted events that led to the execution.
     pub emit_depth: u32,
     /// The trace that the execution belongs to.
     pub trace: Option<&'a Trace>,
-    /// When the call was made.
+    /// The time of the call.
     pub recorded_at: Timestamp,
-    /// Whether an earlier process may have made an attempt that nobody knows of.
+    /// `true` if an earlier process may have made an attempt with an unknown outcome.
     pub recovered: bool,
 }
 
-/// What was sent and what came back, as the log keeps it: already redacted and capped.
+/// The request and the response for the log: already redacted and capped.
 #[derive(Debug, Default)]
 pub struct Exchange {
     /// The request as it was sent; `None` if it never got that far.
     pub request: Option<RequestLog>,
     /// The response, also when it means failure.
     pub response: Option<Box<ResponseLog>>,
-    /// What the sender of the call should know, one sentence each.
+    /// Warnings for the sender of the call.
     pub warnings: Vec<String>,
+    /// The durations of the phases, a JSON object, if there was no response that has them.
+    pub timings: Option<Box<RawValue>>,
 }
 
 /// A call that a delivery gives rise to. It is handed over before that delivery is settled, as an
 /// execution of its own.
 #[derive(Debug)]
-pub struct Call {
-    /// What the log has as the workflow.
+pub struct FollowUpCall {
+    /// The workflow in the log.
     pub workflow_id: String,
-    /// What the log has as the step.
+    /// The step in the log.
     pub step: String,
     /// The destination.
     pub kind: Kind,
-    /// What to deliver.
+    /// The payload.
     pub payload: Payload,
 }
 
 /// One attempt: the verdict and the exchange behind it.
 #[derive(Debug)]
 pub struct Outcome {
-    /// How it ended.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What was sent and received.
+    /// The request and the response.
     pub exchange: Exchange,
-    /// What is to be delivered because of it.
-    pub calls: Vec<Call>,
+    /// The calls that follow from it.
+    pub calls: Vec<FollowUpCall>,
+    /// The retry policy of the call, if it has one. A delivered call needs none.
+    pub retry: Option<Box<RetryPolicy>>,
 }
 
 impl Outcome {
-    /// An attempt that nothing else follows from.
+    /// Returns an outcome without follow-up calls.
     #[must_use]
     pub const fn of(verdict: Verdict, exchange: Exchange) -> Self {
-        Self { verdict, exchange, calls: Vec::new() }
+        Self { verdict, exchange, calls: Vec::new(), retry: None }
     }
 
-    /// An attempt that failed for good before anything was sent.
+    /// Returns the outcome with the retry policy of the call.
+    #[must_use]
+    pub fn with_retry(self, retry: Option<RetryPolicy>) -> Self {
+        Self { retry: retry.map(Box::new), ..self }
+    }
+
+    /// Returns the outcome of a permanent failure before anything was sent.
     #[must_use]
     pub fn rejected(failure: Failure) -> Self {
         Self::of(Verdict::Rejected(failure), Exchange::default())

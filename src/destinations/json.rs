@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-/// How many levels of objects and arrays may lie inside the outermost one. The bound of axios for
+/// The maximum depth of objects and arrays inside the outermost one. The bound of axios for
 /// parameters and forms; a JSON body is passed through and has no bound.
 pub(super) const MAX_DEPTH: usize = 100;
 
@@ -19,14 +19,14 @@ pub(super) const MAX_DEPTH: usize = 100;
 pub(super) struct Node<'a> {
     /// The value's JSON text.
     pub raw: &'a str,
-    /// What it is.
-    pub kind: Kind<'a>,
+    /// The kind of the value.
+    pub kind: NodeKind<'a>,
 }
 
-/// The kinds of value that a request tells apart.
+/// The kinds of value that a request distinguishes.
 #[derive(Debug)]
-pub(super) enum Kind<'a> {
-    /// `null`, which is also what became of `undefined` inside an array.
+pub(super) enum NodeKind<'a> {
+    /// `null`, which also stands for `undefined` inside an array.
     Null,
     /// A number, `true` or `false`: its JSON text is its JavaScript text.
     Literal,
@@ -38,7 +38,7 @@ pub(super) enum Kind<'a> {
     Object(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
-/// Why a value could not be read.
+/// The reason why a value could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unreadable {
     /// It is nested deeper than [`MAX_DEPTH`].
@@ -53,40 +53,40 @@ impl<'a> Node<'a> {
         Reader { text, at: 0 }.node(0)
     }
 
-    /// Whether JavaScript takes the value for absent in `if (value)`.
+    /// Returns whether JavaScript takes the value for absent in `if (value)`.
     pub(super) fn is_falsy(&self) -> bool {
         match &self.kind {
-            Kind::Null => true,
-            Kind::Literal => matches!(self.raw, "false" | "0"),
-            Kind::Text(text) => text.is_empty(),
-            Kind::Array(_) | Kind::Object(_) => false,
+            NodeKind::Null => true,
+            NodeKind::Literal => matches!(self.raw, "false" | "0"),
+            NodeKind::Text(text) => text.is_empty(),
+            NodeKind::Array(_) | NodeKind::Object(_) => false,
         }
     }
 
-    /// Whether it is an object or an array.
+    /// Returns whether it is an object or an array.
     pub(super) fn is_container(&self) -> bool {
-        matches!(self.kind, Kind::Array(_) | Kind::Object(_))
+        matches!(self.kind, NodeKind::Array(_) | NodeKind::Object(_))
     }
 
-    /// What `String(value)` gives.
+    /// Returns the text that `String(value)` gives.
     pub(super) fn to_text(&self) -> Cow<'_, str> {
         match &self.kind {
-            Kind::Null | Kind::Literal => Cow::Borrowed(self.raw),
-            Kind::Text(text) => Cow::Borrowed(text),
-            Kind::Object(_) => Cow::Borrowed("[object Object]"),
-            Kind::Array(items) => {
+            NodeKind::Null | NodeKind::Literal => Cow::Borrowed(self.raw),
+            NodeKind::Text(text) => Cow::Borrowed(text),
+            NodeKind::Object(_) => Cow::Borrowed("[object Object]"),
+            NodeKind::Array(items) => {
                 Cow::Owned(items.iter().map(joined).collect::<Vec<_>>().join(","))
             }
         }
     }
 }
 
-/// An element as `Array.prototype.join` writes it.
+/// Returns an element as `Array.prototype.join` writes it.
 fn joined<'n>(node: &'n Node<'_>) -> Cow<'n, str> {
-    if matches!(node.kind, Kind::Null) { Cow::Borrowed("") } else { node.to_text() }
+    if matches!(node.kind, NodeKind::Null) { Cow::Borrowed("") } else { node.to_text() }
 }
 
-/// The text of the outermost object's field `name`, found without reading the others.
+/// Returns the text of the outermost object's field `name`, found without reading the others.
 pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut reader = Reader { text, at: 0 };
     reader.expect(b'{').ok()?;
@@ -101,7 +101,7 @@ pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     None
 }
 
-/// The keys of an object and the texts of their values, without looking into these.
+/// Returns the keys of an object and the texts of their values, without looking into these.
 pub(super) fn members(text: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
     let mut reader = Reader { text, at: 0 };
     let mut open = reader.expect(b'{').is_ok();
@@ -116,7 +116,7 @@ pub(super) fn members(text: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> 
     })
 }
 
-/// The texts of an array's elements, without looking into these.
+/// Returns the texts of an array's elements, without looking into these.
 pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
     let mut reader = Reader { text, at: 0 };
     let mut open = reader.expect(b'[').is_ok();
@@ -126,7 +126,7 @@ pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The text of a JSON string; `None` when the value is something else.
+/// Returns the text of a JSON string; `None` when the value is something else.
 pub(super) fn decode(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
@@ -150,16 +150,16 @@ impl<'a> Reader<'a> {
             return Err(Unreadable::TooDeep);
         }
         let kind = match first {
-            b'{' => Kind::Object(self.object(depth)?),
-            b'[' => Kind::Array(self.array(depth)?),
-            b'"' => Kind::Text(decode(self.token()?).ok_or(Unreadable::Malformed)?),
+            b'{' => NodeKind::Object(self.object(depth)?),
+            b'[' => NodeKind::Array(self.array(depth)?),
+            b'"' => NodeKind::Text(decode(self.token()?).ok_or(Unreadable::Malformed)?),
             b'n' => {
                 self.token()?;
-                Kind::Null
+                NodeKind::Null
             }
             _ => {
                 self.token()?;
-                Kind::Literal
+                NodeKind::Literal
             }
         };
         Ok(Node { raw: self.since(start)?, kind })
@@ -207,7 +207,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A string with its quotes, or a literal.
+    /// Returns a string with its quotes, or a literal.
     fn token(&mut self) -> Result<&'a str, Unreadable> {
         let first = self.peek().ok_or(Unreadable::Malformed)?;
         let start = self.at;
@@ -217,7 +217,7 @@ impl<'a> Reader<'a> {
         self.since(start)
     }
 
-    /// The next byte that is not white space.
+    /// Returns the next byte that is not white space.
     fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while let Some(byte) = bytes.get(self.at) {
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How long the string at the front is, quotes included.
+/// Returns the length of the string at the front, quotes included.
 fn string_length(bytes: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -269,7 +269,7 @@ fn string_length(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// How long the number or word at the front is.
+/// Returns the length of the number or word at the front.
 fn literal_length(bytes: &[u8]) -> Option<usize> {
     let end = |byte: &u8| !matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'E' | b'+' | b'-' | b'.');
     let length = bytes.iter().position(end).unwrap_or(bytes.len());
@@ -389,7 +389,7 @@ mod tests {
     fn values_keep_their_own_text() {
         let node = Node::parse(r#" { "a" : [1e+21, null, true, "x,]"], "b{}":{"c":"\"}"} } "#);
         let node = node.unwrap();
-        let Kind::Object(fields) = &node.kind else { panic!("not an object") };
+        let NodeKind::Object(fields) = &node.kind else { panic!("not an object") };
         assert_eq!(fields[0].1.raw, r#"[1e+21, null, true, "x,]"]"#);
         assert_eq!(fields[0].1.to_text(), "1e+21,,true,x,]");
         assert_eq!((fields[1].0.as_ref(), fields[1].1.raw), ("b{}", r#"{"c":"\"}"}"#));

@@ -1,20 +1,20 @@
-//! Which addresses are not public: pure, and the same on every machine.
+//! Address ranges that are not public: pure, and the same on every machine.
 //!
 //! The ranges are those of IANA's IPv4 and IPv6 Special-Purpose Address Registries, the multicast
-//! and unallocated space, and the addresses at which cloud providers serve credentials to whoever
-//! asks. The standard library's predicates are not used: the ones that matter are unstable, and a
+//! and unallocated space, and the addresses at which cloud providers serve
+//! credentials. The standard library's predicates are not used: the ones that matter are unstable, and a
 //! table can be read against the registries.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// Why an address is not public.
+/// The kind of special range that a non-public address belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SpecialRange {
-    /// Serves credentials or configuration to the virtual machine that asks.
+    /// Serves credentials or configuration to virtual machines.
     CloudMetadata,
-    /// `0.0.0.0/8` and `::`: on many systems another way to say loopback.
+    /// `0.0.0.0/8` and `::`: on many systems equivalent to loopback.
     ThisNetwork,
     Loopback,
     Private,
@@ -48,7 +48,7 @@ pub(super) enum SpecialRange {
 }
 
 impl SpecialRange {
-    /// The name in messages.
+    /// Returns the name in messages.
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::CloudMetadata => "cloud metadata",
@@ -115,7 +115,7 @@ const IPV4: &[(Ipv4Net, SpecialRange)] = &[
     (v4(240, 0, 0, 0, 4), SpecialRange::Reserved),
 ];
 
-/// As for IPv4. What is outside all of these and outside `2000::/3` is reserved.
+/// IPv6 ranges in the same form. Addresses outside these and outside `2000::/3` are reserved.
 const IPV6: &[(Ipv6Net, SpecialRange)] = &[
     (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128), SpecialRange::CloudMetadata), // Amazon EC2
     (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23], 128), SpecialRange::CloudMetadata),  // Amazon EKS
@@ -148,7 +148,7 @@ const IPV6: &[(Ipv6Net, SpecialRange)] = &[
 /// The only IPv6 space that IANA hands out for public use.
 const GLOBAL_UNICAST: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
-/// The special range that an address lies in, or none when it is public.
+/// Returns the special range that an address lies in, or none when it is public.
 pub(super) fn special_range(ip: IpAddr) -> Option<SpecialRange> {
     match ip {
         IpAddr::V4(ip) => first_match(IPV4.iter().map(|(net, range)| (net.contains(&ip), *range))),
@@ -161,9 +161,9 @@ fn first_match(mut ranges: impl Iterator<Item = (bool, SpecialRange)>) -> Option
     ranges.find_map(|(contains, range)| contains.then_some(range))
 }
 
-/// Whether an entry of `allow` opens an address. Of the forms that embed an IPv4 address only the
-/// mapped one is opened by an IPv4 entry, because only there the system connects to that IPv4
-/// address itself; the others go through a translator or a tunnel whose end nobody here knows.
+/// Returns whether an entry of `allow` opens an address. Of the forms that embed an IPv4 address,
+/// only the mapped one is opened by an IPv4 entry, because only there the system connects to that
+/// IPv4 address itself. The others go through a translator or a tunnel with an unknown end.
 pub(super) fn opens(net: &IpNet, ip: IpAddr) -> bool {
     net.contains(&ip)
         || match ip {
@@ -172,7 +172,7 @@ pub(super) fn opens(net: &IpNet, ip: IpAddr) -> bool {
         }
 }
 
-/// Whether an entry of `deny` closes an address: in every form that leads to it.
+/// Returns whether an entry of `deny` closes an address: in every form that leads to it.
 pub(super) fn closes(net: &IpNet, ip: IpAddr) -> bool {
     net.contains(&ip)
         || match (net, ip) {
@@ -187,7 +187,8 @@ pub(super) fn closes(net: &IpNet, ip: IpAddr) -> bool {
         }
 }
 
-/// The IPv4 addresses that an IPv6 address carries. Teredo carries two: its server and its client.
+/// Returns the IPv4 addresses that an IPv6 address carries. Teredo carries two: its server and its
+/// client.
 fn embedded_ipv4(ip: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
     let bits = ip.to_bits();
     let at = |shift: u32| {

@@ -1,5 +1,5 @@
-//! HTTP without a proxy, on connections of our own: HTTP/1.1 in the clear, HTTP/1.1 and HTTP/2 over
-//! TLS.
+//! HTTP without a proxy, on pooled direct connections: HTTP/1.1 in the clear, HTTP/1.1 and HTTP/2
+//! over TLS.
 //!
 //! A request goes again, on another connection, as long as the protocol says that nothing of it was
 //! processed. That is not an attempt: the receiver has not seen it.
@@ -14,57 +14,65 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 use http_body::{Body, Frame};
 use http_body_util::Full;
 use url::{Position, Url};
 
-use super::http1::{Answer, Refused, Wire};
-use super::http2::{self, Shared, Slot};
+use super::failure::local_shortage_in;
+use super::head::Names;
+use super::http1::{Http1Body, Http1Connection, Http1Failure};
+use super::http2::{self, SharedConnection, StreamSlot};
 use super::lookup::Lookup;
-use super::opening::{Offer, Opener};
+use super::opening::Opener;
 use super::policy::Policy;
 use super::pool::{Pool, Protocol, Ticket, Turn};
 use super::progress::{self, Progress};
+use super::scarcity::Patience;
+use super::stream::Stream;
 use super::tls::HttpTls;
+use super::trust::HeaderCase;
 
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Times that a request goes again at once; after them it waits a little each time.
 const AT_ONCE: u32 = 8;
 /// Times after which a request is given up.
-const MAX_TIMES: u32 = 16;
+const MAX_TIMES: u32 = 48;
 const FIRST_WAIT: Duration = Duration::from_millis(10);
-const LONGEST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// A request, which can be sent more than once.
 #[derive(Debug, Clone, Copy)]
-pub struct Outgoing<'a> {
+pub struct RequestParts<'a> {
     /// The method.
     pub method: &'a Method,
     /// The `http` or `https` URL.
     pub url: &'a Url,
-    /// The headers, without `Host` and what belongs to the connection.
+    /// The headers, without what belongs to the connection. `Host` is that of the URL.
     pub headers: &'a HeaderMap,
+    /// Names of headers as HTTP/1.1 writes them. Others are in the connections' own case.
+    pub names: &'a Names,
     /// A header that is added unless the request brings it.
     pub default_header: &'a (HeaderName, HeaderValue),
-    /// The body; empty is none.
-    pub body: &'a Bytes,
+    /// The body, if there is one.
+    pub body: Option<&'a Bytes>,
 }
 
-/// What came of sending a request once.
+/// The result of sending a request once.
 enum Sent {
-    Answered(Response<Exchange>),
+    Answered(Response<ResponseBody>),
     /// Nothing of it was processed, and the protocol's reason.
     Unprocessed(Option<BoxError>),
 }
 
 /// Connections to all hosts. Clones share them.
 #[derive(Clone)]
-pub struct Connections {
+pub(super) struct Connections {
     opener: Arc<Opener>,
     pool: Arc<Pool>,
+    header_case: HeaderCase,
 }
 
 impl Connections {
@@ -72,10 +80,11 @@ impl Connections {
         policy: Arc<Policy>,
         lookup: Arc<dyn Lookup>,
         tls: HttpTls,
+        header_case: HeaderCase,
         idle: Duration,
     ) -> Self {
         let opener = Arc::new(Opener { policy, lookup, tls });
-        Self { opener, pool: Arc::new(Pool::new(idle)) }
+        Self { opener, pool: Arc::new(Pool::new(idle)), header_case }
     }
 
     /// Sends one request and returns its response when the headers are there.
@@ -84,10 +93,14 @@ impl Connections {
     ///
     /// A boxed failure from the policy or the lookup, an I/O error from connecting, or the
     /// protocol's error.
-    pub async fn send(&self, outgoing: Outgoing<'_>) -> Result<Response<Exchange>, BoxError> {
+    pub(super) async fn send(
+        &self,
+        outgoing: RequestParts<'_>,
+    ) -> Result<Response<ResponseBody>, BoxError> {
         let origin = &outgoing.url[..Position::AfterPort];
         let mut has_waited = false;
         let mut again = 0;
+        let mut patience = Patience::default();
         loop {
             let sent = match self.pool.turn(origin, has_waited) {
                 Turn::Reuse(wire) => self.send_again(wire, outgoing).await?,
@@ -104,7 +117,14 @@ impl Connections {
                     has_waited = true;
                     continue;
                 }
-                Turn::Open(offer, ticket) => self.send_first(offer, ticket, outgoing).await?,
+                Turn::Open(offer, ticket) => match self.opener.open(outgoing.url, offer).await {
+                    Ok(stream) => self.send_first(stream, ticket, outgoing).await?,
+                    Err(error) => {
+                        drop(ticket);
+                        self.wait_for_resource(&mut patience, origin, error).await?;
+                        continue;
+                    }
+                },
             };
             again += 1;
             match sent {
@@ -115,18 +135,34 @@ impl Connections {
         }
     }
 
+    /// Waits before the next try if this machine lacks a resource for a connection. Meanwhile
+    /// another request may release an idle connection.
+    async fn wait_for_resource(
+        &self,
+        patience: &mut Patience,
+        origin: &str,
+        error: BoxError,
+    ) -> Result<(), BoxError> {
+        let Some(reason) = local_shortage_in(error.as_ref()) else { return Err(error) };
+        self.pool.close_others(origin);
+        if !patience.wait(reason).await {
+            return Err(error);
+        }
+        patience.end();
+        Ok(())
+    }
+
     /// Sends a request on a new connection.
     async fn send_first(
         &self,
-        offer: Offer,
+        stream: Stream,
         ticket: Option<Ticket>,
-        outgoing: Outgoing<'_>,
+        outgoing: RequestParts<'_>,
     ) -> Result<Sent, BoxError> {
         let origin: Arc<str> = outgoing.url[..Position::AfterPort].into();
-        let stream = self.opener.open(outgoing.url, offer).await?;
         if stream.is_http2() {
-            let shared = Shared::begin(stream, self.pool.idle).await?;
-            let slot = Shared::enter(&shared);
+            let shared = SharedConnection::begin(stream, self.pool.idle).await?;
+            let slot = SharedConnection::enter(&shared);
             self.pool.share(&origin, shared);
             drop(ticket);
             return match slot {
@@ -138,45 +174,50 @@ impl Connections {
             self.pool.learn(&origin, Protocol::Http1);
         }
         drop(ticket);
-        let wire = Wire::new(stream, origin).await?;
+        let wire = Http1Connection::new(stream, origin, self.header_case).await?;
         match self.send_on_wire(wire, outgoing).await {
             Ok(response) => Ok(Sent::Answered(response)),
-            Err(Refused { error, .. }) => Err(error.into()),
+            Err(Http1Failure { error, .. }) => Err(error),
         }
     }
 
     /// Sends a request on a connection that was used before, unless it is closed.
     async fn send_again(
         &self,
-        mut wire: Box<Wire>,
-        outgoing: Outgoing<'_>,
+        mut wire: Box<Http1Connection>,
+        outgoing: RequestParts<'_>,
     ) -> Result<Sent, BoxError> {
         if !wire.is_usable().await {
             return Ok(Sent::Unprocessed(None));
         }
         match self.send_on_wire(wire, outgoing).await {
             Ok(response) => Ok(Sent::Answered(response)),
-            Err(Refused { request: Some(_), .. }) => Ok(Sent::Unprocessed(None)),
-            Err(Refused { error, .. }) => Err(error.into()),
+            Err(Http1Failure { request: Some(_), .. }) => Ok(Sent::Unprocessed(None)),
+            Err(Http1Failure { error, .. }) => Err(error),
         }
     }
 
     async fn send_on_wire(
         &self,
-        mut wire: Box<Wire>,
-        outgoing: Outgoing<'_>,
-    ) -> Result<Response<Exchange>, Refused> {
-        let response = wire.request(outgoing.http1()).await?;
+        mut wire: Box<Http1Connection>,
+        outgoing: RequestParts<'_>,
+    ) -> Result<Response<ResponseBody>, Http1Failure> {
+        let response = wire.request(outgoing.http1(), outgoing.names).await?;
         let pool = Arc::clone(&self.pool);
-        Ok(response.map(|incoming| Exchange(Kind::Http1(Answer::new(incoming, wire, pool)))))
+        Ok(response
+            .map(|incoming| ResponseBody(BodyKind::Http1(Http1Body::new(incoming, wire, pool)))))
     }
 
     /// Sends a request on a stream.
-    async fn send_on_stream(&self, slot: Slot, outgoing: Outgoing<'_>) -> Result<Sent, BoxError> {
+    async fn send_on_stream(
+        &self,
+        slot: StreamSlot,
+        outgoing: RequestParts<'_>,
+    ) -> Result<Sent, BoxError> {
         let request = outgoing.http2()?;
-        match slot.send(request, outgoing.body.clone()).await {
+        match slot.send(request, outgoing.body.cloned().unwrap_or_default()).await {
             Ok(response) => {
-                let exchange = |answer| Exchange(Kind::Http2(Box::new(answer)));
+                let exchange = |answer| ResponseBody(BodyKind::Http2(Box::new(answer)));
                 Ok(Sent::Answered(response.map(exchange)))
             }
             Err(http2::Ended::Unprocessed(error)) => Ok(Sent::Unprocessed(error)),
@@ -198,7 +239,7 @@ impl std::fmt::Debug for Connections {
 
 /// Waits until a stream of a connection is free. As long as others use it, that is a wait in line,
 /// and not part of the request.
-async fn wait_for_stream(shared: &Shared) {
+async fn wait_for_stream(shared: &SharedConnection) {
     let freed = shared.freed();
     if !shared.is_full() {
         return;
@@ -217,16 +258,19 @@ async fn wait_before(again: u32) {
     }
 }
 
-impl Outgoing<'_> {
-    fn all_headers(self) -> HeaderMap {
+impl RequestParts<'_> {
+    pub(super) fn all_headers(self) -> HeaderMap {
         let (name, value) = self.default_header;
         let mut headers = self.headers.clone();
         headers.entry(name).or_insert_with(|| value.clone());
+        if let Some(body) = self.body {
+            headers.entry(CONTENT_LENGTH).or_insert_with(|| body.len().into());
+        }
         headers
     }
 
     fn http1(self) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.body.clone()));
+        let mut request = Request::new(Full::new(self.body.cloned().unwrap_or_default()));
         *request.method_mut() = self.method.clone();
         *request.headers_mut() = self.all_headers();
         // A URL's parts are valid in a header and in a request line.
@@ -244,6 +288,8 @@ impl Outgoing<'_> {
         let mut request = Request::new(());
         *request.method_mut() = self.method.clone();
         *request.headers_mut() = self.all_headers();
+        // It is in the URI.
+        request.headers_mut().remove(HOST);
         *request.version_mut() = Version::HTTP_2;
         *request.uri_mut() = Uri::try_from(&self.url[..Position::AfterQuery])?;
         Ok(request)
@@ -251,23 +297,23 @@ impl Outgoing<'_> {
 }
 
 /// The body of a response. Dropped before its end, it ends its exchange.
-pub struct Exchange(Kind);
+pub struct ResponseBody(BodyKind);
 
-enum Kind {
-    Http1(Answer),
-    Http2(Box<http2::Answer>),
+enum BodyKind {
+    Http1(Http1Body),
+    Http2(Box<http2::Http2Body>),
 }
 
-impl std::fmt::Debug for Exchange {
+impl std::fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self.0 {
-            Kind::Http1(_) => "Exchange(HTTP/1.1)",
-            Kind::Http2(_) => "Exchange(HTTP/2)",
+            BodyKind::Http1(_) => "Exchange(HTTP/1.1)",
+            BodyKind::Http2(_) => "Exchange(HTTP/2)",
         })
     }
 }
 
-impl Body for Exchange {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -276,8 +322,8 @@ impl Body for Exchange {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.0 {
-            Kind::Http1(answer) => answer.poll_frame(cx).map_err(Into::into),
-            Kind::Http2(answer) => answer
+            BodyKind::Http1(answer) => answer.poll_frame(cx).map_err(Into::into),
+            BodyKind::Http2(answer) => answer
                 .poll_data(cx)
                 .map(|data| data.map(|data| data.map(Frame::data).map_err(http2::boxed))),
         }

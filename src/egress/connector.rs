@@ -8,7 +8,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::progress::Progress;
-use crate::destinations::Phase;
+use crate::delivery::Phase;
 
 /// Wraps a connector in [`Reporting`].
 #[derive(Debug, Clone, Copy)]

@@ -1,37 +1,44 @@
-//! Finding what this module refused inside the error of a client library.
+//! Finds failures of this module and of the machine inside the error of a client library.
 
 use std::error::Error as StdError;
 use std::io;
 
 use rustls::OtherError;
 
-use crate::destinations::Failure;
+use crate::delivery::Failure;
 
-/// How many causes deep a failure is searched for: clients nest theirs less than ten deep.
+/// The maximum number of causes that are searched: clients nest theirs less than ten deep.
 const MAX_DEPTH: usize = 32;
 
-/// The [`Failure`] that this module put into the cause chain of a client's error, or none when the
-/// error is the client's own: then it has to be classified by its kind and the phase it was in.
+/// Returns the [`Failure`] that this module put into the cause chain of a client's error, or none
+/// when the error is the client's own: then it has to be classified by its kind and the phase it
+/// was in.
 #[must_use]
-pub fn failure_in(error: &(dyn StdError + 'static)) -> Option<Failure> {
-    let causes = std::iter::successors(Some(error), |error| cause(*error));
-    causes.take(MAX_DEPTH).find_map(|error| error.downcast_ref::<Failure>()).cloned()
+pub fn policy_failure_in(error: &(dyn StdError + 'static)) -> Option<Failure> {
+    error_chain(error).find_map(|error| error.downcast_ref::<Failure>()).cloned()
 }
 
-/// Returns whether an error says that this machine lacks a resource, and nothing of the other side.
+/// Returns whether an error is caused by a resource that this machine lacks, not by the other side.
 #[must_use]
-pub fn is_lack(error: &(dyn StdError + 'static)) -> bool {
-    let causes = std::iter::successors(Some(error), |error| cause(*error));
-    causes
-        .take(MAX_DEPTH)
-        .filter_map(|error| error.downcast_ref::<io::Error>())
-        .any(|error| super::scarcity::passing(error).is_some())
+pub fn is_local_shortage(error: &(dyn StdError + 'static)) -> bool {
+    local_shortage_in(error).is_some()
 }
 
-/// The next cause. Two error types hold one that their `source` does not lead to.
-pub(super) fn cause<'a>(
+/// Returns the resource that this machine lacks, as a sentence.
+pub(super) fn local_shortage_in(error: &(dyn StdError + 'static)) -> Option<&'static str> {
+    let mut errors = error_chain(error).filter_map(|error| error.downcast_ref::<io::Error>());
+    errors.find_map(super::scarcity::passing)
+}
+
+/// Returns an error and its causes, outermost first.
+pub(super) fn error_chain<'a>(
     error: &'a (dyn StdError + 'static),
-) -> Option<&'a (dyn StdError + 'static)> {
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error)).take(MAX_DEPTH)
+}
+
+/// Returns the next cause. Two error types hold one that their `source` does not lead to.
+fn cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
     if let Some(inner) = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         return Some(inner);
     }

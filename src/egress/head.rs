@@ -1,53 +1,91 @@
-//! The heads of HTTP/1 responses, as bytes: how many of them a server may send before its response
-//! begins, and which version they claim.
+//! The heads of HTTP/1 messages, as bytes: how many of them a server may send before its response
+//! begins, which version they claim, and the names in a request's.
 //!
 //! The protocol library skips interim responses (1xx) for as long as they come, without giving the
 //! thread back, and refuses chunked bodies of HTTP/1.0, which servers send and every browser reads.
-//! Both are settled on the bytes that it reads.
+//! It writes all names of headers in one case. All three are settled on the bytes that it reads and
+//! writes.
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::explain::TooMuchHead;
 
-/// Bytes that come before a response's body at most, interim responses included.
-pub(super) const MAX_HEAD_BYTES: usize = 160 << 10;
+/// Bytes of names and values that the headers of a response may have.
+const MAX_HEADER_BYTES: usize = 64 << 10;
 
 /// Header lines that a response may have.
 pub(super) const MAX_HEADER_LINES: usize = 1000;
+
+/// Bytes that come before a response's body at most, interim responses included.
+const MAX_HEAD_BYTES: usize = 160 << 10;
 
 /// Bytes that one read takes while a head is expected.
 const READ_BYTES: usize = 64 << 10;
 
 const OLD_VERSION: &[u8; 8] = b"HTTP/1.0";
 
-/// The error of a response with more headers or interim responses than are read.
+/// The end of a head.
+const END: &[u8] = b"\r\n\r\n";
+
+/// Returns the error of a response with more headers or interim responses than are read.
 pub(super) fn too_much() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, TooMuchHead)
 }
 
-/// A handle on what the connection reads. Clones are the same.
+/// Returns whether the headers of a response are more or longer than are read.
+pub(super) fn is_too_much(headers: &HeaderMap) -> bool {
+    let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+    headers.len() > MAX_HEADER_LINES || bytes.sum::<usize>() > MAX_HEADER_BYTES
+}
+
+/// Names of headers as they are to be written. Of several in another case, the last one counts.
+pub type Names = Arc<[Box<str>]>;
+
+/// Returns the head of a request with these names in place of its own.
+fn respelled(head: &[u8], names: &Names) -> Vec<u8> {
+    let mut head = head.to_vec();
+    for line in head.split_inclusive_mut(|byte| *byte == b'\n').skip(1) {
+        let Some(end) = memchr::memchr(b':', line) else { continue };
+        let name = &mut line[..end];
+        let given = names.iter().map(|given| given.as_bytes());
+        if let Some(given) = given.rev().find(|given| given.eq_ignore_ascii_case(name)) {
+            name.copy_from_slice(given);
+        }
+    }
+    head
+}
+
+/// A handle on what the connection reads and writes. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Head(Arc<State>);
+pub(super) struct Head(Arc<HeadState>);
 
 #[derive(Debug, Default)]
-struct State {
-    /// Whether a response is expected.
+struct HeadState {
+    /// True if a response is expected.
     expected: AtomicBool,
     /// Bytes since it is.
     read: AtomicUsize,
-    /// Whether it claims to be of HTTP/1.0.
+    /// True if it claims to be of HTTP/1.0.
     is_old: AtomicBool,
+    /// True if there are names for the request's head, which is not written yet.
+    has_names: AtomicBool,
+    names: Mutex<Names>,
 }
 
 impl Head {
-    /// Notes that a request is about to be sent.
-    pub(super) fn expect(&self) {
+    /// Notes that a request is about to be sent, with these names in its head.
+    pub(super) fn expect(&self, names: &Names) {
+        if !names.is_empty() {
+            *self.0.names.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(names);
+            self.0.has_names.store(true, Ordering::Relaxed);
+        }
         self.0.read.store(0, Ordering::Relaxed);
         self.0.is_old.store(false, Ordering::Relaxed);
         self.0.expected.store(true, Ordering::Relaxed);
@@ -57,6 +95,16 @@ impl Head {
     pub(super) fn is_there(&self) -> bool {
         self.0.expected.store(false, Ordering::Relaxed);
         self.0.is_old.load(Ordering::Relaxed)
+    }
+
+    /// Takes the names for the request's head.
+    fn take_names(&self) -> Option<Names> {
+        if !self.0.has_names.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.0.has_names.store(false, Ordering::Relaxed);
+        let mut names = self.0.names.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::take(&mut *names))
     }
 
     /// Looks at the next bytes of a head. The version at its beginning becomes 1.1.
@@ -82,12 +130,35 @@ impl Head {
 pub(super) struct Headed<S> {
     stream: S,
     head: Head,
+    /// The part of a request's head with other names that is not written yet.
+    respelled: Vec<u8>,
 }
 
 impl<S> Headed<S> {
     /// Wraps a stream that speaks HTTP/1.
     pub(super) fn new(stream: S, head: Head) -> Self {
-        Self { stream, head }
+        Self { stream, head, respelled: Vec::new() }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Headed<S> {
+    /// Writes the head of a request whose names are given, which `buf` begins with. `None`: it is
+    /// written, or none are given.
+    fn poll_respelled(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Option<Poll<io::Result<usize>>> {
+        if self.respelled.is_empty() {
+            let names = self.head.take_names()?;
+            let end = memchr::memmem::find(buf, END).map_or(buf.len(), |at| at + END.len());
+            self.respelled = respelled(&buf[..end], &names);
+        }
+        let poll = Pin::new(&mut self.stream).poll_write(cx, &self.respelled);
+        if let Poll::Ready(Ok(written)) = poll {
+            self.respelled.drain(..written);
+        }
+        Some(poll)
     }
 }
 
@@ -105,7 +176,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Headed<S> {
         if room == 0 {
             return Poll::Ready(Err(too_much()));
         }
-        let room = room.min(READ_BYTES).min(buf.remaining());
+        let room = room.min(READ_BYTES);
+        if buf.remaining() <= room {
+            let before = buf.filled().len();
+            let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
+            this.head.look(&mut buf.filled_mut()[before..]);
+            return poll;
+        }
         let mut part = ReadBuf::new(buf.initialize_unfilled_to(room));
         let poll = Pin::new(&mut this.stream).poll_read(cx, &mut part);
         this.head.look(part.filled_mut());
@@ -121,6 +198,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Headed<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(poll) = self.poll_respelled(cx, buf) {
+            return poll;
+        }
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -137,6 +217,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Headed<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
+        if let Some(poll) = self.poll_respelled(cx, first) {
+            return poll;
+        }
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 
@@ -155,7 +239,7 @@ mod tests {
 
     async fn read(pieces: &[&[u8]]) -> (io::Result<Vec<u8>>, bool) {
         let head = Head::default();
-        head.expect();
+        head.expect(&Names::default());
         let (mut server, client) = tokio::io::duplex(1 << 20);
         let mut client = Headed::new(client, head.clone());
         let mut all = Vec::new();
@@ -188,6 +272,48 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn names_are_written_as_given_however_the_head_is_cut() {
+        const SENT: &[u8] =
+            b"POST /x-a: HTTP/1.1\r\nX-A: x-b: 1\r\nx-b: 2\r\nX-C: 3\r\n\r\nx-a: x-b:";
+        let expected = String::from_utf8_lossy(SENT).replacen("X-A: x-b", "x-A: x-b", 1);
+        let expected = expected.replacen("x-b: 2", "X-b: 2", 1);
+        let names: Names = Arc::new(["x-a", "X-b", "x-A", "X-Longer"].map(Box::from));
+        for capacity in [1, 7, 1000] {
+            let head = Head::default();
+            head.expect(&names);
+            let (client, mut server) = tokio::io::duplex(capacity);
+            let mut client = Headed::new(client, head);
+            let writing = async move {
+                let (head, body) = SENT.split_at(SENT.len() - 9);
+                tokio::io::AsyncWriteExt::write_all(&mut client, head).await.unwrap();
+                tokio::io::AsyncWriteExt::write_all(&mut client, body).await.unwrap();
+            };
+            let mut received = String::new();
+            let ((), read) = tokio::join!(writing, server.read_to_string(&mut received));
+            read.unwrap();
+            assert_eq!(received, expected, "{capacity}");
+        }
+    }
+
+    #[test]
+    fn a_response_has_up_to_64_kib_in_1000_lines_of_headers() {
+        let headers = |lines: usize, bytes: usize| {
+            let value = http::HeaderValue::from_str(&"v".repeat(bytes)).unwrap();
+            (0..lines).map(|_| (http::header::VIA, value.clone())).collect::<HeaderMap>()
+        };
+        for (lines, bytes, expected) in [
+            (0, 0, false),
+            (1000, 62, false),
+            (1001, 1, true),
+            (1000, 63, true),
+            (1, (64 << 10) - 3, false),
+            (1, (64 << 10) - 2, true),
+        ] {
+            assert_eq!(is_too_much(&headers(lines, bytes)), expected, "{lines} of {bytes}");
+        }
+    }
+
+    #[tokio::test]
     async fn heads_are_limited_and_bodies_are_not() {
         let piece = vec![b'x'; 64 << 10];
         let pieces = [&piece[..]; 9];
@@ -196,7 +322,7 @@ mod tests {
             result.unwrap_err().get_ref().is_some_and(<dyn Error + Send + Sync>::is::<TooMuchHead>)
         );
         let head = Head::default();
-        head.expect();
+        head.expect(&Names::default());
         assert!(!head.is_there());
         let (mut server, client) = tokio::io::duplex(1 << 20);
         let mut client = Headed::new(client, head);

@@ -20,12 +20,14 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 
-use super::head::{Head, Headed, MAX_HEADER_LINES};
+use super::connections::BoxError;
+use super::head::{Head, Headed, MAX_HEADER_LINES, Names, is_too_much, too_much};
 use super::pool::Pool;
 use super::stream::Stream;
+use super::trust::HeaderCase;
 
 /// One connection, and the half of it that has to be polled for anything to happen.
-pub(super) struct Wire {
+pub(super) struct Http1Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: Connection<TokioIo<Headed<Stream>>, Full<Bytes>>,
     head: Head,
@@ -37,18 +39,26 @@ pub(super) struct Wire {
 }
 
 /// A request that got no response, with the request if none of it was sent.
-pub(super) struct Refused {
-    pub(super) error: hyper::Error,
+pub(super) struct Http1Failure {
+    pub(super) error: BoxError,
     pub(super) request: Option<Request<Full<Bytes>>>,
 }
 
-impl Wire {
+impl Http1Connection {
     /// Begins to speak HTTP/1.1 on an open connection to `origin`.
-    pub(super) async fn new(stream: Stream, origin: Arc<str>) -> hyper::Result<Box<Self>> {
+    pub(super) async fn new(
+        stream: Stream,
+        origin: Arc<str>,
+        case: HeaderCase,
+    ) -> hyper::Result<Box<Self>> {
         let head = Head::default();
         let stream = TokioIo::new(Headed::new(stream, head.clone()));
-        let (sender, driver) =
-            Builder::new().max_headers(MAX_HEADER_LINES).handshake(stream).await?;
+        let (sender, driver) = Builder::new()
+            .max_headers(MAX_HEADER_LINES)
+            // The case of those that the step did not write.
+            .title_case_headers(case == HeaderCase::AsGiven)
+            .handshake(stream)
+            .await?;
         Ok(Box::new(Self { sender, driver, head, origin, is_old: false, ended: false }))
     }
 
@@ -77,12 +87,14 @@ impl Wire {
         .await
     }
 
-    /// Sends a request and returns its response when the headers are there.
+    /// Sends a request, with these names in place of its own, and returns its response when the
+    /// headers are there.
     pub(super) async fn request(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, Refused> {
-        self.head.expect();
+        names: &Names,
+    ) -> Result<Response<Incoming>, Http1Failure> {
+        self.head.expect(names);
         let mut response = pin!(self.sender.try_send_request(request));
         let response = poll_fn(|cx| {
             self.drive(cx);
@@ -90,17 +102,20 @@ impl Wire {
         });
         let mut response = response.await.map_err(|mut refused| {
             let request = refused.take_message();
-            Refused { error: refused.into_error(), request }
+            Http1Failure { error: refused.into_error().into(), request }
         })?;
         if self.head.is_there() {
             *response.version_mut() = Version::HTTP_10;
             self.is_old = !keeps_alive(response.headers());
         }
+        if is_too_much(response.headers()) {
+            return Err(Http1Failure { error: too_much().into(), request: None });
+        }
         Ok(response)
     }
 }
 
-/// Whether a server of HTTP/1.0 keeps the connection.
+/// Returns whether a server of HTTP/1.0 keeps the connection.
 fn keeps_alive(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(CONNECTION).iter().filter_map(|line| line.to_str().ok());
     lines
@@ -109,14 +124,14 @@ fn keeps_alive(headers: &HeaderMap) -> bool {
 }
 
 /// The body of a response, which drives its connection and gives it back at the end.
-pub(super) struct Answer {
+pub(super) struct Http1Body {
     incoming: Incoming,
-    wire: Option<Box<Wire>>,
+    wire: Option<Box<Http1Connection>>,
     pool: Arc<Pool>,
 }
 
-impl Answer {
-    pub(super) fn new(incoming: Incoming, wire: Box<Wire>, pool: Arc<Pool>) -> Self {
+impl Http1Body {
+    pub(super) fn new(incoming: Incoming, wire: Box<Http1Connection>, pool: Arc<Pool>) -> Self {
         Self { incoming, wire: Some(wire), pool }
     }
 

@@ -1,4 +1,4 @@
-//! From a host name to its addresses, bounded against name servers that do not answer.
+//! Resolves a host name to its addresses, bounded against name servers that do not respond.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -17,8 +17,9 @@ pub type Looking<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Se
 
 /// A source of addresses for host names.
 pub trait Lookup: Send + Sync {
-    /// The addresses of a name, in the order they should be tried. No address at all is the same
-    /// as an error; an error of the kind `WouldBlock` passes. The policy is not this trait's concern.
+    /// Returns the addresses of a name, in the order they should be tried. No address at all is the
+    /// same as an error; an error of the kind `WouldBlock` passes. The policy is not this trait's
+    /// concern.
     fn lookup<'a>(&'a self, name: &'a str) -> Looking<'a>;
 }
 
@@ -26,19 +27,19 @@ pub trait Lookup: Send + Sync {
 /// takes half a minute to give up on a dead name server; Tokio has 512 threads for such calls.
 const MAX_CONCURRENT: usize = 128;
 
-/// The answer that all who wait for a name share. `io::Error` cannot be cloned, its parts can.
-type Answer = Result<Vec<IpAddr>, (io::ErrorKind, String)>;
+/// The result that all waiters for a name share. `io::Error` cannot be cloned, its parts can.
+type LookupResult = Result<Vec<IpAddr>, (io::ErrorKind, String)>;
 
 /// The system's resolver (`getaddrinfo`), so that `/etc/hosts` and its peers count.
 ///
-/// **Invariant:** one name is looked up once at a time, however many wait for it, and a name that
-/// nobody waits for any more does not take a turn.
+/// **Invariant:** one name is looked up once at a time, however many wait for it, and a name
+/// without waiters does not take a permit.
 #[derive(Clone)]
-pub struct SystemLookup(Arc<Shared>);
+pub struct SystemLookup(Arc<SharedLookups>);
 
-struct Shared {
+struct SharedLookups {
     turns: Semaphore,
-    pending: Mutex<HashMap<String, watch::Sender<Option<Answer>>>>,
+    pending: Mutex<HashMap<String, watch::Sender<Option<LookupResult>>>>,
     ask: fn(String) -> Looking<'static>,
 }
 
@@ -49,14 +50,18 @@ impl Default for SystemLookup {
 }
 
 impl SystemLookup {
-    /// A lookup with no name in it. Clones share what is under way.
+    /// Returns a lookup with no name in it. Clones share what is under way.
     #[must_use]
     pub fn new() -> Self {
         Self::asking(ask_system, MAX_CONCURRENT)
     }
 
     pub(super) fn asking(ask: fn(String) -> Looking<'static>, turns: usize) -> Self {
-        Self(Arc::new(Shared { turns: Semaphore::new(turns), pending: Mutex::default(), ask }))
+        Self(Arc::new(SharedLookups {
+            turns: Semaphore::new(turns),
+            pending: Mutex::default(),
+            ask,
+        }))
     }
 
     #[cfg(test)]
@@ -64,7 +69,7 @@ impl SystemLookup {
         self.0.pending().len()
     }
 
-    fn join(&self, name: &str) -> watch::Receiver<Option<Answer>> {
+    fn join(&self, name: &str) -> watch::Receiver<Option<LookupResult>> {
         let mut pending = self.0.pending();
         if let Some(sender) = pending.get(name) {
             return sender.subscribe();
@@ -72,8 +77,8 @@ impl SystemLookup {
         let (sender, receiver) = watch::channel(None);
         pending.insert(name.to_owned(), sender.clone());
         drop(pending);
-        // A task of its own, because the one who asked first may give up before the others.
-        let entry = Entry { shared: Arc::clone(&self.0), name: Some(name.to_owned()) };
+        // In a task of its own, because the first caller may give up before the others.
+        let entry = PendingLookup { shared: Arc::clone(&self.0), name: Some(name.to_owned()) };
         Handle::current().spawn(entry.answer(sender));
         receiver
     }
@@ -94,13 +99,13 @@ impl Lookup for SystemLookup {
 }
 
 /// The place of one name among the pending ones, until it is given up or the task ends.
-struct Entry {
-    shared: Arc<Shared>,
+struct PendingLookup {
+    shared: Arc<SharedLookups>,
     name: Option<String>,
 }
 
-impl Entry {
-    async fn answer(mut self, sender: watch::Sender<Option<Answer>>) {
+impl PendingLookup {
+    async fn answer(mut self, sender: watch::Sender<Option<LookupResult>>) {
         let shared = Arc::clone(&self.shared);
         let turn = loop {
             tokio::select! {
@@ -110,13 +115,14 @@ impl Entry {
         };
         let answer = (shared.ask)(self.name.clone().unwrap_or_default()).await;
         drop(turn);
-        // Out of the map before it is told, so that whoever asks next gets a fresh answer.
+        // Removed from the map before the waiters are notified, so that the next caller starts a
+        // new lookup.
         drop(self);
         sender.send_replace(Some(answer.map_err(|error| (error.kind(), error.to_string()))));
     }
 
     /// Gives the place up, unless someone has begun to wait meanwhile.
-    fn abandon(&mut self, sender: &watch::Sender<Option<Answer>>) -> bool {
+    fn abandon(&mut self, sender: &watch::Sender<Option<LookupResult>>) -> bool {
         let mut pending = self.shared.pending();
         let unwanted = sender.receiver_count() == 0;
         if unwanted && let Some(name) = self.name.take() {
@@ -126,7 +132,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for PendingLookup {
     fn drop(&mut self) {
         if let Some(name) = self.name.take() {
             self.shared.pending().remove(&name);
@@ -134,8 +140,8 @@ impl Drop for Entry {
     }
 }
 
-impl Shared {
-    fn pending(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<Option<Answer>>>> {
+impl SharedLookups {
+    fn pending(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<Option<LookupResult>>>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -153,8 +159,8 @@ const TEMPORARY: [&str; 2] = ["Temporary failure in name resolution", "Try again
 /// `WSATRY_AGAIN` of Windows.
 const WINDOWS_TEMPORARY: i32 = 11002;
 
-/// Gives an error that passes the kind that says so. The standard library keeps no number of a failed
-/// lookup: its text is all there is.
+/// Marks a temporary failure with its own error kind. The standard library keeps no code of a
+/// failed lookup: its text is all there is.
 fn marked(error: io::Error) -> io::Error {
     let text = error.to_string();
     let is_temporary = TEMPORARY.iter().any(|temporary| text.ends_with(temporary))

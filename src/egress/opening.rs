@@ -15,7 +15,7 @@ use super::resolver::permitted;
 use super::stream::Stream;
 use super::tcp;
 use super::tls::HttpTls;
-use crate::destinations::{Failure, Phase};
+use crate::delivery::{Failure, Phase};
 use crate::error::ErrorKind;
 
 use super::connections::BoxError;
@@ -37,7 +37,7 @@ pub(super) struct Opener {
 }
 
 impl Opener {
-    /// Opens a connection, over TLS where the URL says so.
+    /// Opens a connection, over TLS if the URL requires it.
     ///
     /// # Errors
     ///
@@ -62,20 +62,18 @@ impl Opener {
         let port = url.port_or_known_default().unwrap_or(80);
         let addresses = self.addresses(url).await?;
         addresses.iter().try_for_each(|ip| self.policy.check_socket(*ip, port))?;
-        Ok(tcp::connect(&addresses, port, self.policy.local_address()).await?)
+        Ok(tcp::connect_once(&addresses, port, self.policy.local_address()).await?)
     }
 
+    /// Returns the addresses that may be connected to. One that is written in the URL was admitted
+    /// with it.
     async fn addresses(&self, url: &Url) -> Result<Vec<IpAddr>, Failure> {
-        let ip = match url.host() {
-            Some(Host::Domain(name)) => {
-                return permitted(&self.policy, self.lookup.as_ref(), name).await;
-            }
-            Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
-            Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
-            None => return Err(no_host()),
-        };
-        self.policy.check_address(url.host_str().unwrap_or_default(), ip)?;
-        Ok(vec![ip])
+        match url.host() {
+            Some(Host::Domain(name)) => permitted(&self.policy, self.lookup.as_ref(), name).await,
+            Some(Host::Ipv4(ip)) => Ok(vec![IpAddr::V4(ip)]),
+            Some(Host::Ipv6(ip)) => Ok(vec![IpAddr::V6(ip)]),
+            None => Err(no_host()),
+        }
     }
 }
 
@@ -83,7 +81,7 @@ fn no_host() -> Failure {
     Failure::new(ErrorKind::InvalidUrl, "the URL has no host")
 }
 
-/// The name that the certificate has to be for.
+/// Returns the name that the certificate has to be for.
 fn server_name(url: &Url) -> Result<ServerName<'static>, Failure> {
     match url.host() {
         Some(Host::Domain(name)) => {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// What the operator decided about the network. The default reaches every public address on every
-/// port over http and https, and nothing else.
+/// The operator's network options. The default reaches every public address on every port over http
+/// and https, and nothing else.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// Hosts and addresses that are reached although they are not public: CIDR ranges, IP
@@ -18,7 +18,7 @@ pub struct Options {
     /// The URL schemes that may be used, out of `http` and `https`. Default: both.
     pub schemes: Option<Vec<String>>,
     /// The proxy that every connection goes through: an `http://`, `https://`, `socks5://` or
-    /// `socks5h://` URL, with credentials if it asks for them. The proxy itself may be at a private
+    /// `socks5h://` URL, with credentials if required. The proxy itself may be at a private
     /// address. Default: none; the environment's proxy variables are not read.
     pub proxy: Option<String>,
     /// Hosts and addresses that are reached without the proxy, spelled as in `allow`. Default: none.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use url::Host;
 
-/// What an entry stands for.
+/// A parsed entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pattern {
     /// A CIDR range, or a single address as the longest one.
@@ -40,7 +40,7 @@ impl Pattern {
         }
     }
 
-    /// Whether the entry means this host of a URL.
+    /// Returns whether the entry means this host of a URL.
     #[must_use]
     pub fn is_host(&self, host: &Host<&str>) -> bool {
         match (self, host) {
@@ -51,7 +51,7 @@ impl Pattern {
         }
     }
 
-    /// Whether the entry names this host, which is in normal form.
+    /// Returns whether the entry names this host, which is in normal form.
     pub(super) fn names(&self, host: &str) -> bool {
         match self {
             Self::Net(_) => false,
@@ -67,7 +67,7 @@ fn is_name(name: &str) -> bool {
     !name.contains('*') && normal(name).split('.').all(|label| !label.is_empty())
 }
 
-/// A host name without the dot that marks it as absolute: both spellings are one host.
+/// Returns a host name without the dot that marks it as absolute: both spellings are one host.
 pub(super) fn normal(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }

@@ -1,4 +1,4 @@
-//! What may be reached: pure decisions over the operator's lists.
+//! The egress policy: pure decisions over the operator's lists.
 //!
 //! The order is: `deny` refuses; then `allow` opens; then public addresses are open and the special
 //! ranges of the address table are closed.
@@ -10,10 +10,10 @@ use url::{Host, Url};
 
 use super::address::{closes, opens, special_range};
 use super::options::Options;
-use super::own::OwnSockets;
 use super::pattern::{Pattern, normal};
 use super::proxy::Proxy;
-use crate::destinations::Failure;
+use super::self_addresses::SelfAddresses;
+use crate::delivery::Failure;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest host name that a message repeats, in characters: no longer one can be resolved.
@@ -33,7 +33,7 @@ pub struct Policy {
     no_proxy: Vec<Pattern>,
     local_address: Option<IpAddr>,
     addresses: Vec<String>,
-    own_sockets: OwnSockets,
+    self_addresses: SelfAddresses,
 }
 
 impl Policy {
@@ -53,7 +53,7 @@ impl Policy {
             no_proxy: no_proxy(options)?,
             local_address: options.local_address.as_deref().map(local_address).transpose()?,
             addresses: addresses(&options.addresses)?,
-            own_sockets: OwnSockets::default(),
+            self_addresses: SelfAddresses::default(),
         })
     }
 
@@ -67,11 +67,19 @@ impl Policy {
     pub fn check_url(&self, url: &Url) -> std::result::Result<(), Failure> {
         self.check_scheme(url.scheme())?;
         self.check_port(url.port_or_known_default())?;
+        if self.self_addresses.is_behind(url) {
+            let host = shown(url.host_str().unwrap_or_default());
+            let port = url.port_or_known_default().unwrap_or_default();
+            return Err(denied(format!("{host} port {port} is this engine's own server")));
+        }
         match url.host() {
-            Some(Host::Ipv4(ip)) => self.check_literal(IpAddr::V4(ip), url),
-            Some(Host::Ipv6(ip)) => self.check_literal(IpAddr::V6(ip), url),
-            Some(Host::Domain(name)) => match normal(name).parse() {
-                Ok(ip) => self.check_literal(ip, url),
+            // Its text in a URL is the one that formatting it would give.
+            Some(Host::Ipv4(ip)) => {
+                self.check_literal(IpAddr::V4(ip), url.host_str().unwrap_or_default(), url)
+            }
+            Some(Host::Ipv6(ip)) => self.check_literal(IpAddr::V6(ip), &ip.to_string(), url),
+            Some(Host::Domain(name)) => match normal(name).parse::<IpAddr>() {
+                Ok(ip) => self.check_literal(ip, &ip.to_string(), url),
                 Err(_) => self.check_name(name),
             },
             None => Err(denied("the URL names no host")),
@@ -119,31 +127,31 @@ impl Policy {
     ///
     /// [`ErrorKind::EgressDenied`].
     pub fn check_socket(&self, ip: IpAddr, port: u16) -> std::result::Result<(), Failure> {
-        if self.own_sockets.has(ip, port) {
+        if self.self_addresses.has(ip, port) {
             return Err(denied(format!("{ip} port {port} is this engine's own server")));
         }
         Ok(())
     }
 
-    /// The sockets that are refused by [`Policy::check_socket`].
+    /// Returns the sockets that are refused by [`Policy::check_socket`].
     #[must_use]
-    pub const fn own_sockets(&self) -> &OwnSockets {
-        &self.own_sockets
+    pub const fn self_addresses(&self) -> &SelfAddresses {
+        &self.self_addresses
     }
 
-    /// The source address of connections.
+    /// Returns the source address of connections.
     #[must_use]
     pub const fn local_address(&self) -> Option<IpAddr> {
         self.local_address
     }
 
-    /// The addresses that the operator declared as those that receivers see, as written.
+    /// Returns the addresses that the operator declared as those that receivers see, as written.
     #[must_use]
     pub fn addresses(&self) -> &[String] {
         &self.addresses
     }
 
-    /// Whether no address of this host would be refused, so that none needs to be known.
+    /// Returns whether no address of this host would be refused, so that none needs to be known.
     pub(super) fn opens_every_address(&self, host: &str) -> bool {
         self.opens_name(host) && !self.deny.iter().any(|entry| matches!(entry, Pattern::Net(_)))
     }
@@ -152,7 +160,7 @@ impl Policy {
         self.proxy.as_ref()
     }
 
-    /// The proxy that requests for `url` go through, if any.
+    /// Returns the proxy that requests for `url` go through, if any.
     pub(super) fn proxy_of(&self, url: &Url) -> Option<&Proxy> {
         let is_direct = || {
             let host = url.host();
@@ -171,8 +179,8 @@ impl Policy {
         names(&self.allow, host).is_some()
     }
 
-    fn check_literal(&self, ip: IpAddr, url: &Url) -> std::result::Result<(), Failure> {
-        self.check_address(&ip.to_string(), ip)?;
+    fn check_literal(&self, ip: IpAddr, text: &str, url: &Url) -> std::result::Result<(), Failure> {
+        self.check_address(text, ip)?;
         self.check_socket(ip, url.port_or_known_default().unwrap_or_default())
     }
 
@@ -228,7 +236,7 @@ fn denied(message: impl Into<String>) -> Failure {
     Failure::new(ErrorKind::EgressDenied, message)
 }
 
-/// A host as a message repeats it: a URL's host can be as long as the URL.
+/// Returns a host as a message repeats it: a URL's host can be as long as the URL.
 pub(super) fn shown(host: &str) -> String {
     match host.char_indices().nth(SHOWN_HOST) {
         Some((end, _)) => format!("{}…", &host[..end]),

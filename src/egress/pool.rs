@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use super::http1::Wire;
-use super::http2::{Shared, Slot};
+use super::http1::Http1Connection;
+use super::http2::{SharedConnection, StreamSlot};
 use super::opening::Offer;
 use super::progress::Progress;
 
-/// How often idle connections are looked after. Nothing polls them otherwise.
+/// The interval between sweeps of idle connections. Nothing polls them otherwise.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
 /// Origins that are remembered, those with connections aside.
@@ -27,31 +27,31 @@ const MAX_ORIGINS: usize = 4096;
 /// Connections to all origins.
 pub(super) struct Pool {
     pub(super) idle: Duration,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
 }
 
 #[derive(Default)]
-struct State {
-    origins: HashMap<Arc<str>, Origin>,
+struct PoolState {
+    origins: HashMap<Arc<str>, OriginState>,
     is_swept: bool,
 }
 
 /// Everything about one scheme, host and port.
 #[derive(Default)]
-struct Origin {
+struct OriginState {
     /// Connections without an exchange, the one used last at the end.
-    http1: Vec<(Box<Wire>, Instant)>,
-    http2: Vec<Arc<Shared>>,
-    opening: Option<Arc<Opening>>,
+    http1: Vec<(Box<Http1Connection>, Instant)>,
+    http2: Vec<Arc<SharedConnection>>,
+    opening: Option<Arc<ConnectionAttempt>>,
     protocol: Option<Protocol>,
 }
 
 /// The protocol that an origin has chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
-    /// It chose HTTP/1.1 when the last connection was opened.
+    /// The last connection negotiated HTTP/1.1.
     Http1,
-    /// It offers HTTP/2, and asks for HTTP/1.1 over it.
+    /// The server offers HTTP/2, but requires HTTP/1.1 over it.
     Http1Required,
     /// HTTP/2.
     Http2,
@@ -60,26 +60,26 @@ pub(super) enum Protocol {
 /// The next step of a request.
 pub(super) enum Turn {
     /// Use this connection, which was used before.
-    Reuse(Box<Wire>),
+    Reuse(Box<Http1Connection>),
     /// Use this stream of a shared connection.
-    Stream(Slot),
+    Stream(StreamSlot),
     /// Wait until a stream of this connection is free.
-    Full(Arc<Shared>),
+    Full(Arc<SharedConnection>),
     /// Open a connection; others may wait for it.
     Open(Offer, Option<Ticket>),
     /// Wait until another request has opened a connection.
-    Wait(Arc<Opening>),
+    Wait(Arc<ConnectionAttempt>),
 }
 
 /// A connection that is being opened, of which is not known whether it can be shared.
-pub(super) struct Opening {
+pub(super) struct ConnectionAttempt {
     is_over: AtomicBool,
     over: Notify,
     /// The request that opens it.
     pub(super) progress: Option<Progress>,
 }
 
-impl Opening {
+impl ConnectionAttempt {
     /// Waits until the connection is open, or is not to be.
     pub(super) async fn over(&self) {
         let over = self.over.notified();
@@ -93,7 +93,7 @@ impl Opening {
 pub(super) struct Ticket {
     pool: Arc<Pool>,
     origin: Arc<str>,
-    opening: Arc<Opening>,
+    opening: Arc<ConnectionAttempt>,
 }
 
 impl Drop for Ticket {
@@ -106,18 +106,18 @@ impl Drop for Ticket {
     }
 }
 
-impl Origin {
+impl OriginState {
     fn is_forgettable(&self) -> bool {
         self.http1.is_empty() && self.http2.is_empty() && self.opening.is_none()
     }
 
     /// Takes a stream of a shared connection; the error is a connection whose streams are all taken.
-    fn stream(&mut self) -> Option<Result<Slot, Arc<Shared>>> {
+    fn stream(&mut self) -> Option<Result<StreamSlot, Arc<SharedConnection>>> {
         let mut full = None;
         let mut slot = None;
         self.http2.retain(|shared| {
             if slot.is_none() && shared.is_usable() {
-                slot = Shared::enter(shared);
+                slot = SharedConnection::enter(shared);
             }
             let keep = shared.is_usable();
             if keep && full.is_none() {
@@ -166,7 +166,7 @@ impl Pool {
         }
     }
 
-    fn first(self: &Arc<Self>, state: &mut State, origin: &str, is_secure: bool) -> Turn {
+    fn first(self: &Arc<Self>, state: &mut PoolState, origin: &str, is_secure: bool) -> Turn {
         if !is_secure {
             return Turn::Open(Offer::Http1, None);
         }
@@ -180,7 +180,7 @@ impl Pool {
     }
 
     fn ticket(self: &Arc<Self>, origin: Arc<str>) -> Ticket {
-        let opening = Arc::new(Opening {
+        let opening = Arc::new(ConnectionAttempt {
             is_over: AtomicBool::new(false),
             over: Notify::new(),
             progress: Progress::current(),
@@ -199,13 +199,13 @@ impl Pool {
     }
 
     /// Adds a connection that requests share.
-    pub(super) fn share(&self, origin: &Arc<str>, shared: Arc<Shared>) {
+    pub(super) fn share(&self, origin: &Arc<str>, shared: Arc<SharedConnection>) {
         self.learn(origin, Protocol::Http2);
         self.state().origins.entry(Arc::clone(origin)).or_default().http2.push(shared);
     }
 
     /// Takes a connection back after an exchange.
-    pub(super) fn put(self: &Arc<Self>, wire: Box<Wire>) {
+    pub(super) fn put(self: &Arc<Self>, wire: Box<Http1Connection>) {
         let mut state = self.state();
         let used = (wire, Instant::now());
         if let Some(place) = state.origins.get_mut(&used.0.origin) {
@@ -219,6 +219,13 @@ impl Pool {
         if first {
             Handle::current().spawn(Arc::clone(self).sweep());
         }
+    }
+
+    /// Closes the idle connections to other origins: this machine lacks what they take.
+    pub(super) fn close_others(&self, origin: &str) {
+        let mut state = self.state();
+        let others = state.origins.iter_mut().filter(|(other, _)| other.as_ref() != origin);
+        others.for_each(|(_, place)| place.http1.clear());
     }
 
     /// Closes connections that their server has closed, or that were idle for too long, until
@@ -249,7 +256,7 @@ impl Pool {
         is_empty
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Where a request is, and how long its connection took: for time-outs and for the log.
+//! The phase of a request and the duration of connecting: for time-outs and for the log.
 //!
 //! A client library says neither. Every delivery therefore runs inside a [`Progress`] of its own,
 //! which the parts of the connector find as a task-local and report to. A request on a connection
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::futures::TaskLocalFuture;
 
-use crate::destinations::Phase;
+use crate::delivery::Phase;
 
 tokio::task_local! {
     static CURRENT: Progress;
@@ -21,8 +21,8 @@ tokio::task_local! {
 const PHASES: [Phase; 6] =
     [Phase::Dns, Phase::Connect, Phase::Tls, Phase::Request, Phase::Response, Phase::Body];
 
-/// How long the steps towards a connection took, each the sum over all connections that were
-/// opened for the request; none when there was no such step.
+/// Durations of the steps towards a connection, each the sum over all connections that were opened
+/// for the request; `None` if there was no such step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timings {
     /// Resolving host names.
@@ -47,7 +47,7 @@ struct Cell {
 #[derive(Debug, Default)]
 struct Clock {
     timings: Timings,
-    /// When the connecting phase that is under way began.
+    /// The start of the connecting phase in progress.
     since: Option<Instant>,
     /// The delivery that opens the connection that this one waits for.
     followed: Option<Progress>,
@@ -65,8 +65,8 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// A delivery that has not begun to connect. Its phase is [`Phase::Request`], because that is
-    /// where it goes at once when a connection is open.
+    /// Returns a delivery that has not begun to connect. Its phase is [`Phase::Request`], because
+    /// a request on an open connection begins there.
     #[must_use]
     pub fn new() -> Self {
         let phase = AtomicU8::new(Phase::Request as u8);
@@ -78,7 +78,7 @@ impl Progress {
         CURRENT.scope(self.clone(), future)
     }
 
-    /// The phase that is under way, or that was under way when the future was dropped.
+    /// Returns the phase that is under way, or that was under way when the future was dropped.
     #[must_use]
     pub fn phase(&self) -> Phase {
         let phase = self.own_phase();
@@ -110,9 +110,9 @@ impl Progress {
     }
 
     /// Begins a wait in line, which ends when the guard is dropped.
-    pub(super) fn wait(self) -> Waiting {
+    pub(super) fn wait(self) -> QueueTimer {
         self.clock().waits_since = Some(Instant::now());
-        Waiting(self)
+        QueueTimer(self)
     }
 
     /// Enters a phase. [`Phase::Response`] and [`Phase::Body`] are the destination's to set.
@@ -127,7 +127,7 @@ impl Progress {
         self.0.phase.store(phase as u8, Ordering::Release);
     }
 
-    /// How long the steps towards a connection have taken until now.
+    /// Returns the durations of the steps towards a connection until now.
     #[must_use]
     pub fn timings(&self) -> Timings {
         let clock = self.clock();
@@ -145,12 +145,12 @@ impl Progress {
         }
     }
 
-    /// The delivery that the current task is polling.
+    /// Returns the delivery that the current task is polling.
     pub(super) fn current() -> Option<Self> {
         CURRENT.try_with(Self::clone).ok()
     }
 
-    /// Whether the current task is polling this very delivery.
+    /// Returns whether the current task is polling this very delivery.
     pub(super) fn is_current(&self) -> bool {
         CURRENT.try_with(|current| Arc::ptr_eq(&current.0, &self.0)).unwrap_or(false)
     }
@@ -161,9 +161,9 @@ impl Progress {
 }
 
 /// A wait in line.
-pub(super) struct Waiting(Progress);
+pub(super) struct QueueTimer(Progress);
 
-impl Drop for Waiting {
+impl Drop for QueueTimer {
     fn drop(&mut self) {
         let mut clock = self.0.clock();
         if let Some(since) = clock.waits_since.take() {
@@ -189,7 +189,7 @@ pub(super) fn lack(reason: Option<&'static str>) {
 
 /// Enters a phase of the delivery that the current task is polling, if it is polling one.
 pub(super) fn enter(phase: Phase) {
-    // An error means that nobody is waiting: a connection that finishes in the background.
+    // It fails only outside a request: the connection is finished in the background.
     let _ = CURRENT.try_with(|progress| progress.set(phase));
 }
 
@@ -197,7 +197,8 @@ impl Clock {
     fn turn(&mut self, from: Phase, to: Phase, now: Instant) {
         let spent = self.since.map(|since| now.duration_since(since));
         self.since = is_connecting(to).then_some(now);
-        // A connector is entered as `Connect` and asks the resolver at once: that was no connecting.
+        // A connector is entered as `Connect` and calls the resolver at once: no time was spent on
+        // connecting.
         if (from, to) == (Phase::Connect, Phase::Dns) {
             return;
         }

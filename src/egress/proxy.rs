@@ -14,7 +14,7 @@ const FORMS: &str = "expected http://HOST:PORT, https://HOST:PORT, socks5://HOST
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Proxy {
     url: Url,
-    /// The host in the form that the resolver is asked for, in lower case without the last dot.
+    /// The host as it is passed to the resolver: in lower case, without the last dot.
     host: String,
 }
 
@@ -46,12 +46,13 @@ impl Proxy {
         Ok(Self { url, host: normal(&host).to_owned() })
     }
 
-    /// Whether this is the host that the operator named as the proxy. `host` is in normal form.
+    /// Returns whether this is the host that the operator named as the proxy. `host` is in normal
+    /// form.
     pub(super) fn is_at(&self, host: &str) -> bool {
         self.host.eq_ignore_ascii_case(host)
     }
 
-    /// The URL with its credentials, for the client alone.
+    /// Returns the URL with its credentials, for the client alone.
     pub(super) fn url(&self) -> Url {
         self.url.clone()
     }

@@ -11,7 +11,7 @@ use super::pattern::normal;
 use super::policy::{Policy, shown};
 use super::progress;
 use super::scarcity::{Patience, passing};
-use crate::destinations::{Failure, Phase};
+use crate::delivery::{Failure, Phase};
 use crate::error::ErrorKind;
 
 /// Resolves for the client, which connects to what it is given and nothing else.
@@ -31,7 +31,7 @@ impl Resolve for PolicyResolver {
     }
 }
 
-/// The addresses of a host that may be connected to: at least one.
+/// Returns the addresses of a host that may be connected to: at least one.
 pub(super) async fn permitted(
     policy: &Policy,
     lookup: &dyn Lookup,
@@ -55,8 +55,8 @@ pub(super) async fn permitted(
     }
 }
 
-/// Every address of a host: at least one. A host that is an address is its own answer; the client
-/// asks for such when it is to resolve for a SOCKS proxy.
+/// Returns every address of a host, at least one. For a host that is an address, it returns that
+/// address; the client does so when it resolves for a SOCKS proxy.
 pub(super) async fn addresses_of(lookup: &dyn Lookup, host: &str) -> Result<Vec<IpAddr>, Failure> {
     if let Ok(ip) = host.trim_matches(['[', ']']).parse() {
         return Ok(vec![ip]);

@@ -1,12 +1,13 @@
-//! Trouble of this machine that passes: no file descriptor, port or buffer is free, or the name
-//! server asks to come back. Nothing was sent, so it is tried again until the caller's deadline.
+//! Temporary shortages of this machine: no file descriptor, port or buffer is free, or the name
+//! server reports a temporary failure. Nothing was sent, so the step is retried until the caller's
+//! deadline.
 
 use std::io;
 use std::time::Duration;
 
 use super::progress;
 
-/// How long it is tried again, for callers without a deadline.
+/// The maximum duration of retries for callers without a deadline.
 const LONGEST: Duration = Duration::from_secs(30);
 
 const FIRST_WAIT: Duration = Duration::from_millis(20);

@@ -10,8 +10,10 @@ use tokio_rustls::client::TlsStream;
 
 /// An open connection to a host.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub enum Stream {
+    /// In the clear.
     Plain(TcpStream),
+    /// Over TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 

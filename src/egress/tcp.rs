@@ -1,4 +1,4 @@
-//! Opening a connection to the first address that answers (RFC 8305).
+//! Opens a connection to the first address that responds (RFC 8305).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,7 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::scarcity::{Patience, passing};
 
-/// How long an address may take to connect before the next one is tried beside it.
+/// The delay after which the next address is tried in parallel.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
 /// Connects to one of the addresses, which were checked, from the local address if there is one.
@@ -36,7 +36,8 @@ pub(super) async fn connect(
     }
 }
 
-async fn connect_once(
+/// Connects once, as [`connect`] does.
+pub(super) async fn connect_once(
     addresses: &[IpAddr],
     port: u16,
     local: Option<IpAddr>,
@@ -79,8 +80,8 @@ where
     Err(failure)
 }
 
-/// The addresses in the order in which they are tried: that of the resolver, with the two families in
-/// turn, so that a family that leads nowhere costs one delay.
+/// Returns the addresses in the order in which they are tried: that of the resolver, with the two
+/// families in turn, so that a family that leads nowhere costs one delay.
 fn in_turn(addresses: &[IpAddr]) -> impl Iterator<Item = IpAddr> {
     let first_is_ipv4 = addresses.first().is_some_and(IpAddr::is_ipv4);
     let (first, second): (Vec<IpAddr>, Vec<IpAddr>) =
@@ -105,8 +106,8 @@ async fn connect_to(address: SocketAddr, local: Option<IpAddr>) -> io::Result<Tc
     Ok(stream)
 }
 
-/// Tells a machine whose ports are all taken from one that has no such address: both are
-/// `EADDRNOTAVAIL`, and a machine without IPv6 says it of every IPv6 address.
+/// Distinguishes a machine without free ports from one without such an address: both are
+/// `EADDRNOTAVAIL`, and a machine without IPv6 reports it for every IPv6 address.
 fn no_port(error: io::Error, address: SocketAddr) -> io::Error {
     if error.kind() == io::ErrorKind::AddrNotAvailable && address.is_ipv4() {
         return io::Error::new(io::ErrorKind::AddrInUse, error);

@@ -20,7 +20,7 @@ use super::opening::Offer;
 use super::pattern::Pattern;
 use super::progress;
 use super::trust::{HttpOptions, TlsOptions, Trust, invalid, is_pinned};
-use crate::destinations::{Failure, Phase};
+use crate::delivery::{Failure, Phase};
 use crate::error::{Error, ErrorKind, Result};
 
 type Verified<T> = std::result::Result<T, rustls::Error>;
@@ -28,16 +28,20 @@ type Verified<T> = std::result::Result<T, rustls::Error>;
 /// Opens the machine's certificate authorities.
 pub(super) type LoadRoots = fn(Arc<CryptoProvider>) -> Verified<Arc<dyn ServerCertVerifier>>;
 
-/// The certificate authorities of the system. On Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR` replace
-/// them.
+/// Returns the certificate authorities of the system. On Linux, `SSL_CERT_FILE` and `SSL_CERT_DIR`
+/// replace them.
 pub(super) fn system_roots(provider: Arc<CryptoProvider>) -> Verified<Arc<dyn ServerCertVerifier>> {
     Ok(Arc::new(Verifier::new(provider)?))
 }
 
-/// The TLS configuration of a client.
+/// Returns the TLS configuration of a client.
 pub(super) fn client_config(load: LoadRoots) -> Result<ClientConfig> {
-    let trust = Trust::read(&TlsOptions::default())?;
-    configure(load, &Arc::default(), trust)
+    client_config_of(load, &TlsOptions::default())
+}
+
+/// Returns the TLS configuration of a client with options of its own.
+pub(super) fn client_config_of(load: LoadRoots, options: &TlsOptions) -> Result<ClientConfig> {
+    configure(load, &Arc::default(), Trust::read(options)?)
 }
 
 /// The machine's authorities, read once.
@@ -67,7 +71,7 @@ fn configure(load: LoadRoots, roots: &Roots, trust: Trust) -> Result<ClientConfi
     Ok(config)
 }
 
-/// The verifier of the operator's own authorities.
+/// Returns the verifier of the operator's own authorities.
 fn own_roots(
     provider: &Arc<CryptoProvider>,
     authorities: Vec<CertificateDer<'static>>,
@@ -92,7 +96,7 @@ const HTTP1: &[u8] = b"http/1.1";
 /// Hosts whose sessions are remembered, so that their next handshake is a short one.
 const SESSIONS: usize = 8192;
 
-/// The TLS configurations of connections of our own.
+/// The TLS configurations of direct connections.
 pub(super) struct HttpTls {
     general: Configs,
     hosts: Vec<(Pattern, Configs)>,
@@ -182,7 +186,7 @@ impl ServerCertVerifier for SystemTrust {
         let own = self.own.as_ref().map(|own| verify(own.as_ref()));
         let verified = match own {
             Some(Ok(verified)) => verified,
-            // Of an own authority's certificate, that verifier says best what is wrong.
+            // For a certificate of a private authority, that verifier has the most precise error.
             Some(Err(error)) if !is_unknown_issuer(&error) => return Err(error),
             _ => verify(self.roots()?.as_ref())?,
         };
@@ -213,8 +217,8 @@ impl ServerCertVerifier for SystemTrust {
         verify_tls13_signature(message, cert, dss, algorithms)
     }
 
-    /// Asked for when a `ClientHello` is written, in the task of the request: this is how we know
-    /// that a handshake has begun.
+    /// Called when a `ClientHello` is written, in the task of the request: this marks the start of
+    /// a handshake.
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         progress::enter(Phase::Tls);
         self.provider.signature_verification_algorithms.supported_schemes()

@@ -25,6 +25,17 @@ pub struct TlsOptions {
     pub pins: Vec<String>,
 }
 
+impl TlsOptions {
+    /// Checks that the certificates, keys and pins can be read.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidOption`], as for `http.tls`.
+    pub fn check(&self) -> Result<()> {
+        Trust::read(self).map(drop)
+    }
+}
+
 impl fmt::Debug for TlsOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the key.
@@ -36,15 +47,35 @@ impl fmt::Debug for TlsOptions {
     }
 }
 
+/// The case of header names over HTTP/1.1; HTTP/2 has lower case alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HeaderCase {
+    /// Lower case.
+    #[default]
+    Lower,
+    /// As the step wrote them, with `Title-Case` for those that it did not write.
+    AsGiven,
+}
+
 /// The same for all hosts, and for those that have options of their own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HttpOptions {
-    /// Whether HTTP/2 is offered.
+    /// True if HTTP/2 is offered.
     pub offers_http2: bool,
+    /// The case of header names.
+    pub header_case: HeaderCase,
     /// TLS with hosts that have no options of their own.
     pub tls: TlsOptions,
     /// Hosts with options of their own; the first that fits counts.
     pub hosts: Vec<(Pattern, TlsOptions)>,
+}
+
+impl HttpOptions {
+    /// Options with HTTP/2, where a server offers it, and nothing else.
+    #[must_use]
+    pub fn http2() -> Self {
+        Self { offers_http2: true, ..Self::default() }
+    }
 }
 
 /// The checked options.
@@ -94,7 +125,7 @@ fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>> {
         .map_err(|_| invalid("key", "holds no private key in PEM (an encrypted one is not read)"))
 }
 
-/// A pin as in `sha256/BASE64`, with or without the beginning.
+/// Returns a pin as in `sha256/BASE64`, with or without the beginning.
 fn read_pin(pin: &str) -> Result<[u8; 32]> {
     let text = pin.strip_prefix("sha256/").unwrap_or(pin).trim_start_matches('/');
     let bytes = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());

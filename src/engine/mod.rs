@@ -1,307 +1,417 @@
 //! Moves deliveries from the journal to their destinations. It names no protocol.
 //!
-//! [`Engine`] is what `Engine.open` opens, [`Execution`] the buffer of one run; `lanes` holds
-//! the workers that lease and deliver, `shutdown` how an engine ends, `registry` who shares it.
+//! An [`Engine`] has rooms: `intake` brings calls into the journal, `lanes` attempts them, `batches`
+//! stores those that belong together, `lifecycle` opens and ends all of it. They share what is in
+//! `shared`; `settlement` has every effect of an end. This file has what others may ask of an engine.
 
-mod attachment;
-mod attempt;
-mod batch;
+mod alerts;
 mod batches;
-mod breaker;
-mod conclusion;
-mod custom;
-mod execution;
-mod handle;
+mod forward;
+mod intake;
 mod lanes;
-mod members;
-mod publish;
-mod recovery;
-pub mod registry;
-mod replay;
-mod retry;
-pub mod runtime;
-mod shutdown;
+mod lifecycle;
+mod settlement;
+mod shared;
 
 pub use crate::destinations::sql::{Answered, Column, Format, Query};
-pub use attachment::Attachment;
-pub use execution::{Execution, Handover, Receipt, Run};
-pub use handle::Handle;
-pub use replay::Replayed;
-pub use shutdown::Drained;
+pub use intake::{
+    Execution, Handover, Receipt, Replay, ReplayPlan, ReplayRequest, ReplayRun, ReplayView,
+    Replayed, Run, Skipped,
+};
+pub use lanes::{PauseTarget, RetryFilter};
+pub use lifecycle::{Drained, Handle, HttpServer, OpenExecution, registry, runtime};
 
-use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
-use tokio::sync::{Notify, RwLock, watch};
 
 use crate::config::Config;
-use crate::destinations::email::Email;
-use crate::destinations::emit::Emit;
-use crate::destinations::http::Http;
-use crate::destinations::s3::S3;
-use crate::destinations::sql::Sql;
-use crate::destinations::sse::Sse;
-use crate::destinations::{self, Destinations, Jobs};
-use crate::egress::{Door, Lookup, OwnSockets, Policy};
+use crate::delivery::Kind;
+use crate::destinations::custom::Options;
+use crate::destinations::describe;
+use crate::destinations::sql::duckdb::DuckDb;
+use crate::egress::Lookup;
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::{
-    self, ChosenJournal, Describe, Journal, MemoryJournal, Report, SqliteJournal,
-};
-use crate::observability::events::{Events, Topic, Warning};
-use crate::observability::log::{DeliveryQuery, ExecutionQuery, OpenBuffer, deliveries_json};
-use crate::observability::stats::{Counters, Stats};
-use crate::streams::{Streams, Subscriptions};
-use batches::Batches;
+use crate::execution::{DeliveryQuery, ExecutionQuery, Sample, Selection, deliveries_json};
+use crate::jobs::Thread;
+use crate::journal::{self, Lane};
+use crate::observability::alerts::AlertStats;
+use crate::observability::changes::Changes;
+use crate::observability::events::Events;
+use crate::observability::metrics::{PauseView, Stats};
+use crate::streams::{Registration, Streams, Subscriptions, Webhook, WebhookChange};
+use crate::time::Timestamp;
+use intake::{Intake, Replays};
 use lanes::Lanes;
+use lifecycle::Lifecycle;
+use shared::SharedParts;
 
-/// An open engine. Its workers hold it while there is something to deliver.
+/// An open engine. Its tasks go on while there is something to deliver.
 #[derive(Debug)]
 pub struct Engine {
-    config: Config,
-    journal: ChosenJournal,
-    destinations: Arc<Destinations>,
-    lanes: Lanes,
-    batches: Batches,
+    shared: Arc<SharedParts>,
+    intake: Intake,
+    lanes: Arc<Lanes>,
+    replays: Replays,
     streams: Arc<Streams>,
-    subscriptions: Arc<Subscriptions>,
-    /// The server, if there is one.
-    attachment: OnceLock<Box<dyn Attachment>>,
-    own_sockets: OwnSockets,
-    events: Arc<Events>,
-    counters: Counters,
-    /// Hand-overs under way and deliveries that are not terminal.
-    pending: AtomicUsize,
-    idle: Notify,
-    closed: AtomicBool,
-    /// Whether everything that belongs to the engine is closed.
-    ended: watch::Sender<bool>,
-    handles: AtomicUsize,
-    running: Mutex<HashMap<u64, Weak<Execution>>>,
-    runtime: Runtime,
-    /// Read by hand-overs under way; who looks at the log waits for them, so that it shows what a
-    /// resolved completion hook promised.
-    appending: Arc<RwLock<()>>,
-    /// Rung when a record is put off, so that who keeps the time looks again.
-    alarm: Notify,
-    alarm_set: AtomicBool,
-    /// The closing deadline has passed: what is still handed over is interrupted.
-    cut_off: AtomicBool,
+    lifecycle: Lifecycle,
 }
 
 impl Engine {
-    /// An engine of its own, with `lookup` to resolve host names.
+    /// Opens an engine of its own, with `lookup` to resolve host names.
     pub fn open(config: Config, lookup: Arc<dyn Lookup>) -> Result<Arc<Self>> {
-        let runtime = runtime::handle()?;
-        let _inside = runtime.enter();
-        let policy = Policy::new(&config.egress).map_err(|error| error.within("Engine.open()"))?;
-        let own_sockets = policy.own_sockets().clone();
-        let door = Door::new(policy, lookup);
-        let email = Email::new(config.email.clone(), door.clone());
-        let s3 = S3::new(config.s3.clone(), door.clone()).map_err(|e| e.within("Engine.open()"))?;
-        let http = Http::new(config.http.clone(), door.clone())?;
-        let jobs = Arc::<Jobs>::default();
-        let sql = Sql::new(config.sql.clone(), door, &jobs)
-            .map_err(|error| error.within("Engine.open()"))?;
-        let streams = Arc::<Streams>::default();
-        let subscriptions = Arc::<Subscriptions>::default();
-        let sse = Sse::new(Arc::clone(&streams), config.server.is_some());
-        let emit = Emit::new(Arc::clone(&streams), Arc::clone(&subscriptions));
-        let destinations = Arc::new(Destinations::new(http, email, s3, sql, (sse, emit), jobs));
-        let events = Arc::<Events>::default();
-        let engine = Arc::new(Self {
-            journal: journal(&config, &destinations, &events)?,
-            destinations,
-            lanes: Lanes::new(config.http.concurrency),
-            batches: Batches::default(),
-            streams,
-            subscriptions,
-            attachment: OnceLock::new(),
-            own_sockets,
-            events,
-            counters: Counters::default(),
-            pending: AtomicUsize::new(0),
-            idle: Notify::new(),
-            closed: AtomicBool::new(false),
-            ended: watch::Sender::new(false),
-            handles: AtomicUsize::new(1),
-            running: Mutex::default(),
-            runtime,
-            appending: Arc::default(),
-            alarm: Notify::new(),
-            alarm_set: AtomicBool::new(false),
-            cut_off: AtomicBool::new(false),
-            config,
-        });
-        engine.restore_streams()?;
-        engine.recover();
-        Ok(engine)
+        lifecycle::open(config, lookup)
     }
 
-    /// What it was opened with.
+    /// Returns its options.
     #[must_use]
-    pub const fn config(&self) -> &Config {
-        &self.config
+    pub fn config(&self) -> &Config {
+        &self.shared.config
     }
 
-    /// Whom it tells what happens.
+    /// Returns the changes of its log.
+    #[must_use]
+    pub fn changes(&self) -> &Arc<Changes> {
+        &self.shared.observers.changes
+    }
+
+    /// Returns the subscribers of its events.
     #[must_use]
     pub fn events(&self) -> &Events {
-        &self.events
+        &self.shared.observers.events
     }
 
-    /// Where its workers run.
+    /// Returns the runtime of its tasks.
     #[must_use]
-    pub const fn runtime(&self) -> &Runtime {
-        &self.runtime
+    pub fn runtime(&self) -> &Runtime {
+        &self.shared.tasks.runtime
     }
 
-    /// Counters and gauges as they are now.
+    /// Returns the events of the workflows, and their followers.
     #[must_use]
-    pub fn stats(&self) -> Stats {
-        let lanes = self.lanes.stats(|lane| self.journal.waiting(lane));
-        let running = self.running_executions();
-        let (pending, retrying) = (self.pending_deliveries(), self.journal.postponed());
-        let mut stats = self.counters.read(pending, retrying, running.len(), lanes);
-        stats.recorded += running.iter().map(|run| run.recorded_count() as u64).sum::<u64>();
-        stats
+    pub const fn streams(&self) -> &Arc<Streams> {
+        &self.streams
     }
 
-    /// The log, and the open buffers, as a JSON array of deliveries, newest first.
-    pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<String> {
-        drop(self.appending.write().await);
-        let found = self.journal.deliveries(query, &self.open_buffers()).await?;
-        let render = |kind, payload: &_| self.destinations.describe(kind, payload);
-        Ok(deliveries_json(&found, &render))
+    /// Returns the subscriptions to emitted events.
+    #[must_use]
+    pub fn subscriptions(&self) -> &Arc<Subscriptions> {
+        &self.lanes.webhooks.subscriptions
     }
 
-    /// Executions as a JSON array, newest first.
-    pub async fn executions(&self, query: &ExecutionQuery) -> Result<String> {
-        drop(self.appending.write().await);
-        self.journal.executions(query, &self.open_buffers()).await
-    }
-
-    /// How many deliveries a question is about, whatever its limit and place are.
-    pub async fn count_deliveries(&self, query: &DeliveryQuery) -> Result<usize> {
-        drop(self.appending.write().await);
-        self.journal.count_deliveries(query, &self.open_buffers()).await
-    }
-
-    /// How many executions a question is about, whatever its limit and place are.
-    pub async fn count_executions(&self, query: &ExecutionQuery) -> Result<usize> {
-        drop(self.appending.write().await);
-        self.journal.count_executions(query, &self.open_buffers()).await
-    }
-
-    fn open_buffers(&self) -> Vec<OpenBuffer> {
-        let running = self.running_executions();
-        running.iter().map(|run| (Arc::clone(run.log()), run.recorded())).collect()
-    }
-
-    /// Whether what is handed over survives the end of the process.
+    /// Returns `true` if commits survive the end of the process.
     #[must_use]
     pub fn is_durable(&self) -> bool {
-        self.journal.is_durable()
+        self.shared.journal.is_durable()
     }
 
-    /// The addresses that the operator declared as this engine's own.
-    #[must_use]
-    pub fn egress_addresses(&self) -> &[String] {
-        &self.config.egress.addresses
+    /// Begins an execution.
+    pub fn execution(self: &Arc<Self>, run: Run) -> Result<Arc<Execution>> {
+        Execution::begin(self, run)
     }
 
-    fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
-    }
-
-    fn running(&self) -> MutexGuard<'_, HashMap<u64, Weak<Execution>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn running_executions(&self) -> Vec<Arc<Execution>> {
-        self.running().values().filter_map(Weak::upgrade).collect()
-    }
-
-    /// Deliveries that are not terminal, those on disk alone included.
-    fn pending_deliveries(&self) -> usize {
-        let backlog = self.journal.backlog();
-        // While there is a backlog, the work of bringing it in counts as one.
-        self.pending.load(Ordering::Acquire).saturating_sub(usize::from(backlog > 0)) + backlog
-    }
-
-    /// Counts work that is not terminal yet.
-    fn begin(&self, work: usize) {
-        self.pending.fetch_add(work, Ordering::AcqRel);
-    }
-
-    /// Counts work that is, and wakes who waits for the last of it.
-    fn end(&self, work: usize) {
-        if self.pending.fetch_sub(work, Ordering::AcqRel) == work {
-            self.idle.notify_waiters();
-        }
-    }
-
-    /// Claims memory for a call, or refuses it.
-    fn reserve(&self, bytes: usize) -> Result<()> {
-        let before = self.counters.pending_bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes <= self.config.max_pending_bytes {
-            return Ok(());
-        }
-        self.release(bytes);
-        Err(Error::new(
-            ErrorKind::JournalFull,
-            format!(
-                "undelivered calls already hold {before} bytes; this one has {bytes} and \
-                 maxPendingBytes is {}. Wait for engine.flush(), or raise the limit",
-                self.config.max_pending_bytes
-            ),
-        ))
-    }
-
-    fn release(&self, bytes: usize) {
-        self.counters.pending_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    /// Waits until undelivered calls take at most half of `maxPendingBytes`, or nothing that was
+    /// committed is left: then only calls of open executions take memory, and waiting frees none.
+    ///
+    /// # Errors
+    /// `Timeout`, and `Closed` when the engine closes before that.
+    pub async fn ready(&self, timeout: Option<Duration>) -> Result<()> {
+        intake::ready(&self.shared, timeout).await
     }
 }
 
-/// The log of a data directory as a JSON array of deliveries, newest first, read without opening
+/// The log, and the figures.
+impl Engine {
+    /// Returns the counters and gauges as they are now.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let SharedParts { journal, pauses, observers, budget, .. } = &*self.shared;
+        let open = self.intake.open_executions();
+        let postponed = journal.postponed();
+        let (pending, retrying) = (self.shared.pending_deliveries(), postponed.values().sum());
+        let mut stats =
+            observers.counters.read(pending, retrying, open.len(), self.lanes.stats(&postponed));
+        stats.pending_bytes = budget.bytes();
+        stats.pauses = pauses.views();
+        stats.delayed_batches = self.lanes.batches.delayed();
+        stats.recorded += open.iter().map(|run| run.recorded_count() as u64).sum::<u64>();
+        stats
+    }
+
+    /// Returns the log, and the open buffers, as a JSON array of deliveries, newest first.
+    pub async fn deliveries(&self, query: &DeliveryQuery) -> Result<String> {
+        let open = self.intake.open_buffers().await;
+        let found = self.shared.journal.deliveries(query, &open).await?;
+        let render = |kind, payload: &_| self.shared.destinations.of(kind).describe(payload);
+        Ok(deliveries_json(&found, &render))
+    }
+
+    /// Returns the figures of terminal deliveries recorded since then, the newest.
+    pub async fn samples(&self, since: Timestamp) -> Result<Vec<Sample>> {
+        self.shared.journal.samples(since).await
+    }
+
+    /// Returns the time of the call that has waited longest.
+    #[must_use]
+    pub fn oldest_waiting(&self) -> Option<Timestamp> {
+        self.shared.journal.log().oldest_waiting()
+    }
+
+    /// Returns the alerts of each kind.
+    #[must_use]
+    pub fn alert_stats(&self) -> Vec<AlertStats> {
+        self.shared.alerts.stats()
+    }
+
+    /// Returns executions as a JSON array, newest first.
+    pub async fn executions(&self, query: &ExecutionQuery) -> Result<String> {
+        let open = self.intake.open_buffers().await;
+        self.shared.journal.executions(query, &open).await
+    }
+
+    /// Counts the deliveries of a query, whatever its limit and place are.
+    pub async fn count_deliveries(&self, query: &DeliveryQuery) -> Result<usize> {
+        let open = self.intake.open_buffers().await;
+        self.shared.journal.count_deliveries(query, &open).await
+    }
+
+    /// Counts the executions of a query, whatever its limit and place are.
+    pub async fn count_executions(&self, query: &ExecutionQuery) -> Result<usize> {
+        let open = self.intake.open_buffers().await;
+        self.shared.journal.count_executions(query, &open).await
+    }
+}
+
+/// The controls of the operator.
+impl Engine {
+    /// Attempts those deliveries now that wait for their next attempt. Returns their number.
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn retry_now(&self, filter: &RetryFilter) -> Result<usize> {
+        self.lanes.retry_now(filter)
+    }
+
+    /// Returns the selection of a request.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a plan that is not known any more.
+    pub fn selection_of(&self, request: ReplayRequest) -> Result<Selection> {
+        self.replays.selection_of(request)
+    }
+
+    /// Begins a replay, which [`Engine::replay`] makes.
+    #[must_use]
+    pub fn begin_replay(&self) -> Arc<ReplayRun> {
+        self.replays.runs.begin()
+    }
+
+    /// Returns the replays that run, and the last ones that ended, the newest first.
+    #[must_use]
+    pub fn replays(&self) -> Vec<ReplayView> {
+        self.replays.runs.list()
+    }
+
+    /// Returns a replay by its id.
+    #[must_use]
+    pub fn replay_run(&self, id: &str) -> Option<Arc<ReplayRun>> {
+        self.replays.runs.find(id)
+    }
+
+    /// Replays the calls of a selection in their original order, and waits where they do not fit into
+    /// memory. Resolves when the new deliveries are as durable as a completion. After `run` is
+    /// cancelled, no more calls are committed.
+    ///
+    /// # Errors
+    /// `JournalFull` when a call does not fit and waiting makes no room: those before it are committed.
+    pub async fn replay(&self, selection: &Selection, run: &ReplayRun) -> Result<Replayed> {
+        self.replays.replay(selection, run).await
+    }
+
+    /// Returns the plan of a replay without making it.
+    pub async fn plan_replay(&self, selection: &Selection) -> Result<ReplayPlan> {
+        self.replays.plan(selection).await
+    }
+
+    /// Dismisses the dead letters of a selection. Returns their number.
+    pub async fn dismiss(&self, selection: &Selection) -> Result<usize> {
+        self.replays.dismiss(selection).await
+    }
+
+    /// Pauses queues or a workflow; resolves when the pause is as durable as a completion. Attempts
+    /// under way go on. Returns all pauses.
+    ///
+    /// # Errors
+    /// `Closed`, `Journal`.
+    pub async fn pause(&self, target: PauseTarget) -> Result<Vec<PauseView>> {
+        self.lanes.pause(target).await
+    }
+
+    /// Ends a pause; [`PauseTarget::All`] ends every pause. Returns those that are left.
+    ///
+    /// # Errors
+    /// `Closed`, `Journal`.
+    pub async fn resume(&self, target: &PauseTarget) -> Result<Vec<PauseView>> {
+        self.lanes.resume(target).await
+    }
+
+    /// Returns the pauses, oldest first.
+    #[must_use]
+    pub fn pauses(&self) -> Vec<PauseView> {
+        self.shared.pauses.views()
+    }
+
+    /// Puts a registration into effect; resolves when it is as durable as a completion.
+    pub async fn register(&self, registration: Registration) -> Result<()> {
+        self.lanes.register(registration).await
+    }
+
+    /// Ends the effect of registrations; resolves when that is as durable as a completion.
+    pub async fn unregister(&self, ids: Vec<String>) -> Result<()> {
+        self.lanes.unregister(ids).await
+    }
+
+    /// Changes a webhook; resolves when the change is as durable as a completion. Returns the
+    /// webhook as it is then, or `None` if there is none with this id.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `Closed`, `Journal`.
+    pub async fn change_webhook(
+        &self,
+        id: &str,
+        change: WebhookChange,
+    ) -> Result<Option<Arc<Webhook>>> {
+        self.lanes.change_webhook(id, change).await
+    }
+}
+
+/// The work that is done in JavaScript: custom destinations, and DuckDB.
+impl Engine {
+    /// Adds a destination; what waits for it is delivered from here on.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, `Closed`.
+    pub fn add_destination(
+        &self,
+        name: &str,
+        options: Options,
+        thread: Arc<dyn Thread>,
+    ) -> Result<Kind> {
+        self.shared.stage.check_open()?;
+        let kind = self.shared.destinations.custom().add(name, options, thread)?;
+        self.lanes.wake(vec![Lane { kind, key: kind.name().into() }]);
+        Ok(kind)
+    }
+
+    /// Forgets the destinations of a thread that is gone, and the warehouse that it ran.
+    pub fn forget_destinations(&self, thread: &Arc<dyn Thread>) {
+        self.shared.destinations.forget_thread(thread);
+    }
+
+    /// Returns DuckDB, if that is the warehouse.
+    #[must_use]
+    pub fn duckdb(&self) -> Option<&DuckDb> {
+        self.shared.destinations.sql().duckdb()
+    }
+
+    /// Answers a query to the warehouse.
+    ///
+    /// # Errors
+    /// `Closed`, `NotConfigured`, `QueryNotAllowed`, `QueryTimeout`, `QueryTooLarge`, `QueryFailed`.
+    pub async fn query(&self, query: &Query) -> Result<Answered> {
+        self.shared.stage.check_open()?;
+        self.shared.destinations.sql().query(query).await
+    }
+
+    /// Completes a job with its result.
+    pub fn answer_job(&self, job: u64, answer: String) {
+        self.shared.destinations.answer_job(job, answer);
+    }
+}
+
+/// The server, and the end.
+impl Engine {
+    /// Gives the engine its server. The first one counts.
+    pub fn attach(&self, server: Box<dyn HttpServer>) {
+        self.lifecycle.attach(server);
+    }
+
+    /// Returns the engine's server, if it has one.
+    #[must_use]
+    pub fn server(&self) -> Option<&dyn HttpServer> {
+        self.lifecycle.server()
+    }
+
+    /// Notes a socket that the engine itself listens on: no delivery reaches it.
+    pub fn add_self_address(&self, address: SocketAddr) {
+        self.lifecycle.add_self_address(address);
+    }
+
+    /// Returns the addresses that the operator declared as this engine's own.
+    #[must_use]
+    pub fn egress_addresses(&self) -> &[String] {
+        &self.shared.config.egress.addresses
+    }
+
+    /// Writes the address of the server into the data directory, where commands find it.
+    pub fn announce(&self, address: &str) {
+        if let Some(options) = &self.shared.config.journal {
+            journal::announce(&options.directory, address);
+        }
+    }
+
+    /// Closes every batch, and waits until every delivery that was committed is terminal.
+    ///
+    /// # Errors
+    /// `Timeout`, and `Closed` when the engine closes with work left.
+    pub async fn flush(&self, timeout: Option<Duration>) -> Result<Stats> {
+        lifecycle::flush(self, timeout).await
+    }
+
+    /// Returns `true` once the engine takes no more work.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.shared.stage.is_closed()
+    }
+
+    /// Returns `true` once everything that belongs to the engine is closed.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.shared.stage.has_ended()
+    }
+
+    /// Waits until the engine is closed and has given back its files and sockets.
+    pub async fn ended(&self) {
+        self.shared.stage.ended().await;
+    }
+}
+
+/// Reads executions of a data directory as a JSON array, newest first, without opening the directory.
+///
+/// # Errors
+/// `Journal`.
+pub fn read_executions(directory: &Path, query: &ExecutionQuery) -> Result<String> {
+    journal::read_executions(directory, query)
+}
+
+/// Reads the log of a data directory as a JSON array of deliveries, newest first, without opening
 /// the directory. Payloads that wait are shown as far as they can be shown without an engine.
 ///
 /// # Errors
 /// `Journal`.
 pub fn read_log(directory: &Path, key: Option<&[u8]>, query: &DeliveryQuery) -> Result<String> {
     let found = journal::read_log(directory, key, query)?;
-    Ok(deliveries_json(&found, &destinations::describe))
+    Ok(deliveries_json(&found, &describe))
 }
 
-/// The journal that the options choose.
-fn journal(
-    config: &Config,
-    destinations: &Arc<Destinations>,
-    events: &Arc<Events>,
-) -> Result<ChosenJournal> {
-    let Some(options) = &config.journal else {
-        return Ok(ChosenJournal::Memory(Box::new(MemoryJournal::new(config.log))));
-    };
-    let shows = Arc::clone(destinations);
-    let describe: Describe = Box::new(move |kind, payload| shows.describe(kind, payload));
-    let told = Arc::clone(events);
-    let report: Report = Box::new(move |error| {
-        let message = error.to_string();
-        told.emit(Topic::Warning, || Warning {
-            code: "JOURNAL_TROUBLE",
-            message: &message,
-            execution_id: None,
-        });
-    });
-    let opened = SqliteJournal::open(options, describe, report);
-    let journal = opened.map_err(|error| error.within("Engine.open()"))?;
-    Ok(ChosenJournal::Sqlite(Box::new(journal)))
-}
-
-/// The refusal of a closed engine.
+/// Returns the refusal of a closed engine.
 #[must_use]
 pub fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the engine is closed: open another one with Engine.open()")
+    Error::new(
+        ErrorKind::Closed,
+        "the engine is closed: engine.close() was called before this. Close it last, or open another one with Engine.open()",
+    )
 }

@@ -6,12 +6,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use uuid::Uuid;
 
 use super::Lane;
-use crate::destinations::{Body, Failure, Kind, Payload, Phase};
+use crate::delivery::{Body, Failure, Kind, Payload, Phase};
 use crate::error::{Error, ErrorKind, Result};
-use crate::observability::time::Timestamp;
+use crate::execution::{ReplayOf, Resolution};
 use crate::recording::Item;
+use crate::time::Timestamp;
 
 /// The form that [`encode`] writes. Every form that was ever released stays readable.
 const VERSION: u8 = 1;
@@ -20,19 +22,24 @@ const HAS_BODY: u8 = 1;
 const HAS_CONTENT_TYPE: u8 = 2;
 const HAS_WARNINGS: u8 = 4;
 const HAS_REFUSAL: u8 = 8;
-const HAS_ORIGINAL: u8 = 16;
+const HAS_REPLAYED: u8 = 16;
 const HAS_SECRET: u8 = 32;
+const HAS_WEBHOOK: u8 = 64;
 
 /// Writes calls and the lanes that they wait in.
-pub(super) fn encode(calls: &[(Lane, Item)]) -> Vec<u8> {
-    let texts: usize = calls.iter().map(|(_, item)| item.payload.len() + 64).sum();
-    let mut writer = Writer { bytes: Vec::with_capacity(texts + 64), names: Vec::new() };
-    writer.bytes.push(VERSION);
-    writer.length(calls.len());
+pub(super) fn encode<'a, Calls>(calls: Calls) -> Vec<u8>
+where
+    Calls: IntoIterator<Item = &'a (Lane, Item), IntoIter: ExactSizeIterator + Clone>,
+{
+    let calls = calls.into_iter();
+    let texts: usize = calls.clone().map(|(_, item)| item.payload.len() + 64).sum();
+    let mut encoder = CallEncoder { bytes: Vec::with_capacity(texts + 64), names: Vec::new() };
+    encoder.bytes.push(VERSION);
+    encoder.length(calls.len());
     for (lane, item) in calls {
-        writer.call(lane, item);
+        encoder.call(lane, item);
     }
-    writer.bytes
+    encoder.bytes
 }
 
 /// Reads what [`encode`] wrote.
@@ -40,12 +47,12 @@ pub(super) fn encode(calls: &[(Lane, Item)]) -> Vec<u8> {
 /// # Errors
 /// `Journal` for anything else.
 pub(super) fn decode(bytes: &[u8]) -> Result<Vec<(Lane, Item)>> {
-    let mut reader = Reader { rest: bytes, names: Vec::new() };
-    if reader.byte()? != VERSION {
+    let mut decoder = CallDecoder { rest: bytes, names: Vec::new() };
+    if decoder.byte()? != VERSION {
         return Err(damaged());
     }
-    let calls = (0..reader.length()?).map(|_| reader.call()).collect::<Result<Vec<_>>>()?;
-    if reader.rest.is_empty() { Ok(calls) } else { Err(damaged()) }
+    let calls = (0..decoder.length()?).map(|_| decoder.call()).collect::<Result<Vec<_>>>()?;
+    if decoder.rest.is_empty() { Ok(calls) } else { Err(damaged()) }
 }
 
 fn damaged() -> Error {
@@ -54,24 +61,26 @@ fn damaged() -> Error {
     Error::new(ErrorKind::Journal, message)
 }
 
-struct Writer<'a> {
+struct CallEncoder<'a> {
     bytes: Vec<u8>,
     names: Vec<&'a str>,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> CallEncoder<'a> {
     fn call(&mut self, lane: &'a Lane, item: &'a Item) {
-        let Item { kind, step, index, replay_of, recorded_at, payload, warnings, refused } = item;
+        let Item { kind, step, index, replay, recorded_at, payload, warnings, refused } = item;
         let body = payload.body.as_ref();
         let content_type = body.and_then(|body| body.content_type.as_deref());
         let secret = body.and_then(|body| body.secret.as_deref());
+        let webhook = payload.webhook();
         self.bytes.push(
             flag(body.is_some(), HAS_BODY)
                 | flag(content_type.is_some(), HAS_CONTENT_TYPE)
                 | flag(!warnings.is_empty(), HAS_WARNINGS)
                 | flag(refused.is_some(), HAS_REFUSAL)
-                | flag(replay_of.is_some(), HAS_ORIGINAL)
-                | flag(secret.is_some(), HAS_SECRET),
+                | flag(replay.is_some(), HAS_REPLAYED)
+                | flag(secret.is_some(), HAS_SECRET)
+                | flag(webhook.is_some(), HAS_WEBHOOK),
         );
         self.name(lane.kind.name());
         self.name(&lane.key);
@@ -89,6 +98,9 @@ impl<'a> Writer<'a> {
         if let Some(secret) = secret {
             self.text(secret.as_bytes());
         }
+        if let Some(webhook) = webhook {
+            self.text(webhook.as_bytes());
+        }
         if !warnings.is_empty() {
             self.length(warnings.len());
             for warning in warnings {
@@ -100,8 +112,8 @@ impl<'a> Writer<'a> {
             self.text(failure.message.as_bytes());
             self.text(failure.phase.map_or("", Phase::as_str).as_bytes());
         }
-        if let Some(original) = replay_of {
-            self.bytes.extend_from_slice(original.as_bytes());
+        if let Some(replay) = replay {
+            self.bytes.extend_from_slice(replay.id.as_bytes());
         }
     }
 
@@ -131,12 +143,12 @@ const fn flag(set: bool, flag: u8) -> u8 {
     if set { flag } else { 0 }
 }
 
-struct Reader<'a> {
+struct CallDecoder<'a> {
     rest: &'a [u8],
     names: Vec<Arc<str>>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> CallDecoder<'a> {
     fn call(&mut self) -> Result<(Lane, Item)> {
         let flags = self.byte()?;
         let has = |flag| flags & flag != 0;
@@ -148,13 +160,19 @@ impl<'a> Reader<'a> {
         let body = if has(HAS_BODY) { Some(Bytes::copy_from_slice(self.text()?)) } else { None };
         let content_type = if has(HAS_CONTENT_TYPE) { Some(self.string()?.into()) } else { None };
         let secret = if has(HAS_SECRET) { Some(self.string()?.into()) } else { None };
-        let body = body.map(|bytes| Box::new(Body { bytes, content_type, secret }));
+        let webhook = if has(HAS_WEBHOOK) { Some(self.string()?.into()) } else { None };
+        let body = body.map(|bytes| Box::new(Body { bytes, content_type, secret, webhook }));
         let warnings = if has(HAS_WARNINGS) { self.strings()? } else { Vec::new() };
         let refused = if has(HAS_REFUSAL) { Some(Box::new(self.failure()?)) } else { None };
-        let replay_of =
-            if has(HAS_ORIGINAL) { Some(uuid::Uuid::from_bytes(self.array()?)) } else { None };
+        let replay = if has(HAS_REPLAYED) { Some(Box::new(self.replay()?)) } else { None };
         let payload = Payload { text, body };
-        Ok((lane, Item { kind, step, index, replay_of, recorded_at, payload, warnings, refused }))
+        Ok((lane, Item { kind, step, index, replay, recorded_at, payload, warnings, refused }))
+    }
+
+    /// Reads a replay. Its call is known by the table of deliveries.
+    fn replay(&mut self) -> Result<ReplayOf> {
+        let id = Uuid::from_bytes(self.array()?);
+        Ok(ReplayOf { id, call: id, before: Resolution::Failed })
     }
 
     fn kind(&mut self) -> Result<Kind> {
@@ -164,13 +182,11 @@ impl<'a> Reader<'a> {
     fn failure(&mut self) -> Result<Failure> {
         let kind = ErrorKind::from_code(&self.string()?).ok_or_else(damaged)?;
         let message = self.string()?;
-        Ok(Failure {
-            kind,
-            message,
-            phase: Phase::from_name(&self.string()?),
-            status: None,
-            is_local: false,
-        })
+        let phase = match &*self.string()? {
+            "" => None,
+            name => Some(Phase::from_name(name).ok_or_else(damaged)?),
+        };
+        Ok(Failure { kind, message, phase, status: None, is_local: false })
     }
 
     fn name(&mut self) -> Result<Arc<str>> {
@@ -223,7 +239,7 @@ mod tests {
             kind: Kind::Http,
             step: "notify".into(),
             index: 0,
-            replay_of: None,
+            replay: None,
             recorded_at: Timestamp::from_millis(1_795_000_000_120),
             payload: Payload::from_text(r#"{"url":"http://a/"}"#),
             warnings: Vec::new(),
@@ -233,11 +249,16 @@ mod tests {
             bytes: vec![0, 255, 7].into(),
             content_type: Some("x/y".into()),
             secret: Some("whsec_x".into()),
+            webhook: Some("wh_a".into()),
         };
         let body = Some(Box::new(body));
         let full = Item {
             index: 1,
-            replay_of: Some(uuid::Uuid::from_u128(7)),
+            replay: Some(Box::new(ReplayOf {
+                id: Uuid::from_u128(7),
+                call: Uuid::from_u128(7),
+                before: Resolution::Failed,
+            })),
             payload: Payload { text: "{}".into(), body },
             warnings: vec!["odd".to_owned(), "🚀".to_owned()],
             refused: Some(Box::new(

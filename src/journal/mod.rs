@@ -1,172 +1,221 @@
-//! The journal is the queue: what was handed over and is not terminal yet lives here, and
-//! deliveries are only ever made from it, so that recovery is the ordinary path.
+//! The journal is the queue: committed calls wait here until they are terminal, and deliveries are
+//! only ever made from it, so that recovery is the ordinary path.
 //!
-//! It moves records and knows nothing of what is in them. `contract` is the suite that every
-//! journal passes.
+//! A journal makes five promises, each a trait: [`Queue`], [`Batches`], [`Recovery`], [`History`] and
+//! [`Records`]. Each has a suite in `contract`, which every journal passes. A journal never sends
+//! anything and never looks into a payload. Waiting calls are leased from lanes in memory, which
+//! [`MemoryJournal`] owns; a durable journal fills them through [`Recovery`], in parts.
+//!
+//! `docs/design/journal-format.md` describes the durable form.
 
-mod choice;
 mod codec;
 #[cfg(test)]
 mod contract;
+mod crypto;
 mod memory;
-#[cfg(test)]
-mod model;
+mod postgres;
 mod record;
 mod sqlite;
 
-pub use choice::ChosenJournal;
 pub use memory::MemoryJournal;
+pub use postgres::{Options as SharedOptions, PostgresJournal};
 pub use record::{
-    Commit, Completion, Lane, Record, Refill, Refusal, Replayable, RestoredBatch, SealedBatch,
+    Commit, Completion, Delayed, Lane, Record, Refill, Refusal, Replayable, RestoredBatch,
+    SealedBatch, Selected,
 };
 pub use sqlite::{
-    Describe, Durability, OnInterrupted, Options, Report, SqliteJournal, create_directory, read_log,
+    Describe, Durability, OnInterrupted, Options, Report, SearchIndex, SqliteJournal, announce,
+    create_directory, read_executions, read_log,
 };
 
-use std::future::Future;
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::error::Result;
-use crate::observability::log::{
-    DeliveryQuery, ExecutionLog, ExecutionQuery, Found, Log, OpenBuffer, Selection, Settlement,
+use crate::execution::{
+    DeliveryQuery, ExecutionLog, ExecutionQuery, Found, Log, OpenBuffer, Sample, Selection,
+    Settlement,
 };
-use crate::observability::time::Timestamp;
 use crate::streams::{Event, EventId};
+use crate::time::Timestamp;
 
-/// Where handed-over calls wait, and where their ends are written.
-pub trait Journal: Send + Sync {
-    /// Takes a commit as durably as the journal promises. The answer names the lanes that have
-    /// work now. `Err`: nothing of the commit was taken, and it comes back.
-    fn append(
-        &self,
-        commit: Commit,
-    ) -> impl Future<Output = std::result::Result<Vec<Lane>, Box<Refusal>>> + Send;
+/// The result of an operation that may have to wait for a disk or a server.
+pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-    /// Takes the oldest waiting record of a lane and marks it as in flight. Each record is leased
-    /// to one worker at a time.
-    fn lease(&self, lane: &Lane) -> impl Future<Output = Option<Record>> + Send;
+/// All promises of a journal.
+pub trait Journal: Queue + Batches + Recovery + History + Records + fmt::Debug {}
 
-    /// Takes the oldest waiting record of a lane into a batch that is still open. That is not written
-    /// down: if the process ends before [`Journal::seal`], the record waits in its lane again.
-    fn join(&self, lane: &Lane) -> Option<Record>;
+impl<J: Queue + Batches + Recovery + History + Records + fmt::Debug> Journal for J {}
 
-    /// Writes down that the records of these numbers are a batch, in this order. When the process
-    /// ends before [`Journal::forget_batch`], [`Journal::refill`] answers it as it was.
-    fn seal(
-        &self,
-        batch: &SealedBatch,
-        records: Vec<u64>,
-    ) -> impl Future<Output = Result<()>> + Send;
+/// The queue of committed calls.
+///
+/// **Invariant:** a record is leased to one worker at a time, in the order of its lane.
+pub trait Queue: Send + Sync {
+    /// Stores a commit as durably as the journal promises. Returns the lanes that have work now.
+    ///
+    /// # Errors
+    /// A refusal, which returns the whole commit: nothing of it was stored.
+    fn append(&self, commit: Commit) -> Promise<'_, std::result::Result<Vec<Lane>, Box<Refusal>>>;
 
-    /// Writes a note beside a sealed batch, in the place of the one before.
-    fn note_batch(&self, batch: u64, note: Option<&str>)
-    -> impl Future<Output = Result<()>> + Send;
+    /// Takes the oldest waiting record of a lane and marks it as in flight.
+    fn lease<'a>(&'a self, lane: &'a Lane) -> Promise<'a, Option<Record>>;
 
-    /// Writes what became of a sealed batch: its records are settled after that.
-    fn conclude(&self, batch: u64, conclusion: &str);
-
-    /// Forgets a sealed batch: all its records are settled.
-    fn forget_batch(&self, batch: u64);
-
-    /// Resolves when what was settled until now is written. Who settles many waits for it now and
-    /// then.
-    fn written(&self) -> impl Future<Output = ()> + Send;
-
-    /// Takes everything that waits in any lane: what a closing engine leaves behind.
-    fn lease_rest(&self) -> Vec<Record>;
-
-    /// Puts a leased record back, to be leased again when it is `until`; `note` goes to the log.
-    fn postpone(&self, lane: &Lane, record: Record, until: Timestamp, note: String);
-
-    /// Brings records whose time has come into their lanes. The answer names the lanes that have
-    /// work now, and when the next record is due.
-    fn wake_due(&self, now: Timestamp) -> (Vec<Lane>, Option<Timestamp>);
-
-    /// Records that wait for their time.
-    fn postponed(&self) -> usize;
-
-    /// Writes how a record ended, to the queue and to the log at once. The answer is whether its
-    /// execution is finished by it.
+    /// Ends a record, in the queue and in the log at once.
     fn settle(&self, record: &Record, settlement: Settlement) -> Finished;
 
-    /// Executions that are under way, and as much of the past as is in memory.
-    fn log(&self) -> &Log;
+    /// Returns a leased record to the queue, to be leased again at `until`; `note` goes to the log.
+    fn postpone(&self, lane: &Lane, record: Record, until: Timestamp, note: String);
 
-    /// Whether what was taken survives the end of the process.
-    fn is_durable(&self) -> bool;
+    /// Moves due records into their lanes. Returns the lanes with work and the next due time.
+    fn wake_due(&self, now: Timestamp) -> (Vec<Lane>, Option<Timestamp>);
 
-    /// Brings more of what an earlier process left into the lanes, if there is room for it;
-    /// `None`: there is nothing more.
-    fn refill(&self) -> impl Future<Output = Result<Option<Refill>>> + Send;
+    /// Makes those postponed records due now that `wanted` accepts. Returns the lanes with work.
+    fn hasten(&self, now: Timestamp, wanted: RecordFilter<'_>) -> Vec<Lane>;
 
-    /// Resolves when there is room for another [`Journal::refill`].
-    fn room(&self) -> impl Future<Output = ()> + Send;
-
-    /// Calls that an earlier process left and that are in no lane yet.
-    fn backlog(&self) -> usize;
-
-    /// Deliveries, newest first, those of open buffers included.
-    fn deliveries(
-        &self,
-        query: &DeliveryQuery,
-        open: &[OpenBuffer],
-    ) -> impl Future<Output = Result<Vec<Found>>> + Send;
-
-    /// Executions as a JSON array, newest first.
-    fn executions(
-        &self,
-        query: &ExecutionQuery,
-        open: &[OpenBuffer],
-    ) -> impl Future<Output = Result<String>> + Send;
-
-    /// How many deliveries a question is about, whatever its limit and place are. Calls that an
-    /// earlier process left and that are in no lane yet are not counted.
-    fn count_deliveries(
-        &self,
-        query: &DeliveryQuery,
-        open: &[OpenBuffer],
-    ) -> impl Future<Output = Result<usize>> + Send;
-
-    /// How many executions a question is about, whatever its limit and place are.
-    fn count_executions(
-        &self,
-        query: &ExecutionQuery,
-        open: &[OpenBuffer],
-    ) -> impl Future<Output = Result<usize>> + Send;
-
-    /// The failed deliveries of a selection, as calls that can be handed over again.
-    fn replayable(
-        &self,
-        selection: &Selection,
-    ) -> impl Future<Output = Result<Vec<Replayable>>> + Send;
-
-    /// Writes a published event down, and forgets those that are not kept any more.
-    fn keep_event(&self, event: &Arc<Event>, forgotten: Vec<EventId>);
-
-    /// The published events that were written down, in the order of their numbers.
-    fn kept_events(&self) -> Result<Vec<Event>>;
-
-    /// Writes registrations down by their ids, each as the text that [`Journal::registrations`]
-    /// answers, and removes those without one. Resolves when that is as durable as a completion.
-    fn register(
-        &self,
-        changes: Vec<(String, Option<String>)>,
-    ) -> impl Future<Output = Result<()>> + Send;
-
-    /// The registrations that were written down.
-    fn registrations(&self) -> Result<Vec<String>>;
-
-    /// Writes what is not written yet. Nothing is taken after that.
-    fn close(&self) -> impl Future<Output = ()> + Send;
-
-    /// Records that wait in the lane.
+    /// Returns the number of records that wait in the lane for their turn.
     fn waiting(&self, lane: &Lane) -> usize;
+
+    /// Returns the lanes with postponed records, and the number of these.
+    fn postponed(&self) -> HashMap<Lane, usize>;
+
+    /// Takes all waiting and postponed records: the rest that a closing engine leaves.
+    fn lease_rest(&self) -> Vec<Record>;
+
+    /// Writes all pending operations. The journal accepts nothing after that.
+    fn close(&self) -> Promise<'_, ()>;
 }
 
-/// Whether a settlement or a completion was the last thing to happen to its execution.
+/// Batches of records that are stored together.
+///
+/// **Invariant:** a sealed batch has the same records, in the same order, until it is forgotten, also
+/// after a restart.
+pub trait Batches: Send + Sync {
+    /// Takes the oldest waiting record of a lane into an open batch. This is not durable: if the
+    /// process ends before [`Batches::seal`], the record waits in its lane again.
+    fn join(&self, lane: &Lane) -> Option<Record>;
+
+    /// Stores the records of a batch by their numbers, in this order.
+    fn seal<'a>(&'a self, batch: &'a SealedBatch, records: Vec<u64>) -> Promise<'a, Result<()>>;
+
+    /// Stores a note of the destination for a sealed batch, in place of the note before.
+    fn note_batch<'a>(&'a self, batch: u64, note: Option<&'a str>) -> Promise<'a, Result<()>>;
+
+    /// Stores the result of a sealed batch. Its records are settled after that.
+    fn conclude(&self, batch: u64, conclusion: &str);
+
+    /// Removes a sealed batch: all its records are settled.
+    fn forget_batch(&self, batch: u64);
+
+    /// Resolves when all operations until now are written, so that a long series of settlements can
+    /// wait now and then.
+    fn written(&self) -> Promise<'_, ()>;
+}
+
+/// The calls that an earlier process left, and that are brought into the lanes in parts.
+pub trait Recovery: Send + Sync {
+    /// Returns `true` if a commit survives the end of the process.
+    fn is_durable(&self) -> bool;
+
+    /// Brings the next part into the lanes; `None`: nothing is left.
+    fn refill(&self) -> Promise<'_, Result<Option<Refill>>>;
+
+    /// Waits until [`Recovery::refill`] has something that another process left or recorded. Returns
+    /// `false` if there will be nothing: the journal is this process's own, or closed.
+    fn arrival(&self) -> Promise<'_, bool>;
+
+    /// Postpones a record that was brought back until then.
+    fn delay(&self, lane: Lane, record: Record, until: Timestamp);
+
+    /// Resolves when there is room for another [`Recovery::refill`].
+    fn room(&self) -> Promise<'_, ()>;
+
+    /// Returns the number of calls that are in no lane yet.
+    fn backlog(&self) -> usize;
+
+    /// Returns the bytes of its file; 0 without one.
+    fn bytes(&self) -> u64;
+
+    /// Returns the failed deliveries that are to be forwarded and are not. It may block.
+    fn unforwarded(&self) -> Result<Vec<Uuid>>;
+}
+
+/// The log: executions and their deliveries, including those of open buffers.
+pub trait History: Send + Sync {
+    /// Returns the executions in progress and the part of the past that is in memory.
+    fn log(&self) -> &Log;
+
+    /// Finds deliveries, newest first.
+    fn deliveries<'a>(
+        &'a self,
+        query: &'a DeliveryQuery,
+        open: &'a [OpenBuffer],
+    ) -> Promise<'a, Result<Vec<Found>>>;
+
+    /// Finds executions, newest first, as a JSON array.
+    fn executions<'a>(
+        &'a self,
+        query: &'a ExecutionQuery,
+        open: &'a [OpenBuffer],
+    ) -> Promise<'a, Result<String>>;
+
+    /// Counts the deliveries of a query, without its limit and position. Calls that an earlier
+    /// process left and that are in no lane yet are not counted.
+    fn count_deliveries<'a>(
+        &'a self,
+        query: &'a DeliveryQuery,
+        open: &'a [OpenBuffer],
+    ) -> Promise<'a, Result<usize>>;
+
+    /// Counts the executions of a query, without its limit and position.
+    fn count_executions<'a>(
+        &'a self,
+        query: &'a ExecutionQuery,
+        open: &'a [OpenBuffer],
+    ) -> Promise<'a, Result<usize>>;
+
+    /// Returns the selection in parts that fit in memory, in the original order of the calls.
+    fn parts<'a>(&'a self, selection: &'a Selection) -> Promise<'a, Result<Vec<Selection>>>;
+
+    /// Returns the figures of terminal deliveries recorded since then, up to the newest
+    /// [`MAX_SAMPLES`](crate::execution::MAX_SAMPLES).
+    fn samples(&self, since: Timestamp) -> Promise<'_, Result<Vec<Sample>>>;
+
+    /// Returns the calls of a selection that can be committed again. A query selects dead letters,
+    /// each once.
+    fn replayable<'a>(&'a self, selection: &'a Selection) -> Promise<'a, Result<Selected>>;
+
+    /// Dismisses the dead letters of a selection. Returns their number. Resolves when the change is as
+    /// durable as a commit.
+    fn dismiss<'a>(&'a self, selection: &'a Selection) -> Promise<'a, Result<usize>>;
+}
+
+/// Published events and registrations, which outlive executions.
+pub trait Records: Send + Sync {
+    /// Stores a published event and removes the `forgotten` ones.
+    fn keep_event(&self, event: &Arc<Event>, forgotten: Vec<EventId>);
+
+    /// Returns the stored events in the order of their numbers. It may block.
+    fn kept_events(&self) -> Result<Vec<Event>>;
+
+    /// Stores registrations by their ids, and removes those without a text. Resolves when the change
+    /// is as durable as a commit.
+    fn register(&self, changes: Vec<(String, Option<String>)>) -> Promise<'_, Result<()>>;
+
+    /// Returns the texts of the stored registrations. It may block.
+    fn registrations(&self) -> Result<Vec<String>>;
+}
+
+/// Chooses postponed records, each with the time at which it is due.
+pub type RecordFilter<'a> = &'a dyn Fn(Timestamp, &Record) -> bool;
+
+/// The effect of a settlement or a commit on its execution.
 #[derive(Debug, Clone)]
 pub enum Finished {
-    /// Something is still open.
+    /// Some deliveries are not terminal, or the execution goes on.
     NotYet,
     /// Everything is terminal.
     Execution(Arc<ExecutionLog>),

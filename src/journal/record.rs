@@ -1,14 +1,14 @@
-//! What goes into a journal and what comes out.
+//! The types that go into a journal and come out of it.
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::destinations::{Failure, Kind, Payload};
-use crate::error::Error;
-use crate::observability::log::{Entry, ExecutionLog};
-use crate::observability::time::Timestamp;
+use crate::delivery::{Failure, Kind, Payload};
+use crate::error::{Error, ErrorKind};
+use crate::execution::{ExecutionLog, ReplayOf, SkipReason};
 use crate::recording::Item;
+use crate::time::Timestamp;
 
 /// The key of a queue. Records of one lane are leased in order; lanes do not wait for each other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -19,18 +19,33 @@ pub struct Lane {
     pub key: Arc<str>,
 }
 
-/// How an execution ended.
+/// The end of an execution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Completion {
     /// It goes on: this is a flush.
     Continues,
-    /// The completion hook fired, with the message of the error if there was one.
+    /// The completion hook fired, with what the runner says of the end.
     Completed {
         /// The message of the runner's error.
         error: Option<String>,
+        /// The runner's text for the log.
+        message: Option<String>,
     },
     /// Its calls were dropped.
     Discarded,
+    /// It was over before: these calls came too late, and are logged as discarded.
+    Over,
+}
+
+impl Completion {
+    /// Returns whether the calls are logged as discarded instead of being delivered.
+    #[must_use]
+    pub const fn discards(&self) -> bool {
+        match self {
+            Self::Continues | Self::Completed { .. } => false,
+            Self::Discarded | Self::Over => true,
+        }
+    }
 }
 
 /// A sealed recording on its way into the journal.
@@ -42,8 +57,10 @@ pub struct Commit {
     pub seed: u64,
     /// The calls, each with the lane that it will wait in.
     pub items: Vec<(Lane, Item)>,
-    /// Whether this is the end.
+    /// The end of the execution, or that it continues.
     pub completion: Completion,
+    /// The failed delivery that the call forwards. Its note is removed together with the commit.
+    pub forwards: Option<Uuid>,
 }
 
 /// A commit that was not taken, and why.
@@ -64,9 +81,9 @@ pub struct Record {
     pub seq: u64,
     /// Attempts begun, this one included once it is leased.
     pub attempts: u32,
-    /// When the call was made.
+    /// The time of the call.
     pub recorded_at: Timestamp,
-    /// Whether an earlier process left it: it may have been sent by that one.
+    /// `true` if an earlier process left it: that process may have sent it.
     pub recovered: bool,
     /// The execution it belongs to.
     pub execution: Arc<ExecutionLog>,
@@ -74,9 +91,11 @@ pub struct Record {
     pub place: usize,
     /// The destination.
     pub kind: Kind,
-    /// What to deliver.
+    /// The payload.
     pub payload: Payload,
-    /// Why no attempt can be made at all.
+    /// The failure of the last attempt.
+    pub last_error: Option<Arc<Failure>>,
+    /// The reason why no attempt can be made at all.
     pub refused: Option<Box<Failure>>,
 }
 
@@ -87,31 +106,42 @@ pub struct SealedBatch {
     pub id: u64,
     /// The lane whose records are in it.
     pub lane: Lane,
-    /// What it is called where it is stored.
+    /// The name under which it is stored.
     pub name: String,
-    /// Why it was closed.
+    /// The reason why it was closed.
     pub reason: String,
-    /// When it was closed.
+    /// The time at which it was closed.
     pub sealed_at: Timestamp,
-    /// How many records it has.
+    /// The number of records.
     pub records: usize,
 }
 
 /// A sealed batch that an earlier process left.
 #[derive(Debug)]
 pub struct RestoredBatch {
-    /// What was sealed.
+    /// The batch as it was sealed.
     pub sealed: SealedBatch,
     /// The destination's note about storing it.
     pub note: Option<String>,
-    /// What became of it, if that is known.
+    /// The result, if it is known.
     pub conclusion: Option<String>,
     /// The records of it that are not terminal, each with its place from 0: all of them unless
     /// there is a conclusion.
     pub records: Vec<(usize, Record)>,
 }
 
-/// What was brought back into the lanes.
+/// A call that waits for its time.
+#[derive(Debug)]
+pub struct Delayed {
+    /// Its lane.
+    pub lane: Lane,
+    /// The call.
+    pub record: Record,
+    /// Its time, by the system's clock.
+    pub due: Timestamp,
+}
+
+/// The calls and batches that one part of the recovery returned.
 #[derive(Debug, Default)]
 pub struct Refill {
     /// Lanes that have work now.
@@ -120,41 +150,36 @@ pub struct Refill {
     pub calls: usize,
     /// Bytes that those have.
     pub bytes: usize,
-    /// Whether some wait for their time.
-    pub delayed: bool,
-    /// Calls that are not to be sent again: an attempt was under way, and nobody knows what became
-    /// of it.
+    /// Calls that are postponed. They are in no lane until [`super::Recovery::delay`].
+    pub delayed: Vec<Delayed>,
+    /// Calls that are not sent again: an attempt was in progress, and its outcome is unknown.
     pub interrupted: Vec<Record>,
     /// Sealed batches, whose calls are in no lane.
     pub batches: Vec<RestoredBatch>,
+    /// Bytes of each call that this process had and that another one delivers from here on.
+    pub left: Vec<usize>,
+    /// Executions of this process whose last delivery another one made.
+    pub ended: Vec<Arc<ExecutionLog>>,
 }
 
-/// A failed delivery, as the call that it was.
+/// A call that can be replayed.
 #[derive(Debug)]
 pub struct Replayable {
-    /// The failed delivery.
-    pub id: Uuid,
+    /// The call, and its newest delivery.
+    pub replay: ReplayOf,
+    /// The code of the newest failure.
+    pub code: ErrorKind,
     /// Its execution.
     pub execution: Arc<ExecutionLog>,
-    /// The call.
+    /// The call, ready to be committed again.
     pub item: Item,
 }
 
-impl Replayable {
-    /// The call of a failed delivery whose payload the log still has.
-    #[must_use]
-    pub fn of(execution: &Arc<ExecutionLog>, entry: &Entry) -> Option<Self> {
-        let payload = *entry.replayable.clone()?;
-        let item = Item {
-            kind: entry.kind,
-            step: Arc::clone(&entry.step),
-            index: entry.index,
-            replay_of: Some(entry.id),
-            recorded_at: Timestamp::now(),
-            payload,
-            warnings: Vec::new(),
-            refused: None,
-        };
-        Some(Self { id: entry.id, execution: Arc::clone(execution), item })
-    }
+/// The calls of a selection, in their original order.
+#[derive(Debug, Default)]
+pub struct Selected {
+    /// The calls that can be replayed.
+    pub calls: Vec<Replayable>,
+    /// The selected deliveries that cannot be replayed.
+    pub skipped: Vec<(Uuid, SkipReason)>,
 }

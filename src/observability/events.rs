@@ -1,14 +1,15 @@
-//! What happens, told to whoever listens: one topic per kind of event.
+//! The events of an engine and their subscribers: one topic per kind of event.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::time::Timestamp;
+use crate::time::Timestamp;
 
-/// What can be listened to.
+/// A topic of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
     /// A delivery became terminal: its log entry.
@@ -17,13 +18,18 @@ pub enum Topic {
     Execution,
     /// A batch was closed.
     Batch,
+    /// Calls of a replay were handed over.
+    Replay,
+    /// A value is too high.
+    Alert,
     /// Something that the operator should know.
     Warning,
 }
 
 impl Topic {
     /// Every topic.
-    pub const ALL: [Self; 4] = [Self::Delivery, Self::Execution, Self::Batch, Self::Warning];
+    pub const ALL: [Self; 6] =
+        [Self::Delivery, Self::Execution, Self::Batch, Self::Replay, Self::Alert, Self::Warning];
 
     /// The name in `engine.on(name, listener)`.
     #[must_use]
@@ -32,6 +38,8 @@ impl Topic {
             Self::Delivery => "delivery",
             Self::Execution => "execution",
             Self::Batch => "batch",
+            Self::Replay => "replay",
+            Self::Alert => "alert",
             Self::Warning => "warning",
         }
     }
@@ -51,7 +59,7 @@ impl Topic {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Warning<'a> {
-    /// What it is about.
+    /// The subject.
     pub code: &'static str,
     /// A sentence for people.
     pub message: &'a str,
@@ -60,42 +68,51 @@ pub struct Warning<'a> {
     pub execution_id: Option<&'a str>,
 }
 
-/// What happens to a batch.
+/// The progress of a replay.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct ReplayProgress<'a> {
+    /// The id of the replay.
+    pub id: &'a str,
+    /// Calls that are handed over.
+    pub replayed: usize,
+    /// All calls of the replay.
+    pub total: usize,
+}
+
+/// The state of a batch.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchEvent<'a> {
     /// The destination.
     pub destination: &'static str,
-    /// Where it is stored.
+    /// The name under which it is stored.
     pub name: &'a str,
     /// `sealed`, `delayed`, `stored` or `failed`.
     pub status: &'static str,
-    /// Why it was closed.
+    /// The reason why it was closed.
     pub reason: &'a str,
-    /// How many records it has.
+    /// The number of records.
     pub records: usize,
-    /// How many bytes it has, encoded.
+    /// The encoded size in bytes.
     pub bytes: usize,
-    /// When it was closed.
+    /// The time at which it was closed.
     pub sealed_at: Timestamp,
     /// Attempts to store it.
     pub attempts: u32,
-    /// Why it is delayed or failed.
+    /// The reason why it is delayed or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a str>,
 }
 
 /// The events of one subscriber that it has not taken yet.
-pub struct Subscription {
+pub struct Subscriber {
     topics: AtomicU8,
-    queue: Mutex<Queue>,
+    queue: Mutex<EventQueue>,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
 #[derive(Default)]
-struct Queue {
-    /// Work that JavaScript is waited for: it goes before events, and is never dropped.
-    jobs: VecDeque<String>,
+struct EventQueue {
     events: VecDeque<String>,
     /// Bytes of the events.
     bytes: usize,
@@ -103,8 +120,8 @@ struct Queue {
     awake: bool,
 }
 
-impl Queue {
-    /// Whether there is room for an event. The first one always has it.
+impl EventQueue {
+    /// Returns `true` if the queue accepts the event. An empty queue accepts any event.
     fn has_room(&self, event: &str) -> bool {
         self.events.is_empty()
             || self.events.len() < MAX_WAITING && self.bytes + event.len() <= MAX_WAITING_BYTES
@@ -115,22 +132,16 @@ impl Queue {
         let mut part = Vec::new();
         let mut bytes = 0;
         while bytes < PART_BYTES {
-            let next = self.jobs.pop_front().or_else(|| {
-                let event = self.events.pop_front()?;
-                self.bytes -= event.len();
-                Some(event)
-            });
-            let Some(next) = next else { break };
-            bytes += next.len();
-            part.push(next);
+            let Some(event) = self.events.pop_front() else { break };
+            self.bytes -= event.len();
+            bytes += event.len();
+            part.push(event);
         }
         part
     }
 }
 
-/// The name of a job for a destination that is written in JavaScript.
-pub const JOB: &str = "job";
-/// The name of an emitted event that a listener asked for.
+/// The name of an emitted event for a listener.
 pub const EMITTED: &str = "emitted";
 
 /// The most events that wait for a subscriber. Later ones are dropped, counted and reported.
@@ -140,7 +151,7 @@ const MAX_WAITING_BYTES: usize = 64 << 20;
 /// About the bytes that a subscriber takes at once: a text that JavaScript parses in milliseconds.
 const PART_BYTES: usize = 1 << 20;
 
-impl Subscription {
+impl Subscriber {
     /// A subscriber that is woken by `wake` when there is something to take. `wake` is called on
     /// a background thread and must not block.
     #[must_use]
@@ -165,7 +176,7 @@ impl Subscription {
         let mut queue = self.queue();
         let mut part = queue.take_part();
         let dropped = std::mem::take(&mut queue.dropped);
-        queue.awake = !(queue.jobs.is_empty() && queue.events.is_empty());
+        queue.awake = !queue.events.is_empty();
         let again = queue.awake;
         drop(queue);
         if again {
@@ -179,16 +190,9 @@ impl Subscription {
         (!part.is_empty()).then(|| format!("[{}]", part.join(",")))
     }
 
-    /// Gives it an event of no topic, under a name.
-    pub fn tell(&self, name: &str, event: &impl Serialize) {
+    /// Publishes an event of no topic, under a name.
+    pub fn publish(&self, name: &str, event: &impl Serialize) {
         self.push(serde_json::to_string(&(name, event)).unwrap_or_else(|_| "[]".to_owned()));
-    }
-
-    /// Gives it a job, as JSON under a name, however many events wait.
-    pub fn ask(&self, name: &str, question: &str) {
-        let mut queue = self.queue();
-        queue.jobs.push_back(format!("[\"{name}\",{question}]"));
-        self.wake_for(queue);
     }
 
     fn push(&self, event: String) {
@@ -199,10 +203,6 @@ impl Subscription {
         }
         queue.bytes += event.len();
         queue.events.push_back(event);
-        self.wake_for(queue);
-    }
-
-    fn wake_for(&self, mut queue: MutexGuard<'_, Queue>) {
         let wake = !std::mem::replace(&mut queue.awake, true);
         drop(queue);
         if wake {
@@ -210,45 +210,78 @@ impl Subscription {
         }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, EventQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl std::fmt::Debug for Subscription {
+impl std::fmt::Debug for Subscriber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Subscription").field("topics", &self.topics).finish_non_exhaustive()
+        f.debug_struct("Subscriber").field("topics", &self.topics).finish_non_exhaustive()
     }
 }
 
 /// The subscribers of one engine.
 #[derive(Debug, Default)]
 pub struct Events {
-    /// Whether there is anybody at all: events are many and subscribers few.
+    /// `true` if there are subscribers: events are many and subscribers few.
     listening: AtomicBool,
-    subscriptions: Mutex<Vec<Arc<Subscription>>>,
+    subscriptions: Mutex<Vec<Arc<Subscriber>>>,
+    /// Warnings that wait for the first subscriber.
+    early: Mutex<Vec<String>>,
+    /// The time of the last warning about the journal.
+    last_trouble: Mutex<Option<Instant>>,
 }
 
+/// The most warnings that wait for the first subscriber.
+const MAX_EARLY: usize = 16;
+/// The shortest time between two warnings about the journal, because each failing write causes one.
+const TROUBLE_EVERY: Duration = Duration::from_secs(1);
+
 impl Events {
-    /// Adds a subscriber, once.
-    pub fn subscribe(&self, subscription: &Arc<Subscription>) {
+    /// Emits a warning about the journal, unless there was one a moment ago.
+    pub fn journal_trouble(&self, message: &str) {
+        if self.admits_trouble(Instant::now()) {
+            let code = "JOURNAL_TROUBLE";
+            self.emit(Topic::Warning, || Warning { code, message, execution_id: None });
+        }
+    }
+
+    fn admits_trouble(&self, now: Instant) -> bool {
+        let mut last = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| now.saturating_duration_since(last) < TROUBLE_EVERY) {
+            return false;
+        }
+        *last = Some(now);
+        true
+    }
+
+    /// Adds a subscriber, once. The first one gets the warnings from before.
+    pub fn subscribe(&self, subscription: &Arc<Subscriber>) {
         let mut subscriptions = self.subscriptions();
         if !subscriptions.iter().any(|known| Arc::ptr_eq(known, subscription)) {
             subscriptions.push(Arc::clone(subscription));
         }
         self.listening.store(true, Ordering::Release);
+        drop(subscriptions);
+        for warning in std::mem::take(&mut *self.early()) {
+            subscription.push(warning);
+        }
     }
 
     /// Removes a subscriber.
-    pub fn unsubscribe(&self, subscription: &Arc<Subscription>) {
+    pub fn unsubscribe(&self, subscription: &Arc<Subscriber>) {
         let mut subscriptions = self.subscriptions();
         subscriptions.retain(|other| !Arc::ptr_eq(other, subscription));
         self.listening.store(!subscriptions.is_empty(), Ordering::Release);
     }
 
-    /// Tells an event to those who listen to its topic; `event` is made only if somebody does.
+    /// Publishes an event to the subscribers of its topic; `event` is called only if there are any.
     pub fn emit<T: Serialize>(&self, topic: Topic, event: impl FnOnce() -> T) {
         if !self.listening.load(Ordering::Acquire) {
+            if topic == Topic::Warning {
+                self.keep_early(to_pair(topic, &event()));
+            }
             return;
         }
         let listening: Vec<_> = self
@@ -266,7 +299,18 @@ impl Events {
         }
     }
 
-    fn subscriptions(&self) -> MutexGuard<'_, Vec<Arc<Subscription>>> {
+    fn keep_early(&self, warning: String) {
+        let mut early = self.early();
+        if early.len() < MAX_EARLY {
+            early.push(warning);
+        }
+    }
+
+    fn early(&self) -> MutexGuard<'_, Vec<String>> {
+        self.early.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn subscriptions(&self) -> MutexGuard<'_, Vec<Arc<Subscriber>>> {
         self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -280,18 +324,18 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::{JOB, MAX_WAITING_BYTES, PART_BYTES, Subscription};
+    use super::{Events, MAX_WAITING_BYTES, PART_BYTES, Subscriber, Topic};
 
-    fn counted() -> (Arc<Subscription>, Arc<AtomicUsize>) {
+    fn counted() -> (Arc<Subscriber>, Arc<AtomicUsize>) {
         let wakes = Arc::<AtomicUsize>::default();
         let counter = Arc::clone(&wakes);
         let wake = move || {
             counter.fetch_add(1, Ordering::Relaxed);
         };
-        (Subscription::new(Box::new(wake)), wakes)
+        (Subscriber::new(Box::new(wake)), wakes)
     }
 
-    fn parts(subscription: &Subscription) -> Vec<Vec<(String, serde_json::Value)>> {
+    fn parts(subscription: &Subscriber) -> Vec<Vec<(String, serde_json::Value)>> {
         let texts = std::iter::from_fn(|| subscription.take());
         texts.map(|text| serde_json::from_str(&text).unwrap()).collect()
     }
@@ -301,27 +345,25 @@ mod tests {
         let (subscription, wakes) = counted();
         let body = "x".repeat(PART_BYTES / 2);
         for _ in 0..6 {
-            subscription.tell("emitted", &body);
+            subscription.publish("emitted", &body);
         }
         assert_eq!(wakes.load(Ordering::Relaxed), 1);
         let parts = parts(&subscription);
         assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 2]);
         assert_eq!(wakes.load(Ordering::Relaxed), 3);
-        subscription.tell("emitted", &1);
+        subscription.publish("emitted", &1);
         assert_eq!(wakes.load(Ordering::Relaxed), 4);
     }
 
     #[test]
-    fn events_past_the_bound_are_counted_and_jobs_are_never_lost() {
+    fn events_past_the_bound_are_dropped_and_counted() {
         let (subscription, _) = counted();
         let body = "x".repeat(1 << 20);
         let room = MAX_WAITING_BYTES / (body.len() + 14);
         for _ in 0..room + 5 {
-            subscription.tell("emitted", &body);
+            subscription.publish("emitted", &body);
         }
-        subscription.ask(JOB, "{\"job\":1}");
         let all: Vec<_> = parts(&subscription).into_iter().flatten().collect();
-        assert_eq!(all[0].0, JOB);
         assert_eq!(all.iter().filter(|(topic, _)| topic == "emitted").count(), room);
         let warning = all.iter().find(|(topic, _)| topic == "warning").unwrap();
         assert_eq!(warning.1["code"], "EVENTS_DROPPED");
@@ -329,10 +371,24 @@ mod tests {
     }
 
     #[test]
+    fn the_first_subscriber_gets_earlier_warnings() {
+        let events = Events::default();
+        events.journal_trouble("the disk is full");
+        events.emit(Topic::Delivery, || 1);
+        let ((first, _), (second, _)) = (counted(), counted());
+        events.subscribe(&first);
+        events.subscribe(&second);
+        let got: Vec<_> = parts(&first).into_iter().flatten().collect();
+        assert_eq!(got.len(), 1);
+        assert_eq!(got[0].1["message"], "the disk is full");
+        assert!(parts(&second).is_empty());
+    }
+
+    #[test]
     fn an_event_that_is_larger_than_the_bound_arrives_alone() {
         let (subscription, _) = counted();
-        subscription.tell("emitted", &"x".repeat(MAX_WAITING_BYTES + 1));
-        subscription.tell("emitted", &1);
+        subscription.publish("emitted", &"x".repeat(MAX_WAITING_BYTES + 1));
+        subscription.publish("emitted", &1);
         let all: Vec<_> = parts(&subscription).into_iter().flatten().collect();
         assert_eq!(all.len(), 2, "one event and the warning");
     }

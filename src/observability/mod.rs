@@ -1,9 +1,8 @@
-//! What can be seen from outside: the log of every delivery, the events and the counters.
+//! Events and metrics of an engine.
 //!
-//! It only records; it never calls back into what it watches.
+//! It only receives: nothing here calls back into what it observes.
 
+pub mod alerts;
+pub mod changes;
 pub mod events;
-pub mod log;
-pub mod redact;
-pub mod stats;
-pub mod time;
+pub mod metrics;

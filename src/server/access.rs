@@ -1,95 +1,239 @@
-//! Who may do what: bearer tokens, signed URLs, and where a request of a browser may come from.
+//! Authorization: bearer tokens, signed URLs, and permitted origins of browser requests.
 
 use std::fmt::Write as _;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac::{self, HMAC_SHA256, Key};
-use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use axum::http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, ORIGIN};
 use axum::http::{HeaderMap, Method, Uri};
 
-use super::Config;
+use super::session::{BrowserSession, BrowserSessions, LIFETIME, cookies};
+use super::sessions::SESSION;
+use crate::config::server::{Config, TokenRole};
 use crate::error::{Error, ErrorKind, Result};
-use crate::observability::time::Timestamp;
-use crate::streams::glob;
+use crate::pattern;
+use crate::time::Timestamp;
 
-/// What requests are held against.
+/// The relation of a request's page to this server, as browsers say it.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// Cookies of one name that are looked at.
+const MAX_COOKIES: usize = 8;
+
+/// The credentials and origins that requests are checked against.
 #[derive(Debug)]
 pub(super) struct Access {
     /// The digests of the tokens: of one length, whatever the tokens are.
-    tokens: Vec<[u8; 32]>,
+    tokens: Vec<([u8; 32], TokenRole)>,
+    sessions: BrowserSessions,
     public_streams: Vec<String>,
     signing: Key,
     origins: Vec<String>,
-    /// The names that this server goes by, when it has no tokens to tell friends by.
+    public_origin: Option<String>,
+    /// The host names of this server; checked only when there are no tokens.
     hosts: Vec<String>,
+    cookie: String,
+}
+
+/// The permission of a request.
+#[derive(Debug, Clone)]
+pub(super) struct Grant {
+    /// The acts that it allows.
+    pub(super) role: TokenRole,
+    /// The session that it comes from.
+    pub(super) session: Option<BrowserSession>,
+}
+
+/// The origin of a request that a browser makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OriginTrust {
+    /// A page of this server.
+    Own,
+    /// A page in `server.cors`.
+    Listed,
+    /// Another page.
+    Other,
+    /// None is named: the client is no browser, or an old one that reads.
+    Unknown,
 }
 
 impl Access {
     /// # Errors
     /// `Internal` when the system has no random numbers.
-    pub(super) fn new(config: &Config) -> Result<Self> {
+    pub(super) fn new(config: &Config, port: u16) -> Result<Self> {
         let mut drawn = [0; 32];
         aws_lc_rs::rand::fill(&mut drawn)
             .map_err(|_| Error::new(ErrorKind::Internal, "the system has no random numbers"))?;
         let key = config.signing_key.as_ref().map_or(&drawn[..], |key| key.as_bytes());
         let signing = Key::new(HMAC_SHA256, key);
-        let public = config.public_url.as_deref().and_then(|url| url::Url::parse(url).ok());
-        let public = public.and_then(|url| url.host_str().map(str::to_owned));
+        let public_url = config.public_url.as_deref().and_then(|url| url::Url::parse(url).ok());
+        let public = public_url.as_ref().and_then(|url| url.host_str().map(str::to_owned));
         let hosts = ["localhost".to_owned(), config.host.to_string()].into_iter().chain(public);
+        let tokens = config.tokens.iter().map(|token| (hashed(token.text.as_bytes()), token.role));
         Ok(Self {
-            tokens: config.tokens.iter().map(|token| hashed(token.as_bytes())).collect(),
+            tokens: tokens.collect(),
+            sessions: BrowserSessions::default(),
             public_streams: config.public_streams.clone(),
             signing,
             origins: config.cors.clone(),
+            public_origin: public_url.map(|url| url.origin().ascii_serialization()),
             hosts: hosts.collect(),
+            // Cookies are of a host, whatever the port: two servers must not share one.
+            cookie: format!("dollar_send_session_{port}"),
         })
     }
 
-    /// Whether a request brings one of the tokens, or none is needed. How long that takes says
-    /// nothing of the tokens.
-    pub(super) fn is_authorized(&self, headers: &HeaderMap) -> bool {
+    /// Returns `true` if requests need a token.
+    pub(super) const fn requires_token(&self) -> bool {
+        !self.tokens.is_empty()
+    }
+
+    /// Returns the permission of a request: by a token, by the cookie of a session if a page of this
+    /// server makes the request, or because no token is required.
+    pub(super) fn grant(&self, method: &Method, headers: &HeaderMap, uri: &Uri) -> Option<Grant> {
         if self.tokens.is_empty() {
-            return true;
+            return Some(Grant { role: TokenRole::Act, session: None });
         }
-        let given = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-        let given = hashed(given.unwrap_or_default());
-        let equal = |token: &&[u8; 32]| verify_slices_are_equal(*token, &given).is_ok();
-        self.tokens.iter().filter(equal).count() > 0
+        if let Some(given) = headers.get(AUTHORIZATION) {
+            let role = self.role_of(bearer(given.as_bytes()).unwrap_or_default())?;
+            return Some(Grant { role, session: None });
+        }
+        let proves_origin = match self.origin(headers, uri) {
+            OriginTrust::Own => true,
+            OriginTrust::Unknown => method.is_safe(),
+            OriginTrust::Listed | OriginTrust::Other => false,
+        };
+        let session = proves_origin.then(|| self.session(headers)).flatten()?;
+        Some(Grant { role: session.role, session: Some(session) })
     }
 
-    /// Whether everybody may read this workflow's stream.
+    fn session(&self, headers: &HeaderMap) -> Option<BrowserSession> {
+        self.cookie_names().iter().find_map(|name| {
+            cookies(headers, name).take(MAX_COOKIES).find_map(|value| self.sessions.find(value))
+        })
+    }
+
+    fn has_cookie(&self, headers: &HeaderMap) -> bool {
+        self.cookie_names().iter().any(|name| cookies(headers, name).next().is_some())
+    }
+
+    fn cookie_names(&self) -> [String; 2] {
+        [format!("__Host-{}", self.cookie), self.cookie.clone()]
+    }
+
+    /// Returns the role of a token. The check takes constant time.
+    pub(super) fn role_of(&self, token: &[u8]) -> Option<TokenRole> {
+        let given = hashed(token);
+        let equal =
+            |(token, _): &&([u8; 32], TokenRole)| verify_slices_are_equal(token, &given).is_ok();
+        let mut found = self.tokens.iter().filter(equal).map(|(_, role)| *role);
+        let role = found.next();
+        found.count();
+        role
+    }
+
+    /// Opens a session. Returns the cookie that names it.
+    ///
+    /// # Errors
+    /// `Internal` when the system has no random numbers.
+    pub(super) fn sign_in(
+        &self,
+        role: TokenRole,
+        headers: &HeaderMap,
+        uri: &Uri,
+    ) -> Result<String> {
+        self.end_session(headers);
+        let name = self.sessions.open(role)?;
+        Ok(self.set_cookie(&name, LIFETIME.as_secs(), headers, uri))
+    }
+
+    /// Ends the session of a request. Returns the cookie that removes its name.
+    pub(super) fn sign_out(&self, headers: &HeaderMap, uri: &Uri) -> String {
+        self.end_session(headers);
+        self.set_cookie("", 0, headers, uri)
+    }
+
+    fn end_session(&self, headers: &HeaderMap) {
+        for name in self.cookie_names() {
+            cookies(headers, &name).take(MAX_COOKIES).for_each(|value| self.sessions.end(value));
+        }
+    }
+
+    fn set_cookie(&self, value: &str, seconds: u64, headers: &HeaderMap, uri: &Uri) -> String {
+        let is_public =
+            |origin: &String| origin.starts_with("https:") && is_at(origin, headers, uri);
+        let [secure, plain] = self.cookie_names();
+        let (name, secure) = match &self.public_origin {
+            Some(origin) if is_public(origin) => (secure, "; Secure"),
+            Some(_) | None => (plain, ""),
+        };
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+    }
+
+    /// Returns whether the stream of this workflow is public.
     pub(super) fn is_public(&self, workflow_id: &str) -> bool {
-        self.public_streams.iter().any(|pattern| glob::matches(pattern, workflow_id))
+        self.public_streams.iter().any(|pattern| pattern::matches(pattern, workflow_id))
     }
 
-    /// Why a request of a page in a browser is not to be answered. Without tokens a page of anybody
-    /// could otherwise use this server from the browser of somebody on this machine.
+    /// Returns the reason for refusing a request because of the page that makes it. Without tokens, any
+    /// page could otherwise use this server from a browser on this machine.
     pub(super) fn refuses_origin(
         &self,
         method: &Method,
         headers: &HeaderMap,
         uri: &Uri,
     ) -> Option<String> {
-        if !self.tokens.is_empty() {
+        let is_open = self.tokens.is_empty();
+        if is_open {
+            let name = name_of_host(host_of(headers, uri));
+            let is_local = name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+            if !is_local && !self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                return Some(format!(
+                    "the server does not go by the name of {name:?}: see server.publicUrl"
+                ));
+            }
+        }
+        // A token is proof enough: no page of others has it. Without one, the cookie is the danger.
+        let is_proven = !is_open
+            && (headers.contains_key(AUTHORIZATION)
+                || (uri.path() != SESSION && !self.has_cookie(headers)));
+        if method.is_safe() || is_proven {
             return None;
         }
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str));
-        let name = host.map(name_of_host).unwrap_or_default();
-        let is_local = name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        if !is_local && !self.hosts.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            return Some(format!(
-                "the server does not go by the name of {name:?}: see server.publicUrl"
-            ));
+        match self.origin(headers, uri) {
+            OriginTrust::Own | OriginTrust::Unknown => None,
+            OriginTrust::Listed if is_open => None,
+            OriginTrust::Listed => {
+                Some("pages of this origin need a token: Authorization: Bearer TOKEN".to_owned())
+            }
+            OriginTrust::Other => Some(
+                "the request is of a page of another origin, which is not in server.cors"
+                    .to_owned(),
+            ),
         }
-        let origin = headers.get(ORIGIN)?;
-        let allowed = self.origins.iter().any(|o| o == "*" || o.as_bytes() == origin.as_bytes());
-        (!method.is_safe() && !allowed)
-            .then(|| "pages of this origin are not in server.cors".to_owned())
     }
 
-    /// The parameters that open the stream of a workflow until a time.
+    fn origin(&self, headers: &HeaderMap, uri: &Uri) -> OriginTrust {
+        let origin = headers.get(ORIGIN);
+        let is_listed = |origin: &HeaderValue| {
+            self.origins.iter().any(|o| o == "*" || o.as_bytes() == origin.as_bytes())
+        };
+        if origin.is_some_and(is_listed) {
+            return OriginTrust::Listed;
+        }
+        let is_own = |origin: &str| {
+            self.public_origin.as_deref() == Some(origin) || is_at(origin, headers, uri)
+        };
+        let site = headers.get(SEC_FETCH_SITE).map(HeaderValue::as_bytes);
+        match (site, origin) {
+            (Some(b"same-origin" | b"none"), _) => OriginTrust::Own,
+            (None, Some(origin)) if origin.to_str().is_ok_and(is_own) => OriginTrust::Own,
+            (None, None) => OriginTrust::Unknown,
+            (Some(_), _) | (None, Some(_)) => OriginTrust::Other,
+        }
+    }
+
+    /// Returns the parameters that open the stream of a workflow until a time.
     pub(super) fn signed(&self, workflow_id: &str, until: Timestamp) -> String {
         let expires = until.as_millis() / 1000;
         let tag = hmac::sign(&self.signing, &message(workflow_id, expires));
@@ -101,7 +245,7 @@ impl Access {
         text
     }
 
-    /// Whether these parameters open the stream of this workflow now.
+    /// Returns whether these parameters open the stream of this workflow now.
     pub(super) fn is_signed(
         &self,
         workflow_id: &str,
@@ -122,10 +266,22 @@ fn hashed(token: &[u8]) -> [u8; 32] {
     hash
 }
 
-/// The token of `Bearer TOKEN`; the scheme's case does not matter (RFC 9110).
+/// Returns the token of `Bearer TOKEN`; the scheme's case does not matter (RFC 9110).
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, rest) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| rest.trim_ascii())
+}
+
+/// Returns `true` if a request was made to this origin.
+fn is_at(origin: &str, headers: &HeaderMap, uri: &Uri) -> bool {
+    let place = origin.split_once("://").map(|(_, place)| place);
+    place.is_some_and(|place| place.eq_ignore_ascii_case(host_of(headers, uri)))
+}
+
+/// Returns the host that a request names, with its port.
+fn host_of<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> &'a str {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    host.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str)).unwrap_or_default()
 }
 
 fn name_of_host(host: &str) -> &str {
@@ -150,16 +306,19 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use axum::http::header::COOKIE;
 
     use super::*;
+    use crate::config::server::Token;
 
     const TOKEN: &str = "a-token-of-some-length";
 
-    fn access(tokens: &[&str], cors: &[&str]) -> Access {
-        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        let config = Config { tokens: texts(tokens), cors: texts(cors), ..Config::default() };
-        Access::new(&config).unwrap()
+    fn access(tokens: &[(&str, TokenRole)], cors: &[&str]) -> Access {
+        let tokens =
+            tokens.iter().map(|(text, role)| Token { text: (*text).to_owned(), role: *role });
+        let cors = cors.iter().map(|text| (*text).to_owned()).collect();
+        let config = Config { tokens: tokens.collect(), cors, ..Config::default() };
+        Access::new(&config, 8787).unwrap()
     }
 
     fn headers(pairs: &[(axum::http::HeaderName, &str)]) -> HeaderMap {
@@ -169,20 +328,67 @@ mod tests {
 
     #[test]
     fn only_a_whole_token_is_one() {
-        let access = access(&["another-token-of-length", TOKEN], &[]);
+        let access =
+            access(&[("another-token-of-length", TokenRole::Act), (TOKEN, TokenRole::Read)], &[]);
         for (value, expected) in [
-            (format!("Bearer {TOKEN}"), true),
-            (format!("bearer  {TOKEN} "), true),
-            (format!("Bearer {TOKEN}x"), false),
-            (format!("Bearer {}", &TOKEN[1..]), false),
-            (format!("Basic {TOKEN}"), false),
-            (TOKEN.to_owned(), false),
-            ("Bearer".to_owned(), false),
+            (format!("Bearer {TOKEN}"), Some(TokenRole::Read)),
+            (format!("bearer  {TOKEN} "), Some(TokenRole::Read)),
+            ("Bearer another-token-of-length".to_owned(), Some(TokenRole::Act)),
+            (format!("Bearer {TOKEN}x"), None),
+            (format!("Bearer {}", &TOKEN[1..]), None),
+            (format!("Basic {TOKEN}"), None),
+            (TOKEN.to_owned(), None),
+            ("Bearer".to_owned(), None),
         ] {
             let given = headers(&[(AUTHORIZATION, &value)]);
-            assert_eq!(access.is_authorized(&given), expected, "{value}");
+            let grant = access.grant(&Method::GET, &given, &Uri::from_static("/"));
+            assert_eq!(grant.map(|grant| grant.role), expected, "{value}");
         }
-        assert!(!access.is_authorized(&HeaderMap::new()));
+        assert!(access.grant(&Method::GET, &HeaderMap::new(), &Uri::from_static("/")).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_cookie_counts_for_pages_of_this_server_alone() {
+        let access = access(&[(TOKEN, TokenRole::Read)], &["https://app.example.com"]);
+        let uri = Uri::from_static("/");
+        let cookie = access.sign_in(TokenRole::Read, &HeaderMap::new(), &uri).unwrap();
+        let pair = cookie.split(';').next().unwrap();
+        let granted = |method, more: &[(HeaderName, &str)]| {
+            let mut pairs = vec![(COOKIE, pair), (HOST, "send.example.com")];
+            pairs.extend(more.iter().cloned());
+            access.grant(&method, &headers(&pairs), &uri).is_some()
+        };
+        assert!(granted(Method::GET, &[]));
+        assert!(!granted(Method::POST, &[]));
+        assert!(granted(Method::POST, &[(SEC_FETCH_SITE, "same-origin")]));
+        assert!(granted(Method::POST, &[(ORIGIN, "https://send.example.com")]));
+        for origin in ["https://app.example.com", "https://send.example.com:444", "null"] {
+            assert!(!granted(Method::GET, &[(ORIGIN, origin)]), "{origin}");
+            assert!(!granted(Method::POST, &[(ORIGIN, origin)]), "{origin}");
+        }
+        for site in ["same-site", "cross-site", "Same-OriginTrust", ""] {
+            assert!(!granted(Method::GET, &[(SEC_FETCH_SITE, site)]), "{site}");
+        }
+        access.sign_out(&headers(&[(COOKIE, pair)]), &uri);
+        assert!(!granted(Method::GET, &[]));
+    }
+
+    #[tokio::test]
+    async fn the_cookie_of_a_public_address_is_secure() {
+        let config =
+            Config { public_url: Some("https://send.example.com".into()), ..Config::default() };
+        let access = Access::new(&config, 8787).unwrap();
+        let set = |host| {
+            access
+                .sign_in(TokenRole::Act, &headers(&[(HOST, host)]), &Uri::from_static("/"))
+                .unwrap()
+        };
+        let public = set("send.example.com");
+        assert!(public.starts_with("__Host-dollar_send_session_8787="), "{public}");
+        assert!(public.ends_with("; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict; Secure"));
+        let local = set("127.0.0.1:8787");
+        assert!(local.starts_with("dollar_send_session_8787="), "{local}");
+        assert!(local.ends_with("; HttpOnly; SameSite=Strict"), "{local}");
     }
 
     #[test]
@@ -198,12 +404,17 @@ mod tests {
         assert!(refuses(Method::GET, &[(HOST, "rebound.example.com")]));
         assert!(refuses(Method::POST, &[local.clone(), (ORIGIN, "https://evil.example")]));
         assert!(!refuses(Method::GET, &[local.clone(), (ORIGIN, "https://evil.example")]));
-        assert!(!refuses(Method::POST, &[local, (ORIGIN, "https://app.example.com")]));
+        let listed = (ORIGIN, "https://app.example.com");
+        assert!(!refuses(Method::POST, &[local.clone(), listed]));
+        assert!(!refuses(Method::POST, &[local.clone(), (ORIGIN, "http://127.0.0.1:8787")]));
+        assert!(refuses(Method::POST, &[local.clone(), (ORIGIN, "http://127.0.0.1:3000")]));
+        assert!(refuses(Method::POST, &[local.clone(), (SEC_FETCH_SITE, "same-site")]));
+        assert!(!refuses(Method::POST, &[local, (SEC_FETCH_SITE, "same-origin")]));
     }
 
     #[test]
     fn a_signed_url_opens_one_stream_until_its_time() {
-        let access = access(&[TOKEN], &[]);
+        let access = access(&[(TOKEN, TokenRole::Act)], &[]);
         let at = Timestamp::from_millis;
         let signed = access.signed("p_1", at(20_000));
         let signature = signed.strip_prefix("expires=20&signature=").unwrap();

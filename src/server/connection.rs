@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 use tower_service::Service as _;
 
 use super::feed::{self, Feed};
-use super::guarded::{Guarded, HEAD_TIMEOUT, Turns, WRITE_TIMEOUT};
+use super::guarded::{Guarded, HEAD_TIMEOUT, RequestTurns, WRITE_TIMEOUT};
 use super::multiplexed::{self, StreamTasks};
 use crate::streams::Following;
 
@@ -36,30 +36,29 @@ use crate::streams::Following;
 const MAX_CONNECTIONS: usize = 20_000;
 /// Bytes that the head of a request may have.
 const MAX_HEAD: u32 = 32 << 10;
-/// How often the other side of an HTTP/2 connection is asked whether it is there, and how long it
-/// may take to say so.
+/// The interval of HTTP/2 pings, and the time-out of their replies.
 const PING: Duration = Duration::from_secs(20);
 /// The wait before the next connection is accepted when the system has no more of them.
 const BREATH: Duration = Duration::from_millis(20);
-/// What a connection of HTTP/2 begins with (RFC 9113, section 3.4).
+/// The connection preface of HTTP/2 (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
-/// What a route may do with the connection that a request came over; of HTTP/2, with its stream alone.
+/// A route's handle on the connection of its request; with HTTP/2, on its stream alone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Connection(Arc<Handle>);
+pub(super) struct Connection(Arc<ConnectionHandle>);
 
 #[derive(Debug, Default)]
-struct Handle {
+struct ConnectionHandle {
     cut: Notify,
     taken: Notify,
     following: Mutex<Option<Following>>,
-    /// What is to be written first.
+    /// Bytes to write first.
     head: Mutex<Option<Bytes>>,
-    /// How often the client took something of the response.
+    /// The number of times that the client took a part of the response.
     progress: AtomicU64,
-    /// Whether the response may be silent for as long as it likes.
+    /// True if the response may be silent for as long as it likes.
     endless: AtomicBool,
 }
 
@@ -74,7 +73,7 @@ impl Connection {
         self.0.cut.notified().await;
     }
 
-    /// After the head of the response, the connection is for what is followed alone.
+    /// Hands the connection over to a stream after the head of the response.
     pub(super) fn take_over(&self, following: Following) {
         *self.0.following.lock().unwrap_or_else(PoisonError::into_inner) = Some(following);
     }
@@ -113,14 +112,14 @@ impl Connection {
     }
 }
 
-/// Accepts connections until `stop` says so, then lets those that are open end their requests.
+/// Accepts connections until `stop` is signalled, then lets open ones finish their requests.
 /// `connections` holds their tasks.
 pub(super) async fn serve(
     listener: TcpListener,
     routes: Router,
     keep_alive: Duration,
     mut stop: watch::Receiver<bool>,
-    connections: Tasks,
+    connections: ConnectionTasks,
 ) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -154,30 +153,30 @@ pub(super) async fn serve(
 }
 
 /// The tasks of connections.
-pub(super) type Tasks = Arc<Mutex<JoinSet<()>>>;
+pub(super) type ConnectionTasks = Arc<Mutex<JoinSet<()>>>;
 
 /// Ends every connection where it is.
-pub(super) fn abort(tasks: &Tasks) {
+pub(super) fn abort(tasks: &ConnectionTasks) {
     lock(tasks).abort_all();
 }
 
-fn lock(tasks: &Tasks) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+fn lock(tasks: &ConnectionTasks) -> std::sync::MutexGuard<'_, JoinSet<()>> {
     tasks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn spawn(tasks: &Tasks, task: impl Future<Output = ()> + Send + 'static) {
+fn spawn(tasks: &ConnectionTasks, task: impl Future<Output = ()> + Send + 'static) {
     let mut tasks = lock(tasks);
     while tasks.try_join_next().is_some() {}
     tasks.spawn(task);
 }
 
-/// What one connection is served with.
+/// The shared parts that serve a connection.
 struct Served {
     peer: SocketAddr,
     routes: Router,
     keep_alive: Duration,
     stop: watch::Receiver<bool>,
-    connections: Tasks,
+    connections: ConnectionTasks,
 }
 
 impl Served {
@@ -191,7 +190,7 @@ impl Served {
         match begun {
             Ok((Version::HTTP_2, bytes)) => self.http2(Guarded::new(stream, bytes)).await,
             Ok((_, bytes)) => self.http1(stream, bytes, place).await,
-            // It said nothing for too long, or went away.
+            // The client was silent for too long, or disconnected.
             Err(_) => {}
         }
     }
@@ -213,7 +212,7 @@ impl Served {
         let Self { peer, routes, keep_alive, mut stop, connections } = self;
         let connection = Connection::default();
         let handle = connection.clone();
-        let turns = Turns::default();
+        let turns = RequestTurns::default();
         let stream = Guarded::with_heads(stream, beginning, turns.clone());
         let kept = HeaderValue::try_from(format!("timeout={}", keep_alive.as_secs())).ok();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
@@ -288,7 +287,7 @@ impl Served {
         let mut stopping = false;
         loop {
             tokio::select! {
-                // A connection that broke concerns nobody but its client.
+                // A broken connection affects only its client.
                 _ = served.as_mut() => return,
                 _ = stop.wait_for(|stop| *stop), if !stopping => {
                     stopping = true;

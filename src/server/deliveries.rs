@@ -2,33 +2,37 @@
 
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::answer::{Data, Page, PageInfo, Problem, Refusals, Refused, rows_of};
-use super::limit_of;
-use super::parameters::{Asked, Given, Nothing, Segment};
+use super::parameters::{PathParam, QueryParams};
+use super::replays::ids;
+use super::response::{ApiError, CommonErrors, Data, Page, PageInfo, Problem, rows_of};
+use super::search;
 use super::state::Shared;
-use crate::engine::Engine;
-use crate::observability::log::{
-    DeliveryQuery, ExecutionCursor, ExecutionQuery, Selection, Status,
-};
+use super::{MAX_PAGE, limit_of};
+use crate::execution::{DeliveryQuery, ExecutionCursor, ExecutionQuery, IdSet, Status};
+use crate::time::Timestamp;
 
 type Rows = Page<Box<RawValue>>;
 
-/// Deliveries of one execution that an answer has at most.
+/// The maximum number of deliveries of one execution in a response.
 const ALL: usize = 10_000;
 /// Attempts of one execution that a response has at most.
 const MAX_ATTEMPTS: usize = 1000;
 
-/// Which executions.
+/// Filter and page of the executions.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct ExecutionParameters {
     /// Only of this workflow.
     workflow_id: Option<String>,
+    /// Only those that match, or of which a delivery does; the language is that of `/v1/deliveries`.
+    #[param(max_length = 1000, example = "status:failed since:2h")]
+    search: Option<String>,
     /// At most this many.
     #[param(minimum = 1, maximum = 100, default = 10)]
     limit: Option<u32>,
@@ -47,11 +51,16 @@ pub(super) struct ExecutionRow {
     execution_id: String,
     workflow_id: String,
     attempt: u32,
+    /// The cause of the run, as the runner names it.
+    #[schema(example = "POST /hooks/order")]
+    trigger: Option<String>,
     #[schema(inline)]
     status: ExecutionStatus,
     delivered: usize,
     failed: usize,
     discarded: usize,
+    /// Failed calls that were dismissed.
+    dismissed: usize,
     pending: usize,
     total: usize,
     #[schema(format = DateTime)]
@@ -59,6 +68,8 @@ pub(super) struct ExecutionRow {
     #[schema(format = DateTime)]
     completed_at: Option<String>,
     error: Option<String>,
+    /// The text that the run was completed with, such as that of `$end()`.
+    message: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -80,25 +91,61 @@ pub(super) struct DeliveryRow {
     execution_id: String,
     step: String,
     index: u32,
+    /// The delivery that this one repeats.
     replay_of: Option<Uuid>,
+    /// The replay of this delivery.
+    replayed_by: Option<Uuid>,
+    /// The replay that delivered the call.
+    resolved_by: Option<Uuid>,
+    /// The time at which the failed delivery was dismissed.
+    #[schema(format = DateTime)]
+    dismissed_at: Option<String>,
     destination: String,
     #[schema(inline)]
     status: DeliveryStatus,
-    /// What was sent, redacted.
+    /// The request, redacted.
     #[schema(value_type = Object)]
     request: serde_json::Value,
-    /// What came back, redacted.
+    /// The response, redacted.
     #[schema(value_type = Option<Object>)]
     response: Option<serde_json::Value>,
     error: Option<DeliveryError>,
+    /// The failure of the last attempt of a delivery that waits for another one.
+    last_error: Option<DeliveryError>,
+    /// The time of the next attempt.
+    #[schema(format = DateTime)]
+    next_attempt_at: Option<String>,
     warnings: Vec<String>,
     attempts: u32,
+    /// The newest attempts, 20 at most, oldest first. Absent if the only attempt succeeded: its phases
+    /// are in the response.
+    attempt_log: Option<Vec<AttemptRow>>,
     #[schema(format = DateTime)]
     recorded_at: String,
     #[schema(format = DateTime)]
     delivered_at: Option<String>,
     #[schema(format = DateTime)]
     settled_at: Option<String>,
+}
+
+/// One attempt of a delivery.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct AttemptRow {
+    attempt: u32,
+    #[schema(format = DateTime)]
+    started_at: String,
+    /// Milliseconds for which it waited after it was due.
+    queue_ms: u64,
+    duration_ms: f64,
+    /// The HTTP status of the response.
+    status: Option<u16>,
+    /// Milliseconds by phase: `dnsMs`, `connectMs`, `tlsMs`, `firstByteMs`, `bodyMs`.
+    #[schema(value_type = Option<Object>)]
+    timings: Option<serde_json::Value>,
+    error: Option<DeliveryError>,
+    #[schema(format = DateTime)]
+    next_attempt_at: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -108,10 +155,10 @@ struct DeliveryError {
     phase: Option<String>,
 }
 
-/// How far a delivery is.
+/// The progress of a delivery.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-enum DeliveryStatus {
+pub(super) enum DeliveryStatus {
     Recorded,
     Pending,
     Batched,
@@ -158,21 +205,25 @@ pub(super) struct Deliveries {
     responses(
         (status = 200, description = "A page of executions", body = Executions),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        Refusals,
+        CommonErrors,
     ),
 )]
 pub(super) async fn executions(
     State(shared): State<Shared>,
-    Asked(asked): Asked<ExecutionParameters>,
-) -> Result<Json<Rows>, Refused> {
+    QueryParams(asked): QueryParams<ExecutionParameters>,
+) -> Result<Json<Rows>, ApiError> {
     let engine = shared.engine()?;
     let query = ExecutionQuery {
         workflow_id: asked.workflow_id,
         execution_id: None,
         limit: Some(limit_of(asked.limit, 10)?),
         before: asked.after.map(Into::into),
+        search: asked.search.as_deref().map(search::read).transpose()?,
     };
-    let total = engine.count_executions(&query).await?;
+    let total = match query.search {
+        None => Some(engine.count_executions(&query).await?),
+        Some(_) => None,
+    };
     Ok(Json(Page::of_rows(total, &engine.executions(&query).await?, "cursor")))
 }
 
@@ -190,7 +241,7 @@ struct ExecutionData {
     attempts: Vec<ExecutionRow>,
 }
 
-/// Which attempt.
+/// The attempt of a delivery.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct AttemptParameters {
@@ -211,14 +262,14 @@ pub(super) struct AttemptParameters {
         (status = 200, description = "The attempt", body = ExecutionWithDeliveries),
         (status = 400, description = "The path or a parameter is wrong", body = Problem),
         (status = 404, description = "The log has no such execution or attempt", body = Problem),
-        Refusals,
+        CommonErrors,
     ),
 )]
 pub(super) async fn execution(
     State(shared): State<Shared>,
-    Segment(id): Segment,
-    Asked(asked): Asked<AttemptParameters>,
-) -> Result<Json<Data<OneExecution>>, Refused> {
+    PathParam(id): PathParam,
+    QueryParams(asked): QueryParams<AttemptParameters>,
+) -> Result<Json<Data<OneExecution>>, ApiError> {
     let engine = shared.engine()?;
     let query = ExecutionQuery {
         execution_id: Some(id),
@@ -234,15 +285,15 @@ pub(super) async fn execution(
     Ok(Json(Data { data: OneExecution { execution, deliveries, attempts } }))
 }
 
-/// The members of a row that tell attempts apart.
+/// The members of a row that identify an attempt.
 #[derive(Deserialize)]
 struct AttemptHead {
     cursor: String,
     attempt: u32,
 }
 
-/// The newest row, or the newest of this attempt, with the number of its execution.
-fn chosen(attempts: &[Box<RawValue>], attempt: Option<u32>) -> Result<(&RawValue, u64), Refused> {
+/// Returns the newest row, or the newest of this attempt, with the number of its execution.
+fn chosen(attempts: &[Box<RawValue>], attempt: Option<u32>) -> Result<(&RawValue, u64), ApiError> {
     let mut rows = attempts.iter().filter_map(|row| {
         let head: AttemptHead = serde_json::from_str(row.get()).ok()?;
         let cursor: ExecutionCursor = head.cursor.parse().ok()?;
@@ -251,9 +302,9 @@ fn chosen(attempts: &[Box<RawValue>], attempt: Option<u32>) -> Result<(&RawValue
     let found = rows.find(|(_, number, _)| attempt.is_none_or(|wanted| wanted == *number));
     let missing = || match attempt {
         Some(attempt) if !attempts.is_empty() => {
-            Refused::not_found(format!("the log has no attempt {attempt} of this execution"))
+            ApiError::not_found(format!("the log has no attempt {attempt} of this execution"))
         }
-        Some(_) | None => Refused::not_found("the log has no such execution"),
+        Some(_) | None => ApiError::not_found("the log has no such execution"),
     };
     found.map(|(row, _, serial)| (row, serial)).ok_or_else(missing)
 }
@@ -266,10 +317,23 @@ pub(super) struct OneExecution {
     attempts: Vec<Box<RawValue>>,
 }
 
-/// Which deliveries.
+fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+    let refused = || D::Error::custom(format!("settled_since: {text:?} is no time"));
+    Timestamp::parse(&text).map(Some).ok_or_else(refused)
+}
+
+/// Filter and page of the deliveries.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DeliveryParameters {
+    /// Only these, at most 100: ids with commas between.
+    #[param(
+        value_type = Option<String>,
+        pattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(,[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}){0,99}$",
+    )]
+    #[serde(default, deserialize_with = "ids")]
+    ids: Option<Vec<Uuid>>,
     /// Only of this workflow.
     workflow_id: Option<String>,
     /// Only of this execution.
@@ -281,6 +345,15 @@ pub(super) struct DeliveryParameters {
     /// Only in this status.
     #[param(inline)]
     status: Option<DeliveryStatus>,
+    /// Only those that match all terms: `status:`, `host:`, `workflow:`, `code:`, `destination:`,
+    /// `execution:`, `trigger:` with a part of the value, `since:` and `until:` with a duration (`2h`) or a time,
+    /// and free text. Quotes hold spaces and colons.
+    #[param(max_length = 1000, example = "status:failed host:example.com since:2h")]
+    search: Option<String>,
+    /// Only those that were terminal then or later.
+    #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "time")]
+    settled_since: Option<Timestamp>,
     /// At most this many.
     #[param(minimum = 1, maximum = 100, default = 10)]
     limit: Option<u32>,
@@ -299,15 +372,19 @@ pub(super) struct DeliveryParameters {
     responses(
         (status = 200, description = "A page of deliveries", body = Deliveries),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        Refusals,
+        CommonErrors,
     ),
 )]
 pub(super) async fn deliveries(
     State(shared): State<Shared>,
-    Asked(asked): Asked<DeliveryParameters>,
-) -> Result<Json<Rows>, Refused> {
+    QueryParams(asked): QueryParams<DeliveryParameters>,
+) -> Result<Json<Rows>, ApiError> {
     let engine = shared.engine()?;
+    if asked.ids.as_ref().is_some_and(|ids| ids.len() > MAX_PAGE as usize) {
+        return Err(ApiError::invalid(format!("ids: more than {MAX_PAGE}")));
+    }
     let query = DeliveryQuery {
+        ids: asked.ids.map(IdSet::from_iter),
         workflow_id: asked.workflow_id,
         execution_id: asked.execution_id,
         execution: None,
@@ -316,52 +393,12 @@ pub(super) async fn deliveries(
         status: asked.status.map(|status| Status::from(status).as_str().to_owned()),
         limit: Some(limit_of(asked.limit, 10)?),
         before: asked.after,
+        settled_since: asked.settled_since,
+        search: asked.search.as_deref().map(search::read).transpose()?,
     };
-    let total = engine.count_deliveries(&query).await?;
+    let total = match query.search {
+        None => Some(engine.count_deliveries(&query).await?),
+        Some(_) => None,
+    };
     Ok(Json(Page::of_rows(total, &engine.deliveries(&query).await?, "id")))
-}
-
-/// The new delivery of a replay.
-#[derive(Serialize, ToSchema)]
-pub(super) struct Replayed {
-    data: Replay,
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct Replay {
-    /// The new delivery.
-    id: Uuid,
-    /// The one that it repeats.
-    replay_of: Uuid,
-}
-
-/// Make a failed delivery again
-///
-/// As a new delivery of the same execution, which names the old one.
-#[utoipa::path(
-    post,
-    path = "/v1/deliveries/{id}/replay",
-    tag = "log",
-    params(("id" = Uuid, Path, description = "The failed delivery")),
-    responses(
-        (status = 200, description = "The new delivery", body = Replayed),
-        (status = 400, description = "This is no delivery's id", body = Problem),
-        (status = 401, description = "A token is needed", body = Problem),
-        (status = 403, description = "The request is of a page that may not make it", body = Problem),
-        (status = 404, description = "The log has no failed delivery with this id", body = Problem),
-        (status = 503, description = "The engine is closed, or its journal is full", body = Problem),
-    ),
-)]
-pub(super) async fn replay(
-    State(shared): State<Shared>,
-    Segment(id): Segment,
-    Given(Nothing {}): Given<Nothing>,
-) -> Result<Json<Replayed>, Refused> {
-    let id: Uuid = id.parse().map_err(|_| Refused::invalid("id: is not the id of a delivery"))?;
-    let engine: std::sync::Arc<Engine> = shared.engine()?;
-    let mut answer = engine.replay(&Selection::Ids(vec![id])).await?;
-    let reason = "the log has no failed delivery with this id, or not its payload any more";
-    let new = answer.replayed.pop().ok_or_else(|| Refused::not_found(reason))?;
-    Ok(Json(Replayed { data: Replay { id: new.id, replay_of: new.replay_of } }))
 }

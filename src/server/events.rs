@@ -1,5 +1,6 @@
 //! `GET /v1/workflows/:workflow_id/event_summaries`: what a workflow emitted, and its errors.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Page, PageInfo, Problem, Refusals, Refused};
-use super::parameters::{Asked, Segment};
+use super::parameters::{PathParam, QueryParams};
+use super::response::{ApiError, CommonErrors, Page, PageInfo, Problem};
 use super::state::Shared;
 use super::{limit_of, workflow_id};
-use crate::streams::{Event, EventId, StreamKind};
+use crate::streams::{Event, EventId, RawEvent, StreamKind};
 
-/// Events above this are shown in part, unless they are asked for.
+/// Events larger than this are abbreviated unless expanded.
 const ABBREVIATED: usize = 1024;
 
-/// Which part of the list, and how much of each event.
+/// The part of the list, and the size of each event.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SummaryQuery {
@@ -47,12 +48,12 @@ pub(super) struct EventSummary {
     /// The cursor.
     #[schema(example = "1606511826306-0")]
     id: String,
-    /// When it was emitted: milliseconds since 1970.
+    /// The time of emission in milliseconds since 1970.
     indexed_at_ms: u64,
     /// The event; above 1 KB, unless `expand=event`, the beginning of its JSON text.
     #[schema(value_type = serde_json::Value)]
     event: Box<RawValue>,
-    /// Whether `event` is only the beginning.
+    /// True if `event` is only the beginning.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     truncated: bool,
     metadata: Metadata,
@@ -89,14 +90,14 @@ pub(super) struct EventSummaries {
     responses(
         (status = 200, description = "A page of events", body = EventSummaries),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        Refusals,
+        CommonErrors,
     ),
 )]
 pub(super) async fn emitted(
     State(shared): State<Shared>,
-    Segment(workflow): Segment,
-    Asked(query): Asked<SummaryQuery>,
-) -> Result<Json<Page<EventSummary>>, Refused> {
+    PathParam(workflow): PathParam,
+    QueryParams(query): QueryParams<SummaryQuery>,
+) -> Result<Json<Page<EventSummary>>, ApiError> {
     summaries(&shared, StreamKind::Emits, workflow_id(&workflow)?, &query)
 }
 
@@ -114,14 +115,14 @@ pub(super) async fn emitted(
     responses(
         (status = 200, description = "A page of errors", body = EventSummaries),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        Refusals,
+        CommonErrors,
     ),
 )]
 pub(super) async fn errors(
     State(shared): State<Shared>,
-    Segment(workflow): Segment,
-    Asked(query): Asked<SummaryQuery>,
-) -> Result<Json<Page<EventSummary>>, Refused> {
+    PathParam(workflow): PathParam,
+    QueryParams(query): QueryParams<SummaryQuery>,
+) -> Result<Json<Page<EventSummary>>, ApiError> {
     summaries(&shared, StreamKind::Errors, workflow_id(&workflow)?, &query)
 }
 
@@ -130,7 +131,7 @@ fn summaries(
     kind: StreamKind,
     workflow: &str,
     query: &SummaryQuery,
-) -> Result<Json<Page<EventSummary>>, Refused> {
+) -> Result<Json<Page<EventSummary>>, ApiError> {
     let limit = limit_of(query.limit, 10)?;
     let after = query.after.as_deref().map(|text| cursor("after", text)).transpose()?;
     let before = query.before.as_deref().map(|text| cursor("before", text)).transpose()?;
@@ -150,14 +151,15 @@ fn summaries(
     Ok(Json(Page::new(total, entries.collect())))
 }
 
-fn cursor(name: &str, text: &str) -> Result<EventId, Refused> {
-    let refusal = |_| Refused::invalid(format!("{name}: this is no cursor of a page before"));
+fn cursor(name: &str, text: &str) -> Result<EventId, ApiError> {
+    let refusal = |_| ApiError::invalid(format!("{name}: this is no cursor of a page before"));
     text.parse().map_err(refusal)
 }
 
 fn summary(event: &Arc<Event>, whole: bool) -> EventSummary {
     let content = event.content.bytes();
-    let text = String::from_utf8_lossy(&content);
+    let raw = RawEvent::wrapped(&content);
+    let text = raw.map_or_else(|| String::from_utf8_lossy(&content), Cow::Owned);
     let truncated = !whole && text.len() > ABBREVIATED;
     let shown = if truncated {
         let end = (0..=ABBREVIATED).rev().find(|end| text.is_char_boundary(*end));

@@ -11,10 +11,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::connection::Connection;
-use crate::observability::time::Timestamp;
 use crate::streams::Following;
+use crate::time::Timestamp;
 
-/// What ends a chunked body.
+/// The end of a chunked body.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// Bytes that are written at once when more than one frame waits.
 const AT_ONCE: usize = 64 << 10;
@@ -31,7 +31,7 @@ impl Feed {
     pub(super) async fn run(self, connection: Connection) {
         let Self { mut stream, following, head } = self;
         let chunked = head.starts_with(b"HTTP/1.1");
-        // Whatever goes wrong, the client knows, and comes back.
+        // After any error the client notices the end of the connection, and reconnects.
         let _ = feed(&mut stream, &following, head, chunked, &connection).await;
     }
 }
@@ -87,14 +87,15 @@ async fn write(
     }
 }
 
-/// The next frame; `None`: there are no more. `Err`: the client is gone. There may be thousands that
-/// wait here, and all wake at once, so this is one function and no more.
+/// Returns the next frame; `None`: there are no more. `Err`: the client is gone. There may be
+/// thousands that wait here, and all wake at once, so this is one function and no more.
 async fn next(stream: &TcpStream, following: &Following) -> std::io::Result<Option<Bytes>> {
     poll_fn(|context| {
         if let Poll::Ready(next) = following.poll_next(context) {
             return Poll::Ready(Ok(next));
         }
-        // What it sends meanwhile is no request: this connection has its answer.
+        // Bytes that the client sends meanwhile are ignored: this connection serves no further
+        // request.
         let mut ignored = [0; 64];
         while stream.poll_read_ready(context)?.is_ready() {
             match stream.try_read(&mut ignored) {
@@ -109,7 +110,7 @@ async fn next(stream: &TcpStream, following: &Following) -> std::io::Result<Opti
     .await
 }
 
-/// The head of a response as it goes over the wire.
+/// Returns the head of a response as it goes over the wire.
 pub(super) fn head(response: &Response, version: Version) -> Bytes {
     let (line, coding) = if version == Version::HTTP_11 {
         ("HTTP/1.1", "transfer-encoding: chunked\r\n")
@@ -133,7 +134,7 @@ pub(super) fn head(response: &Response, version: Version) -> Bytes {
     head.freeze()
 }
 
-/// A time as HTTP spells it (RFC 9110, section 5.6.7).
+/// Returns a time as HTTP spells it (RFC 9110, section 5.6.7).
 fn date(at: Timestamp) -> String {
     let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(at.as_millis());
     httpdate::fmt_http_date(at)

@@ -1,5 +1,5 @@
-//! A socket with deadlines: for the head of a request once it has begun, and for writes that make no
-//! progress. Both cost a timer only while somebody is late.
+//! A socket with deadlines: for the head of a request once it has begun, and for writes that make
+//! no progress. Both cost a timer only while a client is late.
 
 use std::future::Future;
 use std::io::{Error, ErrorKind, Result};
@@ -13,16 +13,16 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// How long a client may take for the head of a request, from its first byte on.
+/// The time-out of the head of a request, from its first byte on.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a client may read nothing while something waits for it.
+/// The time-out of a client that reads nothing while bytes wait for it.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where a connection of HTTP/1.1 is between its requests, for the deadline of heads.
+/// The current request of an HTTP/1.1 connection, for the deadline of heads.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Turns(Arc<AtomicU64>);
+pub(super) struct RequestTurns(Arc<AtomicU64>);
 
-impl Turns {
+impl RequestTurns {
     /// Notes that the head of a request is complete.
     pub(super) fn begin(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
@@ -33,7 +33,7 @@ impl Turns {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Odd while a request is being answered.
+    /// Returns the count, which is odd while a request is handled.
     fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -41,15 +41,15 @@ impl Turns {
 
 /// The deadline of the head that is being read.
 #[derive(Debug, Default)]
-struct Head {
-    turns: Turns,
+struct HeadDeadline {
+    turns: RequestTurns,
     /// The turn that `begun` belongs to.
     turn: u64,
     begun: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Head {
+impl HeadDeadline {
     /// Begins anew when the turn has changed. Returns whether a head may come now.
     fn is_awaited(&mut self) -> bool {
         let turn = self.turns.count();
@@ -79,23 +79,24 @@ impl Head {
 pub(super) struct Guarded<S> {
     stream: S,
     beginning: Bytes,
-    head: Option<Head>,
+    head: Option<HeadDeadline>,
     blocked: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Guarded<S> {
-    /// A socket whose requests have heads with a deadline; `turns` says when they are complete.
-    pub(super) fn with_heads(stream: S, beginning: Bytes, turns: Turns) -> Self {
-        let head = Some(Head { turns, ..Head::default() });
+    /// Returns a socket with a deadline for the heads of requests; `turns` reports when they are
+    /// complete.
+    pub(super) fn with_heads(stream: S, beginning: Bytes, turns: RequestTurns) -> Self {
+        let head = Some(HeadDeadline { turns, ..HeadDeadline::default() });
         Self { stream, beginning, head, blocked: None }
     }
 
-    /// A socket on which only writes have a deadline.
+    /// Returns a socket on which only writes have a deadline.
     pub(super) const fn new(stream: S, beginning: Bytes) -> Self {
         Self { stream, beginning, head: None, blocked: None }
     }
 
-    /// The socket itself.
+    /// Returns the socket itself.
     pub(super) fn into_inner(self) -> S {
         self.stream
     }
@@ -190,7 +191,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_head_that_begins_has_to_end() {
         let (mut client, server) = duplex(64);
-        let turns = Turns::default();
+        let turns = RequestTurns::default();
         let mut guarded = Guarded::with_heads(server, Bytes::from_static(b"GE"), turns.clone());
         let mut buffer = [0; 64];
         let begun = Instant::now();
@@ -198,7 +199,8 @@ mod tests {
         let error = guarded.read(&mut buffer).await.unwrap_err();
         assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::TimedOut, HEAD_TIMEOUT));
 
-        // Its end gives the next one its own time, and none while it is answered or idle.
+        // The end of a request gives the next one its own time; while it is handled or idle there
+        // is no deadline.
         turns.begin();
         let idle = tokio::time::timeout(10 * HEAD_TIMEOUT, guarded.read(&mut buffer)).await;
         assert!(idle.is_err());

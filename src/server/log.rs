@@ -1,4 +1,4 @@
-//! The access log: each request as an event of `tracing`, for whoever listens.
+//! The access log: each request as an event of `tracing`.
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use axum::extract::{ConnectInfo, Request};
 use axum::middleware::Next;
 use axum::response::Response;
 
-/// Writes each request down. The query is left out: it may hold a signature.
+/// Logs each request. The query is left out: it may hold a signature.
 pub(super) async fn record(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
@@ -25,7 +25,7 @@ pub(super) async fn record(request: Request, next: Next) -> Response {
     response
 }
 
-/// Writes what is traced here to standard error, unless somebody in the process listens already.
+/// Writes traces to standard error, unless the process has a subscriber already.
 pub(super) fn to_stderr() {
     let only_ours = tracing_subscriber::filter::filter_fn(|metadata| {
         metadata.target().starts_with("dollar_send")

@@ -4,8 +4,7 @@
 //! it closes with the engine.
 
 mod access;
-mod answer;
-mod config;
+mod changes;
 mod connection;
 mod deliveries;
 mod events;
@@ -14,14 +13,24 @@ mod guarded;
 mod log;
 mod multiplexed;
 mod operations;
+mod overview;
+mod page;
 mod parameters;
+mod queues;
+mod replay_runs;
+mod replays;
+mod response;
 mod routes;
+mod search;
+mod session;
+mod sessions;
 mod sql;
 mod sse;
 mod state;
 mod subscriptions;
+mod test_calls;
+mod webhooks;
 
-pub use config::{Config, DEFAULT_KEEP_ALIVE, DEFAULT_PORT};
 pub use routes::openapi;
 
 use std::future::Future;
@@ -36,31 +45,31 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use access::Access;
-use answer::Refused;
+use response::ApiError;
 use state::Shared;
 
-use crate::engine::{Attachment, Engine};
+use crate::engine::{Engine, HttpServer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::observability::time::Timestamp;
+use crate::time::Timestamp;
 
-/// How often quiet streams get a comment.
+/// The interval of comments on quiet streams.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// How long requests that are under way may take when the engine is closed.
+/// The grace period of requests in progress when the engine is closed.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
 /// A server that is open.
 #[derive(Debug)]
-struct Server {
+struct RunningServer {
     address: SocketAddr,
     url: String,
     shared: Shared,
     stop: watch::Sender<bool>,
     serving: Mutex<Option<JoinHandle<()>>>,
     tasks: [AbortHandle; 2],
-    connections: connection::Tasks,
+    connections: connection::ConnectionTasks,
 }
 
-/// Opens the server that the options of an engine ask for, if they do.
+/// Starts the server if the options of an engine enable it.
 ///
 /// # Errors
 /// `AddressInUse`; `InvalidOption`: the address cannot be listened on.
@@ -75,9 +84,10 @@ pub fn start(engine: &Arc<Engine>) -> Result<()> {
     if config.access_log {
         log::to_stderr();
     }
-    let shared = Shared::new(engine, Access::new(config)?);
     let (stop, stopped) = watch::channel(false);
-    let connections = connection::Tasks::default();
+    let access = Access::new(config, address.port())?;
+    let shared = Shared::new(engine, access, config.test_calls, stopped.clone());
+    let connections = connection::ConnectionTasks::default();
     let routes = routes::routes(config, &shared);
     let serving = engine.runtime().spawn(connection::serve(
         listener,
@@ -99,13 +109,22 @@ pub fn start(engine: &Arc<Engine>) -> Result<()> {
         .public_url
         .as_deref()
         .map_or_else(|| format!("http://{address}"), |url| url.trim_end_matches('/').to_owned());
-    engine.own_socket(address);
+    engine.add_self_address(address);
+    engine.announce(&format!("http://{address}"));
     let serving = Mutex::new(Some(serving));
-    engine.attach(Box::new(Server { address, url, shared, stop, serving, tasks, connections }));
+    engine.attach(Box::new(RunningServer {
+        address,
+        url,
+        shared,
+        stop,
+        serving,
+        tasks,
+        connections,
+    }));
     Ok(())
 }
 
-/// The refusal of an address, with what to do about it.
+/// Returns the error of an address that cannot be listened on, with advice.
 fn cannot_listen(wanted: SocketAddr, error: std::io::Error) -> Error {
     let (kind, reason) = match error.kind() {
         IoErrorKind::AddrInUse => (
@@ -130,7 +149,7 @@ fn cannot_listen(wanted: SocketAddr, error: std::io::Error) -> Error {
     Error::new(kind, message).with_source(error)
 }
 
-impl Attachment for Server {
+impl HttpServer for RunningServer {
     fn address(&self) -> SocketAddr {
         self.address
     }
@@ -159,7 +178,7 @@ impl Attachment for Server {
     }
 }
 
-impl Server {
+impl RunningServer {
     fn abort(&self) {
         for task in &self.tasks {
             task.abort();
@@ -168,7 +187,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         self.abort();
     }
@@ -177,10 +196,10 @@ impl Drop for Server {
 /// The most bytes that the id of a workflow has in a path.
 const MAX_WORKFLOW_ID: usize = 256;
 
-fn workflow_id(text: &str) -> std::result::Result<&str, Refused> {
+fn workflow_id(text: &str) -> std::result::Result<&str, ApiError> {
     if text.is_empty() || text.len() > MAX_WORKFLOW_ID {
         let message = format!("workflow_id: must have 1 to {MAX_WORKFLOW_ID} bytes");
-        return Err(Refused::invalid(message));
+        return Err(ApiError::invalid(message));
     }
     Ok(text)
 }
@@ -188,10 +207,10 @@ fn workflow_id(text: &str) -> std::result::Result<&str, Refused> {
 /// The most entries that a page has.
 const MAX_PAGE: u32 = 100;
 
-fn limit_of(limit: Option<u32>, default: u32) -> std::result::Result<usize, Refused> {
+fn limit_of(limit: Option<u32>, default: u32) -> std::result::Result<usize, ApiError> {
     let limit = limit.unwrap_or(default);
     if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(Refused::invalid(format!("limit: must be from 1 to {MAX_PAGE}")));
+        return Err(ApiError::invalid(format!("limit: must be from 1 to {MAX_PAGE}")));
     }
     Ok(limit as usize)
 }

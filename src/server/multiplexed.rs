@@ -41,12 +41,12 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamTasks {
     }
 }
 
-/// The stream whose task this is.
+/// Returns the stream whose task this is.
 pub(super) fn current() -> Connection {
     STREAM.try_with(Connection::clone).unwrap_or_default()
 }
 
-/// The response, whose progress is noted.
+/// Returns the response, whose progress is noted.
 pub(super) fn watched(response: Response, stream: Connection) -> Response {
     stream.advance();
     response.map(|body| Body::new(Watched { body, stream }))
@@ -65,7 +65,7 @@ impl http_body::Body for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        // The next frame is asked for once the client has room for the one before.
+        // The next frame is polled once the client has room for the one before.
         self.stream.advance();
         Pin::new(&mut self.body).poll_frame(context)
     }

@@ -1,4 +1,4 @@
-//! What those who run the server look at: whether it lives, whether it is ready, and what it counts.
+//! Endpoints for operators: liveness, readiness and metrics.
 
 use std::fmt::Write as _;
 
@@ -8,19 +8,20 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::{Problem, Refusals, Refused};
-use super::parameters::{Asked, Nothing};
+use super::parameters::{Nothing, QueryParams};
+use super::response::{ApiError, CommonErrors, Problem};
 use super::state::Shared;
-use crate::observability::stats::Stats;
+use crate::observability::alerts::AlertStats;
+use crate::observability::metrics::Stats;
 
-/// That all is well.
+/// The response of a passed check.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Fine {
     #[schema(example = "ok")]
@@ -29,7 +30,7 @@ pub(super) struct Fine {
 
 const FINE: Fine = Fine { status: "ok" };
 
-/// Whether the process lives
+/// Liveness check
 #[utoipa::path(
     get,
     path = "/healthz",
@@ -44,7 +45,7 @@ pub(super) async fn healthz() -> Json<Fine> {
     Json(FINE)
 }
 
-/// Whether the engine takes work
+/// Readiness check
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -56,7 +57,7 @@ pub(super) async fn healthz() -> Json<Fine> {
     ),
     security(()),
 )]
-pub(super) async fn readyz(State(shared): State<Shared>) -> Result<Json<Fine>, Refused> {
+pub(super) async fn readyz(State(shared): State<Shared>) -> Result<Json<Fine>, ApiError> {
     shared.engine().map(|_| Json(FINE))
 }
 
@@ -71,15 +72,16 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
         (status = 200, description = "In OpenMetrics text", body = String,
          content_type = "application/openmetrics-text"),
         (status = 400, description = "There is a parameter", body = Problem),
-        Refusals,
+        CommonErrors,
     ),
 )]
 pub(super) async fn metrics(
     State(shared): State<Shared>,
-    Asked(Nothing {}): Asked<Nothing>,
-) -> Result<impl IntoResponse, Refused> {
+    QueryParams(Nothing {}): QueryParams<Nothing>,
+) -> Result<impl IntoResponse, ApiError> {
     let engine = shared.engine()?;
-    let text = rendered(&engine.stats(), engine.streams().followers());
+    let (stats, alerts) = (engine.stats(), engine.alert_stats());
+    let text = rendered(&stats, &alerts, engine.streams().followers());
     Ok(([(CONTENT_TYPE, OPENMETRICS)], text))
 }
 
@@ -89,10 +91,15 @@ struct LaneLabels {
     lane: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AlertLabels {
+    kind: &'static str,
+}
+
 /// Lanes that are shown, the busiest first: their names are hosts, of which there may be many.
 const MAX_LANES: usize = 100;
 
-fn rendered(stats: &Stats, clients: usize) -> String {
+fn rendered(stats: &Stats, alerts: &[AlertStats], clients: usize) -> String {
     let mut registry = Registry::with_prefix("dollar_send");
     let counters = [
         ("calls_recorded", "Calls recorded since the engine was opened", stats.recorded),
@@ -130,6 +137,14 @@ fn rendered(stats: &Stats, clients: usize) -> String {
     registry.register("lane_in_flight", "Attempts under way in a lane", in_flight);
     registry.register("lane_waiting", "Deliveries that wait in a lane", waiting);
     registry.register("lane_breaker_open", "Whether a lane is left alone", open);
+    let (raised, active) = (Family::<_, Counter>::default(), Family::<_, Gauge>::default());
+    for alert in alerts {
+        let labels = AlertLabels { kind: alert.kind.as_str() };
+        raised.get_or_create(&labels).inc_by(alert.raised);
+        active.get_or_create(&labels).set(signed(alert.active));
+    }
+    registry.register("alerts", "Alerts raised since the engine was opened", raised);
+    registry.register("alerts_active", "Values that are too high", active);
     let mut text = String::new();
     if encode(&mut text, &registry).is_err() {
         // Writing to memory does not fail.

@@ -1,4 +1,4 @@
-//! Queries to the warehouse, in the original's form: that of Amazon Athena.
+//! Queries to the warehouse, in Pipedream's form: that of Amazon Athena.
 
 use std::path::PathBuf;
 
@@ -12,16 +12,16 @@ use tower_http::services::ServeFile;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::answer::{Problem, Refusals, Refused};
-use super::parameters::{Asked, Given, Nothing, Segment};
+use super::parameters::{BodyOrQuery, Nothing, PathParam, QueryParams};
+use super::response::{ApiError, CommonErrors, Problem};
 use super::state::Shared;
 use crate::engine::{Answered, Column, Format, Query};
 use crate::error::{Error, ErrorKind};
 
-/// Rows that an answer has; the file has all of them.
+/// The maximum number of rows in a response; the file has all of them.
 const PREVIEW: u32 = 1000;
 
-/// A question to the warehouse.
+/// A query to the warehouse.
 #[derive(Debug, Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Question {
@@ -30,7 +30,7 @@ pub(super) struct Question {
     query: String,
 }
 
-/// What came of a query.
+/// The result of a query.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct QueryResult {
@@ -42,12 +42,12 @@ pub(super) struct QueryResult {
     /// The file with all rows, to be had at `/sql/csv/` for a day; absent when the query failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     results_filename: Option<String>,
-    /// Why it failed.
+    /// The reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<QueryError>,
 }
 
-/// Why a query failed.
+/// The reason why a query failed.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct QueryError {
@@ -58,7 +58,7 @@ pub(super) struct QueryError {
     code: &'static str,
 }
 
-/// Rows, and what their columns are.
+/// Rows and their columns.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ResultSet {
@@ -67,7 +67,7 @@ pub(super) struct ResultSet {
     rows: Vec<Row>,
 }
 
-/// What the columns are.
+/// The columns.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ResultSetMetadata {
@@ -87,7 +87,7 @@ pub(super) struct ColumnInfo {
     r#type: String,
     /// `NULLABLE`.
     nullable: &'static str,
-    /// Whether upper and lower case of a value are told apart.
+    /// True if values are case-sensitive.
     case_sensitive: bool,
 }
 
@@ -102,7 +102,7 @@ pub(super) struct Row {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Datum {
-    /// It, as text; absent for `NULL`.
+    /// The value as text; absent for `NULL`.
     #[serde(skip_serializing_if = "Option::is_none")]
     var_char_value: Option<String>,
 }
@@ -128,13 +128,13 @@ impl Row {
         (status = 415, description = "The body is not JSON", body = Problem),
         (status = 500, description = "A defect", body = QueryResult),
         (status = 501, description = "The engine has no warehouse", body = QueryResult),
-        Refusals,
+        CommonErrors,
     ),
 )]
 pub(super) async fn query(
     State(shared): State<Shared>,
-    Given(question): Given<Question>,
-) -> Result<Response, Refused> {
+    BodyOrQuery(question): BodyOrQuery<Question>,
+) -> Result<Response, ApiError> {
     let engine = shared.engine()?;
     let query = Query {
         query: question.query,
@@ -156,7 +156,7 @@ fn status_of(error: &Error) -> StatusCode {
     match error.kind() {
         ErrorKind::NotConfigured => StatusCode::NOT_IMPLEMENTED,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        // The request was answered: the answer is that the query failed.
+        // The request itself succeeded: the response reports that the query failed.
         _ => StatusCode::OK,
     }
 }
@@ -192,7 +192,7 @@ fn failed(query_execution_id: Uuid, error: &Error) -> QueryResult {
     get,
     path = "/sql/csv/{results_filename}",
     tag = "sql",
-    params(("results_filename" = String, Path, description = "What `POST /sql` answered")),
+    params(("results_filename" = String, Path, description = "The name that `POST /sql` returned")),
     responses(
         (status = 200, description = "CSV, the names of the columns first", body = String,
          content_type = "text/csv"),
@@ -203,16 +203,16 @@ fn failed(query_execution_id: Uuid, error: &Error) -> QueryResult {
         (status = 404, description = "There is no such file, or it was deleted after a day", body = Problem),
         (status = 412, description = "It is not what If-Unmodified-Since says"),
         (status = 416, description = "There is no such part"),
-        Refusals,
+        CommonErrors,
     ),
 )]
 pub(super) async fn csv(
     State(shared): State<Shared>,
-    Segment(name): Segment,
-    Asked(Nothing {}): Asked<Nothing>,
+    PathParam(name): PathParam,
+    QueryParams(Nothing {}): QueryParams<Nothing>,
     request: Request,
-) -> Result<Response, Refused> {
-    let missing = || Refused::not_found("there is no such file: results are kept for a day");
+) -> Result<Response, ApiError> {
+    let missing = || ApiError::not_found("there is no such file: results are kept for a day");
     let engine = shared.engine()?;
     let file = file_of(&name)
         .zip(engine.duckdb())
@@ -229,7 +229,7 @@ pub(super) async fn csv(
     Ok(response.map(axum::body::Body::new))
 }
 
-/// The name of a result, if this can be one: nothing else is ever looked for.
+/// Returns the name of a result, if this can be one: nothing else is ever looked for.
 fn file_of(name: &str) -> Option<PathBuf> {
     let id = name.strip_suffix(".csv")?;
     let id = Uuid::try_parse(id).ok().filter(|parsed| parsed.hyphenated().to_string() == id)?;

@@ -1,27 +1,34 @@
 //! `GET /pipelines/:workflow_id/sse`: a workflow's stream, as `EventSource` reads it.
 
+use std::sync::{Arc, Weak};
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, Method, Version};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::response::Response;
+use tokio::sync::oneshot;
 
-use super::answer::{Problem, Refused};
+use super::access::Grant;
 use super::connection::Connection;
 use super::multiplexed::Frames;
-use super::parameters::{Segment, check_query};
+use super::parameters::{PathParam, check_query};
+use super::response::{ApiError, Problem};
+use super::session::BrowserSession;
 use super::state::Shared;
 use super::workflow_id;
-use crate::observability::time::Timestamp;
-use crate::streams::{Coding, Follower};
+use crate::error::ErrorKind;
+use crate::streams::{Follower, TransferCoding};
+use crate::time::Timestamp;
 
-/// Where a client says what it got last.
+/// The header with the id of the last event that a client got.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Channels that one client may name.
 const MAX_CHANNELS: usize = 100;
 
-/// What the query string of a stream says.
+/// The query parameters of a stream.
 #[derive(Debug, Default)]
 struct Wanted {
     channels: Vec<Box<str>>,
@@ -34,14 +41,14 @@ struct Wanted {
 const PARAMETERS: [&str; 5] = ["channel", "last_event_id", "lastEventId", "expires", "signature"];
 
 impl Wanted {
-    fn of(query: &str) -> Result<Self, Refused> {
+    fn of(query: &str) -> Result<Self, ApiError> {
         check_query(query, &PARAMETERS, &["channel"])?;
         let mut wanted = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "channel" if wanted.channels.len() == MAX_CHANNELS => {
                     let message = format!("channel: is given more than {MAX_CHANNELS} times");
-                    return Err(Refused::invalid(message));
+                    return Err(ApiError::invalid(message));
                 }
                 "channel" => wanted.channels.push(value.into()),
                 "last_event_id" | "lastEventId" => wanted.last_event_id = Some(value.into_owned()),
@@ -57,7 +64,7 @@ impl Wanted {
 /// Follow the stream of a workflow
 ///
 /// Server-sent events: first the most recent 100, then what is sent from now on. With
-/// `Last-Event-ID`, only what came after that event. An event of the type `:gap` comes before them if
+/// `Last-Event-ID`, only what came after that event. A stream that a session opened ends with it. An event of the type `:gap` comes before them if
 /// some after it may be missing: `reason` is `forgotten` or `unknown`. Every 15 s there is a comment.
 #[utoipa::path(
     get,
@@ -83,33 +90,50 @@ impl Wanted {
 pub(super) async fn follow(
     State(shared): State<Shared>,
     Extension(connection): Extension<Connection>,
-    Segment(workflow): Segment,
+    PathParam(workflow): PathParam,
     RawQuery(query): RawQuery,
-    method: Method,
-    version: Version,
-    headers: HeaderMap,
-) -> Result<Response, Refused> {
+    head: Parts,
+) -> Result<Response, ApiError> {
     let workflow = workflow_id(&workflow)?;
     let wanted = Wanted::of(query.as_deref().unwrap_or_default())?;
     let (access, now) = (shared.access(), Timestamp::now());
-    let allowed = access.is_public(workflow)
-        || access.is_authorized(&headers)
+    let is_open = access.is_public(workflow)
         || access.is_signed(workflow, wanted.expires, wanted.signature.as_deref(), now);
-    if !allowed {
-        return Err(Refused::unauthorized());
+    let grant = head.extensions.get::<Grant>().filter(|_| !is_open);
+    if !is_open && grant.is_none() {
+        if wanted.expires.is_some() || wanted.signature.is_some() {
+            return Err(ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                ErrorKind::InvalidArgument,
+                "the signature of this URL is wrong or has expired: make a new URL with \
+                 engine.streamUrl()",
+            ));
+        }
+        return Err(ApiError::unauthorized());
     }
     let engine = shared.engine()?;
-    let header = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
+    let header = head.headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
     let last = header.or(wanted.last_event_id.as_deref()).filter(|id| !id.is_empty());
-    let coding = if version == Version::HTTP_11 { Coding::Chunked } else { Coding::Plain };
-    let cut = connection.clone();
-    let follower = Follower::new(coding, wanted.channels, Box::new(move || cut.cut()));
+    let coding = if head.version == Version::HTTP_11 {
+        TransferCoding::Chunked
+    } else {
+        TransferCoding::Plain
+    };
+    let (cut, (open, closed)) = (connection.clone(), oneshot::channel::<()>());
+    let end = Box::new(move || {
+        let _held = &open;
+        cut.cut();
+    });
+    let follower = Follower::new(coding, wanted.channels, end);
+    if let Some(session) = grant.and_then(|grant| grant.session.clone()) {
+        engine.runtime().spawn(end_with(session, Arc::downgrade(&follower), closed));
+    }
     let following = engine.streams().follow(workflow, last, &follower);
     let mut response = Response::new(Body::empty());
-    if version == Version::HTTP_2 {
+    if head.version == Version::HTTP_2 {
         connection.stay_open();
         *response.body_mut() = Body::new(Frames(following));
-    } else if method != Method::HEAD {
+    } else if head.method != Method::HEAD {
         connection.take_over(following);
     }
     let headers = response.headers_mut();
@@ -119,4 +143,21 @@ pub(super) async fn follow(
     // nginx would otherwise hold events back.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     Ok(response)
+}
+
+/// Disconnects a follower when the session that opened its stream ends, unless the stream is `closed`
+/// before.
+async fn end_with(
+    session: BrowserSession,
+    follower: Weak<Follower>,
+    closed: oneshot::Receiver<()>,
+) {
+    tokio::select! {
+        () = session.ended() => {
+            if let Some(follower) = follower.upgrade() {
+                follower.disconnect();
+            }
+        }
+        _ = closed => {}
+    }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Frame;
-use crate::observability::time::Timestamp;
+use crate::time::Timestamp;
 
 /// The number of an event: when it was published, and a counter within that millisecond. Spelled
 /// `<ms>-<n>`, as in `1606511826306-0`. No two events of an engine share one, and they grow.
@@ -22,7 +22,7 @@ pub struct EventId {
 const COUNTER_BITS: u32 = 20;
 
 impl EventId {
-    /// The first number after `last`, at `now` or later.
+    /// Returns the first number after `last`, at `now` or later.
     #[must_use]
     pub fn after(last: Self, now: Timestamp) -> Self {
         let ms = now.as_millis();
@@ -36,19 +36,19 @@ impl EventId {
         Self { ms: last.ms, n: last.n + 1 }
     }
 
-    /// When the event was published, in milliseconds since 1970.
+    /// Returns the time of publishing, in milliseconds since 1970.
     #[must_use]
     pub const fn millis(self) -> u64 {
         self.ms
     }
 
-    /// The number in 63 bits, in the same order.
+    /// Returns the number in 63 bits, in the same order.
     #[must_use]
     pub const fn packed(self) -> u64 {
         (self.ms << COUNTER_BITS) | self.n as u64
     }
 
-    /// The number that [`EventId::packed`] answered.
+    /// Returns the number from its packed form; see [`EventId::packed`].
     #[must_use]
     pub const fn unpacked(packed: u64) -> Self {
         Self { ms: packed >> COUNTER_BITS, n: (packed & ((1 << COUNTER_BITS) - 1)) as u32 }
@@ -61,7 +61,7 @@ impl fmt::Display for EventId {
     }
 }
 
-/// Why a text is no [`EventId`].
+/// The error of a text that is not an [`EventId`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoEventId;
 
@@ -85,11 +85,11 @@ impl FromStr for EventId {
 /// The streams that every workflow has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StreamKind {
-    /// What `$send.sse` sends to browsers.
+    /// Events of `$send.sse`, for browsers.
     Sse,
-    /// What `$send.emit` emits.
+    /// Events of `$send.emit`.
     Emits,
-    /// Executions that were completed with an error: the original's `$errors`.
+    /// Executions that were completed with an error: Pipedream's `$errors`.
     Errors,
 }
 
@@ -97,7 +97,7 @@ impl StreamKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Sse, Self::Emits, Self::Errors];
 
-    /// The spelling in a file.
+    /// Returns the spelling in a file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -107,7 +107,7 @@ impl StreamKind {
         }
     }
 
-    /// The kind with this spelling.
+    /// Returns the kind with this spelling.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
@@ -127,23 +127,24 @@ pub struct Event {
     pub delivery: Uuid,
     /// The channel; empty for the default one.
     pub name: Box<str>,
-    /// How many emitted events led to it, each by starting the execution that emitted the next.
+    /// The number of emitted events that led to it, each by starting the execution that emitted the
+    /// next.
     pub depth: u32,
-    /// What it is.
-    pub content: Content,
+    /// Its content.
+    pub content: EventContent,
 }
 
-/// What an event is.
+/// The content of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// JSON, to be asked for.
+pub enum EventContent {
+    /// JSON, for queries.
     Json(Bytes),
-    /// A frame, to be followed.
+    /// A frame, for followers.
     Frame(Frame),
 }
 
-impl Content {
-    /// What is written down of it.
+impl EventContent {
+    /// Returns the bytes that are persisted.
     #[must_use]
     pub fn bytes(&self) -> Bytes {
         match self {
@@ -152,7 +153,7 @@ impl Content {
         }
     }
 
-    /// What was written down for a stream of this kind.
+    /// Restores the persisted content of a stream of this kind.
     #[must_use]
     pub fn restored(kind: StreamKind, bytes: Vec<u8>) -> Self {
         match kind {

@@ -1,4 +1,4 @@
-//! Somebody who follows a stream: a bounded queue of frames that nobody ever waits for.
+//! A connected client of a stream: a bounded queue of frames on which the publisher never waits.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,37 +8,38 @@ use bytes::Bytes;
 
 use super::Frame;
 
-/// Frames that wait for a follower at most: a burst of a step is no reason to cut who reads.
+/// The maximum number of queued frames of a follower: the burst of one step does not disconnect a
+/// client that reads.
 const MAX_FRAMES: usize = 4096;
-/// Bytes that wait for a follower at most; a single frame may be larger. The frames themselves are
-/// shared by all followers.
+/// The maximum size of a follower's queue in bytes; a single frame may be larger. The frames
+/// themselves are shared by all followers.
 const MAX_BYTES: usize = 4 << 20;
 
 /// Keepalives that a follower may leave untaken, together with all that waits: after two of them, 30 s
 /// and more have passed.
 const MAX_IGNORED: u8 = 2;
 
-/// How a follower wants its frames.
+/// The transfer coding of a follower's frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coding {
-    /// As they are.
+pub enum TransferCoding {
+    /// Plain bytes.
     Plain,
-    /// As chunks of HTTP/1.1.
+    /// Chunks of HTTP/1.1.
     Chunked,
 }
 
-/// What a follower is for whoever publishes.
+/// A connected client, as seen by the publisher.
 pub struct Follower {
-    coding: Coding,
-    /// The only channels it wants; empty: all.
+    coding: TransferCoding,
+    /// The channels that it is limited to; empty: all channels.
     channels: Vec<Box<str>>,
-    queue: Mutex<Queue>,
-    /// Ends its connection: it cannot keep up.
+    queue: Mutex<FrameQueue>,
+    /// Disconnects it when it cannot keep up.
     cut: Box<dyn Fn() + Send + Sync>,
 }
 
 #[derive(Default)]
-struct Queue {
+struct FrameQueue {
     frames: VecDeque<Bytes>,
     bytes: usize,
     ended: bool,
@@ -47,7 +48,7 @@ struct Queue {
     waker: Option<Waker>,
 }
 
-impl Queue {
+impl FrameQueue {
     fn pop(&mut self) -> Option<Bytes> {
         let frame = self.frames.pop_front()?;
         self.bytes -= frame.len();
@@ -60,11 +61,11 @@ impl Queue {
 }
 
 impl Follower {
-    /// A follower of some channels, or of all if there are none. `cut` is called once if it cannot
-    /// keep up; it must not block.
+    /// Returns a follower of some channels, or of all if there are none. `cut` is called once if it
+    /// cannot keep up; it must not block.
     #[must_use]
     pub fn new(
-        coding: Coding,
+        coding: TransferCoding,
         channels: Vec<Box<str>>,
         cut: Box<dyn Fn() + Send + Sync>,
     ) -> Arc<Self> {
@@ -73,23 +74,23 @@ impl Follower {
 
     fn coded(&self, frame: &Frame) -> Bytes {
         match self.coding {
-            Coding::Plain => frame.plain(),
-            Coding::Chunked => frame.chunk(),
+            TransferCoding::Plain => frame.plain(),
+            TransferCoding::Chunked => frame.chunk(),
         }
     }
 
-    /// Whether it wants events of this channel.
+    /// Returns whether it gets events of this channel.
     #[must_use]
     pub fn wants(&self, channel: &str) -> bool {
         self.channels.is_empty() || self.channels.iter().any(|wanted| **wanted == *channel)
     }
 
-    /// Gives it a frame. The answer is whether it still follows.
+    /// Queues a frame. Returns whether it still follows.
     pub(super) fn push(&self, frame: &Frame) -> bool {
         self.admit(frame, |_| true)
     }
 
-    /// Gives it a keepalive. A follower that took nothing since the ones before is cut.
+    /// Queues a keepalive. A follower that took nothing since the previous ones is disconnected.
     pub(super) fn keep_alive(&self, frame: &Frame) -> bool {
         self.admit(frame, |queue| {
             queue.ignored = if queue.frames.is_empty() { 0 } else { queue.ignored + 1 };
@@ -97,7 +98,7 @@ impl Follower {
         })
     }
 
-    fn admit(&self, frame: &Frame, is_fine: impl FnOnce(&mut Queue) -> bool) -> bool {
+    fn admit(&self, frame: &Frame, is_fine: impl FnOnce(&mut FrameQueue) -> bool) -> bool {
         let frame = self.coded(frame);
         let mut queue = self.queue();
         if queue.ended {
@@ -124,14 +125,27 @@ impl Follower {
         fits
     }
 
-    /// Gives it what it missed, which may be more than fits.
+    /// Queues the frames that it missed, which may exceed the limits.
     pub(super) fn prime<'a>(&self, frames: impl IntoIterator<Item = &'a Frame>) {
         let mut queue = self.queue();
         queue.frames.extend(frames.into_iter().map(|frame| self.coded(frame)));
         queue.bytes = queue.frames.iter().map(Bytes::len).sum();
     }
 
-    /// There will be no more frames; those that wait are still taken.
+    /// Ends the queue and disconnects the client; frames that are queued already are dropped.
+    pub fn disconnect(&self) {
+        let mut queue = self.queue();
+        queue.frames = VecDeque::new();
+        queue.ended = true;
+        let waker = queue.waker.take();
+        drop(queue);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        (self.cut)();
+    }
+
+    /// Ends the queue; frames that are queued already are still delivered.
     pub(super) fn end(&self) {
         let mut queue = self.queue();
         queue.ended = true;
@@ -140,13 +154,13 @@ impl Follower {
         }
     }
 
-    /// The next frame, if it waits already.
+    /// Returns the next frame, if it waits already.
     #[must_use]
     pub fn next_now(&self) -> Option<Bytes> {
         self.queue().pop()
     }
 
-    /// The next frame; `None`: there are no more.
+    /// Returns the next frame; `None`: there are no more.
     pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut queue = self.queue();
         if let Some(frame) = queue.pop() {
@@ -162,7 +176,7 @@ impl Follower {
         Poll::Pending
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, FrameQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -185,7 +199,7 @@ mod tests {
         let cut = Box::new(move || {
             counted.fetch_add(1, Ordering::Relaxed);
         });
-        (Follower::new(Coding::Plain, Vec::new(), cut), cuts)
+        (Follower::new(TransferCoding::Plain, Vec::new(), cut), cuts)
     }
 
     fn next(follower: &Follower) -> Poll<Option<Bytes>> {

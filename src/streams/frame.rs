@@ -1,4 +1,4 @@
-//! What goes over the wire, encoded once for all who get it.
+//! Frames of a stream, encoded once for all clients.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -10,7 +10,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// A frame of these bytes, of which there is at least one: an empty chunk would be the last.
+    /// Returns a frame of these bytes, of which there is at least one: an empty chunk would be the
+    /// last.
     #[must_use]
     pub fn new(plain: &[u8]) -> Self {
         let head = format!("{:x}\r\n", plain.len());
@@ -21,13 +22,13 @@ impl Frame {
         Self { chunk: chunk.freeze(), start: head.len() }
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn plain(&self) -> Bytes {
         self.chunk.slice(self.start..self.chunk.len().saturating_sub(2))
     }
 
-    /// The bytes as a chunk (RFC 9112, section 7.1).
+    /// Returns the bytes as a chunk (RFC 9112, section 7.1).
     #[must_use]
     pub fn chunk(&self) -> Bytes {
         self.chunk.clone()

@@ -1,4 +1,4 @@
-//! The recent events of every workflow's streams, and who follows them.
+//! The recent events of every workflow's streams, and their followers.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -7,25 +7,25 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Content, Event, EventId, Follower, Frame, StreamKind};
-use crate::observability::time::Timestamp;
+use super::{Event, EventContent, EventId, Follower, Frame, StreamKind};
+use crate::time::Timestamp;
 
 /// Events that a stream keeps.
 pub const RECENT: usize = 100;
 /// Bytes that all kept events may have together; past it the oldest go.
 const MAX_BYTES: usize = 64 << 20;
-/// What every stream begins with, so that nothing in between waits for a first byte.
+/// The beginning of every stream, so that no proxy waits for a first byte.
 const OPENING: &[u8] = b":ok\n\n";
-/// What a connection gets when there is nothing to say: a comment.
+/// The comment that is sent on a quiet connection.
 const KEEPALIVE: &[u8] = b":keepalive\n\n";
-/// The type of the event that says that events may be missing. No channel has this name.
+/// The type of the event that reports possibly missing events. No channel has this name.
 pub const GAP: &str = ":gap";
 /// Characters of an id that a gap repeats.
 const MAX_REPEATED: usize = 64;
 
-/// An event before it has its number.
+/// An event without its number.
 #[derive(Debug)]
-pub struct Draft {
+pub struct NewEvent {
     /// The stream it goes into.
     pub kind: StreamKind,
     /// The workflow whose stream that is.
@@ -34,23 +34,34 @@ pub struct Draft {
     pub delivery: Uuid,
     /// The channel; empty for the default one.
     pub name: Box<str>,
-    /// How many emitted events led to it.
+    /// The number of emitted events that led to it.
     pub depth: u32,
 }
 
-/// What became of a draft.
+/// The result of publishing an event.
 #[derive(Debug)]
 pub struct Published {
     /// The event.
     pub event: Arc<Event>,
-    /// How many were following.
+    /// The number of followers at that time.
     pub followers: usize,
-    /// Whether an earlier attempt of the same delivery had published it.
+    /// True if an earlier attempt of the same delivery had published it.
     pub repeated: bool,
 }
 
-/// Told of every event that is kept, and of those that no longer are.
-pub type Keeper = Box<dyn Fn(&Arc<Event>, Vec<EventId>) + Send + Sync>;
+/// A stream of a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamStats {
+    /// The workflow.
+    pub workflow_id: Arc<str>,
+    /// The clients that follow it.
+    pub followers: usize,
+    /// The events that a new client receives first.
+    pub kept: usize,
+}
+
+/// Callback that persists each kept event, and gets the ids of events that are no longer kept.
+pub type PersistEvents = Box<dyn Fn(&Arc<Event>, Vec<EventId>) + Send + Sync>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
@@ -59,7 +70,7 @@ struct Key {
 }
 
 #[derive(Debug, Default)]
-struct Stream {
+struct WorkflowStream {
     recent: VecDeque<Arc<Event>>,
     /// The last event that is not kept any more.
     forgotten: Option<EventId>,
@@ -67,9 +78,9 @@ struct Stream {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct HubState {
     last: EventId,
-    streams: HashMap<Key, Stream>,
+    streams: HashMap<Key, WorkflowStream>,
     /// Every kept event by its number, for the limit over all streams.
     order: BTreeMap<EventId, Key>,
     bytes: usize,
@@ -80,8 +91,8 @@ struct State {
 /// Every stream of an engine.
 #[derive(Default)]
 pub struct Streams {
-    state: Mutex<State>,
-    keeper: OnceLock<Keeper>,
+    state: Mutex<HubState>,
+    persist: OnceLock<PersistEvents>,
 }
 
 impl std::fmt::Debug for Streams {
@@ -91,13 +102,13 @@ impl std::fmt::Debug for Streams {
 }
 
 impl Streams {
-    /// Names who writes events down. The first one counts.
-    pub fn keep_with(&self, keeper: Keeper) {
+    /// Sets the callback that persists events. Only the first call has an effect.
+    pub fn persist_with(&self, persist: PersistEvents) {
         // Only an engine that opens does this, once.
-        let _ = self.keeper.set(keeper);
+        let _ = self.persist.set(persist);
     }
 
-    /// Brings back events that were written down, in the order of their numbers.
+    /// Restores persisted events, in the order of their numbers.
     pub fn restore(&self, events: impl IntoIterator<Item = Event>) {
         let mut state = self.state();
         for event in events {
@@ -106,10 +117,14 @@ impl Streams {
         }
     }
 
-    /// Publishes an event: gives it its number, keeps it and hands it to who follows. `content` makes
-    /// the content once the number is known.
-    pub fn publish(&self, draft: Draft, content: impl FnOnce(EventId) -> Content) -> Published {
-        let Draft { kind, workflow_id, delivery, name, depth } = draft;
+    /// Publishes an event: assigns its number, keeps it and queues it for the followers. `content`
+    /// creates the content from the number.
+    pub fn publish(
+        &self,
+        new_event: NewEvent,
+        content: impl FnOnce(EventId) -> EventContent,
+    ) -> Published {
+        let NewEvent { kind, workflow_id, delivery, name, depth } = new_event;
         let mut state = self.state();
         let key = Key { kind, workflow_id: Arc::clone(&workflow_id) };
         if let Some(event) = state.published(&key, delivery) {
@@ -122,13 +137,13 @@ impl Streams {
         let followers = state.tell(&key, &event);
         let forgotten = state.keep(Arc::clone(&event));
         // Under the lock, so that the file has events in their order.
-        if let Some(keeper) = self.keeper.get() {
-            keeper(&event, forgotten);
+        if let Some(persist) = self.persist.get() {
+            persist(&event, forgotten);
         }
         Published { event, followers, repeated: false }
     }
 
-    /// The kept events of a stream, oldest first.
+    /// Returns the kept events of a stream, oldest first.
     #[must_use]
     pub fn recent(&self, kind: StreamKind, workflow_id: &str) -> Vec<Arc<Event>> {
         let key = Key { kind, workflow_id: workflow_id.into() };
@@ -139,9 +154,9 @@ impl Streams {
             .map_or_else(Vec::new, |found| found.recent.iter().cloned().collect())
     }
 
-    /// Begins to follow the SSE stream of a workflow: first the kept events, or those after the event
-    /// with the id `last`, then what is published from now on. A gap comes first if events after
-    /// `last` may be missing.
+    /// Follows the SSE stream of a workflow: returns first the kept events, or those after the
+    /// event with the id `last`, then new ones as they are published. A gap comes first if events
+    /// after `last` may be missing.
     pub fn follow(
         self: &Arc<Self>,
         workflow_id: &str,
@@ -160,8 +175,8 @@ impl Streams {
             .filter(|event| since.is_none_or(|since| event.id > since))
             .filter(|event| follower.wants(&event.name))
             .filter_map(|event| match &event.content {
-                Content::Frame(frame) => Some(frame),
-                Content::Json(_) => None,
+                EventContent::Frame(frame) => Some(frame),
+                EventContent::Json(_) => None,
             });
         let opening = Frame::new(OPENING);
         follower.prime(std::iter::once(&opening).chain(&gap).chain(missed));
@@ -173,7 +188,7 @@ impl Streams {
         Following { streams: Arc::clone(self), key, follower: Arc::clone(follower) }
     }
 
-    /// Sends everybody a comment, so that nobody in between takes a quiet connection for a dead one.
+    /// Sends a comment to all followers, so that no proxy considers a quiet connection dead.
     pub fn keep_alive(&self) {
         let keepalive = Frame::new(KEEPALIVE);
         let state = self.state();
@@ -193,10 +208,31 @@ impl Streams {
         }
     }
 
-    /// How many follow any stream.
+    /// Returns the number of followers of all streams.
     #[must_use]
     pub fn followers(&self) -> usize {
         self.state().followers
+    }
+
+    /// Returns the streams for browsers, those with most followers first, at most `most`.
+    #[must_use]
+    pub fn list(&self, most: usize) -> Vec<StreamStats> {
+        let state = self.state();
+        let of_browsers = state.streams.iter().filter(|(key, _)| key.kind == StreamKind::Sse);
+        let mut found: Vec<_> = of_browsers
+            .map(|(key, stream)| StreamStats {
+                workflow_id: Arc::clone(&key.workflow_id),
+                followers: stream.followers.len(),
+                kept: stream.recent.len(),
+            })
+            .collect();
+        drop(state);
+        let order = |stats: &StreamStats| {
+            (std::cmp::Reverse(stats.followers), Arc::clone(&stats.workflow_id))
+        };
+        found.sort_unstable_by_key(order);
+        found.truncate(most);
+        found
     }
 
     fn leave(&self, key: &Key, follower: &Arc<Follower>) {
@@ -214,12 +250,12 @@ impl Streams {
         state.followers -= 1;
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HubState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl HubState {
     fn published(&self, key: &Key, delivery: Uuid) -> Option<Arc<Event>> {
         let recent = &self.streams.get(key)?.recent;
         recent.iter().rev().find(|event| event.delivery == delivery).cloned()
@@ -247,13 +283,13 @@ impl State {
     }
 
     fn tell(&self, key: &Key, event: &Event) -> usize {
-        let Content::Frame(frame) = &event.content else { return 0 };
+        let EventContent::Frame(frame) = &event.content else { return 0 };
         let followers = self.streams.get(key).map_or(&[][..], |stream| &stream.followers);
         let wanting = followers.iter().filter(|follower| follower.wants(&event.name));
         wanting.filter(|follower| follower.push(frame)).count()
     }
 
-    /// Keeps an event; the answer is what is not kept any more because of it.
+    /// Keeps an event. Returns the ids of the events that are dropped for it.
     fn keep(&mut self, event: Arc<Event>) -> Vec<EventId> {
         let key = Key { kind: event.kind, workflow_id: Arc::clone(&event.workflow_id) };
         self.bytes += event.size();
@@ -298,12 +334,12 @@ pub struct Following {
 }
 
 impl Following {
-    /// The next frame; `None`: there are no more.
+    /// Returns the next frame; `None`: there are no more.
     pub fn poll_next(&self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         self.follower.poll_next(context)
     }
 
-    /// The next frame, if it waits already.
+    /// Returns the next frame, if it waits already.
     #[must_use]
     pub fn next_now(&self) -> Option<Bytes> {
         self.follower.next_now()
@@ -320,21 +356,21 @@ impl Drop for Following {
 mod tests {
     use std::task::Waker;
 
-    use super::super::Coding;
+    use super::super::TransferCoding;
     use super::*;
 
     fn publish(streams: &Streams, workflow: &str, name: &str, content: usize) -> Published {
-        let draft = Draft {
+        let new_event = NewEvent {
             kind: StreamKind::Sse,
             workflow_id: workflow.into(),
             delivery: Uuid::now_v7(),
             name: name.into(),
             depth: 0,
         };
-        streams.publish(draft, |id| {
+        streams.publish(new_event, |id| {
             let mut text = id.to_string().into_bytes();
             text.resize(text.len().max(content), b' ');
-            Content::Frame(Frame::new(&text))
+            EventContent::Frame(Frame::new(&text))
         })
     }
 
@@ -348,7 +384,7 @@ mod tests {
     }
 
     fn everything() -> Arc<Follower> {
-        Follower::new(Coding::Plain, Vec::new(), Box::new(|| ()))
+        Follower::new(TransferCoding::Plain, Vec::new(), Box::new(|| ()))
     }
 
     #[test]
@@ -398,7 +434,7 @@ mod tests {
     #[test]
     fn who_follows_gets_what_it_wants_and_nothing_after_it_left() {
         let streams = Arc::<Streams>::default();
-        let only_a = Follower::new(Coding::Plain, vec!["a".into()], Box::new(|| ()));
+        let only_a = Follower::new(TransferCoding::Plain, vec!["a".into()], Box::new(|| ()));
         let following = streams.follow("p_a", None, &only_a);
         assert_eq!(publish(&streams, "p_a", "b", 1).followers, 0);
         assert_eq!(publish(&streams, "p_a", "a", 1).followers, 1);
@@ -411,15 +447,15 @@ mod tests {
     #[test]
     fn a_delivery_publishes_once() {
         let streams = Streams::default();
-        let draft = || Draft {
+        let new_event = || NewEvent {
             kind: StreamKind::Emits,
             workflow_id: "p_a".into(),
             delivery: Uuid::nil(),
             name: "".into(),
             depth: 0,
         };
-        let first = streams.publish(draft(), |_| Content::Json(Bytes::new()));
-        let second = streams.publish(draft(), |_| Content::Json(Bytes::new()));
+        let first = streams.publish(new_event(), |_| EventContent::Json(Bytes::new()));
+        let second = streams.publish(new_event(), |_| EventContent::Json(Bytes::new()));
         assert_eq!((first.repeated, second.repeated), (false, true));
         assert_eq!(first.event.id, second.event.id);
     }
@@ -429,7 +465,7 @@ mod tests {
         let streams = Arc::<Streams>::default();
         let forgotten = Arc::<Mutex<Vec<EventId>>>::default();
         let told = Arc::clone(&forgotten);
-        streams.keep_with(Box::new(move |_, ids| told.lock().unwrap().extend(ids)));
+        streams.persist_with(Box::new(move |_, ids| told.lock().unwrap().extend(ids)));
         let mebibytes = |n: usize| publish(&streams, &format!("p_{n}"), "", 1 << 20).event.id;
         let ids: Vec<_> = (0..70).map(mebibytes).collect();
         let forgotten = forgotten.lock().unwrap();
@@ -450,7 +486,7 @@ mod tests {
             delivery: Uuid::nil(),
             name: "".into(),
             depth: 0,
-            content: Content::Json(Bytes::new()),
+            content: EventContent::Json(Bytes::new()),
         };
         streams.restore([event]);
         assert!(publish(&streams, "p_a", "", 1).event.id > far);

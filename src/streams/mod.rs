@@ -1,17 +1,21 @@
-//! What workflows publish: the recent events of their streams, who follows them, and who subscribed.
+//! The publishing side of workflows: the recent events of their streams, followers and
+//! subscriptions.
 //!
 //! [`Streams`] orders and keeps events and hands each of them, once encoded, to all who follow;
-//! [`Subscriptions`] knows which webhooks and listeners are to be told. Memory alone, no I/O.
+//! [`Subscriptions`] has the webhooks and listeners of each event. In memory, without I/O.
 
 mod event;
 mod follower;
 mod frame;
-pub mod glob;
 mod hub;
+mod raw_event;
 mod subscriptions;
+mod webhook;
 
-pub use event::{Content, Event, EventId, NoEventId, StreamKind};
-pub use follower::{Coding, Follower};
+pub use event::{Event, EventContent, EventId, NoEventId, StreamKind};
+pub use follower::{Follower, TransferCoding};
 pub use frame::Frame;
-pub use hub::{Draft, Following, GAP, Keeper, Published, RECENT, Streams};
-pub use subscriptions::{ERRORS, Registration, Subscription, Subscriptions, Webhook, Wish};
+pub use hub::{Following, GAP, NewEvent, PersistEvents, Published, RECENT, StreamStats, Streams};
+pub use raw_event::RawEvent;
+pub use subscriptions::{ERRORS, ListenerFilter, Registration, Subscription, Subscriptions};
+pub use webhook::{OVERLAP_S, Webhook, WebhookChange, WebhookState};

@@ -1,5 +1,4 @@
-//! Who wants to be told of emitted events: subscriptions, the webhooks that they lead to, and
-//! listeners of this process.
+//! Subscriptions to emitted events, the webhooks that they lead to, and listeners in this process.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,49 +7,34 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Event, EventId, glob};
+use super::webhook::{Webhook, WebhookChange};
+use super::{Event, EventId};
 use crate::error::{Error, ErrorKind, Result};
 use crate::observability::events;
-use crate::observability::time::Timestamp;
+use crate::pattern;
+use crate::time::Timestamp;
 
 /// The channel of executions that were completed with an error.
 pub const ERRORS: &str = "$errors";
 /// Subscriptions and webhooks that there may be together.
 const MAX_REGISTRATIONS: usize = 10_000;
-/// Bytes that a text of a registration may have.
-const MAX_TEXT: usize = 1024;
+/// Characters that a text of a registration may have.
+pub(super) const MAX_TEXT: usize = 1024;
 
-/// A wish to have the events of some emitters told to a listener.
+/// A subscription of a listener to the events of some emitters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// `sub_` and something unique.
     pub id: String,
     /// A workflow's id, or a pattern of ids in which `*` stands for any characters.
     pub emitter_id: String,
-    /// A webhook's id (`wh_…`), or a name that a listener of the process goes by.
+    /// A webhook's id (`wh_…`), or the name of a listener in the process.
     pub listener_id: String,
     /// The channel, or a pattern of channels; empty: events without one.
     pub event_name: String,
 }
 
-/// A URL that events are sent to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Webhook {
-    /// `wh_` and something unique.
-    pub id: String,
-    /// Where events go.
-    pub url: String,
-    /// What people call it.
-    pub name: Option<String>,
-    /// What people say of it.
-    pub description: Option<String>,
-    /// What requests are signed with (`whsec_…`), as Standard Webhooks has it.
-    pub secret: Option<String>,
-    /// Seconds since 1970.
-    pub created_at: u64,
-}
-
-/// One registration, as it is written down.
+/// A registration in its persisted form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Registration {
@@ -61,7 +45,7 @@ pub enum Registration {
 }
 
 impl Registration {
-    /// Its id.
+    /// Returns its id.
     #[must_use]
     pub fn id(&self) -> &str {
         match self {
@@ -71,9 +55,9 @@ impl Registration {
     }
 }
 
-/// What a listener of this process wants.
+/// A filter of a listener in this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wish {
+pub enum ListenerFilter {
     /// Events of these emitters on these channels: two patterns.
     Emitter {
         /// The emitters.
@@ -81,32 +65,32 @@ pub enum Wish {
         /// The channels; empty: events without one.
         event_name: String,
     },
-    /// What subscriptions with this listener ask for.
+    /// The events that match the subscriptions of this listener.
     Listener(String),
 }
 
-/// A listener of this process.
+/// A listener in this process.
 #[derive(Debug)]
 struct Local {
-    wish: Wish,
+    filter: ListenerFilter,
     number: u32,
-    target: Arc<events::Subscription>,
+    target: Arc<events::Subscriber>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Registrations {
     subscriptions: BTreeMap<String, Subscription>,
     webhooks: BTreeMap<String, Arc<Webhook>>,
     locals: Vec<Local>,
 }
 
-/// Everybody who wants to be told.
+/// All subscriptions, webhooks and listeners.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
-    state: Mutex<State>,
+    state: Mutex<Registrations>,
 }
 
-/// An emitted event, as listeners of this process get it.
+/// An emitted event, as listeners in this process get it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct EmittedEvent<'a> {
@@ -118,24 +102,35 @@ struct EmittedEvent<'a> {
     depth: u32,
 }
 
-/// The event with the numbers of the listeners that it is for.
+/// The event with the numbers of the listeners that get it.
 #[derive(Serialize)]
-struct Told<'a> {
+struct EventForListeners<'a> {
     to: Vec<u32>,
     event: EmittedEvent<'a>,
 }
 
 impl Subscriptions {
-    /// Brings back what was written down. What cannot be read is left out.
-    pub fn restore<'a>(&self, registrations: impl IntoIterator<Item = &'a str>) {
-        for text in registrations {
-            if let Ok(registration) = serde_json::from_str(text) {
-                self.add(registration);
-            }
+    /// Restores stored registrations.
+    ///
+    /// # Errors
+    /// `Journal`: a text is not a registration. The message repeats nothing of it: it may hold a secret.
+    pub fn restore<'a>(&self, registrations: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        for (place, text) in registrations.into_iter().enumerate() {
+            let registration = serde_json::from_str(text).map_err(|error| {
+                let message = format!(
+                    "registration {} of a subscription or webhook in the journal cannot be read at \
+                     column {}: it is damaged, or a newer version of dollar-send wrote it",
+                    place + 1,
+                    error.column(),
+                );
+                Error::new(ErrorKind::Journal, message)
+            })?;
+            self.add(registration);
         }
+        Ok(())
     }
 
-    /// A subscription: an equal one that is there, or a new one that is not in effect before
+    /// Returns an equal subscription that exists, or a new one that is not in effect before
     /// [`Subscriptions::add`].
     ///
     /// # Errors
@@ -165,25 +160,20 @@ impl Subscriptions {
         })
     }
 
-    /// A new webhook, which is not in effect before [`Subscriptions::add`]. The URL was checked.
+    /// Returns a new webhook, which is not in effect before [`Subscriptions::add`]. Its URL was
+    /// checked.
     ///
     /// # Errors
     /// `InvalidArgument`.
-    pub fn webhook(
-        &self,
-        url: &str,
-        name: Option<String>,
-        description: Option<String>,
-        secret: Option<String>,
-    ) -> Result<Webhook> {
-        if url.len() > 8 * MAX_TEXT {
-            return Err(invalid(format!("url: has more than {} bytes", 8 * MAX_TEXT)));
-        }
-        check_text("name", name.as_deref().unwrap_or_default(), 0)?;
-        check_text("description", description.as_deref().unwrap_or_default(), 0)?;
+    pub fn webhook(&self, members: WebhookChange, now: Timestamp) -> Result<Webhook> {
         self.state().check_room()?;
-        let created_at = Timestamp::now().as_millis() / 1000;
-        Ok(Webhook { id: new_id("wh"), url: url.to_owned(), name, description, secret, created_at })
+        Webhook::new(new_id("wh"), members, now.as_millis() / 1000)
+    }
+
+    /// Returns the webhook with this id.
+    #[must_use]
+    pub fn find_webhook(&self, id: &str) -> Option<Arc<Webhook>> {
+        self.state().webhooks.get(id).cloned()
     }
 
     /// Puts a registration into effect.
@@ -199,7 +189,7 @@ impl Subscriptions {
         }
     }
 
-    /// Ends the effect of these registrations.
+    /// Removes these registrations.
     pub fn remove(&self, ids: &[String]) {
         let mut state = self.state();
         for id in ids {
@@ -208,14 +198,14 @@ impl Subscriptions {
         }
     }
 
-    /// The subscription with exactly these members.
+    /// Returns the subscription with exactly these members.
     #[must_use]
     pub fn find(&self, emitter: &str, listener: &str, event_name: &str) -> Option<Subscription> {
         self.state().find(emitter, listener, event_name).cloned()
     }
 
-    /// Whether there is such a webhook, and the ids that go when it does: its own, and those of the
-    /// subscriptions that lead to it.
+    /// Returns the ids to remove with a webhook: its own, and those of the subscriptions that lead
+    /// to it; `None` if there is no such webhook.
     #[must_use]
     pub fn ids_of_webhook(&self, id: &str) -> Option<Vec<String>> {
         let state = self.state();
@@ -224,80 +214,81 @@ impl Subscriptions {
         Some(std::iter::once(&webhook.id).chain(leading.map(|other| &other.id)).cloned().collect())
     }
 
-    /// Every subscription, in the order of the ids.
+    /// Returns every subscription, in the order of the ids.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<Subscription> {
         self.state().subscriptions.values().cloned().collect()
     }
 
-    /// Every webhook, in the order of the ids.
+    /// Returns every webhook, in the order of the ids.
     #[must_use]
     pub fn webhooks(&self) -> Vec<Arc<Webhook>> {
         self.state().webhooks.values().cloned().collect()
     }
 
-    /// Adds a listener of this process: events go to `target` under its number.
-    pub fn listen(&self, wish: Wish, number: u32, target: Arc<events::Subscription>) {
-        self.state().locals.push(Local { wish, number, target });
+    /// Adds a listener in this process: events go to `target` under its number.
+    pub fn listen(&self, filter: ListenerFilter, number: u32, target: Arc<events::Subscriber>) {
+        self.state().locals.push(Local { filter, number, target });
     }
 
-    /// Removes a listener, or with no number all of this target.
-    pub fn ignore(&self, number: Option<u32>, target: &Arc<events::Subscription>) {
+    /// Removes a listener, or without a number all listeners of this target.
+    pub fn ignore(&self, number: Option<u32>, target: &Arc<events::Subscriber>) {
         self.state().locals.retain(|local| {
             !(Arc::ptr_eq(&local.target, target) && number.is_none_or(|n| n == local.number))
         });
     }
 
-    /// The webhooks that are to be told of an event of this emitter on this channel.
+    /// Returns the webhooks that take an event of this emitter on this channel.
     #[must_use]
     pub fn webhooks_for(&self, emitter: &str, name: &str) -> Vec<Arc<Webhook>> {
         let state = self.state();
         let mut found: Vec<_> = state
             .matching(emitter, name)
             .filter_map(|subscription| state.webhooks.get(&subscription.listener_id).cloned())
+            .filter(|webhook| webhook.takes_events())
             .collect();
         found.sort_by(|one, other| one.id.cmp(&other.id));
         found.dedup_by(|one, other| one.id == other.id);
         found
     }
 
-    /// Tells the listeners of this process; the answer is how many there were.
-    pub fn tell(&self, event: &Event) -> usize {
+    /// Publishes an event to the listeners in this process. Returns their number.
+    pub fn publish(&self, event: &Event) -> usize {
         let state = self.state();
         if state.locals.is_empty() {
             return 0;
         }
-        let mut told: Vec<(&Arc<events::Subscription>, Vec<u32>)> = Vec::new();
+        let mut targets: Vec<(&Arc<events::Subscriber>, Vec<u32>)> = Vec::new();
         for local in &state.locals {
-            if !state.is_wished(&local.wish, &event.workflow_id, &event.name) {
+            if !state.is_wished(&local.filter, &event.workflow_id, &event.name) {
                 continue;
             }
-            match told.iter_mut().find(|(target, _)| Arc::ptr_eq(target, &local.target)) {
+            match targets.iter_mut().find(|(target, _)| Arc::ptr_eq(target, &local.target)) {
                 Some((_, numbers)) => numbers.push(local.number),
-                None => told.push((&local.target, vec![local.number])),
+                None => targets.push((&local.target, vec![local.number])),
             }
         }
         let content = event.content.bytes();
         let Ok(content) = serde_json::from_slice::<&RawValue>(&content) else { return 0 };
         let mut count = 0;
-        for (target, to) in told {
+        for (target, to) in targets {
             count += to.len();
             let Event { id, delivery, workflow_id, name, depth, .. } = event;
             let (id, emit_id, depth): (EventId, Uuid, u32) = (*id, *delivery, *depth);
             let id = id.to_string();
             let event =
                 EmittedEvent { id, emit_id, emitter_id: workflow_id, name, event: content, depth };
-            target.tell(events::EMITTED, &Told { to, event });
+            target.publish(events::EMITTED, &EventForListeners { to, event });
         }
         count
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Registrations> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl Registrations {
     fn find(&self, emitter: &str, listener: &str, event_name: &str) -> Option<&Subscription> {
         self.subscriptions.values().find(|known| {
             known.emitter_id == emitter
@@ -317,34 +308,34 @@ impl State {
 
     fn matching(&self, emitter: &str, name: &str) -> impl Iterator<Item = &Subscription> {
         self.subscriptions.values().filter(move |subscription| {
-            glob::matches(&subscription.emitter_id, emitter)
+            pattern::matches(&subscription.emitter_id, emitter)
                 && is_channel(&subscription.event_name, name)
         })
     }
 
-    fn is_wished(&self, wish: &Wish, emitter: &str, name: &str) -> bool {
-        match wish {
-            Wish::Emitter { emitter_id, event_name } => {
-                glob::matches(emitter_id, emitter) && is_channel(event_name, name)
+    fn is_wished(&self, filter: &ListenerFilter, emitter: &str, name: &str) -> bool {
+        match filter {
+            ListenerFilter::Emitter { emitter_id, event_name } => {
+                pattern::matches(emitter_id, emitter) && is_channel(event_name, name)
             }
-            Wish::Listener(id) => {
+            ListenerFilter::Listener(id) => {
                 self.matching(emitter, name).any(|subscription| subscription.listener_id == *id)
             }
         }
     }
 }
 
-/// Errors are asked for by their name: a pattern does not find them.
+/// Returns whether a channel matches. `$errors` matches only by its name, not by a pattern.
 fn is_channel(pattern: &str, name: &str) -> bool {
-    if name == ERRORS { pattern == ERRORS } else { glob::matches(pattern, name) }
+    if name == ERRORS { pattern == ERRORS } else { pattern::matches(pattern, name) }
 }
 
-fn check_text(member: &str, text: &str, least: usize) -> Result<()> {
+pub(super) fn check_text(member: &str, text: &str, least: usize) -> Result<()> {
     if text.len() < least {
         return Err(invalid(format!("{member}: must not be empty")));
     }
-    if text.len() > MAX_TEXT {
-        return Err(invalid(format!("{member}: has more than {MAX_TEXT} bytes")));
+    if text.chars().count() > MAX_TEXT {
+        return Err(invalid(format!("{member}: has more than {MAX_TEXT} characters")));
     }
     if text.chars().any(char::is_control) {
         return Err(invalid(format!("{member}: has control characters in it")));
@@ -352,11 +343,11 @@ fn check_text(member: &str, text: &str, least: usize) -> Result<()> {
     Ok(())
 }
 
-fn invalid(message: String) -> Error {
+pub(super) fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }
 
-/// An id that sorts by its time.
+/// Returns an id that sorts by its time.
 fn new_id(kind: &str) -> String {
     format!("{kind}_{}", Uuid::now_v7().simple())
 }
@@ -365,10 +356,13 @@ fn new_id(kind: &str) -> String {
 mod tests {
     use super::*;
 
+    const URL: &str = "https://example.com";
+
     fn with(subscriptions: &[(&str, &str, &str)]) -> Subscriptions {
         let all = Subscriptions::default();
         for id in ["wh_a", "wh_b"] {
-            let mut webhook = all.webhook("https://example.com", None, None, None).unwrap();
+            let members = WebhookChange { url: Some(URL.into()), ..WebhookChange::default() };
+            let mut webhook = all.webhook(members, Timestamp::from_millis(0)).unwrap();
             webhook.id = id.to_owned();
             all.add(Registration::Webhook(webhook));
         }
@@ -379,29 +373,29 @@ mod tests {
         all
     }
 
-    fn told(all: &Subscriptions, emitter: &str, name: &str) -> Vec<String> {
+    fn targets(all: &Subscriptions, emitter: &str, name: &str) -> Vec<String> {
         all.webhooks_for(emitter, name).iter().map(|webhook| webhook.id.clone()).collect()
     }
 
     #[test]
     fn patterns_choose_emitters_and_channels() {
         let all = with(&[("p_*", "wh_a", ""), ("p_1", "wh_b", "orders"), ("dc_1", "wh_b", "*")]);
-        assert_eq!(told(&all, "p_1", ""), ["wh_a"]);
-        assert_eq!(told(&all, "p_1", "orders"), ["wh_b"]);
-        assert_eq!(told(&all, "p_2", "orders"), [""; 0]);
-        assert_eq!(told(&all, "dc_1", "anything"), ["wh_b"]);
-        assert_eq!(told(&all, "dc_1", ERRORS), [""; 0]);
-        assert_eq!(told(&with(&[("*", "wh_a", ERRORS)]), "p_1", ERRORS), ["wh_a"]);
+        assert_eq!(targets(&all, "p_1", ""), ["wh_a"]);
+        assert_eq!(targets(&all, "p_1", "orders"), ["wh_b"]);
+        assert_eq!(targets(&all, "p_2", "orders"), [""; 0]);
+        assert_eq!(targets(&all, "dc_1", "anything"), ["wh_b"]);
+        assert_eq!(targets(&all, "dc_1", ERRORS), [""; 0]);
+        assert_eq!(targets(&with(&[("*", "wh_a", ERRORS)]), "p_1", ERRORS), ["wh_a"]);
     }
 
     #[test]
     fn a_webhook_is_told_once_and_takes_its_subscriptions_along() {
         let all = with(&[("p_*", "wh_a", ""), ("p_1", "wh_a", "")]);
-        assert_eq!(told(&all, "p_1", ""), ["wh_a"]);
+        assert_eq!(targets(&all, "p_1", ""), ["wh_a"]);
         let ids = all.ids_of_webhook("wh_a").unwrap();
         assert_eq!(ids.len(), 3);
         all.remove(&ids);
-        assert!(told(&all, "p_1", "").is_empty() && all.subscriptions().is_empty());
+        assert!(targets(&all, "p_1", "").is_empty() && all.subscriptions().is_empty());
     }
 
     #[test]
@@ -436,8 +430,31 @@ mod tests {
             .map(|registration| serde_json::to_string(&registration).unwrap())
             .collect();
         let restored = Subscriptions::default();
-        restored.restore(texts.iter().map(String::as_str).chain(["not json"]));
+        restored.restore(texts.iter().map(String::as_str)).unwrap();
         assert_eq!(restored.subscriptions(), all.subscriptions());
         assert_eq!(restored.webhooks(), all.webhooks());
+    }
+
+    #[test]
+    fn a_registration_that_cannot_be_read_is_an_error_that_repeats_none_of_it() {
+        let text = r#"{"webhook":{"id":"wh_a","url":5,"secret":"whsec_x"}}"#;
+        let error = Subscriptions::default().restore([text]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Journal);
+        let message = error.to_string();
+        assert!(
+            message.starts_with("registration 1 of") && !message.contains("whsec"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_disabled_webhook_gets_no_events_and_a_paused_one_does() {
+        let all = with(&[("*", "wh_a", ""), ("*", "wh_b", "")]);
+        let webhook = all.find_webhook("wh_a").unwrap();
+        all.add(Registration::Webhook(webhook.disabled("gone".into(), 1)));
+        let pause = WebhookChange { active: Some(false), ..WebhookChange::default() };
+        let paused = all.find_webhook("wh_b").unwrap().changed(pause, 1).unwrap();
+        all.add(Registration::Webhook(paused));
+        assert_eq!(targets(&all, "p_1", ""), ["wh_b"]);
     }
 }

@@ -7,35 +7,32 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::Item;
-use crate::destinations::{Encoded, Failure, Kind, Origin, Payload};
+use crate::delivery::{Failure, Kind, Payload};
+use crate::destinations::{Encoded, OpenBatch, Origin};
 use crate::error::ErrorKind;
+use crate::time::Timestamp;
 
 /// The items of a batch that grows.
 #[derive(Debug)]
-pub struct Items {
+pub(super) struct Items {
     name: String,
     /// A JSON array, but for its end.
     text: Vec<u8>,
 }
 
 impl Items {
-    /// None yet. The batch is called after its first record.
-    pub(in crate::destinations) fn new(kind: Kind, first: Uuid) -> Self {
+    /// Returns an empty batch, whose id is that of its first record.
+    pub(super) fn new(kind: Kind, first: Uuid) -> Self {
         Self { name: format!("{}/{first}", kind.name()), text: vec![b'['] }
     }
+}
 
-    /// Bytes so far.
-    pub(in crate::destinations) const fn encoded(&self) -> usize {
+impl OpenBatch for Items {
+    fn encoded(&self) -> usize {
         self.text.len()
     }
 
-    /// # Errors
-    /// `InvalidArgument`: the call cannot be read.
-    pub(in crate::destinations) fn add(
-        &mut self,
-        payload: &Payload,
-        origin: Origin<'_>,
-    ) -> Result<(), Failure> {
+    fn add(&mut self, payload: &Payload, origin: Origin<'_>) -> Result<(), Failure> {
         let item = item(payload, origin)?;
         if self.text.len() > 1 {
             self.text.push(b',');
@@ -43,13 +40,13 @@ impl Items {
         serde_json::to_writer(&mut self.text, &item).map_err(|_| unreadable())
     }
 
-    pub(in crate::destinations) fn finish(mut self) -> Encoded {
+    fn close(mut self: Box<Self>, _: Timestamp) -> Result<Encoded, Failure> {
         self.text.push(b']');
-        Encoded { name: self.name, bytes: self.text.into(), rows: None }
+        Ok(Encoded { name: self.name, bytes: self.text.into(), rows: None })
     }
 }
 
-/// A call as a function gets it.
+/// Returns a call as a function gets it.
 ///
 /// # Errors
 /// `InvalidArgument`: it cannot be read.
@@ -68,9 +65,16 @@ fn unreadable() -> Failure {
 pub(super) struct Ends(BTreeMap<u32, Option<String>>);
 
 impl Ends {
-    /// What an earlier attempt noted.
-    pub(super) fn noted(note: Option<&str>) -> Self {
-        note.and_then(|note| serde_json::from_str(note).ok()).unwrap_or_default()
+    /// Reads the note of an earlier attempt.
+    ///
+    /// # Errors
+    /// `Journal`: it cannot be read, so that the items to deliver are not known.
+    pub(super) fn noted(note: Option<&str>) -> Result<Self, Failure> {
+        let Some(note) = note else { return Ok(Self::default()) };
+        serde_json::from_str(note).map_err(|error| {
+            let message = format!("the note of the batch in the journal is damaged: {error}");
+            Failure::new(ErrorKind::Journal, message)
+        })
     }
 
     pub(super) fn note(&self) -> Option<String> {
@@ -82,13 +86,13 @@ impl Ends {
         self.0.insert(place, failure);
     }
 
-    /// The items that have no end yet, with their places.
+    /// Returns the items that have no end yet, with their places.
     pub(super) fn open<'a>(&self, items: &[&'a RawValue]) -> Vec<(u32, &'a RawValue)> {
         let all = (0..).zip(items.iter().copied());
         all.filter(|(place, _)| !self.0.contains_key(place)).collect()
     }
 
-    /// As the engine wants them.
+    /// Returns the outcomes in the form that the engine uses.
     pub(super) fn exceptions(self) -> BTreeMap<u32, Option<Failure>> {
         let refused = |message| Failure::new(ErrorKind::Refused, message);
         self.0.into_iter().map(|(place, failure)| (place, failure.map(refused))).collect()

@@ -1,41 +1,43 @@
 //! Destinations that are written in JavaScript: `$send.NAME(argument)` becomes a call of a function
 //! on the thread that gave it.
 
-mod answer;
 mod items;
+mod reply;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
-use super::jobs::{Jobs, Thread};
 use super::{
-    Attempt, BatchLimits, Delays, Encoded, Exchange, Failure, Kind, Notebook, Origin, Outcome,
-    Payload, RetryPolicy, Stored, Verdict,
+    Attempt, BatchCheckpoint, BatchLimits, Batching, Destination, Encoded, Exchange, OpenBatch,
+    Origin, Outcome, StoreOutcome,
 };
+use crate::delivery::{Delays, Failure, Kind, Payload, RetryPolicy, Verdict};
 use crate::error::{Error, ErrorKind, Result};
-use crate::observability::log::ResponseLog;
-use crate::observability::time::Timestamp;
+use crate::execution::{RequestLog, ResponseLog};
+use crate::jobs::{Jobs, Thread};
+use crate::time::Timestamp;
+use crate::time::millis;
 
-pub use items::Items;
+use items::{Ends, Items, item};
+use reply::{ItemOutcome, JobReply};
 
-use answer::{Answer, Ended};
-use items::{Ends, item};
-
-/// How a custom destination is used.
+/// The options of a custom destination.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// How long the function may take. Default: 30 s.
+    /// The timeout of the function. Default: 30 s.
     pub timeout: Duration,
     /// Calls of it at once. Default: 4.
     pub concurrency: usize,
-    /// When a delivery is attempted again that it asks to retry; `None`: never.
+    /// The retry policy of deliveries that request a retry; `None`: none.
     pub retry: Option<RetryPolicy>,
-    /// When a batch is closed; `None`: each call is delivered by itself.
+    /// The limits of a batch; `None`: each call is delivered by itself.
     pub batch: Option<BatchLimits>,
 }
 
@@ -56,7 +58,7 @@ impl Default for Options {
 
 /// One call of the function.
 #[derive(Serialize)]
-struct Work<'a> {
+struct FunctionCall<'a> {
     /// The same for each attempt at the same items.
     batch: &'a str,
     items: &'a [&'a RawValue],
@@ -66,7 +68,7 @@ struct Work<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Item<'a> {
-    id: uuid::Uuid,
+    id: Uuid,
     workflow_id: &'a str,
     argument: &'a RawValue,
     recorded_at: Timestamp,
@@ -81,6 +83,15 @@ struct Handler {
 pub struct CustomSet {
     handlers: Mutex<HashMap<Kind, Arc<Handler>>>,
     jobs: Arc<Jobs>,
+    /// Bytes of each call that the log keeps.
+    log_body_bytes: usize,
+}
+
+/// A custom destination of an engine, which no thread may have added yet.
+#[derive(Debug)]
+pub struct CustomDestination<'a> {
+    kind: Kind,
+    set: &'a CustomSet,
 }
 
 impl fmt::Debug for CustomSet {
@@ -93,9 +104,14 @@ impl fmt::Debug for CustomSet {
 pub(super) const THREAD_GONE: Duration = Duration::from_millis(100);
 
 impl CustomSet {
-    /// None yet.
-    pub(super) fn new(jobs: Arc<Jobs>) -> Self {
-        Self { handlers: Mutex::default(), jobs }
+    /// Returns a registry without destinations.
+    pub(super) fn new(jobs: Arc<Jobs>, log_body_bytes: usize) -> Self {
+        Self { handlers: Mutex::default(), jobs, log_body_bytes }
+    }
+
+    /// Returns the destination of this kind.
+    pub(super) const fn of(&self, kind: Kind) -> CustomDestination<'_> {
+        CustomDestination { kind, set: self }
     }
 
     /// Adds a destination.
@@ -118,8 +134,8 @@ impl CustomSet {
         Ok(kind)
     }
 
-    /// Forgets the destinations of a thread: it is gone. What it was doing is done again, by
-    /// whoever comes next.
+    /// Removes the destinations of a thread that is gone. Its pending calls are delivered by the
+    /// next thread that adds the same destination.
     pub fn forget(&self, thread: &Arc<dyn Thread>) {
         let mut gone = Vec::new();
         self.handlers().retain(|kind, handler| {
@@ -132,33 +148,11 @@ impl CustomSet {
         self.jobs.forget(&gone);
     }
 
-    pub(super) fn retry_policy(&self, kind: Kind) -> Option<RetryPolicy> {
-        let handler = self.handlers().get(&kind).cloned();
-        // Whose thread went away meanwhile did not ask for an end.
-        handler.map_or_else(|| Options::default().retry, |handler| handler.options.retry.clone())
+    fn options<T>(&self, kind: Kind, read: impl FnOnce(&Options) -> T) -> Option<T> {
+        self.handlers().get(&kind).map(|handler| read(&handler.options))
     }
 
-    /// Calls at once; 0 while nobody has the function: they wait.
-    pub(super) fn concurrency(&self, kind: Kind) -> usize {
-        self.handlers().get(&kind).map_or(0, |handler| handler.options.concurrency)
-    }
-
-    pub(super) fn batch_limits(&self, kind: Kind) -> Option<BatchLimits> {
-        self.handlers().get(&kind).and_then(|handler| handler.options.batch)
-    }
-
-    /// The waits between attempts at a batch.
-    pub(super) fn delays(&self, kind: Kind) -> Delays {
-        let policy = self.retry_policy(kind);
-        policy.map_or_else(|| Delays::Schedule(Vec::new()), |policy| policy.delays)
-    }
-
-    pub(super) async fn deliver(
-        &self,
-        kind: Kind,
-        payload: &Payload,
-        attempt: &Attempt<'_>,
-    ) -> Outcome {
+    async fn deliver(&self, kind: Kind, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
         let Attempt { id, workflow_id, recorded_at, .. } = *attempt;
         let item = match item(payload, Origin { id, workflow_id, recorded_at }) {
             Ok(item) => item,
@@ -175,31 +169,44 @@ impl CustomSet {
         };
         let mut ended = answer.read(kind, 1);
         let ended = ended.pop().unwrap_or_default();
-        let said = Said { result: ended.response, duration_ms: begun.elapsed().as_millis() };
+        let said = LoggedReply { result: ended.response, duration_ms: millis(begun.elapsed()) };
         let response = Some(Box::new(ResponseLog::new(&said, None)));
         Outcome::of(ended.verdict, Exchange { response, ..Exchange::default() })
     }
 
     /// Makes one attempt at the items of a batch that have no end yet.
-    pub(super) async fn store(
+    async fn store(
         &self,
         kind: Kind,
         batch: &Encoded,
         left: Option<&str>,
-        notebook: &impl Notebook,
-    ) -> Stored {
-        let mut ends = Ends::noted(left);
-        let items: Vec<&RawValue> = serde_json::from_slice(&batch.bytes).unwrap_or_default();
+        checkpoint: &dyn BatchCheckpoint,
+    ) -> StoreOutcome {
+        let mut ends = match Ends::noted(left) {
+            Ok(ends) => ends,
+            Err(failure) => return StoreOutcome::without_response(Verdict::Rejected(failure)),
+        };
+        let items: Vec<&RawValue> = match serde_json::from_slice(&batch.bytes) {
+            Ok(items) => items,
+            Err(error) => {
+                let message = format!("the batch {} cannot be read: {error}", batch.name);
+                let failure = Failure::new(ErrorKind::Internal, message);
+                return StoreOutcome::without_response(Verdict::Rejected(failure));
+            }
+        };
         let open = ends.open(&items);
         let wanted: Vec<_> = open.iter().map(|(_, item)| *item).collect();
         let answer = match self.call(kind, &batch.name, &wanted).await {
             Ok(answer) => answer,
             Err(verdict) => {
-                return Stored { exceptions: ends.exceptions(), ..Stored::nowhere(verdict) };
+                return StoreOutcome {
+                    exceptions: ends.exceptions(),
+                    ..StoreOutcome::without_response(verdict)
+                };
             }
         };
         let mut again = None;
-        for ((place, _), Ended { verdict, .. }) in
+        for ((place, _), ItemOutcome { verdict, .. }) in
             open.into_iter().zip(answer.read(kind, wanted.len()))
         {
             match verdict {
@@ -211,19 +218,19 @@ impl CustomSet {
         if again.is_some()
             && let Some(note) = ends.note()
         {
-            notebook.write(Some(&note)).await;
+            checkpoint.write(Some(&note)).await;
         }
         let verdict = again.unwrap_or(Verdict::Delivered);
-        Stored { exceptions: ends.exceptions(), ..Stored::nowhere(verdict) }
+        StoreOutcome { exceptions: ends.exceptions(), ..StoreOutcome::without_response(verdict) }
     }
 
-    /// Has the function called. `Err`: it gave no answer.
+    /// Calls the function in JavaScript. `Err`: it gave no result.
     async fn call(
         &self,
         kind: Kind,
         batch: &str,
         items: &[&RawValue],
-    ) -> std::result::Result<Answer, Verdict> {
+    ) -> std::result::Result<JobReply, Verdict> {
         let gone = || {
             let reason = format!("engine.destination({:?}), which is not there", kind.name());
             Verdict::Later { after: THREAD_GONE, reason }
@@ -232,10 +239,10 @@ impl CustomSet {
         let mut waiting = self.jobs.begin(kind);
         let handler = self.handlers().get(&kind).cloned();
         let Some(handler) = handler else { return Err(gone()) };
-        waiting.hand_to(handler.thread.as_ref(), &Work { batch, items });
+        waiting.hand_to(handler.thread.as_ref(), &FunctionCall { batch, items });
         let limit = handler.options.timeout;
         match tokio::time::timeout(limit, waiting.answered()).await {
-            Ok(Some(answer)) => Ok(Answer::of(&answer)),
+            Ok(Some(answer)) => Ok(JobReply::of(&answer)),
             Ok(None) => Err(gone()),
             Err(_) => Err(too_slow(kind, limit)),
         }
@@ -246,13 +253,76 @@ impl CustomSet {
     }
 }
 
-/// What the log shows as the response.
+impl Destination for CustomDestination<'_> {
+    fn deliver<'a>(
+        &'a self,
+        payload: &'a Payload,
+        attempt: &'a Attempt<'a>,
+    ) -> BoxFuture<'a, Outcome> {
+        Box::pin(async {
+            let outcome = self.set.deliver(self.kind, payload, attempt).await;
+            let policy = || self.retry_policy(payload);
+            let failed = !matches!(outcome.verdict, Verdict::Delivered);
+            outcome.with_retry(failed.then(policy).flatten())
+        })
+    }
+
+    fn describe(&self, payload: &Payload) -> RequestLog {
+        RequestLog::recorded(payload, self.set.log_body_bytes)
+    }
+
+    /// Returns 0 while no thread has the function: the calls wait.
+    fn lane_concurrency(&self) -> usize {
+        self.set.options(self.kind, |options| options.concurrency).unwrap_or_default()
+    }
+
+    fn retry_policy(&self, _payload: &Payload) -> Option<RetryPolicy> {
+        let policy = self.set.options(self.kind, |options| options.retry.clone());
+        // If the thread is gone, the default policy applies.
+        policy.unwrap_or_else(|| Options::default().retry)
+    }
+
+    fn batching(&self) -> Option<&dyn Batching> {
+        Some(self)
+    }
+}
+
+impl Batching for CustomDestination<'_> {
+    fn limits(&self) -> Option<BatchLimits> {
+        self.set.options(self.kind, |options| options.batch)?
+    }
+
+    fn begin(&self, _lane: &str, first: Uuid, _name: Option<&str>) -> Box<dyn OpenBatch> {
+        Box::new(Items::new(self.kind, first))
+    }
+
+    fn store<'a>(
+        &'a self,
+        batch: &'a Encoded,
+        left: Option<&'a str>,
+        checkpoint: &'a dyn BatchCheckpoint,
+    ) -> BoxFuture<'a, StoreOutcome> {
+        Box::pin(self.set.store(self.kind, batch, left, checkpoint))
+    }
+
+    fn delays(&self) -> Option<Delays> {
+        let policy = self.set.options(self.kind, |options| options.retry.clone());
+        let policy = policy.unwrap_or_else(|| Options::default().retry);
+        Some(policy.map_or_else(|| Delays::Schedule(Vec::new()), |policy| policy.delays))
+    }
+
+    fn concurrency(&self) -> usize {
+        self.lane_concurrency().max(1)
+    }
+}
+
+/// The response in the log.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Said {
+struct LoggedReply {
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Box<RawValue>>,
-    duration_ms: u128,
+    duration_ms: f64,
 }
 
 fn too_slow(kind: Kind, limit: Duration) -> Verdict {
@@ -262,4 +332,30 @@ fn too_slow(kind: Kind, limit: Duration) -> Verdict {
         limit.as_millis()
     );
     Verdict::Retry { failure: Failure::new(ErrorKind::Timeout, message), after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{BatchCheckpoint, BoxFuture, CustomSet, Encoded, Kind, Verdict};
+
+    struct Unwritten;
+
+    impl BatchCheckpoint for Unwritten {
+        fn write<'a>(&'a self, _note: Option<&'a str>) -> BoxFuture<'a, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unreadable_batch_or_note_delivers_nothing() {
+        let set = CustomSet::new(Arc::default(), 0);
+        let kind = Kind::from_name("unreadable").unwrap();
+        for (bytes, note) in [("[", None), ("[]", Some("["))] {
+            let batch = Encoded { name: "b".to_owned(), bytes: bytes.into(), rows: None };
+            let stored = set.store(kind, &batch, note, &Unwritten).await;
+            assert!(matches!(stored.verdict, Verdict::Rejected(_)), "{bytes} {note:?}");
+        }
+    }
 }

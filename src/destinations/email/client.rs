@@ -1,45 +1,41 @@
-//! The one part of the email destination that talks to the network or the disk.
+//! The email destination: one call becomes one mail.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use lettre::transport::smtp::client::TlsParameters;
-use lettre::transport::smtp::response::Response;
+use futures_util::future::BoxFuture;
+use uuid::Uuid;
 
 use super::config::Config;
-use super::dialogue::{Beginning, Dialogue};
 use super::exchange::{answered, recorded, sent, written};
 use super::file;
 use super::item::Item;
-use super::limits::Ledger;
-use super::message::{Mail, build, check_size};
+use super::limits::rate_keys;
+use super::message::{Charset, Mail, build, check_size};
 use super::recipients::{People, decide};
-use super::server::Server;
-use crate::destinations::{
-    Attempt, Destination, Exchange, Failure, Outcome, Payload, Phase, RetryPolicy, Verdict,
-};
-use crate::egress::{Door, Progress};
+use super::relay::{Relay, Taken};
+use super::smtp::Deferred;
+use crate::delivery::{Failure, Payload, RateLimiter, RateWait, RetryPolicy, Verdict};
+use crate::destinations::{Attempt, Backend, BackendChoice, Destination, Exchange, Outcome};
+use crate::egress::{Egress, Progress};
 use crate::error::ErrorKind;
-use crate::observability::log::{RequestLog, ResponseLog};
+use crate::execution::{RequestLog, ResponseLog};
 
-/// How long a connection is kept for the next mail.
-const IDLE: Duration = Duration::from_secs(30);
-
-/// How long a kept connection may take to say that it is still good.
-const STILL_THERE: Duration = Duration::from_secs(5);
+/// Deliveries past this many whose attempts are counted are forgotten.
+const MANY: usize = 10_000;
 
 /// The email destination.
 pub struct Email {
     config: Config,
-    door: Door,
-    /// Connections that wait for the next mail, the youngest last.
-    idle: Mutex<Vec<(Instant, Dialogue)>>,
-    tls: OnceLock<TlsParameters>,
-    ledger: Mutex<Ledger>,
-    /// Whether it was said that mails become files in a folder that nobody chose.
-    told: AtomicBool,
+    relay: Relay,
+    limiter: Mutex<RateLimiter>,
+    /// Attempts of deliveries that may have more.
+    attempts: Mutex<HashMap<Uuid, u32>>,
+    /// True once the warning about a temporary folder for mails was logged.
+    warned_once: AtomicBool,
 }
 
 impl std::fmt::Debug for Email {
@@ -49,87 +45,94 @@ impl std::fmt::Debug for Email {
 }
 
 /// A call that can be sent.
-struct Prepared {
-    item: Item,
+struct PreparedMail {
     people: People,
     mail: Mail,
+    /// The same for a server that takes only ASCII, if it is not the same.
+    ascii: Option<Mail>,
 }
 
 impl Email {
-    /// A destination that reaches its server through `door`.
+    /// Returns a destination that reaches its server through `egress`.
     #[must_use]
-    pub fn new(config: Config, door: Door) -> Self {
+    pub fn new(config: Config, egress: Egress) -> Self {
         Self {
             config,
-            door,
-            idle: Mutex::default(),
-            tls: OnceLock::new(),
-            ledger: Mutex::default(),
-            told: AtomicBool::new(false),
+            relay: Relay::new(egress),
+            limiter: Mutex::default(),
+            attempts: Mutex::default(),
+            warned_once: AtomicBool::new(false),
         }
     }
 
-    /// Lets go of the connections that are kept for the next mail.
-    pub fn close(&self) {
-        self.idle().clear();
-    }
-
-    /// Mails under way at once.
-    #[must_use]
-    pub const fn concurrency(&self) -> usize {
-        self.config.concurrency
-    }
-
-    /// When a failed attempt is followed by another; `None`: never.
-    #[must_use]
-    pub fn retry_policy(&self) -> Option<RetryPolicy> {
-        self.config.retry.clone()
-    }
-
-    /// What the log shows of a call that was not sent yet.
-    #[must_use]
-    pub fn describe(&self, payload: &Payload) -> RequestLog {
-        described(payload, self.config.log_body_bytes)
-    }
-
-    fn prepare(&self, payload: &Payload, attempt: &Attempt<'_>) -> Result<Prepared, Failure> {
-        let item = Item::parse(payload)?;
-        let people = decide(&item, &self.config, attempt.workflow_id)?;
+    fn prepare(&self, item: &Item, attempt: &Attempt<'_>) -> Result<PreparedMail, Failure> {
+        let people = decide(item, &self.config, attempt.workflow_id)?;
         let date = SystemTime::UNIX_EPOCH + Duration::from_millis(attempt.recorded_at.as_millis());
-        let mail = build(&item, &people, attempt.id, date)?;
+        let mail = build(item, &people, attempt.id, date, Charset::Any);
         check_size(&mail, self.config.limits.bytes)?;
-        Ok(Prepared { item, people, mail })
+        let is_ascii = mail.bytes.is_ascii() && !mail.needs_utf8;
+        let ascii = (!is_ascii).then(|| build(item, &people, attempt.id, date, Charset::Ascii));
+        Ok(PreparedMail { people, mail, ascii })
     }
 
-    /// Takes a place for the mail, or answers how long it has to wait for it.
-    fn wait(&self, people: &People, attempt: &Attempt<'_>) -> Option<Duration> {
-        let to: Vec<String> = people.envelope().iter().map(ToString::to_string).collect();
-        let from = people.from.email.to_string();
-        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.admit(attempt.id, &from, &to, &self.config.limits, Instant::now()).err()
+    /// Reserves a time for the mail, or returns how long it has to wait.
+    fn wait(&self, people: &People, attempt: &Attempt<'_>) -> Option<RateWait> {
+        let from = people.from.address.to_string();
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = rate_keys(&from, &people.envelope(), &self.config.limits);
+        limiter.admit(attempt.id, keys, Instant::now()).err()
     }
 
     async fn hand_over(
         &self,
-        mail: &Mail,
+        prepared: &PreparedMail,
         attempt: &Attempt<'_>,
         warnings: &mut Vec<String>,
     ) -> Result<ResponseLog, Verdict> {
         let begun = Instant::now();
         let Some(server) = &self.config.smtp else {
-            let path = self.write(mail, attempt, warnings).await?;
+            let path = self.write(&prepared.mail, attempt, warnings).await?;
             return Ok(written(&path, begun.elapsed()));
         };
+        let deferred = self.deferred(attempt.id);
         let progress = Progress::new();
-        let sending = progress.scope(self.send(server, mail, &progress));
-        let response = tokio::time::timeout(self.config.timeout, sending).await;
-        let response = response.unwrap_or_else(|_| {
+        let mails = (&prepared.mail, prepared.ascii.as_ref());
+        let sending =
+            progress.scope(self.relay.send(&self.config, server, mails, deferred, &progress));
+        let taken = tokio::time::timeout(self.config.timeout, sending).await;
+        let taken = taken.unwrap_or_else(|_| {
             let limit = self.config.timeout.as_millis();
             let message = format!("the server did not take the mail within {limit} ms");
             let failure = Failure::new(ErrorKind::Timeout, message).during(progress.phase());
             Err(Verdict::Retry { failure, after: None })
-        })?;
-        Ok(answered(server, &response, begun.elapsed()))
+        });
+        if !matches!(taken, Err(Verdict::Retry { .. })) {
+            self.attempts().remove(&attempt.id);
+        }
+        let Taken { reply, warnings: more } = taken?;
+        warnings.extend(more);
+        Ok(answered(server, &reply, begun.elapsed()))
+    }
+
+    /// Counts an attempt. While there are more to come, a mail waits for recipients that the server
+    /// refuses for now; the last attempt leaves them out.
+    fn deferred(&self, id: Uuid) -> Deferred {
+        let Some(policy) = &self.config.retry else { return Deferred::LeaveOut };
+        let mut attempts = self.attempts();
+        if attempts.len() >= MANY {
+            attempts.clear();
+        }
+        let made = attempts.entry(id).or_default();
+        *made += 1;
+        if *made < policy.delays.attempts() {
+            return Deferred::Wait;
+        }
+        attempts.remove(&id);
+        Deferred::LeaveOut
+    }
+
+    fn attempts(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, u32>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn write(
@@ -139,7 +142,7 @@ impl Email {
         warnings: &mut Vec<String>,
     ) -> Result<PathBuf, Verdict> {
         let path = file::write(&self.config.folder, attempt.id, mail.bytes.clone()).await?;
-        if self.config.folder_is_temporary && !self.told.swap(true, Ordering::Relaxed) {
+        if self.config.folder_is_temporary && !self.warned_once.swap(true, Ordering::Relaxed) {
             warnings.push(format!(
                 "no server is configured (email.smtp), so mails become files in {}",
                 self.config.folder.display()
@@ -147,105 +150,95 @@ impl Email {
         }
         Ok(path)
     }
-
-    async fn send(
-        &self,
-        server: &Server,
-        mail: &Mail,
-        progress: &Progress,
-    ) -> Result<Response, Verdict> {
-        let mut dialogue = match self.kept().await {
-            Some(dialogue) => dialogue,
-            None => self.begin(server, progress).await?,
-        };
-        let answer = dialogue.send(&mail.envelope, &mail.bytes, progress).await;
-        // After a refusal the server may still be listening; the next mail finds out.
-        self.idle().push((Instant::now(), dialogue));
-        answer
-    }
-
-    /// A connection that is still good.
-    async fn kept(&self) -> Option<Dialogue> {
-        loop {
-            let (since, mut dialogue) = self.idle().pop()?;
-            if since.elapsed() >= IDLE {
-                self.idle().clear();
-                return None;
-            }
-            let alive = tokio::time::timeout(STILL_THERE, dialogue.is_alive()).await;
-            if alive.unwrap_or(false) {
-                return Some(dialogue);
-            }
-        }
-    }
-
-    async fn begin(&self, server: &Server, progress: &Progress) -> Result<Dialogue, Verdict> {
-        progress.set(Phase::Dns);
-        let addresses = self.door.endpoints(&server.host, server.port).await;
-        let addresses = addresses.map_err(|failure| match failure.kind {
-            ErrorKind::Dns => Verdict::Retry { failure, after: None },
-            _ => Verdict::Rejected(failure),
-        })?;
-        let beginning = Beginning {
-            server,
-            addresses,
-            local_address: self.door.policy().local_address(),
-            tls: &|| self.tls(server),
-            progress,
-        };
-        Dialogue::begin(beginning).await
-    }
-
-    /// What the server's certificate is held against. It is not remembered when it fails: a missing
-    /// package can be installed while we run.
-    fn tls(&self, server: &Server) -> Result<TlsParameters, Verdict> {
-        if let Some(tls) = self.tls.get() {
-            return Ok(tls.clone());
-        }
-        let tls = TlsParameters::builder(server.host.clone()).build_rustls().map_err(|error| {
-            let message = format!("TLS cannot be set up: {error}");
-            Verdict::Rejected(Failure::new(ErrorKind::Tls, message).during(Phase::Tls))
-        })?;
-        Ok(self.tls.get_or_init(|| tls).clone())
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<(Instant, Dialogue)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Destination for Email {
-    async fn deliver(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
-        let Prepared { item, people, mail } = match self.prepare(payload, attempt) {
-            Ok(prepared) => prepared,
-            Err(failure) => {
-                let request = Some(self.describe(payload));
-                let exchange = Exchange { request, ..Exchange::default() };
-                return Outcome::of(Verdict::Rejected(failure), exchange);
-            }
-        };
-        if let Some(after) = self.wait(&people, attempt) {
-            let reason = "email.limits".to_owned();
-            return Outcome::of(Verdict::Later { after, reason }, Exchange::default());
-        }
-        let request = Some(sent(&item, &people, &mail, &self.config));
-        let mut warnings: Vec<String> = item.warnings.into_iter().chain(people.warnings).collect();
-        let (verdict, response) = match self.hand_over(&mail, attempt, &mut warnings).await {
-            Ok(response) => (Verdict::Delivered, Some(Box::new(response))),
-            Err(verdict) => (verdict, None),
-        };
-        Outcome::of(verdict, Exchange { request, response, warnings })
+    fn deliver<'a>(
+        &'a self,
+        payload: &'a Payload,
+        attempt: &'a Attempt<'a>,
+    ) -> BoxFuture<'a, Outcome> {
+        Box::pin(self.attempt(payload, attempt))
+    }
+
+    fn describe(&self, payload: &Payload) -> RequestLog {
+        described(payload, self.config.log_body_bytes)
+    }
+
+    fn lane_concurrency(&self) -> usize {
+        self.config.concurrency
+    }
+
+    fn retry_policy(&self, _payload: &Payload) -> Option<RetryPolicy> {
+        self.config.retry.clone()
+    }
+
+    /// Also the longest time after which a queued mail checks its reservation again.
+    fn longest_wait(&self, _payload: &Payload) -> Duration {
+        let limits = &self.config.limits;
+        let rates = limits.per_sender.into_iter().chain(limits.per_recipient);
+        let by_limits = rates.map(|rate| rate.period).max().unwrap_or_default();
+        let retry = self.config.retry.as_ref().map(RetryPolicy::longest_wait);
+        by_limits.max(retry.unwrap_or_default())
+    }
+
+    fn backend(&self) -> Option<Backend> {
+        let folder = self.config.folder.display();
+        Some(Backend {
+            transport: BackendChoice::of(self.config.smtp.is_some(), self.config.folder_is_chosen),
+            noun: "a mail server",
+            options: "email.smtp, or email.file to write files instead",
+            file_warning: Some(format!(
+                "no mail server is configured (email.smtp): mails become files in {folder}"
+            )),
+        })
+    }
+
+    fn close(&self) {
+        self.relay.close();
     }
 }
 
-/// What the log shows of a call where no destination is configured.
+impl Email {
+    async fn attempt(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
+        let kept = self.config.log_body_bytes;
+        let rejected = |failure, request| {
+            let exchange = Exchange { request: Some(request), ..Exchange::default() };
+            Outcome::of(Verdict::Rejected(failure), exchange).with_retry(self.config.retry.clone())
+        };
+        let item = match Item::parse(payload, &self.config.allow_headers) {
+            Ok(item) => item,
+            Err(failure) => return rejected(failure, RequestLog::recorded(payload, kept)),
+        };
+        let prepared = match self.prepare(&item, attempt) {
+            Ok(prepared) => prepared,
+            Err(failure) => return rejected(failure, recorded(&item, kept)),
+        };
+        let PreparedMail { people, mail, .. } = &prepared;
+        if let Some(RateWait { left: after, option: reason }) = self.wait(people, attempt) {
+            return Outcome::of(Verdict::Later { after, reason }, Exchange::default());
+        }
+        let request = Some(sent(&item, people, mail, &self.config));
+        let mut warnings: Vec<String> =
+            item.warnings.iter().chain(&people.warnings).cloned().collect();
+        let (verdict, response) = match self.hand_over(&prepared, attempt, &mut warnings).await {
+            Ok(response) => (Verdict::Delivered, Some(Box::new(response))),
+            Err(verdict) => (verdict, None),
+        };
+        let retry = self.config.retry.as_ref().filter(|_| !matches!(verdict, Verdict::Delivered));
+        let exchange = Exchange { request, response, warnings, timings: None };
+        Outcome::of(verdict, exchange).with_retry(retry.cloned())
+    }
+}
+
+/// Returns the log entry of a call when no destination is configured.
 #[must_use]
 pub fn describe(payload: &Payload) -> RequestLog {
-    described(payload, 64 << 10)
+    described(payload, 0)
 }
 
 fn described(payload: &Payload, limit: usize) -> RequestLog {
-    match Item::parse(payload) {
+    match Item::parse(payload, &[]) {
         Ok(item) => recorded(&item, limit),
         Err(_) => RequestLog::recorded(payload, limit),
     }

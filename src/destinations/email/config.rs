@@ -1,48 +1,62 @@
-//! How the email destination behaves.
+//! Configuration of the email destination.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lettre::message::Mailbox;
-
+use super::address::{EmailAddress, Mailbox};
+use super::extra::HeaderPattern;
 use super::recipients::Allowed;
-use super::server::Server;
-use crate::destinations::RetryPolicy;
+use super::server::SmtpServer;
+use super::token::TokenLogin;
+use crate::delivery::{Rate, RetryPolicy};
+use crate::egress::TlsOptions;
 
 /// The options of the email destination.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The relay; `None`: mails become files.
-    pub smtp: Option<Server>,
-    /// Where files go.
+    pub smtp: Option<SmtpServer>,
+    /// The login by an access token, instead of a password in the URL.
+    pub token: Option<TokenLogin>,
+    /// The certificate authorities and the client certificate of the connection.
+    pub tls: TlsOptions,
+    /// The name that this machine gives in EHLO. Default: the host name, or the address.
+    pub ehlo_name: Option<String>,
+    /// The folder of the files.
     pub folder: PathBuf,
-    /// Whether the folder is one that nobody chose.
+    /// True if the folder is a default one below the temporary directory.
     pub folder_is_temporary: bool,
+    /// `true` if the options name the folder, and so ask for files.
+    pub folder_is_chosen: bool,
     /// The sender.
     pub from: Mailbox,
     /// The owner, whom mails go to.
     pub to: Mailbox,
-    /// Whom mails with `include_collaborators` go to too.
+    /// The additional recipients of mails with `include_collaborators`.
     pub collaborators: Vec<Mailbox>,
     /// Workflows with people of their own, by pattern.
-    pub recipients: Vec<(String, Own)>,
-    /// Whom a call may address beyond these.
+    pub recipients: Vec<(String, WorkflowPeople)>,
+    /// Recipients that a call may name beyond these.
     pub allow_recipients: Vec<Allowed>,
-    /// How much is sent.
+    /// The folder whose files calls may attach by their path.
+    pub attachment_folder: Option<PathBuf>,
+    /// The headers that a call may give beyond `List-…`.
+    pub allow_headers: Vec<HeaderPattern>,
+    /// Rate limits.
     pub limits: Limits,
     /// Deadline of a whole delivery. Default: 60 s.
     pub timeout: Duration,
     /// Mails under way at once. Default: 4.
     pub concurrency: usize,
-    /// When a failed delivery is attempted again. Default: never.
+    /// The policy of retries. Default: no retries.
     pub retry: Option<RetryPolicy>,
     /// Bytes of each text that the log keeps. Default: 64 KiB.
     pub log_body_bytes: usize,
 }
 
-/// What a workflow has instead of the general people.
+/// The addresses of a workflow, in place of the general ones.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Own {
+pub struct WorkflowPeople {
     /// The sender.
     pub from: Option<Mailbox>,
     /// The owner.
@@ -64,22 +78,6 @@ pub struct Limits {
     pub bytes: usize,
 }
 
-/// So many in a period, all at once or spread over it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// How many, at least 1.
-    pub count: u32,
-    /// In which time.
-    pub period: Duration,
-}
-
-impl Rate {
-    /// The time between two of them, were they evenly spaced.
-    pub(super) fn spacing(self) -> Duration {
-        self.period / self.count.max(1)
-    }
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Self { per_sender: None, per_recipient: None, recipients: 100, bytes: 25 << 20 }
@@ -87,22 +85,28 @@ impl Default for Limits {
 }
 
 impl Config {
-    /// Mails become files in `folder`, from and to nobody in particular.
+    /// Returns a configuration that writes mails to `folder`, with placeholder addresses.
     #[must_use]
     pub fn files(folder: PathBuf, folder_is_temporary: bool) -> Self {
         let nobody = |name: &str| {
-            let address = lettre::Address::new(name, "localhost");
-            Mailbox::new(None, address.unwrap_or_else(|_| unreachable!("it is an address")))
+            let address = EmailAddress::parse(&format!("{name}@localhost"));
+            Mailbox::new(None, address.unwrap_or_else(|| unreachable!("it is an address")))
         };
         Self {
             smtp: None,
+            token: None,
+            tls: TlsOptions::default(),
+            ehlo_name: None,
             folder,
             folder_is_temporary,
+            folder_is_chosen: false,
             from: nobody("notifications"),
             to: nobody("owner"),
             collaborators: Vec::new(),
             recipients: Vec::new(),
             allow_recipients: Vec::new(),
+            attachment_folder: None,
+            allow_headers: Vec::new(),
             limits: Limits::default(),
             timeout: Duration::from_secs(60),
             concurrency: 4,

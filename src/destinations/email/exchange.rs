@@ -1,22 +1,23 @@
-//! What the log keeps of a mail and of what became of it.
+//! Log entries of mails and their responses.
 
 use std::path::Path;
 use std::time::Duration;
 
-use lettre::message::Mailbox;
-use lettre::transport::smtp::response::Response;
 use serde::Serialize;
 
+use super::address::Mailbox;
 use super::config::Config;
-use super::item::Item;
+use super::item::{Item, RawItem};
 use super::message::Mail;
 use super::recipients::People;
-use super::server::Server;
-use crate::observability::log::{RequestLog, ResponseLog};
+use super::server::SmtpServer;
+use super::smtp::Reply;
+use crate::execution::{RequestLog, ResponseLog};
+use crate::time::millis;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Request<'a> {
+struct LoggedMail<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     message_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,23 +40,22 @@ struct Request<'a> {
     html_bytes: Option<usize>,
     truncated: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    attachments: Vec<Attachment<'a>>,
+    attachments: Vec<LoggedAttachment<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bytes: Option<usize>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Attachment<'a> {
+struct LoggedAttachment<'a> {
     filename: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     content_type: Option<&'a str>,
     bytes: usize,
 }
 
-/// A mail as it was sent.
+/// Returns the log entry of a mail in its sent form.
 pub(super) fn sent(item: &Item, people: &People, mail: &Mail, config: &Config) -> RequestLog {
-    let names = |people: &[Mailbox]| people.iter().map(ToString::to_string).collect();
     let mut request = request(item, config.log_body_bytes);
     request.message_id = Some(&mail.message_id);
     request.from = Some(people.from.to_string());
@@ -70,25 +70,25 @@ pub(super) fn sent(item: &Item, people: &People, mail: &Mail, config: &Config) -
     RequestLog::new(&request, None)
 }
 
-/// A call that was not sent.
+/// Returns the log entry of a call that was not sent.
 pub(super) fn recorded(item: &Item, limit: usize) -> RequestLog {
     RequestLog::new(&request(item, limit), None)
 }
 
-fn request(item: &Item, limit: usize) -> Request<'_> {
+fn request(item: &Item, limit: usize) -> LoggedMail<'_> {
     let cut = |text: &'_ Option<String>| text.as_ref().is_some_and(|text| text.len() > limit);
-    let attachments = item.attachments.iter().map(|file| Attachment {
+    let attachments = item.attachments.iter().map(|file| LoggedAttachment {
         filename: &file.name,
         content_type: file.content_type.as_deref(),
         bytes: file.content.len(),
     });
-    Request {
+    LoggedMail {
         message_id: None,
-        from: item.from.clone(),
-        to: item.to.clone(),
-        cc: item.cc.clone(),
-        bcc: item.bcc.clone(),
-        reply_to: item.reply_to.clone(),
+        from: item.from.as_ref().map(ToString::to_string),
+        to: given(&item.to),
+        cc: given(&item.cc),
+        bcc: given(&item.bcc),
+        reply_to: given(&item.reply_to),
         subject: &item.subject,
         text: item.text.as_deref().map(|text| beginning(text, limit)),
         text_bytes: item.text.as_ref().map(String::len),
@@ -100,13 +100,21 @@ fn request(item: &Item, limit: usize) -> Request<'_> {
     }
 }
 
+fn given(given: &RawItem) -> Vec<String> {
+    names(&given.mailboxes)
+}
+
+fn names(mailboxes: &[Mailbox]) -> Vec<String> {
+    mailboxes.iter().map(ToString::to_string).collect()
+}
+
 fn beginning(text: &str, limit: usize) -> &str {
     let end = (0..=limit.min(text.len())).rev().find(|at| text.is_char_boundary(*at));
     &text[..end.unwrap_or_default()]
 }
 
-/// What the server answered.
-pub(super) fn answered(server: &Server, response: &Response, took: Duration) -> ResponseLog {
+/// Returns the log entry of the server's reply.
+pub(super) fn answered(server: &SmtpServer, reply: &Reply, took: Duration) -> ResponseLog {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Answer<'a> {
@@ -115,28 +123,22 @@ pub(super) fn answered(server: &Server, response: &Response, took: Duration) -> 
         server: &'a str,
         duration_ms: f64,
     }
-    let message = response.message().collect::<Vec<_>>().join("\n");
-    let answer = Answer {
-        code: response.code().into(),
-        message,
-        server: &server.host,
-        duration_ms: millis(took),
-    };
+    let message = reply.lines.join("\n");
+    let answer =
+        Answer { code: reply.code, message, server: &server.host, duration_ms: millis(took) };
     ResponseLog::new(&answer, None)
 }
 
-/// Where the mail was written.
+/// Returns the log entry of a mail written to a file.
 pub(super) fn written(file: &Path, took: Duration) -> ResponseLog {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Written {
+        transport: &'static str,
         file: String,
         duration_ms: f64,
     }
-    let written = Written { file: file.display().to_string(), duration_ms: millis(took) };
+    let (file, duration_ms) = (file.display().to_string(), millis(took));
+    let written = Written { transport: "file", file, duration_ms };
     ResponseLog::new(&written, None)
-}
-
-fn millis(took: Duration) -> f64 {
-    (took.as_secs_f64() * 1e5).round() / 100.0
 }

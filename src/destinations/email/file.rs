@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use crate::destinations::{Failure, Verdict, file};
+use crate::delivery::{Failure, Verdict};
+use crate::destinations::file;
 use crate::error::ErrorKind;
 
 /// Writes a mail to `ID.eml` in the folder: wholly or not at all, and once however often it is done.

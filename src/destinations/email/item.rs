@@ -1,9 +1,16 @@
 //! The fields of one `$send.email` call.
+//!
+//! **Invariant:** an optional field that cannot be used leaves a warning and never costs the mail.
+//! The one exception is a line break in the subject, which looks like an injected header.
 
-use base64::Engine as _;
+use std::fmt;
 
-use super::json::{Kind, Node};
-use crate::destinations::{Failure, Payload};
+use super::address::{EmailAddress, Mailbox};
+use super::addresses::Addresses;
+use super::content::{self, Content};
+use super::extra::{self, HeaderPattern};
+use super::json::{Node, NodeKind};
+use crate::delivery::{Failure, Payload};
 use crate::error::ErrorKind;
 
 /// One call, read.
@@ -13,17 +20,44 @@ pub(super) struct Item {
     pub text: Option<String>,
     pub html: Option<String>,
     pub include_collaborators: bool,
-    /// The name, or the name and address, that the call wants to be from.
-    pub from: Option<String>,
-    pub to: Vec<String>,
-    pub cc: Vec<String>,
-    pub bcc: Vec<String>,
-    pub reply_to: Vec<String>,
+    pub from: Option<Sender>,
+    pub to: RawItem,
+    pub cc: RawItem,
+    pub bcc: RawItem,
+    pub reply_to: RawItem,
     pub attachments: Vec<File>,
-    /// Names and values, `List-…` alone.
+    /// The ids of the mails that this one replies to.
+    pub in_reply_to: Vec<String>,
+    /// The ids of the thread.
+    pub references: Vec<String>,
+    /// Names and values that are allowed.
     pub headers: Vec<(String, String)>,
-    /// What is ignored.
+    /// Warnings about ignored members.
     pub warnings: Vec<String>,
+}
+
+/// The mailboxes that a field names.
+#[derive(Debug, Default)]
+pub(super) struct RawItem {
+    pub mailboxes: Vec<Mailbox>,
+    /// True if the field has anything in it, usable or not.
+    pub is_given: bool,
+}
+
+/// The sender in the call: a name, an address or both.
+#[derive(Debug)]
+pub(super) struct Sender {
+    pub name: Option<String>,
+    pub address: Option<EmailAddress>,
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.name, &self.address) {
+            (name, Some(address)) => Mailbox::new(name.clone(), address.clone()).fmt(f),
+            (name, None) => f.write_str(name.as_deref().unwrap_or_default()),
+        }
+    }
 }
 
 /// One attachment.
@@ -31,58 +65,48 @@ pub(super) struct Item {
 pub(super) struct File {
     pub name: String,
     pub content: Vec<u8>,
+    /// One that can be used.
     pub content_type: Option<String>,
     /// By which the html refers to it.
     pub cid: Option<String>,
 }
 
 impl Item {
+    /// Parses a call.
+    ///
     /// # Errors
-    /// `InvalidArgument`, with the path of what cannot be used.
-    pub(super) fn parse(payload: &Payload) -> Result<Self, Failure> {
+    /// `InvalidArgument`, with the path of the invalid member.
+    pub(super) fn parse(payload: &Payload, allowed: &[HeaderPattern]) -> Result<Self, Failure> {
         let text = std::str::from_utf8(&payload.text).map_err(|_| unreadable())?;
         let node = Node::parse(text).map_err(|_| unreadable())?;
-        let Kind::Object(fields) = node.kind else { return Err(unreadable()) };
+        let NodeKind::Object(fields) = node.kind else { return Err(unreadable()) };
         let mut item = Self::default();
         for (key, node) in fields {
-            if matches!(node.kind, Kind::Null) {
+            if matches!(node.kind, NodeKind::Null) {
                 continue;
             }
             match &*key {
-                "subject" => item.subject = line("subject", &node)?,
+                "subject" => item.subject = subject(&node)?,
                 "text" => item.text = Some(text_of("text", &node)?),
                 "html" => item.html = Some(text_of("html", &node)?),
                 "include_collaborators" => item.include_collaborators = node.raw == "true",
-                "from" => item.from = Some(line("from", &node)?),
-                "to" => item.to = people("to", &node)?,
-                "cc" => item.cc = people("cc", &node)?,
-                "bcc" => item.bcc = people("bcc", &node)?,
-                "replyTo" => item.reply_to = people("replyTo", &node)?,
-                "attachments" => item.attachments = files(&node)?,
-                "headers" => item.read_headers(&node)?,
+                "from" => item.from = sender(&node, &mut item.warnings),
+                "to" => item.to = given("to", &node, &mut item.warnings),
+                "cc" => item.cc = given("cc", &node, &mut item.warnings),
+                "bcc" => item.bcc = given("bcc", &node, &mut item.warnings),
+                "replyTo" => item.reply_to = given("replyTo", &node, &mut item.warnings),
+                "attachments" => item.attachments = files(&node, &mut item.warnings),
+                "inReplyTo" => {
+                    item.in_reply_to = extra::ids("inReplyTo", &node, &mut item.warnings);
+                }
+                "references" => {
+                    item.references = extra::ids("references", &node, &mut item.warnings);
+                }
+                "headers" => extra::headers(&node, allowed, &mut item),
                 _ => {}
             }
         }
         Ok(item)
-    }
-
-    fn read_headers(&mut self, node: &Node<'_>) -> Result<(), Failure> {
-        let Kind::Object(fields) = &node.kind else {
-            return Err(invalid("headers", "is not an object"));
-        };
-        for (name, value) in fields {
-            let is_list = name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("list-"));
-            let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-            if is_list && is_name {
-                self.headers.push((name.to_string(), line(&format!("headers.{name}"), value)?));
-            } else {
-                let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
-                self.warnings.push(format!(
-                    "the header `{shown}` is ignored: only those that begin with List- can be given"
-                ));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -90,90 +114,163 @@ fn unreadable() -> Failure {
     Failure::new(ErrorKind::InvalidArgument, "the recorded call is not the text of an object")
 }
 
-/// A refusal of what is at `path`.
-pub(super) fn invalid(path: &str, reason: impl std::fmt::Display) -> Failure {
+/// Returns a refusal of what is at `path`.
+pub(super) fn invalid(path: &str, reason: impl fmt::Display) -> Failure {
     Failure::new(ErrorKind::InvalidArgument, format!("{path} {reason}"))
 }
 
 fn text_of(path: &str, node: &Node<'_>) -> Result<String, Failure> {
     match &node.kind {
-        Kind::Text(text) => Ok(text.clone().into_owned()),
+        NodeKind::Text(text) => Ok(text.clone().into_owned()),
         _ => Err(invalid(path, "is not text")),
     }
 }
 
-/// Text that becomes part of a header: one line.
-fn line(path: &str, node: &Node<'_>) -> Result<String, Failure> {
-    let text = text_of(path, node)?;
-    if text.chars().any(|c| c.is_control() && c != '\t') {
-        return Err(invalid(path, "has a line break or another control character in it"));
+fn subject(node: &Node<'_>) -> Result<String, Failure> {
+    let text = text_of("subject", node)?;
+    if text.contains(['\r', '\n']) {
+        return Err(invalid("subject", "has a line break in it"));
     }
     Ok(text)
 }
 
-/// Addresses: text with commas, an object with `name` and `address`, or a list of these.
-fn people(path: &str, node: &Node<'_>) -> Result<Vec<String>, Failure> {
+/// Returns a value as a warning shows it.
+pub(super) fn shown(node: &Node<'_>) -> String {
+    shortened(&node.to_text())
+}
+
+fn shortened(text: &str) -> String {
+    let plain: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(100).collect();
+    format!("{:?}", plain.trim())
+}
+
+/// Reads mailboxes: a text, an object with `address` or `email` and perhaps `name`, or a list of these.
+fn given(path: &str, node: &Node<'_>, warnings: &mut Vec<String>) -> RawItem {
+    let mut addresses = Addresses::default();
+    collect(node, &mut addresses);
+    for text in &addresses.unusable {
+        warnings.push(format!("`{path}`: {} is not an address and is left out", shortened(text)));
+    }
+    let is_given = !addresses.mailboxes.is_empty() || !addresses.unusable.is_empty();
+    RawItem { mailboxes: addresses.mailboxes, is_given }
+}
+
+fn collect(node: &Node<'_>, addresses: &mut Addresses) {
     match &node.kind {
-        Kind::Text(_) => Ok(vec![line(path, node)?]),
-        Kind::Array(all) => {
-            let each = all.iter().enumerate().map(|(at, one)| people(&format!("{path}.{at}"), one));
-            Ok(each.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
-        }
-        Kind::Object(fields) => {
-            let member = |name: &str| fields.iter().find(|(key, _)| key == name);
-            let Some((_, address)) = member("address") else {
-                return Err(invalid(path, "has no `address`"));
-            };
-            let address = line(&format!("{path}.address"), address)?;
-            match member("name") {
-                Some((_, name)) if !matches!(name.kind, Kind::Null) => {
-                    let name = line(&format!("{path}.name"), name)?;
-                    let quoted = name.replace('\\', "\\\\").replace('"', "\\\"");
-                    Ok(vec![format!("\"{quoted}\" <{address}>")])
-                }
-                _ => Ok(vec![address]),
+        NodeKind::Null => {}
+        NodeKind::Literal => addresses.unusable.push(node.raw.to_owned()),
+        NodeKind::Text(text) => addresses.extend(Addresses::parse(text)),
+        NodeKind::Array(all) => all.iter().for_each(|one| collect(one, addresses)),
+        NodeKind::Object(fields) => {
+            let member = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, n)| n);
+            // The lists of mail parsers and of groups.
+            if let Some(list) = member("value").or_else(|| member("group"))
+                && matches!(list.kind, NodeKind::Array(_))
+            {
+                return collect(list, addresses);
             }
+            let text = ["address", "email"].into_iter().find_map(|name| text_in(member(name)?));
+            let Some(text) = text else {
+                return addresses.unusable.push("an object without `address`".to_owned());
+            };
+            let mut own = Addresses::parse(&text);
+            if let ([only], Some(name)) = (&mut own.mailboxes[..], member("name").and_then(text_in))
+                && !name.trim().is_empty()
+            {
+                *only = Mailbox::new(Some(name), only.address.clone());
+            }
+            addresses.extend(own);
         }
-        _ => Err(invalid(path, "is neither text nor a list of addresses")),
     }
 }
 
-fn files(node: &Node<'_>) -> Result<Vec<File>, Failure> {
-    let Kind::Array(all) = &node.kind else {
-        return Err(invalid("attachments", "is not a list"));
-    };
-    all.iter().enumerate().map(|(at, one)| file(&format!("attachments.{at}"), one)).collect()
+fn text_in(node: &Node<'_>) -> Option<String> {
+    match &node.kind {
+        NodeKind::Text(text) => Some(text.clone().into_owned()),
+        _ => None,
+    }
 }
 
-fn file(path: &str, node: &Node<'_>) -> Result<File, Failure> {
-    let Kind::Object(fields) = &node.kind else { return Err(invalid(path, "is not an object")) };
+impl Addresses {
+    fn extend(&mut self, other: Self) {
+        self.mailboxes.extend(other.mailboxes);
+        self.unusable.extend(other.unusable);
+    }
+}
+
+/// Reads `from`: text without an address is a name.
+fn sender(node: &Node<'_>, warnings: &mut Vec<String>) -> Option<Sender> {
+    let text = text_in(node).filter(|text| !text.contains('@'));
+    if let Some(text) = &text
+        && !text.contains(['\r', '\n'])
+    {
+        let name = text.trim().trim_matches(['<', '>', ' ']).trim_matches('"').to_owned();
+        return (!name.is_empty()).then_some(Sender { name: Some(name), address: None });
+    }
+    if let NodeKind::Object(fields) = &node.kind
+        && !fields.iter().any(|(key, _)| key == "address" || key == "email")
+        && let Some((_, name)) = fields.iter().find(|(key, _)| key == "name")
+        && let Some(name) = text_in(name)
+    {
+        return Some(Sender { name: Some(name), address: None });
+    }
+    let mut own = Vec::new();
+    let given = given("from", node, &mut own);
+    warnings.append(&mut own);
+    let first = given.mailboxes.into_iter().next()?;
+    Some(Sender { name: first.name, address: Some(first.address) })
+}
+
+fn files(node: &Node<'_>, warnings: &mut Vec<String>) -> Vec<File> {
+    let all = match &node.kind {
+        NodeKind::Array(all) => &all[..],
+        NodeKind::Object(_) => std::slice::from_ref(node),
+        _ => {
+            warnings.push(format!("`attachments`: {} is not a list of files", shown(node)));
+            return Vec::new();
+        }
+    };
+    let each = all.iter().enumerate().filter(|(_, one)| !matches!(one.kind, NodeKind::Null));
+    each.filter_map(|(at, one)| {
+        let path = format!("attachments.{at}");
+        file(&path, one, warnings)
+            .map_err(|reason| {
+                warnings.push(format!("`{path}` is left out: {reason}"));
+            })
+            .ok()
+    })
+    .collect()
+}
+
+fn file(path: &str, node: &Node<'_>, warnings: &mut Vec<String>) -> Result<File, String> {
+    let NodeKind::Object(fields) = &node.kind else { return Err("it is not an object".to_owned()) };
     let member = |name: &str| {
         let found = fields.iter().find(|(key, _)| key == name);
-        found.map(|(_, node)| node).filter(|node| !matches!(node.kind, Kind::Null))
+        found.map(|(_, node)| node).filter(|node| !matches!(node.kind, NodeKind::Null))
     };
-    let named =
-        |name: &str| member(name).map(|node| line(&format!("{path}.{name}"), node)).transpose();
-    let content_path = format!("{path}.content");
-    let content = member("content").ok_or_else(|| invalid(&content_path, "is missing"))?;
-    let content = text_of(&content_path, content)
-        .map_err(|_| invalid(&content_path, "is neither text nor a Buffer"))?;
-    let content = match named("encoding")?.as_deref() {
-        None | Some("utf8" | "utf-8") => content.into_bytes(),
-        Some("base64") => {
-            let bare: String = content.split_ascii_whitespace().collect();
-            base64::engine::general_purpose::STANDARD
-                .decode(bare)
-                .map_err(|error| invalid(&content_path, format_args!("is not base64: {error}")))?
-        }
-        Some(_) => {
-            let path = format!("{path}.encoding");
-            return Err(invalid(&path, "is neither 'base64' nor 'utf8'"));
-        }
+    let named = |name: &str| member(name).and_then(text_in).filter(|text| !text.trim().is_empty());
+    let content = member("content").ok_or("it has no `content`")?;
+    let text = text_in(content).ok_or("its `content` is neither text nor a Buffer")?;
+    let Content { bytes, mime, warning } = content::decode(&text, named("encoding").as_deref())?;
+    warnings.extend(warning.map(|warning| format!("`{path}`: {warning}")));
+    let name = named("filename").or_else(|| named("name")).unwrap_or_default();
+    // A path on the sender's machine is useless to the recipient.
+    let name: String = name.chars().filter(|c| !c.is_control()).collect();
+    let content_type = match named("contentType") {
+        None => mime,
+        Some(given) => content::content_type(&given).or_else(|| {
+            let warning = format!("`{path}`: {} is not a content type", shortened(&given));
+            warnings.push(warning);
+            None
+        }),
     };
-    Ok(File {
-        name: named("filename")?.unwrap_or_default(),
-        content,
-        content_type: named("contentType")?,
-        cid: named("cid")?,
-    })
+    let cid = named("cid").and_then(|cid| {
+        let plain = extra::content_id(&cid);
+        if plain.is_none() {
+            warnings.push(format!("`{path}`: the cid {} cannot be used", shortened(&cid)));
+        }
+        plain
+    });
+    Ok(File { name, content: bytes, content_type, cid })
 }

@@ -2,71 +2,113 @@
 
 use std::time::SystemTime;
 
-use lettre::Message;
-use lettre::address::Envelope;
-use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
-use lettre::message::{Attachment, Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
+use chrono::{DateTime, Utc};
+use lettre::message::header::ContentTransferEncoding;
+use lettre::message::{MultiPart, SinglePart};
 use uuid::Uuid;
 
-use super::item::{File, Item, invalid};
+use super::address::Mailbox;
+use super::header;
+use super::item::Item;
+use super::part::{self, Part};
 use super::recipients::People;
-use crate::destinations::Failure;
+use crate::delivery::Failure;
 use crate::error::ErrorKind;
+
+/// The characters that a server takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Charset {
+    /// Other characters than ASCII in addresses, and bytes of eight bits in attached mails.
+    Any,
+    /// ASCII alone.
+    Ascii,
+}
 
 /// A mail, ready to be sent.
 #[derive(Debug)]
 pub(super) struct Mail {
-    pub envelope: Envelope,
+    pub from: String,
+    /// The recipients of the envelope.
+    pub to: Vec<String>,
     pub message_id: String,
     pub bytes: Vec<u8>,
     /// The attachments' content types, in their order.
     pub content_types: Vec<String>,
+    /// True if an address has other characters than ASCII.
+    pub needs_utf8: bool,
+    /// Warnings about parts that are left out or changed.
+    pub warnings: Vec<String>,
+}
+
+impl Mail {
+    /// Returns whether the mail has bytes of eight bits.
+    pub(super) fn needs_eight_bit(&self) -> bool {
+        !self.bytes.is_ascii()
+    }
 }
 
 /// Makes the mail of a delivery: the same id and date whenever it is made again.
-///
-/// # Errors
-/// `InvalidArgument`.
 pub(super) fn build(
     item: &Item,
     people: &People,
     id: Uuid,
     date: SystemTime,
-) -> Result<Mail, Failure> {
-    let message_id = format!("<{id}@{}>", people.from.email.domain());
-    let unusable =
-        |error: &dyn std::fmt::Display| invalid("the mail", format!("cannot be made: {error}"));
-    let envelope = Envelope::new(Some(people.from.email.clone()), people.envelope())
-        .map_err(|error| unusable(&error))?;
-    let mut builder = Message::builder()
-        .message_id(Some(message_id.clone()))
-        .date(date)
-        .from(people.from.clone())
-        .subject(item.subject.clone())
-        .envelope(envelope.clone());
-    builder = each(builder, &people.to, MessageBuilder::to);
-    builder = each(builder, &people.cc, MessageBuilder::cc);
-    builder = each(builder, &people.reply_to, MessageBuilder::reply_to);
-    let (parts, content_types) = parts(item)?;
-    let built = match parts {
-        Parts::One(part) => builder.singlepart(part),
-        Parts::Several(parts) => builder.multipart(parts),
+    charset: Charset,
+) -> Mail {
+    let message_id = format!("<{id}@{}>", people.from.address.domain());
+    let mut warnings = Vec::new();
+    let mut usable = |name: &str, all: &[Mailbox]| -> Vec<Mailbox> {
+        let is_usable = |one: &&Mailbox| {
+            let is_usable = charset == Charset::Any || one.address.is_ascii();
+            if !is_usable {
+                warnings.push(format!(
+                    "`{name}`: {} is left out, because the server does not offer SMTPUTF8",
+                    one.address
+                ));
+            }
+            is_usable
+        };
+        all.iter().filter(is_usable).cloned().collect()
     };
-    let mut message = built.map_err(|error| unusable(&error))?;
-    for (name, value) in &item.headers {
-        let name = HeaderName::new_from_ascii(name.clone())
-            .map_err(|_| invalid(&format!("headers.{name}"), "is not the name of a header"))?;
-        message.headers_mut().insert_raw(HeaderValue::new(name, value.clone()));
+    let to = usable("to", &people.to);
+    let cc = usable("cc", &people.cc);
+    let bcc = usable("bcc", &people.bcc);
+    let reply_to = usable("replyTo", &people.reply_to);
+    let mut parts = Vec::with_capacity(item.attachments.len());
+    for (at, file) in item.attachments.iter().enumerate() {
+        parts.push(part::attachment(at, file, item.html.is_some(), charset));
     }
-    Ok(Mail { envelope, message_id, bytes: message.formatted(), content_types })
-}
-
-fn each(
-    builder: MessageBuilder,
-    people: &[Mailbox],
-    add: impl Fn(MessageBuilder, Mailbox) -> MessageBuilder,
-) -> MessageBuilder {
-    people.iter().cloned().fold(builder, add)
+    let content_types = parts.iter().map(|part| part.content_type.clone()).collect();
+    let mut text = format!("Date: {}\r\n", DateTime::<Utc>::from(date).to_rfc2822());
+    for piece in ["Message-ID: ", &message_id, "\r\n"] {
+        text.push_str(piece);
+    }
+    text.push_str(&header::mailboxes("From", std::slice::from_ref(&people.from)));
+    for (name, mailboxes) in [("To", &to), ("Cc", &cc), ("Reply-To", &reply_to)] {
+        if !mailboxes.is_empty() {
+            text.push_str(&header::mailboxes(name, mailboxes));
+        }
+    }
+    if to.is_empty() && cc.is_empty() {
+        text.push_str("To: undisclosed-recipients:;\r\n");
+    }
+    text.push_str(&header::text("Subject", &item.subject));
+    for (name, ids) in [("In-Reply-To", &item.in_reply_to), ("References", &item.references)] {
+        if !ids.is_empty() {
+            text.push_str(&header::words(name, ids));
+        }
+    }
+    for (name, value) in &item.headers {
+        text.push_str(&header::text(name, value));
+    }
+    text.push_str("MIME-Version: 1.0\r\n");
+    let mut bytes = text.into_bytes();
+    bytes.extend(body(item, parts));
+    let from = people.from.address.to_string();
+    let envelope = People::envelope_of([&to, &cc, &bcc]);
+    let addresses = to.iter().chain(&cc).chain(&bcc).chain(&reply_to);
+    let needs_utf8 = addresses.chain([&people.from]).any(|one| !one.address.is_ascii());
+    Mail { from, to: envelope, message_id, bytes, content_types, needs_utf8, warnings }
 }
 
 enum Parts {
@@ -74,27 +116,19 @@ enum Parts {
     Several(MultiPart),
 }
 
-/// The text, the html with the images that it shows, and the other files, as few levels deep as
-/// can be.
-fn parts(item: &Item) -> Result<(Parts, Vec<String>), Failure> {
-    let mut inline = Vec::new();
-    let mut attached = Vec::new();
-    let mut content_types = Vec::new();
-    for (at, file) in item.attachments.iter().enumerate() {
-        let (part, content_type) = attachment(at, file, item.html.is_some())?;
-        content_types.push(content_type);
-        let shown = file.cid.is_some() && item.html.is_some();
-        if shown { inline.push(part) } else { attached.push(part) }
-    }
+/// Returns the text, the html with the images that it shows, and the other files, as few levels
+/// deep as can be.
+fn body(item: &Item, parts: Vec<Part>) -> Vec<u8> {
+    let (inline, attached): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| part.is_inline);
     let html = item.html.as_deref().map(|html| {
-        let html = SinglePart::html(lines(html));
+        let html = part::html(html);
         if inline.is_empty() {
             return Parts::One(html);
         }
         let related = MultiPart::related().singlepart(html);
-        Parts::Several(inline.into_iter().fold(related, MultiPart::singlepart))
+        Parts::Several(inline.into_iter().fold(related, |all, part| all.singlepart(part.single)))
     });
-    let text = item.text.as_deref().map(|text| SinglePart::plain(lines(text)));
+    let text = item.text.as_deref().map(part::text);
     let body = match (text, html) {
         (Some(text), Some(html)) => {
             let both = MultiPart::alternative().singlepart(text);
@@ -105,61 +139,24 @@ fn parts(item: &Item) -> Result<(Parts, Vec<String>), Failure> {
         }
         (Some(text), None) => Parts::One(text),
         (None, Some(html)) => html,
-        (None, None) => Parts::One(SinglePart::plain(String::new())),
+        (None, None) => Parts::One(part::text("")),
     };
     if attached.is_empty() {
-        return Ok((body, content_types));
+        return match body {
+            Parts::One(part) => part.formatted(),
+            Parts::Several(parts) => parts.formatted(),
+        };
     }
-    let mixed = MultiPart::mixed().build();
+    let mut mixed = MultiPart::mixed();
+    if attached.iter().any(|part| part.is_eight_bit) {
+        mixed = mixed.header(ContentTransferEncoding::EightBit);
+    }
+    let mixed = mixed.build();
     let mixed = match body {
         Parts::One(body) => mixed.singlepart(body),
         Parts::Several(body) => mixed.multipart(body),
     };
-    Ok((Parts::Several(attached.into_iter().fold(mixed, MultiPart::singlepart)), content_types))
-}
-
-fn attachment(at: usize, file: &File, html: bool) -> Result<(SinglePart, String), Failure> {
-    let name =
-        if file.name.is_empty() { format!("attachment-{}", at + 1) } else { file.name.clone() };
-    let content_type = match &file.content_type {
-        Some(given) => given.clone(),
-        None => mime_guess::from_path(&name).first_or_octet_stream().to_string(),
-    };
-    let path = |member: &str| format!("attachments.{at}.{member}");
-    let parsed = ContentType::parse(&content_type)
-        .map_err(|_| invalid(&path("contentType"), "is not a content type"))?;
-    let attachment = match &file.cid {
-        Some(cid) if html => {
-            let cid = cid.trim_start_matches('<').trim_end_matches('>');
-            let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>');
-            if cid.is_empty() || !cid.chars().all(plain) {
-                return Err(invalid(&path("cid"), "is not a content id: letters, digits and dots"));
-            }
-            Attachment::new_inline_with_name(cid.to_owned(), name)
-        }
-        _ => Attachment::new(name),
-    };
-    // Base64 whatever it is: nothing on the way may take bytes for line ends.
-    let content = Body::new_with_encoding(file.content.clone(), ContentTransferEncoding::Base64);
-    let content = content.map_err(|_| invalid(&path("content"), "cannot be encoded"))?;
-    Ok((attachment.body(content, parsed), content_type))
-}
-
-/// The text with every line end as mail has it, a bare `\r` among them.
-fn lines(text: &str) -> String {
-    let mut lines = String::with_capacity(text.len() + text.len() / 32);
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '\r' => {
-                characters.next_if_eq(&'\n');
-                lines.push_str("\r\n");
-            }
-            '\n' => lines.push_str("\r\n"),
-            other => lines.push(other),
-        }
-    }
-    lines
+    attached.into_iter().fold(mixed, |all, part| all.singlepart(part.single)).formatted()
 }
 
 /// Refuses a mail that is too large.

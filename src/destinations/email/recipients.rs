@@ -1,13 +1,12 @@
-//! Who a mail is from and who gets it: the operator's people, and of those that the call names the
-//! ones that the policy allows. Pure.
+//! The sender and the recipients of a mail: the operator's addresses, and those of the call that
+//! the policy allows. Pure.
 
-use lettre::Address;
-use lettre::message::{Mailbox, Mailboxes};
-
-use super::config::{Config, Own};
-use super::item::{Item, invalid};
-use crate::destinations::Failure;
-use crate::streams::glob;
+use super::address::{EmailAddress, Mailbox};
+use super::addresses::Addresses;
+use super::config::{Config, WorkflowPeople};
+use super::item::{Item, RawItem, invalid};
+use crate::delivery::Failure;
+use crate::pattern;
 
 /// One entry of `email.allowRecipients`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,54 +21,43 @@ impl Allowed {
     /// Reads an entry.
     ///
     /// # Errors
-    /// Why it is none.
+    /// The reason why it is none.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let whole = text.strip_prefix('@').map_or_else(|| text.to_owned(), |d| format!("x@{d}"));
-        let address: Address = whole.parse().map_err(|_| {
-            format!("{text:?} is neither an address nor a domain such as '@example.com'")
-        })?;
-        Ok(match text.strip_prefix('@') {
-            Some(_) => Self::Domain(address.domain().to_lowercase()),
-            None => Self::Address(normal(&address)),
-        })
+        let wrong =
+            || format!("{text:?} is neither an address nor a domain such as '@example.com'");
+        match text.strip_prefix('@') {
+            Some(domain) => {
+                let address = EmailAddress::parse(&format!("x@{domain}")).ok_or_else(wrong)?;
+                Ok(Self::Domain(address.domain().to_owned()))
+            }
+            None => Ok(Self::Address(EmailAddress::parse(text).ok_or_else(wrong)?.normal())),
+        }
     }
 
-    fn covers(&self, address: &Address) -> bool {
+    fn covers(&self, address: &EmailAddress) -> bool {
         match self {
-            Self::Address(allowed) => *allowed == normal(address),
-            Self::Domain(domain) => *domain == address.domain().to_lowercase(),
+            Self::Address(allowed) => *allowed == address.normal(),
+            Self::Domain(domain) => domain == address.domain(),
         }
     }
 }
 
-/// An address, perhaps with a name: `Ada Lovelace <ada@example.com>`.
+/// Reads one address of the operator's, perhaps with a name: `Ada Lovelace <ada@example.com>`.
 ///
 /// # Errors
-/// Why it is none.
+/// The reason why it is none.
 pub fn mailbox(text: &str) -> Result<Mailbox, String> {
-    clean(text)?.parse().map_err(|_| format!("{text:?} is not an address"))
-}
-
-/// Addresses, separated by commas.
-///
-/// # Errors
-/// Why they are none.
-pub fn mailboxes(text: &str) -> Result<Vec<Mailbox>, String> {
-    let all: Mailboxes = clean(text)?.parse().map_err(|_| {
-        let shown: String = text.chars().take(100).collect();
-        format!("{shown:?} is not an address")
-    })?;
-    Ok(all.into_iter().collect())
-}
-
-fn clean(text: &str) -> Result<&str, String> {
-    if text.chars().any(char::is_control) {
+    if text.trim().chars().any(char::is_control) {
         return Err("has a line break or another control character in it".to_owned());
     }
-    Ok(text.trim())
+    let Addresses { mut mailboxes, unusable } = Addresses::parse(text);
+    match mailboxes.pop() {
+        Some(mailbox) if mailboxes.is_empty() && unusable.is_empty() => Ok(mailbox),
+        _ => Err(format!("{text:?} is not an address")),
+    }
 }
 
-/// Everybody that a mail concerns.
+/// The sender and all recipients of a mail.
 #[derive(Debug)]
 pub(super) struct People {
     pub from: Mailbox,
@@ -77,55 +65,56 @@ pub(super) struct People {
     pub cc: Vec<Mailbox>,
     pub bcc: Vec<Mailbox>,
     pub reply_to: Vec<Mailbox>,
-    /// Whom the call names in vain.
+    /// Warnings about recipients that are not allowed.
     pub warnings: Vec<String>,
 }
 
 impl People {
-    /// The addresses of the envelope, each once.
-    pub(super) fn envelope(&self) -> Vec<Address> {
-        let mut seen = std::collections::HashSet::new();
-        let all = self.to.iter().chain(&self.cc).chain(&self.bcc);
-        all.filter(|one| seen.insert(normal(&one.email))).map(|one| one.email.clone()).collect()
+    /// Returns the addresses of the envelope, each once.
+    pub(super) fn envelope(&self) -> Vec<String> {
+        Self::envelope_of([&self.to, &self.cc, &self.bcc])
     }
-}
 
-fn normal(address: &Address) -> String {
-    address.to_string().to_lowercase()
+    /// Returns the addresses of some mailboxes, each once.
+    pub(super) fn envelope_of<'a>(all: impl IntoIterator<Item = &'a Vec<Mailbox>>) -> Vec<String> {
+        let mut seen = std::collections::HashSet::new();
+        let each = all.into_iter().flatten().map(|one| &one.address);
+        each.filter(|one| seen.insert(one.normal())).map(ToString::to_string).collect()
+    }
 }
 
 /// Decides over a call of a workflow.
 ///
 /// # Errors
-/// `InvalidArgument`: an address is none, or there are too many.
+/// `InvalidArgument`: there are too many recipients.
 pub(super) fn decide(item: &Item, config: &Config, workflow: &str) -> Result<People, Failure> {
     let own = own(config, workflow);
     let owner = own.to.as_ref().unwrap_or(&config.to);
     let collaborators = own.collaborators.as_ref().unwrap_or(&config.collaborators);
     let mut warnings = Vec::new();
-    let from = from(item, own.from.as_ref().unwrap_or(&config.from), &mut warnings)?;
-    let mut allowed = |name: &str, given: &[String]| -> Result<Vec<Mailbox>, Failure> {
+    let from = from(item, own.from.as_ref().unwrap_or(&config.from), &mut warnings);
+    let mut allowed = |name: &str, given: &RawItem| -> Vec<Mailbox> {
         let mut kept = Vec::new();
-        for mailbox in read(name, given)? {
-            let address = &mailbox.email;
+        for mailbox in &given.mailboxes {
+            let address = &mailbox.address;
             let known = std::iter::once(owner)
                 .chain(collaborators)
-                .any(|one| normal(&one.email) == normal(address));
+                .any(|one| one.address.normal() == address.normal());
             if known || config.allow_recipients.iter().any(|entry| entry.covers(address)) {
-                kept.push(mailbox);
+                kept.push(mailbox.clone());
             } else {
                 warnings.push(format!(
                     "`{name}`: {address} is left out, because email.allowRecipients does not allow it"
                 ));
             }
         }
-        Ok(kept)
+        kept
     };
     let (mut to, cc, bcc) =
-        (allowed("to", &item.to)?, allowed("cc", &item.cc)?, allowed("bcc", &item.bcc)?);
-    if to.is_empty() && (item.to.is_empty() || (cc.is_empty() && bcc.is_empty())) {
-        if !item.to.is_empty() {
-            warnings.push(format!("the mail goes to the owner, {}, instead", owner.email));
+        (allowed("to", &item.to), allowed("cc", &item.cc), allowed("bcc", &item.bcc));
+    if to.is_empty() && (!item.to.is_given || (cc.is_empty() && bcc.is_empty())) {
+        if item.to.is_given {
+            warnings.push(format!("the mail goes to the owner, {}, instead", owner.address));
         }
         to.push(owner.clone());
     }
@@ -133,8 +122,8 @@ pub(super) fn decide(item: &Item, config: &Config, workflow: &str) -> Result<Peo
         to.extend(collaborators.iter().cloned());
     }
     let mut seen = std::collections::HashSet::new();
-    to.retain(|one| seen.insert(normal(&one.email)));
-    let people = People { from, to, cc, bcc, reply_to: read("replyTo", &item.reply_to)?, warnings };
+    to.retain(|one| seen.insert(one.address.normal()));
+    let people = People { from, to, cc, bcc, reply_to: item.reply_to.mailboxes.clone(), warnings };
     let (count, limit) = (people.envelope().len(), config.limits.recipients);
     if count > limit {
         let reason = format!("{count} recipients, and email.limits.maxRecipients is {limit}");
@@ -143,35 +132,26 @@ pub(super) fn decide(item: &Item, config: &Config, workflow: &str) -> Result<Peo
     Ok(people)
 }
 
-fn read(name: &str, given: &[String]) -> Result<Vec<Mailbox>, Failure> {
-    let lists = given.iter().map(|text| mailboxes(text).map_err(|reason| invalid(name, reason)));
-    Ok(lists.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
-}
-
 /// Calls choose the sender's name; the address is the operator's.
-fn from(item: &Item, configured: &Mailbox, warnings: &mut Vec<String>) -> Result<Mailbox, Failure> {
-    let Some(given) = item.from.as_deref().map(str::trim).filter(|given| !given.is_empty()) else {
-        return Ok(configured.clone());
-    };
-    if !given.contains('@') {
-        return Ok(Mailbox::new(Some(given.to_owned()), configured.email.clone()));
-    }
-    let wanted = mailbox(given).map_err(|reason| invalid("from", reason))?;
-    if normal(&wanted.email) != normal(&configured.email) {
+fn from(item: &Item, configured: &Mailbox, warnings: &mut Vec<String>) -> Mailbox {
+    let Some(wanted) = &item.from else { return configured.clone() };
+    let is_other = |address: &EmailAddress| address.normal() != configured.address.normal();
+    if wanted.address.as_ref().is_some_and(is_other) {
         warnings.push(format!(
             "`from`: the address is ignored, mail goes out from {}",
-            configured.email
+            configured.address
         ));
     }
-    let name = wanted.name.or_else(|| configured.name.clone());
-    Ok(Mailbox::new(name, configured.email.clone()))
+    let name = wanted.name.clone().or_else(|| configured.name.clone());
+    Mailbox::new(name, configured.address.clone())
 }
 
-/// The people of a workflow: of the pattern that says most.
-fn own(config: &Config, workflow: &str) -> Own {
-    let matching = config.recipients.iter().filter(|(pattern, _)| glob::matches(pattern, workflow));
+/// Returns the addresses of a workflow: those of the most specific pattern.
+fn own(config: &Config, workflow: &str) -> WorkflowPeople {
+    let matching =
+        config.recipients.iter().filter(|(pattern, _)| pattern::matches(pattern, workflow));
     matching
-        .max_by_key(|(pattern, _)| glob::weight(pattern))
+        .max_by_key(|(pattern, _)| pattern::weight(pattern))
         .map(|(_, own)| own.clone())
         .unwrap_or_default()
 }

@@ -1,16 +1,21 @@
-//! `$send.emit`: an event for whoever subscribed to the workflow, and for those who ask later.
+//! `$send.emit`: an event for the subscribers of the workflow, which can also be queried later.
 
 mod call;
 mod item;
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use super::{Attempt, Destination, Exchange, Failure, Outcome, Payload, Verdict};
+use super::{Attempt, Destination, Exchange, Outcome};
+use crate::delivery::{Failure, Payload, Verdict};
 use crate::error::ErrorKind;
-use crate::observability::log::ResponseLog;
-use crate::streams::{Content, Draft, ERRORS, Published, StreamKind, Streams, Subscriptions};
+use crate::execution::{RequestLog, ResponseLog};
+use crate::streams::{
+    ERRORS, EventContent, NewEvent, Published, RawEvent, StreamKind, Streams, Subscriptions,
+};
+pub use call::renewed;
 use item::Item;
 
 /// Executions that may be started by each other's events in a row. Further events are refused: a
@@ -22,9 +27,11 @@ pub const MAX_DEPTH: u32 = 16;
 pub struct Emit {
     streams: Arc<Streams>,
     subscriptions: Arc<Subscriptions>,
+    /// Bytes of each call that the log keeps.
+    log_body_bytes: usize,
 }
 
-/// What the log shows as the response.
+/// The response in the log.
 #[derive(Serialize)]
 struct Emitted<'a> {
     id: String,
@@ -33,16 +40,20 @@ struct Emitted<'a> {
 }
 
 impl Emit {
-    /// A destination that publishes to `streams` and tells those in `subscriptions`.
+    /// Returns a destination that publishes to `streams` and to the listeners in `subscriptions`.
     #[must_use]
-    pub const fn new(streams: Arc<Streams>, subscriptions: Arc<Subscriptions>) -> Self {
-        Self { streams, subscriptions }
+    pub const fn new(
+        streams: Arc<Streams>,
+        subscriptions: Arc<Subscriptions>,
+        log_body_bytes: usize,
+    ) -> Self {
+        Self { streams, subscriptions, log_body_bytes }
     }
 
-    /// Publishes that an execution was completed with an error, on the channel `$errors`; the answer
-    /// names the calls that tell webhooks of it.
+    /// Publishes on the channel `$errors` that an execution was completed with an error; returns
+    /// the calls that deliver the event to webhooks.
     #[must_use]
-    pub fn error(&self, attempt: &Attempt<'_>, content: String) -> Vec<super::Call> {
+    pub fn error(&self, attempt: &Attempt<'_>, content: String) -> Vec<super::FollowUpCall> {
         self.emit(StreamKind::Errors, attempt, ERRORS, content.into()).2
     }
 
@@ -52,25 +63,39 @@ impl Emit {
         attempt: &Attempt<'_>,
         name: &str,
         content: bytes::Bytes,
-    ) -> (Published, usize, Vec<super::Call>) {
-        let draft = Draft {
+    ) -> (Published, usize, Vec<super::FollowUpCall>) {
+        let new_event = NewEvent {
             kind,
             workflow_id: attempt.workflow_id.into(),
             delivery: attempt.id,
             name: name.into(),
             depth: attempt.emit_depth,
         };
-        let published = self.streams.publish(draft, |_| Content::Json(content));
+        let published = self.streams.publish(new_event, |_| EventContent::Json(content));
         let event = &published.event;
         let webhooks = self.subscriptions.webhooks_for(&event.workflow_id, &event.name);
         let calls = webhooks.iter().map(|webhook| call::of(webhook, event)).collect();
-        let listeners = self.subscriptions.tell(event);
+        let listeners = self.subscriptions.publish(event);
         (published, listeners, calls)
     }
 }
 
 impl Destination for Emit {
-    async fn deliver(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
+    fn deliver<'a>(
+        &'a self,
+        payload: &'a Payload,
+        attempt: &'a Attempt<'a>,
+    ) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move { self.attempt(payload, attempt) })
+    }
+
+    fn describe(&self, payload: &Payload) -> RequestLog {
+        RequestLog::recorded(payload, self.log_body_bytes)
+    }
+}
+
+impl Emit {
+    fn attempt(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
         if attempt.emit_depth >= MAX_DEPTH {
             return Outcome::rejected(endless(attempt));
         }
@@ -78,14 +103,18 @@ impl Destination for Emit {
             Ok(item) => item,
             Err(failure) => return Outcome::rejected(failure),
         };
-        let content = payload.text.slice_ref(item.event.as_bytes());
+        let content = if item.is_raw {
+            RawEvent::marked(item.event)
+        } else {
+            payload.text.slice_ref(item.event.as_bytes())
+        };
         let (published, listeners, calls) =
             self.emit(StreamKind::Emits, attempt, &item.channel, content);
         let webhooks = calls.iter().map(|call| &*call.workflow_id).collect();
         let said = Emitted { id: published.event.id.to_string(), listeners, webhooks };
         let response = Some(Box::new(ResponseLog::new(&said, None)));
-        let exchange = Exchange { request: None, response, warnings: Vec::new() };
-        Outcome { verdict: Verdict::Delivered, exchange, calls }
+        let exchange = Exchange { response, ..Exchange::default() };
+        Outcome { calls, ..Outcome::of(Verdict::Delivered, exchange) }
     }
 }
 

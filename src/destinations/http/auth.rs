@@ -2,14 +2,17 @@
 
 use http::HeaderValue;
 
-use super::json::{Kind, Node};
+use super::json::{Node, NodeKind};
 use super::query::unreadable;
 use super::target::UserInfo;
-use crate::destinations::Failure;
+use crate::delivery::Failure;
 use crate::error::ErrorKind;
 
-/// The `Authorization` header that `auth` asks for, or else the URL's user-info; `None` when there
-/// is neither. It replaces whatever `headers` says.
+/// Returns the `Authorization` header from `auth`, or else from the URL's user-info; `None` when
+/// there is neither. It replaces the one in `headers`.
+///
+/// # Errors
+/// `InvalidArgument` when `auth` is not an object.
 ///
 /// # Errors
 /// `InvalidArgument` when `auth` is not an object.
@@ -24,10 +27,11 @@ pub(super) fn basic(
     credentials.map(|(user, password)| header(&user, &password)).transpose()
 }
 
-/// Missing and falsy fields are empty; all others are text, as axios has it.
+/// Reads the members of `auth`. Missing and falsy fields are empty; all others become text, as in
+/// axios.
 fn given(raw: &str) -> Result<Option<UserInfo>, Failure> {
     let node = Node::parse(raw).map_err(|error| unreadable("auth", error))?;
-    let Kind::Object(fields) = &node.kind else {
+    let NodeKind::Object(fields) = &node.kind else {
         if node.is_falsy() {
             return Ok(None);
         }
@@ -49,7 +53,7 @@ fn header(user: &str, password: &str) -> Result<HeaderValue, Failure> {
     Ok(value)
 }
 
-/// Base64 with padding (RFC 4648, section 4).
+/// Appends Base64 with padding (RFC 4648, section 4).
 fn base64(bytes: &[u8], out: &mut String) {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for chunk in bytes.chunks(3) {

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use super::form;
 use super::headers::{Headers, value};
 use super::json::decode;
-use crate::destinations::{Body, Failure, Payload};
+use crate::delivery::{Body, Failure, Payload};
 
 /// The content type of URL-encoded forms.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
@@ -55,8 +55,8 @@ fn binary(body: &Body, headers: &mut Headers) -> Result<Option<Bytes>, Failure> 
     Ok((!no_form).then(|| body.bytes.clone()))
 }
 
-/// A string is sent as given, unless its content type promises JSON: then a string that is JSON is
-/// trimmed, and one that is not becomes a JSON string. The empty string is no body.
+/// Returns the body of a string. It is sent as given, unless its content type promises JSON: then a string that is
+/// JSON is trimmed, and one that is not becomes a JSON string. The empty string is no body.
 fn string(payload: &Payload, data: &str, headers: &Headers) -> Option<Bytes> {
     let text = decode(data).unwrap_or_default();
     if headers.content_type_mentions(JSON) {
@@ -88,7 +88,7 @@ fn object(payload: &Payload, data: &str, headers: &mut Headers) -> Result<Option
     Ok(Some(json(payload, data, headers)))
 }
 
-/// The text that JavaScript wrote, byte for byte.
+/// Returns the text that JavaScript wrote, byte for byte.
 fn json(payload: &Payload, data: &str, headers: &mut Headers) -> Bytes {
     headers.default_content_type(HeaderValue::from_static(JSON));
     slice(payload, data)

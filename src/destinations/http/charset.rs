@@ -26,7 +26,7 @@ pub(super) fn header_text(bytes: &[u8]) -> String {
         .map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned)
 }
 
-/// The encoding to undo; `None` when the bytes stay as they are.
+/// Returns the encoding to undo; `None` when the bytes stay as they are.
 fn encoding(body: &[u8], headers: &HeaderMap, complete: bool) -> Option<&'static Encoding> {
     if is_plain(body) {
         return None;
@@ -47,7 +47,7 @@ fn encoding(body: &[u8], headers: &HeaderMap, complete: bool) -> Option<&'static
     media_type.as_deref().is_none_or(is_text).then_some(WINDOWS_1252)
 }
 
-/// The media type and the charset of `Content-Type`, both in lower case.
+/// Returns the media type and the charset of `Content-Type`, both in lower case.
 fn content_type(headers: &HeaderMap) -> (Option<String>, Option<String>) {
     let Some(value) = headers.get(CONTENT_TYPE) else { return (None, None) };
     let value = header_text(value.as_bytes()).to_ascii_lowercase();

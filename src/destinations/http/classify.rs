@@ -1,4 +1,4 @@
-//! What went wrong, from facts: error types, phases and statuses, never from texts.
+//! Classification of failures by facts: error types, phases and statuses, never by texts.
 
 use std::error::Error as StdError;
 use std::io;
@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode, header};
 
 use super::response::Received;
-use crate::destinations::{Failure, Phase, Verdict};
-use crate::egress::{Answerer, Place, explain, failure_in, is_lack};
+use crate::delivery::{Failure, Phase, Verdict};
+use crate::egress::{Place, ResponseOrigin, explain, is_local_shortage, policy_failure_in};
 use crate::error::ErrorKind;
 
 /// Characters of a reason phrase that a message repeats.
 const MAX_REASON: usize = 200;
 
-/// The verdict on a response, which nothing that its body does changes.
+/// Returns the verdict on a response, which nothing that its body does changes.
 pub(super) fn verdict(response: &Received, place: impl FnOnce() -> Place) -> Verdict {
     let Received { status, headers, .. } = response;
     if status.is_success() {
@@ -38,11 +38,11 @@ fn failure_of_status(response: &Received, place: &Place) -> Failure {
     let reason: String = response.reason.chars().take(MAX_REASON).collect();
     let answered = format!("answered {status} {reason}").trim_end().to_owned();
     let failure = match &response.answerer {
-        Answerer::Host => Failure::new(ErrorKind::Status, format!("the server {answered}")),
-        Answerer::Either(proxy) => {
+        ResponseOrigin::Host => Failure::new(ErrorKind::Status, format!("the server {answered}")),
+        ResponseOrigin::Either(proxy) => {
             Failure::new(ErrorKind::Status, format!("the server, or {proxy}, {answered}"))
         }
-        Answerer::Proxy(proxy) => {
+        ResponseOrigin::Proxy(proxy) => {
             let why = match status {
                 407 => {
                     "it asks for credentials, or for others than those in egress.proxy".to_owned()
@@ -56,8 +56,8 @@ fn failure_of_status(response: &Received, place: &Place) -> Failure {
     failure.with_status(status)
 }
 
-/// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3). A date counts from that of the response,
-/// where there is one, because the clocks of two machines differ.
+/// Parses `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3). A date is relative to that of
+/// the response, if there is one, because the clocks of two machines differ.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let asked = text(header::RETRY_AFTER)?;
@@ -69,13 +69,13 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(sent.unwrap_or(now)).unwrap_or_default())
 }
 
-/// The verdict on a request that got no whole response.
-pub(in crate::destinations) fn broken(
+/// Returns the verdict on a request that got no whole response.
+pub(in crate::destinations) fn classify_transport_error(
     error: &(dyn StdError + 'static),
     phase: Phase,
     place: &Place,
 ) -> Verdict {
-    if let Some(failure) = failure_in(error) {
+    if let Some(failure) = policy_failure_in(error) {
         return match failure.kind {
             ErrorKind::EgressDenied => Verdict::Rejected(failure),
             _ => Verdict::Retry { failure, after: None },
@@ -83,7 +83,7 @@ pub(in crate::destinations) fn broken(
     }
     let kind = classify(error, phase);
     let mut failure = Failure::new(kind, explain(error, phase, place)).during(phase);
-    failure.is_local = is_lack(error);
+    failure.is_local = is_local_shortage(error);
     match kind {
         ErrorKind::InvalidResponse | ErrorKind::InvalidHeader => Verdict::Rejected(failure),
         _ => Verdict::Retry { failure, after: None },
@@ -109,12 +109,13 @@ fn classify(error: &(dyn StdError + 'static), phase: Phase) -> ErrorKind {
     }
 }
 
-/// Whether neither this crate nor the system failed the request: a proxy has answered it.
+/// Returns whether neither this crate nor the system failed the request: the response came from a
+/// proxy.
 pub(super) fn is_without_cause(error: &(dyn StdError + 'static)) -> bool {
-    failure_in(error).is_none() && !chain(error).any(<dyn StdError>::is::<io::Error>)
+    policy_failure_in(error).is_none() && !chain(error).any(<dyn StdError>::is::<io::Error>)
 }
 
-/// Why a body did not come to its end.
+/// Classifies a body that is not complete.
 pub(super) fn broken_body(error: &(dyn StdError + 'static)) -> &'static str {
     if is_malformed(error) {
         "the response's body is not valid HTTP"
@@ -127,15 +128,15 @@ fn hyper_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a hyper::Err
     chain(error).find_map(|cause| cause.downcast_ref())
 }
 
-/// What hyper makes of a chunked body whose framing does not parse; of a connection that ends early
-/// it makes `UnexpectedEof`.
+/// Returns whether hyper reports a chunked body with malformed framing; a connection that ends
+/// early is `UnexpectedEof` there.
 fn is_malformed(error: &(dyn StdError + 'static)) -> bool {
     chain(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
         matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
     })
 }
 
-/// An HTTP/2 response that the protocol forbids: this side ended its stream, and no other.
+/// Returns an HTTP/2 response that the protocol forbids: this side ended its stream, and no other.
 fn is_malformed_stream(error: &(dyn StdError + 'static)) -> bool {
     let mut errors = chain(error).filter_map(|cause| cause.downcast_ref::<h2::Error>());
     errors.any(|error| error.is_reset() && error.is_library())
@@ -154,7 +155,7 @@ fn chain<'a>(
     std::iter::successors(Some(error), |cause: &&'a (dyn StdError + 'static)| (*cause).source())
 }
 
-/// A delivery whose whole-request deadline passed.
+/// Returns a delivery whose whole-request deadline passed.
 pub(super) fn timed_out(
     limit: Duration,
     phase: Phase,
@@ -190,7 +191,7 @@ pub(super) fn timed_out(
 mod tests {
     use super::*;
 
-    fn answer(status: u16, reason: &str, headers: HeaderMap, answerer: Answerer) -> Verdict {
+    fn answer(status: u16, reason: &str, headers: HeaderMap, answerer: ResponseOrigin) -> Verdict {
         let status = StatusCode::from_u16(status).unwrap();
         let received = Received::of(status, reason, headers, answerer);
         let place = Place::direct(&url::Url::parse("https://example.com/").unwrap());
@@ -219,7 +220,7 @@ mod tests {
             (500, "retry"),
             (503, "retry"),
         ] {
-            let verdict = answer(status, "", HeaderMap::new(), Answerer::Host);
+            let verdict = answer(status, "", HeaderMap::new(), ResponseOrigin::Host);
             assert_eq!(kind(verdict).0, expected, "{status}");
         }
     }
@@ -228,7 +229,8 @@ mod tests {
     fn retry_after_is_read_in_seconds() {
         let headers = HeaderMap::from_iter([(header::RETRY_AFTER, "7".parse().unwrap())]);
         for status in [503, 409] {
-            let Verdict::Retry { after, .. } = answer(status, "", headers.clone(), Answerer::Host)
+            let Verdict::Retry { after, .. } =
+                answer(status, "", headers.clone(), ResponseOrigin::Host)
             else {
                 panic!("{status} may be retried");
             };
@@ -243,22 +245,22 @@ mod tests {
             (
                 404,
                 "Gone fishing",
-                Answerer::Host,
+                ResponseOrigin::Host,
                 ErrorKind::Status,
                 "the server answered 404 Gone fishing",
             ),
-            (520, "", Answerer::Host, ErrorKind::Status, "the server answered 520"),
+            (520, "", ResponseOrigin::Host, ErrorKind::Status, "the server answered 520"),
             (
                 502,
                 "No",
-                Answerer::Either(proxy()),
+                ResponseOrigin::Either(proxy()),
                 ErrorKind::Status,
                 "the server, or the proxy p port 3128, answered 502 No",
             ),
             (
                 403,
                 "No",
-                Answerer::Proxy(proxy()),
+                ResponseOrigin::Proxy(proxy()),
                 ErrorKind::Proxy,
                 "the proxy p port 3128 answered 403 No: it does not permit requests to example.com \
                  port 443",
@@ -286,7 +288,9 @@ mod tests {
             );
         }
         let none_left = io::Error::from_raw_os_error(24);
-        let Verdict::Retry { failure, .. } = broken(&none_left, Phase::Connect, &place) else {
+        let Verdict::Retry { failure, .. } =
+            classify_transport_error(&none_left, Phase::Connect, &place)
+        else {
             panic!("it may be retried");
         };
         assert_eq!(failure.is_local, cfg!(unix));

@@ -1,92 +1,68 @@
 //! The one part of the HTTP destination that talks to the network.
 
-use std::time::Instant;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::header::{self, HeaderName};
 use http::response::Parts;
 use http::{HeaderValue, Response};
 use hyper::ext::ReasonPhrase;
 use url::Url;
 
-use super::Config;
 use super::charset::header_text;
-use super::classify::{broken, is_without_cause, timed_out, verdict};
+use super::classify::{classify_transport_error, is_without_cause, timed_out, verdict};
 use super::deadline::within;
-use super::exchange::{Hop, request_log, response_log, unprepared_log};
+use super::exchange::{Hop, request_log, response_log, timings_log, unprepared_log};
+use super::item::Item;
 use super::redirect;
 use super::request::{self, Defaults, Prepared};
 use super::response::{self, Capture, Received};
-use super::retry::Retries;
 use super::sign;
 use super::target::origin;
-use super::transport::{Body, Transport};
-use crate::destinations::{
-    Attempt, Destination, Exchange, Failure, Outcome, Payload, Phase, RetryPolicy, Verdict,
-};
-use crate::egress::{Answerer, Door, Place, Progress};
+use super::transport::{self, IncomingBody};
+use super::{Config, IdempotencyKey};
+use crate::delivery::{Failure, Payload, Phase, RateLimiter, RateWait, RetryPolicy, Verdict};
+use crate::destinations::{Attempt, Destination, Exchange, Outcome};
+use crate::egress::{Client, Egress, Place, Progress, ResponseOrigin};
 use crate::error::{Error, ErrorKind, Result};
-use crate::observability::log::{RequestLog, Trace};
-use crate::observability::time::Timestamp;
+use crate::execution::{RequestLog, Trace};
+use crate::time::Timestamp;
 
 /// The HTTP destination.
 #[derive(Debug)]
 pub struct Http {
     config: Config,
     defaults: Defaults,
-    transport: Transport,
-    door: Door,
+    client: Client,
+    egress: Egress,
+    limiter: Mutex<RateLimiter>,
 }
 
-/// What came of a delivery's requests until now.
+/// The results of a delivery's requests so far.
 #[derive(Debug, Default)]
 struct Trail {
     received: Option<Received>,
-    /// Where the last redirect led.
+    /// The target of the last redirect.
     moved_to: Option<Url>,
 }
 
 impl Http {
-    /// A destination that reaches the network through `door`.
-    pub fn new(config: Config, door: Door) -> Result<Self> {
-        let transport = Transport::new(&door, &config)?;
+    /// Returns a destination that reaches the network through `egress`.
+    pub fn new(config: Config, egress: Egress) -> Result<Self> {
+        let client = egress.client(&config.connections)?;
         let user_agent = HeaderValue::from_str(&config.user_agent).map_err(|source| {
             Error::new(ErrorKind::InvalidOption, "http.userAgent is not a header value")
                 .with_source(source)
         })?;
-        let defaults = Defaults { user_agent, retries: config.retries.clone() };
-        Ok(Self { config, defaults, transport, door })
-    }
-
-    /// Requests under way at once to one origin.
-    #[must_use]
-    pub const fn per_host_concurrency(&self) -> usize {
-        self.config.per_host_concurrency
-    }
-
-    /// Bytes of a body that the log keeps.
-    #[must_use]
-    pub const fn log_body_bytes(&self) -> usize {
-        self.config.log_body_bytes
-    }
-
-    /// The origin of the call's URL; calls without one share a lane.
-    #[must_use]
-    pub fn lane(&self, payload: &Payload) -> String {
-        origin(payload).unwrap_or_default()
-    }
-
-    /// What the log shows of a call that was not sent yet.
-    #[must_use]
-    pub fn describe(&self, payload: &Payload) -> RequestLog {
-        described(payload, &self.defaults, &self.config)
-    }
-
-    /// When a failed attempt of this call is followed by another; `None`: never.
-    #[must_use]
-    pub fn retry_policy(&self, payload: &Payload) -> Option<RetryPolicy> {
-        let prepared = request::prepare(payload, &self.defaults).ok()?;
-        self.policy_of(&prepared).cloned()
+        let defaults = Defaults {
+            user_agent,
+            retries: config.retries.clone(),
+            header_case: config.connections.header_case,
+        };
+        Ok(Self { config, defaults, client, egress, limiter: Mutex::default() })
     }
 
     fn policy_of<'a>(&'a self, prepared: &'a Prepared) -> Option<&'a RetryPolicy> {
@@ -96,22 +72,47 @@ impl Http {
         }
     }
 
-    /// Sends the request and those that redirects ask for; `trail` holds what came of them.
+    /// Returns the wait of a request that is over a rate limit.
+    fn wait(&self, prepared: &Prepared, attempt: &Attempt<'_>) -> Option<RateWait> {
+        if self.config.rates.is_empty() {
+            return None;
+        }
+        let keys = self.config.rates.keys(&prepared.url, attempt.workflow_id);
+        let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
+        limiter.admit(attempt.id, keys, Instant::now()).err()
+    }
+
+    /// Returns `true` if the request has an `Idempotency-Key`.
+    fn has_key(&self, prepared: &Prepared, attempt: &Attempt<'_>) -> bool {
+        match self.config.idempotency_key {
+            IdempotencyKey::Always => true,
+            IdempotencyKey::Never => false,
+            IdempotencyKey::Repeatable => {
+                attempt.id != attempt.call
+                    || attempt.recovered
+                    || self.policy_of(prepared).is_some()
+            }
+        }
+    }
+
+    /// Sends the request and follows its redirects; `trail` holds their results.
     async fn follow(
         &self,
-        mut prepared: Prepared,
+        first: &Prepared,
         progress: &Progress,
         begun: Instant,
         trail: &mut Trail,
     ) -> std::result::Result<Verdict, Verdict> {
         let mut hops = Vec::new();
-        let limit = prepared.max_redirects.unwrap_or(self.config.max_redirects);
+        let limit = first.max_redirects.unwrap_or(self.config.max_redirects);
+        let mut redirected: Option<Prepared> = None;
         loop {
-            self.door.admit(&prepared.url).await.map_err(Verdict::Rejected)?;
-            let response = self.send(&prepared, progress).await?;
-            let answerer = self.answerer(&prepared, &response);
+            let prepared = redirected.as_ref().unwrap_or(first);
+            self.egress.check_url(&prepared.url).await.map_err(Verdict::Rejected)?;
+            let response = self.send(prepared, progress).await?;
+            let answerer = self.answerer(prepared, &response);
             let (head, mut body) = response.into_parts();
-            let next = match self.next(&prepared, &head, &answerer, limit) {
+            let next = match self.next(prepared, &head, &answerer, limit) {
                 Ok(None) => None,
                 Ok(Some(next)) if hops.len() < limit => {
                     let status = head.status.as_u16();
@@ -119,7 +120,7 @@ impl Http {
                     trail.received = Some(self.head(head, answerer, hops.clone(), begun));
                     trail.moved_to = Some(next.url.clone());
                     hops.push(Hop::new(status, &next.method, &next.url));
-                    prepared = next;
+                    redirected = Some(next);
                     continue;
                 }
                 Ok(Some(_)) => Some(too_many_redirects(limit)),
@@ -129,7 +130,7 @@ impl Http {
             progress.set(Phase::Body);
             response::read(&mut body, &mut received.body).await;
             return match next {
-                None => Ok(verdict(received, || Place::of(&prepared.url, &self.door))),
+                None => Ok(verdict(received, || Place::of(&prepared.url, &self.egress))),
                 Some(failure) => Err(Verdict::Rejected(failure)),
             };
         }
@@ -139,56 +140,55 @@ impl Http {
         &self,
         prepared: &Prepared,
         head: &Parts,
-        answerer: &Answerer,
+        answerer: &ResponseOrigin,
         limit: usize,
     ) -> std::result::Result<Option<Prepared>, Failure> {
-        if limit == 0 || matches!(answerer, Answerer::Proxy(_)) {
+        if limit == 0 || matches!(answerer, ResponseOrigin::Proxy(_)) {
             return Ok(None);
         }
         let location = head.headers.get(header::LOCATION);
         redirect::next(prepared, head.status, location, &self.config.redact)
     }
 
-    fn answerer(&self, prepared: &Prepared, response: &Response<Body>) -> Answerer {
-        let refusal = response.extensions().get::<Answerer>().cloned();
+    fn answerer(&self, prepared: &Prepared, response: &Response<IncomingBody>) -> ResponseOrigin {
+        let refusal = response.extensions().get::<ResponseOrigin>().cloned();
         refusal.unwrap_or_else(|| {
-            self.door.answerer(&prepared.url, response.status(), response.headers())
+            self.egress.answerer(&prepared.url, response.status(), response.headers())
         })
-    }
-
-    /// The place of the request that was made last. It is needed so rarely that it is found anew.
-    fn place(&self, payload: &Payload, trail: &Trail) -> Option<Place> {
-        let first = || Some(request::prepare(payload, &self.defaults).ok()?.url);
-        let url = trail.moved_to.clone().or_else(first)?;
-        Some(Place::of(&url, &self.door))
     }
 
     async fn send(
         &self,
         prepared: &Prepared,
         progress: &Progress,
-    ) -> std::result::Result<Response<Body>, Verdict> {
+    ) -> std::result::Result<Response<IncomingBody>, Verdict> {
         progress.set(Phase::Request);
-        let error = match self.transport.send(prepared).await {
+        let error = match transport::send(&self.client, prepared).await {
             Ok(response) => return Ok(response),
             Err(error) => error,
         };
         let phase = written(progress.phase(), prepared.body.as_ref());
-        let place = Place::of(&prepared.url, &self.door);
+        let place = Place::of(&prepared.url, &self.egress);
         // Over TLS to the proxy, the handshake with it is what came last.
         if matches!(phase, Phase::Connect | Phase::Tls)
             && is_without_cause(error.as_ref())
             && let Some(proxy) = place.proxy()
-            && let Some(refusal) = Box::pin(self.door.refusal_of_tunnel(&prepared.url)).await
+            && let Some(refusal) = Box::pin(self.egress.refusal_of_tunnel(&prepared.url)).await
         {
-            let mut refusal = refusal.map(|page| Body::Page(page.into()));
-            refusal.extensions_mut().insert(Answerer::Proxy(proxy));
+            let mut refusal = refusal.map(|page| IncomingBody::Page(page.into()));
+            refusal.extensions_mut().insert(ResponseOrigin::Proxy(proxy));
             return Ok(refusal);
         }
-        Err(broken(error.as_ref(), phase, &place))
+        Err(classify_transport_error(error.as_ref(), phase, &place))
     }
 
-    fn head(&self, head: Parts, answerer: Answerer, hops: Vec<Hop>, begun: Instant) -> Received {
+    fn head(
+        &self,
+        head: Parts,
+        answerer: ResponseOrigin,
+        hops: Vec<Hop>,
+        begun: Instant,
+    ) -> Received {
         let Config { log_body_bytes: keep, max_response_bytes: limit, .. } = self.config;
         Received {
             status: head.status,
@@ -203,8 +203,8 @@ impl Http {
     }
 }
 
-/// The reason phrase as the server wrote it, which the client keeps where it is not the standard's.
-/// HTTP/2 has none: there it is the standard's.
+/// Returns the reason phrase as the server wrote it, which the client keeps where it is not the
+/// standard's. HTTP/2 has none: there it is the standard's.
 fn reason(head: &Parts) -> String {
     head.extensions.get::<ReasonPhrase>().map_or_else(
         || head.status.canonical_reason().unwrap_or_default().to_owned(),
@@ -212,27 +212,73 @@ fn reason(head: &Parts) -> String {
     )
 }
 
-/// What the log shows of a call that was not sent yet, where no destination is configured.
+/// Returns the log entry of a pending call when no destination is configured: its method and its
+/// URL.
 #[must_use]
 pub fn describe(payload: &Payload) -> RequestLog {
-    let config = Config::default();
-    let user_agent = HeaderValue::from_static(super::config::USER_AGENT);
-    described(payload, &Defaults { user_agent, retries: Retries::default() }, &config)
-}
-
-fn described(payload: &Payload, defaults: &Defaults, config: &Config) -> RequestLog {
-    request::prepare(payload, defaults)
-        .map_or_else(|_| unprepared_log(payload), |prepared| request_log(&prepared, config))
+    unprepared_log(&Item::parse(&payload.text).unwrap_or_default())
 }
 
 impl Destination for Http {
-    async fn deliver(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
-        let mut prepared = match request::prepare(payload, &self.defaults) {
+    fn deliver<'a>(
+        &'a self,
+        payload: &'a Payload,
+        attempt: &'a Attempt<'a>,
+    ) -> BoxFuture<'a, Outcome> {
+        Box::pin(self.attempt(payload, attempt))
+    }
+
+    fn describe(&self, payload: &Payload) -> RequestLog {
+        let item = Item::parse(&payload.text).unwrap_or_default();
+        request::prepare(&item, payload, &self.defaults)
+            .map_or_else(|_| unprepared_log(&item), |prepared| request_log(&prepared, &self.config))
+    }
+
+    /// Returns the origin of the call's URL; calls without one share a queue.
+    fn lane(&self, payload: &Payload) -> Option<String> {
+        Some(origin(payload).unwrap_or_default())
+    }
+
+    fn concurrency(&self) -> usize {
+        self.config.concurrency
+    }
+
+    fn lane_concurrency(&self) -> usize {
+        self.config.per_host_concurrency
+    }
+
+    fn retry_policy(&self, payload: &Payload) -> Option<RetryPolicy> {
+        let item = Item::parse(&payload.text).ok()?;
+        let prepared = request::prepare(&item, payload, &self.defaults).ok()?;
+        self.policy_of(&prepared).cloned()
+    }
+
+    /// Also the longest time after which a queued call checks its reservation again.
+    fn longest_wait(&self, payload: &Payload) -> Duration {
+        let retry =
+            self.retry_policy(payload).map_or(Duration::ZERO, |policy| policy.longest_wait());
+        retry.max(self.config.rates.longest_period())
+    }
+}
+
+impl Http {
+    async fn attempt(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
+        let item = Item::parse(&payload.text);
+        let readable = item.as_ref().map_err(Clone::clone);
+        let prepared = readable.and_then(|item| request::prepare(item, payload, &self.defaults));
+        let mut prepared = match prepared {
             Ok(prepared) => prepared,
-            Err(failure) => return Outcome::rejected(failure),
+            Err(failure) => {
+                let request = Some(unprepared_log(&item.unwrap_or_default()));
+                let exchange = Exchange { request, ..Exchange::default() };
+                return Outcome::of(Verdict::Rejected(failure), exchange);
+            }
         };
+        if let Some(RateWait { left: after, option: reason }) = self.wait(&prepared, attempt) {
+            return Outcome::of(Verdict::Later { after, reason }, Exchange::default());
+        }
         let mut warnings = std::mem::take(&mut prepared.warnings);
-        if attempt.recovered || self.policy_of(&prepared).is_some() {
+        if self.has_key(&prepared, attempt) {
             identify(&mut prepared, attempt);
         }
         if let Some(trace) = attempt.trace {
@@ -243,35 +289,44 @@ impl Destination for Http {
         }
         let request = request_log(&prepared, &self.config);
         let limit = prepared.timeout.unwrap_or(self.config.timeout);
-        let body = prepared.body.clone();
         let progress = Progress::new();
         let begun = Instant::now();
         let mut trail = Trail::default();
-        let exchange = self.follow(prepared, &progress, begun, &mut trail);
-        let ended = within(limit, &progress, progress.scope(exchange)).await;
+        let ended = {
+            let exchange = self.follow(&prepared, &progress, begun, &mut trail);
+            within(limit, &progress, pin!(progress.scope(exchange))).await
+        };
         let verdict = if let Some(Ok(verdict) | Err(verdict)) = ended {
             verdict
         } else {
-            let place = self.place(payload, &trail);
-            let phase = written(progress.phase(), body.as_ref());
-            timed_out(limit, phase, place.as_ref(), progress.lack())
+            let place = Place::of(trail.moved_to.as_ref().unwrap_or(&prepared.url), &self.egress);
+            let phase = written(progress.phase(), prepared.body.as_ref());
+            timed_out(limit, phase, Some(&place), progress.lack())
         };
         let duration = begun.elapsed();
         let response = trail.received.map(|received| {
             warnings.extend(received.body.warnings());
             Box::new(response_log(received, progress.timings(), duration, &self.config))
         });
-        Outcome::of(verdict, Exchange { request: Some(request), response, warnings })
+        let timings = response.is_none().then(|| timings_log(progress.timings())).flatten();
+        let retry = match verdict {
+            Verdict::Delivered => None,
+            Verdict::Retry { .. } | Verdict::Rejected(_) | Verdict::Later { .. } => {
+                self.policy_of(&prepared).cloned()
+            }
+        };
+        let exchange = Exchange { request: Some(request), response, warnings, timings };
+        Outcome::of(verdict, exchange).with_retry(retry)
     }
 }
 
-/// What a receiver tells repeated requests by (the IETF's draft of the header).
+/// The header by which a receiver detects repeated requests (the IETF's draft).
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// Gives the request the delivery's id, unless the call brings a key of its own.
+/// Gives the request the id of the call, unless the call brings a key of its own.
 fn identify(prepared: &mut Prepared, attempt: &Attempt<'_>) {
     let mut buffer = uuid::Uuid::encode_buffer();
-    let id = attempt.id.hyphenated().encode_lower(&mut buffer);
+    let id = attempt.call.hyphenated().encode_lower(&mut buffer);
     if let (Ok(value), header::Entry::Vacant(place)) =
         (HeaderValue::from_str(id), prepared.headers.entry(IDEMPOTENCY_KEY))
     {

@@ -1,7 +1,8 @@
-//! How the HTTP destination behaves, with the defaults of the specification.
+//! Configuration of the HTTP destination, with the defaults of the specification.
 
 use std::time::Duration;
 
+use super::rate::Rates;
 use super::retry::Retries;
 use crate::egress::HttpOptions;
 
@@ -22,12 +23,29 @@ pub struct Config {
     pub per_host_concurrency: usize,
     /// The `User-Agent` of requests that do not bring their own. Default: `dollar-send/VERSION`.
     pub user_agent: String,
-    /// When a failed request is made again. Default: never.
+    /// The policy of retries. Default: no retries.
     pub retries: Retries,
+    /// The rate limits. Default: none.
+    pub rates: Rates,
+    /// The requests that have an `Idempotency-Key`.
+    pub idempotency_key: IdempotencyKey,
     /// TLS and HTTP/2.
     pub connections: HttpOptions,
     /// More names of headers whose values never reach the log.
     pub redact: Vec<String>,
+}
+
+/// The requests that have an `Idempotency-Key`: the id of the call. A key that the call brings stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IdempotencyKey {
+    /// Those that may be or are repetitions within this process: with a retry policy, replays, and
+    /// what an earlier process left.
+    #[default]
+    Repeatable,
+    /// All.
+    Always,
+    /// None.
+    Never,
 }
 
 /// The `User-Agent` of requests that do not bring their own.
@@ -44,7 +62,9 @@ impl Default for Config {
             per_host_concurrency: 64,
             user_agent: USER_AGENT.to_owned(),
             retries: Retries::default(),
-            connections: HttpOptions { offers_http2: true, ..HttpOptions::default() },
+            rates: Rates::default(),
+            idempotency_key: IdempotencyKey::default(),
+            connections: HttpOptions::http2(),
             redact: Vec::new(),
         }
     }

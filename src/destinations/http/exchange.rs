@@ -1,33 +1,34 @@
-//! What the log keeps of a request and its response: redacted, capped, already JSON.
+//! Log entries of a request and its response: redacted, capped, already JSON.
 
 use std::time::Duration;
 
 use http::{Method, Version};
+use serde_json::value::RawValue;
 use url::Url;
 
 use super::Config;
 use super::item::Item;
-use super::logged_headers::{Headers, cut};
+use super::logged_headers::{LoggedHeaders, cut};
 use super::request::Prepared;
 use super::response::Received;
-use crate::destinations::Payload;
-use crate::egress::{Answerer, Timings};
-use crate::observability::log::{LoggedBody, RequestLog, ResponseLog};
-use crate::observability::redact::{REDACTED, redact_url};
+use crate::egress::{ResponseOrigin, Timings};
+use crate::execution::{LoggedBody, RequestLog, ResponseLog};
+use crate::redact::{REDACTED, redact_url};
+use crate::time::millis;
 
 #[derive(serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RequestHead<'a> {
     method: &'a str,
     url: String,
-    headers: Headers<'a>,
+    headers: LoggedHeaders<'a>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     headers_truncated: bool,
 }
 
-/// The request as it is sent.
+/// Returns the request as it is sent.
 pub(super) fn request_log(prepared: &Prepared, config: &Config) -> RequestLog {
-    let headers = Headers::new(&prepared.headers, &config.redact);
+    let headers = LoggedHeaders::new(&prepared.headers, &config.redact);
     let head = RequestHead {
         method: prepared.method.as_str(),
         url: redact_url(&prepared.url),
@@ -38,8 +39,8 @@ pub(super) fn request_log(prepared: &Prepared, config: &Config) -> RequestLog {
     RequestLog::new(&head, body.map(|body| LoggedBody::capped(body, config.log_body_bytes)))
 }
 
-/// A call that no request could be made of: its URL's host and method, never its secrets.
-pub(super) fn unprepared_log(payload: &Payload) -> RequestLog {
+/// Returns the log entry of a call that is not a valid request: its URL's host and method, never its secrets.
+pub(super) fn unprepared_log(item: &Item<'_>) -> RequestLog {
     #[derive(serde::Serialize)]
     struct Head<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,7 +48,6 @@ pub(super) fn unprepared_log(payload: &Payload) -> RequestLog {
         #[serde(skip_serializing_if = "Option::is_none")]
         url: Option<String>,
     }
-    let item = Item::parse(&payload.text).unwrap_or_default();
     let url = item.url.and_then(super::json::decode);
     let url = url.map(|text| match Url::parse(&text) {
         Ok(url) if url.has_host() => redact_url(&url),
@@ -57,7 +57,7 @@ pub(super) fn unprepared_log(payload: &Payload) -> RequestLog {
     RequestLog::new(&Head { method, url }, None)
 }
 
-/// A text that is no URL of a host, with nothing before its last `@`, and no query. In
+/// Returns a text that is no URL of a host, with nothing before its last `@`, and no query. In
 /// `user:secret@host`, where the scheme was forgotten, `user` parses as one.
 fn unparsed(text: &str) -> String {
     let (user_info, rest) = text.rsplit_once('@').map_or(("", text), |(_, rest)| (REDACTED, rest));
@@ -75,7 +75,7 @@ pub(super) struct Hop {
 }
 
 impl Hop {
-    /// The hop that led to `url`.
+    /// Returns the hop that led to `url`.
     pub(super) fn new(status: u16, method: &Method, url: &Url) -> Self {
         Self { status, method: method.to_string(), url: redact_url(url) }
     }
@@ -87,7 +87,7 @@ struct ResponseHead<'a> {
     status: u16,
     status_text: &'a str,
     http_version: &'static str,
-    headers: Headers<'a>,
+    headers: LoggedHeaders<'a>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     headers_truncated: bool,
     duration_ms: f64,
@@ -109,14 +109,33 @@ struct TimingsView {
     connect_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_ms: Option<f64>,
-    first_byte_ms: f64,
-    body_ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_ms: Option<f64>,
+}
+
+impl TimingsView {
+    fn connecting(timings: Timings) -> Self {
+        Self {
+            dns_ms: timings.dns.map(millis),
+            connect_ms: timings.connect.map(millis),
+            tls_ms: timings.tls.map(millis),
+            first_byte_ms: None,
+            body_ms: None,
+        }
+    }
+}
+
+/// Returns the phases of an attempt without a response.
+pub(super) fn timings_log(timings: Timings) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(&TimingsView::connecting(timings)).ok()
 }
 
 /// Bytes of a reason phrase that the log keeps.
 const MAX_REASON_BYTES: usize = 1024;
 
-/// The response as it was received, up to now.
+/// Returns the response as it was received, up to now.
 pub(super) fn response_log(
     received: Received,
     timings: Timings,
@@ -124,7 +143,7 @@ pub(super) fn response_log(
     config: &Config,
 ) -> ResponseLog {
     let Received { status, reason, version, headers, answerer, hops, first_byte, body } = received;
-    let shown = Headers::new(&headers, &config.redact);
+    let shown = LoggedHeaders::new(&headers, &config.redact);
     let head = ResponseHead {
         status: status.as_u16(),
         status_text: cut(&reason, MAX_REASON_BYTES),
@@ -133,14 +152,12 @@ pub(super) fn response_log(
         headers: shown,
         duration_ms: millis(duration),
         timings: TimingsView {
-            dns_ms: timings.dns.map(millis),
-            connect_ms: timings.connect.map(millis),
-            tls_ms: timings.tls.map(millis),
-            first_byte_ms: millis(first_byte),
-            body_ms: millis(duration.saturating_sub(first_byte)),
+            first_byte_ms: Some(millis(first_byte)),
+            body_ms: Some(millis(duration.saturating_sub(first_byte))),
+            ..TimingsView::connecting(timings)
         },
         redirects: &hops,
-        answered_by: matches!(answerer, Answerer::Proxy(_)).then_some("proxy"),
+        answered_by: matches!(answerer, ResponseOrigin::Proxy(_)).then_some("proxy"),
     };
     ResponseLog::new(&head, Some(body.into_log(&headers)))
 }
@@ -153,9 +170,4 @@ fn version_name(version: Version) -> &'static str {
         Version::HTTP_3 => "3.0",
         _ => "1.1",
     }
-}
-
-/// Milliseconds with two decimals.
-fn millis(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 100_000.0).round() / 100.0
 }

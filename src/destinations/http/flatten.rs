@@ -7,11 +7,11 @@
 
 use std::borrow::Cow;
 
-use super::json::{Kind, Node};
-use crate::destinations::Failure;
+use super::json::{Node, NodeKind};
+use crate::delivery::Failure;
 
-/// Where the pairs go. A failure ends the walk: names repeat their path, so the output can be far
-/// larger than the input and every sink has a bound.
+/// The sink of the pairs. A failure ends the walk: names repeat their path, so the output can be
+/// far larger than the input, and every sink has a bound.
 pub(super) type Append<'s> = dyn FnMut(&str, &str) -> Result<(), Failure> + 's;
 
 /// Appends every pair of `root`, an object or an array, in order.
@@ -22,15 +22,15 @@ pub(super) fn flatten(root: &Node<'_>, append: &mut Append<'_>) -> Result<(), Fa
 fn outermost(key: &str, node: &Node<'_>, append: &mut Append<'_>) -> Result<(), Failure> {
     let name = trim(key);
     match &node.kind {
-        Kind::Null => Ok(()),
-        Kind::Array(_) | Kind::Object(_) if name.ends_with("{}") => append(name, node.raw),
-        Kind::Array(items) if name.ends_with("[]") || !items.iter().any(Node::is_container) => {
+        NodeKind::Null => Ok(()),
+        NodeKind::Array(_) | NodeKind::Object(_) if name.ends_with("{}") => append(name, node.raw),
+        NodeKind::Array(items) if name.ends_with("[]") || !items.iter().any(Node::is_container) => {
             list(name, items, append)
         }
-        Kind::Array(_) | Kind::Object(_) => {
+        NodeKind::Array(_) | NodeKind::Object(_) => {
             nested(&mut without_brackets(key).to_owned(), node, append)
         }
-        Kind::Literal | Kind::Text(_) => append(name, &node.to_text()),
+        NodeKind::Literal | NodeKind::Text(_) => append(name, &node.to_text()),
     }
 }
 
@@ -38,13 +38,13 @@ fn list(name: &str, items: &[Node<'_>], append: &mut Append<'_>) -> Result<(), F
     let name = format!("{}[]", without_brackets(name));
     items
         .iter()
-        .filter(|item| !matches!(item.kind, Kind::Null))
+        .filter(|item| !matches!(item.kind, NodeKind::Null))
         .try_for_each(|item| append(&name, &item.to_text()))
 }
 
 fn nested(path: &mut String, node: &Node<'_>, append: &mut Append<'_>) -> Result<(), Failure> {
     each(node, &mut |key, child| {
-        if matches!(child.kind, Kind::Null) {
+        if matches!(child.kind, NodeKind::Null) {
             return Ok(());
         }
         let length = path.len();
@@ -65,12 +65,12 @@ fn each(
     visit: &mut dyn FnMut(&str, &Node<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     match &node.kind {
-        Kind::Object(fields) => fields.iter().try_for_each(|(key, child)| visit(key, child)),
-        Kind::Array(items) => items
+        NodeKind::Object(fields) => fields.iter().try_for_each(|(key, child)| visit(key, child)),
+        NodeKind::Array(items) => items
             .iter()
             .enumerate()
             .try_for_each(|(index, child)| visit(&Cow::from(index.to_string()), child)),
-        Kind::Null | Kind::Literal | Kind::Text(_) => Ok(()),
+        NodeKind::Null | NodeKind::Literal | NodeKind::Text(_) => Ok(()),
     }
 }
 
@@ -78,7 +78,7 @@ fn without_brackets(name: &str) -> &str {
     name.strip_suffix("[]").unwrap_or(name)
 }
 
-/// `String.prototype.trim`, whose white space differs from Rust's in two characters.
+/// Trims like `String.prototype.trim`, whose white space differs from Rust's in two characters.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c == '\u{feff}' || (c.is_whitespace() && c != '\u{85}'))
 }

@@ -8,7 +8,7 @@ use url::form_urlencoded::byte_serialize;
 use super::flatten::flatten;
 use super::json::Node;
 use super::query::unreadable;
-use crate::destinations::Failure;
+use crate::delivery::Failure;
 use crate::error::ErrorKind;
 
 /// The largest form that is encoded, in bytes. Nested names repeat their path in every field, so a
@@ -59,7 +59,7 @@ pub(super) fn multipart(data: &str) -> Result<(String, HeaderValue), Failure> {
     }
 }
 
-/// The form, or `None` when a name or value contains the boundary.
+/// Returns the form, or `None` when a name or value contains the boundary.
 fn parts(node: &Node<'_>, boundary: &str) -> Result<Option<String>, Failure> {
     const DISPOSITION: &str = "\r\nContent-Disposition: form-data; name=\"";
     let (mut form, mut fields) = (String::new(), 0_usize);

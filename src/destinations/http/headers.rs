@@ -1,4 +1,4 @@
-//! `headers`: which of them are sent, and as what.
+//! Converts `headers` to the headers that are sent.
 //!
 //! Values become text as in axios: numbers and booleans are written out, an array is one line per
 //! element, `null` and `false` leave a header out, defaults included. Where axios silently drops
@@ -14,16 +14,17 @@ use http::header::{
 };
 use url::Url;
 
-use super::json::{Kind, Node};
+use super::json::{Node, NodeKind};
 use super::query::unreadable;
 use super::target::is_host_of;
-use crate::destinations::Failure;
+use crate::delivery::Failure;
+use crate::egress::Names;
 use crate::error::ErrorKind;
 
-/// How many header lines one request may have.
+/// The maximum number of header lines of one request.
 const MAX_HEADERS: usize = 16_384;
 
-/// What every request accepts unless it says otherwise; the value of axios.
+/// The default `Accept` header; the value of axios.
 const ACCEPTED: HeaderValue = HeaderValue::from_static("application/json, text/plain, */*");
 
 /// Fields of `headers` whose objects hold headers for one method only, a form that axios accepts.
@@ -34,9 +35,9 @@ const METHOD_BUCKETS: [&str; 11] = [
 /// The headers of a request under construction.
 #[derive(Debug)]
 pub(super) struct Headers {
-    /// What is sent.
+    /// The headers to send.
     pub map: HeaderMap,
-    /// Whether `headers` has the name at all: then no default applies, even when it is left out.
+    /// The names that `headers` decides: no default applies to them, even when one is left out.
     pub decided: Decided,
 }
 
@@ -49,12 +50,12 @@ pub(super) struct Decided {
     pub user_agent: bool,
 }
 
-/// What happens to a header that belongs to the connection rather than to the request.
-enum Ruling {
+/// The treatment of a header that belongs to the connection rather than to the request.
+enum HeaderAction {
     Sent,
     /// Leaving it out changes nothing.
     LeftOut,
-    /// Leaving it out would send something else than was asked for.
+    /// Fails the call: leaving the header out would change the request.
     Refused,
 }
 
@@ -75,20 +76,20 @@ impl Headers {
         let Some(raw) = raw else { return Ok(headers) };
         let node = Node::parse(raw).map_err(|error| unreadable("headers", error))?;
         match &node.kind {
-            Kind::Object(fields) => {
+            NodeKind::Object(fields) => {
                 for bucket in buckets(fields, method) {
                     headers.set_all(bucket, url, warnings)?;
                 }
                 headers.set_all(fields, url, warnings)?;
             }
-            Kind::Array(pairs) => headers.set_pairs(pairs, url, warnings)?,
+            NodeKind::Array(pairs) => headers.set_pairs(pairs, url, warnings)?,
             _ if node.is_falsy() => {}
             _ => return Err(not_headers()),
         }
         Ok(headers)
     }
 
-    /// Whether the content type given by the user mentions `media_type`.
+    /// Returns whether the content type given by the user mentions `media_type`.
     pub(super) fn content_type_mentions(&self, media_type: &str) -> bool {
         let wanted = media_type.as_bytes();
         self.map
@@ -104,7 +105,7 @@ impl Headers {
         }
     }
 
-    /// Sets the content type whatever `headers` says.
+    /// Sets the content type, overriding `headers`.
     pub(super) fn require_content_type(&mut self, value: HeaderValue) {
         self.decided.content_type = true;
         self.map.insert(CONTENT_TYPE, value);
@@ -126,11 +127,16 @@ impl Headers {
         for (name, node) in fields {
             let name = name.as_ref();
             match &node.kind {
-                Kind::Object(_) if is_bucket(name) => {}
-                Kind::Array(items) => {
-                    self.set(name, Given::List(&items.iter().collect::<Vec<_>>()), url, warnings)?;
+                NodeKind::Object(_) if is_bucket(name) => {}
+                NodeKind::Array(items) => {
+                    self.set(
+                        name,
+                        HeaderEntry::List(&items.iter().collect::<Vec<_>>()),
+                        url,
+                        warnings,
+                    )?;
                 }
-                _ => self.set(name, Given::One(node), url, warnings)?,
+                _ => self.set(name, HeaderEntry::One(node), url, warnings)?,
             }
         }
         Ok(())
@@ -146,7 +152,7 @@ impl Headers {
         let (mut names, mut lists) = (Vec::new(), Vec::<Vec<&Node<'_>>>::new());
         let mut places: HashMap<String, usize> = HashMap::new();
         for pair in pairs {
-            let Kind::Array(pair) = &pair.kind else { return Err(not_headers()) };
+            let NodeKind::Array(pair) = &pair.kind else { return Err(not_headers()) };
             let [name, value, ..] = pair.as_slice() else { return Err(not_headers()) };
             let name = name.to_text().into_owned();
             match (places.entry(name), &value.kind) {
@@ -155,14 +161,18 @@ impl Headers {
                     names.push(place.key().clone());
                     place.insert(lists.len());
                     lists.push(match kind {
-                        Kind::Array(items) => items.iter().collect(),
+                        NodeKind::Array(items) => items.iter().collect(),
                         _ => vec![value],
                     });
                 }
             }
         }
         for (name, values) in names.iter().zip(&lists) {
-            let given = if let [one] = values[..] { Given::One(one) } else { Given::List(values) };
+            let given = if let [one] = values[..] {
+                HeaderEntry::One(one)
+            } else {
+                HeaderEntry::List(values)
+            };
             self.set(name, given, url, warnings)?;
         }
         Ok(())
@@ -171,7 +181,7 @@ impl Headers {
     fn set(
         &mut self,
         name: &str,
-        given: Given<'_, '_>,
+        given: HeaderEntry<'_, '_>,
         url: &Url,
         warnings: &mut Vec<String>,
     ) -> Result<(), Failure> {
@@ -182,12 +192,12 @@ impl Headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid_name(name))?;
         let values = given.values(&name)?;
         match ruling(&name, &values, url) {
-            Ruling::Sent => self.store(&name, values),
-            Ruling::LeftOut => {
+            HeaderAction::Sent => self.store(&name, values),
+            HeaderAction::LeftOut => {
                 warnings.push(format!("the header {name} is left out: the client sets its own"));
                 Ok(())
             }
-            Ruling::Refused => Err(refused(&name)),
+            HeaderAction::Refused => Err(refused(&name)),
         }
     }
 
@@ -210,13 +220,13 @@ impl Headers {
 
 /// The value of one field of `headers`.
 #[derive(Clone, Copy)]
-enum Given<'n, 'a> {
+enum HeaderEntry<'n, 'a> {
     One(&'n Node<'a>),
     List(&'n [&'n Node<'a>]),
 }
 
-impl Given<'_, '_> {
-    /// The lines to send: none when the header is turned off.
+impl HeaderEntry<'_, '_> {
+    /// Returns the lines to send: none when the header is turned off.
     fn values(self, name: &HeaderName) -> Result<Vec<HeaderValue>, Failure> {
         match self {
             Self::One(node) if matches!(node.raw, "null" | "false") => Ok(Vec::new()),
@@ -231,7 +241,8 @@ impl Given<'_, '_> {
     }
 }
 
-/// A header value: the text in ISO 8859-1, as Node writes it, without the white space around it.
+/// Returns a header value: the text in ISO 8859-1, as Node writes it, without the white space
+/// around it.
 pub(super) fn value(name: &HeaderName, text: &str) -> Result<HeaderValue, Failure> {
     let text = text.trim_matches([' ', '\t']);
     let value = if text.is_ascii() {
@@ -243,30 +254,32 @@ pub(super) fn value(name: &HeaderName, text: &str) -> Result<HeaderValue, Failur
     value.ok_or_else(|| invalid_value(name, text))
 }
 
-fn ruling(name: &HeaderName, values: &[HeaderValue], url: &Url) -> Ruling {
+fn ruling(name: &HeaderName, values: &[HeaderValue], url: &Url) -> HeaderAction {
     let all = |accepts: &dyn Fn(&str) -> bool| {
         let accepted = values.iter().all(|value| value.to_str().is_ok_and(accepts));
-        if accepted { Ruling::LeftOut } else { Ruling::Refused }
+        if accepted { HeaderAction::LeftOut } else { HeaderAction::Refused }
     };
     match name.as_str() {
-        "content-length" | "keep-alive" | "proxy-connection" | "te" | "trailer" => Ruling::LeftOut,
+        "content-length" | "keep-alive" | "proxy-connection" | "te" | "trailer" => {
+            HeaderAction::LeftOut
+        }
         "connection" => all(&|text| {
             text.eq_ignore_ascii_case("keep-alive") || text.eq_ignore_ascii_case("close")
         }),
         "host" => all(&|text| is_host_of(url, text)),
         name if matches!(name, "transfer-encoding" | "upgrade") || name.starts_with("proxy-") => {
             if values.is_empty() {
-                Ruling::Sent
+                HeaderAction::Sent
             } else {
-                Ruling::Refused
+                HeaderAction::Refused
             }
         }
-        _ => Ruling::Sent,
+        _ => HeaderAction::Sent,
     }
 }
 
-/// The objects among `fields` that hold headers for every method and for this one, in the order in
-/// which the later overrides the earlier.
+/// Returns the objects among `fields` that hold headers for every method and for this one, in the
+/// order in which the later overrides the earlier.
 fn buckets<'n, 'a, K: AsRef<str>>(
     fields: &'n [(K, Node<'a>)],
     method: &Method,
@@ -280,11 +293,42 @@ fn buckets<'n, 'a, K: AsRef<str>>(
                 Some(method) => is_bucket(name) && name.eq_ignore_ascii_case(method),
             };
             match &node.kind {
-                Kind::Object(fields) if applies => Some(fields.as_slice()),
+                NodeKind::Object(fields) if applies => Some(fields.as_slice()),
                 _ => None,
             }
         })
     })
+}
+
+/// Returns the names in `headers` as they are written there, in the order in which the later overrides
+/// the earlier.
+pub(super) fn names(raw: Option<&str>) -> Names {
+    let Some(node) = raw.and_then(|raw| Node::parse(raw).ok()) else { return Names::default() };
+    let mut names = Vec::new();
+    let mut add = |name: &str| names.push(name.trim_matches([' ', '\t']).into());
+    match &node.kind {
+        NodeKind::Object(fields) => {
+            let buckets = fields.iter().filter(|(name, _)| is_bucket(name));
+            let buckets = buckets.filter_map(|(_, bucket)| match &bucket.kind {
+                NodeKind::Object(fields) => Some(fields),
+                _ => None,
+            });
+            for (name, _) in buckets.flatten().chain(fields) {
+                add(name);
+            }
+        }
+        NodeKind::Array(pairs) => {
+            for pair in pairs {
+                if let NodeKind::Array(pair) = &pair.kind
+                    && let Some(name) = pair.first()
+                {
+                    add(&name.to_text());
+                }
+            }
+        }
+        _ => {}
+    }
+    names.into()
 }
 
 fn is_bucket(name: &str) -> bool {

@@ -6,7 +6,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::json::Text;
-use crate::destinations::Failure;
+use crate::delivery::Failure;
 use crate::error::ErrorKind;
 
 /// The JSON text of each field that a request is made of. Other keys are ignored; of a key given
@@ -32,7 +32,7 @@ impl<'a> Item<'a> {
     pub(super) fn parse(text: &'a [u8]) -> Result<Self, Failure> {
         let text = std::str::from_utf8(text).map_err(|_| unreadable())?;
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let item = deserializer.deserialize_map(Fields).map_err(|_| unreadable())?;
+        let item = deserializer.deserialize_map(FieldsVisitor).map_err(|_| unreadable())?;
         deserializer.end().map_err(|_| unreadable())?;
         Ok(item)
     }
@@ -42,9 +42,9 @@ fn unreadable() -> Failure {
     Failure::new(ErrorKind::InvalidArgument, "the recorded call is not the text of an object")
 }
 
-struct Fields;
+struct FieldsVisitor;
 
-impl<'de> Visitor<'de> for Fields {
+impl<'de> Visitor<'de> for FieldsVisitor {
     type Value = Item<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,7 @@ use http::header::{CONTENT_LOCATION, HeaderName, HeaderValue, LINK, LOCATION, RE
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::charset::header_text;
-use crate::observability::redact::{REDACTED, is_secret_header, redact_reference, redact_text};
+use crate::redact::{REDACTED, is_secret_header, redact_reference, redact_text};
 
 /// Lines that the log keeps of one message.
 const MAX_LINES: usize = 256;
@@ -16,13 +16,13 @@ const MAX_LINES: usize = 256;
 const MAX_BYTES: usize = 32 << 10;
 
 /// Headers as a JSON object: repeated ones joined by a comma, secret ones redacted.
-pub(super) struct Headers<'a> {
+pub(super) struct LoggedHeaders<'a> {
     map: &'a HeaderMap,
     extra: &'a [String],
 }
 
-impl<'a> Headers<'a> {
-    /// The headers of a message; those named in `extra` are secret, too.
+impl<'a> LoggedHeaders<'a> {
+    /// Returns the headers of a message; those named in `extra` are secret, too.
     pub(super) const fn new(map: &'a HeaderMap, extra: &'a [String]) -> Self {
         Self { map, extra }
     }
@@ -38,7 +38,7 @@ impl<'a> Headers<'a> {
     }
 }
 
-impl Serialize for Headers<'_> {
+impl Serialize for LoggedHeaders<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_map(None)?;
         let mut room = MAX_BYTES;
@@ -60,13 +60,13 @@ impl Serialize for Headers<'_> {
     }
 }
 
-/// The beginning of a text, of at most so many bytes.
+/// Returns the beginning of a text, of at most so many bytes.
 pub(super) fn cut(text: &str, bytes: usize) -> &str {
     let fits = |end: &usize| text.is_char_boundary(*end);
     &text[..(0..=bytes.min(text.len())).rev().find(fits).unwrap_or_default()]
 }
 
-/// One value: text as it is, and what holds URLs without their secrets.
+/// Returns one value: text as it is, and headers with URLs without their secrets.
 fn shown<'a>(name: &HeaderName, value: &'a HeaderValue) -> Cow<'a, str> {
     let text = value.to_str().map_or_else(|_| header_text(value.as_bytes()).into(), Cow::Borrowed);
     if [LOCATION, CONTENT_LOCATION, REFERER].contains(name) {
@@ -88,7 +88,7 @@ mod tests {
             let name: HeaderName = name.parse().unwrap();
             map.append(name, HeaderValue::from_bytes(value).unwrap());
         }
-        let headers = Headers::new(&map, &[]);
+        let headers = LoggedHeaders::new(&map, &[]);
         (serde_json::to_value(&headers).unwrap(), headers.are_cut())
     }
 

@@ -19,6 +19,7 @@ mod headers;
 mod item;
 mod logged_headers;
 mod query;
+mod rate;
 mod redirect;
 mod request;
 mod response;
@@ -32,7 +33,8 @@ mod tests;
 
 use super::json;
 
-pub(super) use classify::broken;
+pub(super) use classify::classify_transport_error;
 pub use client::{Http, describe};
-pub use config::Config;
-pub use retry::{BreakerSpelling, Retries, RetrySpelling};
+pub use config::{Config, IdempotencyKey};
+pub use rate::Rates;
+pub use retry::{RawBreakerOptions, RawRetryOptions, Retries};

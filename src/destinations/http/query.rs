@@ -5,9 +5,9 @@ use std::fmt::Write;
 use url::Url;
 
 use super::flatten::flatten;
-use super::json::{Kind, Node, Unreadable};
+use super::json::{Node, NodeKind, Unreadable};
 use super::target::{MAX_URL_BYTES, too_long};
-use crate::destinations::Failure;
+use crate::delivery::Failure;
 use crate::error::ErrorKind;
 
 /// Appends `params`, the JSON text of an object, an array, or a ready query string.
@@ -21,9 +21,9 @@ pub(super) fn append(url: &mut Url, params: Option<&str>) -> Result<(), Failure>
     let query = match &node.kind {
         _ if node.is_falsy() => return Ok(()),
         // A URLSearchParams that JavaScript has already written out.
-        Kind::Text(text) => text.to_string(),
-        Kind::Object(_) | Kind::Array(_) => encode(&node)?,
-        Kind::Null | Kind::Literal => {
+        NodeKind::Text(text) => text.to_string(),
+        NodeKind::Object(_) | NodeKind::Array(_) => encode(&node)?,
+        NodeKind::Null | NodeKind::Literal => {
             return Err(Failure::new(ErrorKind::InvalidArgument, "params is not an object"));
         }
     };
@@ -38,7 +38,7 @@ pub(super) fn append(url: &mut Url, params: Option<&str>) -> Result<(), Failure>
     Ok(())
 }
 
-/// The failure of an argument that [`Node::parse`] refused.
+/// Returns the failure of an argument that [`Node::parse`] refused.
 pub(super) fn unreadable(name: &str, error: Unreadable) -> Failure {
     let reason = match error {
         Unreadable::TooDeep => "is nested more than 100 levels deep",
@@ -64,7 +64,8 @@ fn encode(node: &Node<'_>) -> Result<String, Failure> {
     Ok(query)
 }
 
-/// `encodeURIComponent`, but with `:`, `$` and `,` left as they are and a space written as `+`.
+/// Escapes like `encodeURIComponent`, but with `:`, `$` and `,` left as they are and a space
+/// written as `+`.
 fn escape(text: &str, out: &mut String) {
     for byte in text.bytes() {
         match byte {

@@ -1,4 +1,5 @@
-//! What follows a redirect: pure. Whether the hop is allowed, and how many are, is the caller's.
+//! The request that follows a redirect: pure. The caller checks whether the hop is allowed, and
+//! counts hops.
 
 use http::header::{HeaderMap, HeaderName};
 use http::{HeaderValue, Method, StatusCode};
@@ -6,12 +7,12 @@ use url::Url;
 
 use super::request::Prepared;
 use super::target;
-use crate::destinations::Failure;
+use crate::delivery::Failure;
 use crate::error::ErrorKind;
-use crate::observability::redact::is_secret_header;
+use crate::redact::is_secret_header;
 
-/// The request that a response asks for, or `None` when the response is the final one: its status
-/// is not 301, 302, 303, 307 or 308, or it names no location.
+/// Returns the request that follows a response, or `None` when the response is the final one: its
+/// status is not 301, 302, 303, 307 or 308, or it has no location.
 ///
 /// 303 makes every method but HEAD a GET, 301 and 302 make a POST one; the body and the headers
 /// about it go. Headers that the log would not show go when scheme, host or port change:
@@ -39,6 +40,7 @@ pub(super) fn next(
         method: request.method.clone(),
         url,
         headers,
+        names: request.names.clone(),
         body: request.body.clone(),
         timeout: request.timeout,
         max_redirects: request.max_redirects,
@@ -62,8 +64,8 @@ fn becomes_get(status: StatusCode, method: &Method) -> bool {
 }
 
 fn resolve(base: &Url, location: &str) -> Result<Url, Failure> {
-    // Nothing of the location is shown: it may hold a token, and where it does not parse nobody can
-    // tell where.
+    // Nothing of the location is shown: it may hold a token, and if it does not parse, the token
+    // cannot be located.
     let invalid = |reason: &dyn std::fmt::Display| {
         Failure::new(ErrorKind::InvalidUrl, format!("the redirect's location is invalid: {reason}"))
     };
@@ -73,8 +75,8 @@ fn resolve(base: &Url, location: &str) -> Result<Url, Failure> {
     Ok(url)
 }
 
-/// The location as text. Servers write UTF-8 where the standard wants ASCII; what is not UTF-8 is
-/// taken for ISO 8859-1.
+/// Returns the location as text. Servers write UTF-8 where the standard requires ASCII; bytes that
+/// are not UTF-8 are read as ISO 8859-1.
 fn text(location: &HeaderValue) -> String {
     let bytes = location.as_bytes();
     std::str::from_utf8(bytes)
@@ -99,8 +101,9 @@ fn drop_if(headers: &mut HeaderMap, condition: impl Fn(&HeaderName) -> bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::destinations::Payload;
-    use crate::destinations::http::request::{Defaults, prepare};
+    use crate::delivery::Payload;
+    use crate::destinations::http::request::Defaults;
+    use crate::destinations::http::tests::prepare;
 
     const SENT: &str = r#"{"url":"http://a.example:81/x/y?q=1","data":{"a":1},
         "headers":{"Cookie":"c=1","X-Key":"k","X-Api-Key":"k","My-Token":"t","Client-Secret":"s",
@@ -112,6 +115,7 @@ mod tests {
         let defaults = Defaults {
             user_agent: HeaderValue::from_static("test"),
             retries: crate::destinations::http::Retries::default(),
+            header_case: crate::egress::HeaderCase::Lower,
         };
         prepare(&payload, &defaults).unwrap()
     }

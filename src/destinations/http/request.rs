@@ -1,7 +1,7 @@
 //! A recorded call becomes the request that is sent: pure, and all decisions in one place.
 //!
 //! The wire form is that of axios 1.x for the same `{ method, url, data, headers, params, auth }`;
-//! `docs/axios-differences.md` lists every place where it is not. Compression and the connection
+//! `docs/destinations/axios-differences.md` lists every place where it is not. Compression and the connection
 //! are the HTTP client's. Read [`super::redirect`] next.
 
 use std::fmt;
@@ -12,24 +12,27 @@ use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use url::Url;
 
-use super::headers::Headers;
+use super::headers::{self, Headers};
 use super::item::Item;
 use super::retry::Retries;
 use super::{auth, body, json, query, retry, target};
-use crate::destinations::{Failure, Payload, RetryPolicy};
+use crate::delivery::{Failure, Payload, RetryPolicy};
+use crate::egress::{HeaderCase, Names};
 use crate::error::ErrorKind;
-use crate::observability::redact::redact_url;
+use crate::redact::redact_url;
 
-/// The longest `timeout` that a call may ask for, in milliseconds.
+/// The maximum `timeout` of a call, in milliseconds.
 const MAX_TIMEOUT_MS: f64 = 300_000.0;
 
-/// What a request has when the call does not say otherwise.
+/// Defaults for members that the call leaves out.
 #[derive(Debug, Clone)]
 pub(super) struct Defaults {
     /// The `User-Agent`.
     pub user_agent: HeaderValue,
-    /// When a request is made again.
+    /// The policy of retries.
     pub retries: Retries,
+    /// The case of header names.
+    pub header_case: HeaderCase,
 }
 
 /// One request, ready to be sent.
@@ -42,19 +45,21 @@ pub(super) struct Prepared {
     /// Everything but `Host`, `Accept-Encoding` and what belongs to the connection.
     /// `Content-Length` is there whenever Node would send it.
     pub headers: HeaderMap,
+    /// Names of headers as the call wrote them, if they are to be sent so.
+    pub names: Names,
     /// `None` is no body; an empty one is sent with `Content-Length: 0`.
     pub body: Option<Bytes>,
-    /// The whole-request deadline that the call asks for instead of the engine's.
+    /// The whole-request deadline of the call, in place of the engine's.
     pub timeout: Option<Duration>,
-    /// The redirects that are followed, if the call says so.
+    /// The maximum number of redirects, if the call sets it.
     pub max_redirects: Option<usize>,
-    /// When the call is to be attempted again, if it says so.
+    /// The call's own policy of retries, if it sets one.
     pub retry: Option<CallRetry>,
     /// Sentences for the step's log. A request after a redirect has none of its own.
     pub warnings: Vec<String>,
 }
 
-/// What a call says of its own retries: the policy, or `None` for one attempt.
+/// A call's own retry option: the policy, or `None` for one attempt.
 pub(super) type CallRetry = Option<Box<RetryPolicy>>;
 
 impl fmt::Debug for Prepared {
@@ -68,11 +73,18 @@ impl fmt::Debug for Prepared {
 /// # Errors
 /// `InvalidUrl`, `InvalidHeader`, `InvalidArgument`, or `PayloadTooLarge` for a form far larger than
 /// its data. No message holds a header value, user-info or query.
-pub(super) fn prepare(payload: &Payload, defaults: &Defaults) -> Result<Prepared, Failure> {
-    let item = Item::parse(&payload.text)?;
+pub(super) fn prepare(
+    item: &Item<'_>,
+    payload: &Payload,
+    defaults: &Defaults,
+) -> Result<Prepared, Failure> {
     let mut warnings = Vec::new();
-    let (url, user_info) = address(&item)?;
+    let (url, user_info) = address(item)?;
     let method = method(item.method, payload.body.is_some() || item.data.is_some(), &mut warnings)?;
+    let names = match defaults.header_case {
+        HeaderCase::Lower => Names::default(),
+        HeaderCase::AsGiven => headers::names(item.headers),
+    };
     let mut headers = Headers::read(item.headers, &method, &url, &mut warnings)?;
     let body = body::encode(payload, item.data, &mut headers)?;
     if matches!(method, Method::POST | Method::PUT | Method::PATCH) {
@@ -89,7 +101,8 @@ pub(super) fn prepare(payload: &Payload, defaults: &Defaults) -> Result<Prepared
     let timeout = timeout(item.timeout, &mut warnings);
     let max_redirects = max_redirects(item.max_redirects, &mut warnings);
     let retry = item.retry.and_then(|raw| call_retry(raw, &url, defaults, &mut warnings));
-    Ok(Prepared { method, url, headers, body, timeout, max_redirects, retry, warnings })
+    let retry = retry.or_else(|| retry::of_webhook(payload, &url, &defaults.retries));
+    Ok(Prepared { method, url, headers, names, body, timeout, max_redirects, retry, warnings })
 }
 
 fn address(item: &Item<'_>) -> Result<(Url, Option<target::UserInfo>), Failure> {
@@ -137,7 +150,7 @@ fn default_method(has_data: bool, warnings: &mut Vec<String>) -> Method {
     method
 }
 
-/// The length of the body; without one, zero for the methods that usually have a body.
+/// Returns the length of the body; without one, zero for the methods that usually have a body.
 fn content_length(method: &Method, body: Option<&Bytes>) -> Option<usize> {
     match (body, method) {
         (Some(body), _) => Some(body.len()),
@@ -167,7 +180,7 @@ fn call_retry(
     }
 }
 
-/// The most redirects that a call may ask for.
+/// The maximum of a call's `maxRedirects`.
 const MAX_REDIRECTS: usize = 100;
 
 fn max_redirects(raw: Option<&str>, warnings: &mut Vec<String>) -> Option<usize> {

@@ -13,9 +13,9 @@ use tokio::task::coop;
 use super::charset;
 use super::decode::Decoder;
 use super::exchange::Hop;
-use super::transport::Body;
-use crate::egress::Answerer;
-use crate::observability::log::LoggedBody;
+use super::transport::IncomingBody;
+use crate::egress::ResponseOrigin;
+use crate::execution::LoggedBody;
 
 /// A response up to where it was read.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Received {
     pub reason: String,
     pub version: Version,
     pub headers: HeaderMap,
-    pub answerer: Answerer,
+    pub answerer: ResponseOrigin,
     /// Redirects that led here.
     pub hops: Vec<Hop>,
     /// From the beginning of the delivery to the response's headers.
@@ -35,12 +35,12 @@ pub(super) struct Received {
 
 #[cfg(test)]
 impl Received {
-    /// A response without a body.
+    /// Returns a response without a body.
     pub(super) fn of(
         status: StatusCode,
         reason: &str,
         headers: HeaderMap,
-        answerer: Answerer,
+        answerer: ResponseOrigin,
     ) -> Self {
         Self {
             status,
@@ -57,11 +57,11 @@ impl Received {
 
 /// Reads a body up to the limit of its capture, and gives the thread back often enough that no body
 /// keeps it from others, or from its own deadline.
-pub(super) async fn read(body: &mut Body, capture: &mut Capture) {
+pub(super) async fn read(body: &mut IncomingBody, capture: &mut Capture) {
     loop {
         match body.chunk().await {
             Ok(Some(chunk)) => {
-                if capture.push(&chunk) == Appetite::Enough {
+                if capture.push(&chunk) == ReadMore::Stop {
                     return;
                 }
             }
@@ -79,13 +79,13 @@ pub(super) struct Capture {
     decoded: Decoded,
     /// The beginning of a coded body before any of it was decoded.
     raw: Vec<u8>,
-    wire: Wire,
+    wire: ReceivedBytes,
     ended: bool,
-    /// Why the body is not whole.
+    /// The reason why the body is not complete.
     trouble: Option<String>,
 }
 
-/// What came out of the decoder.
+/// The output of the decoder.
 #[derive(Debug)]
 struct Decoded {
     kept: Vec<u8>,
@@ -94,9 +94,9 @@ struct Decoded {
     limit: u64,
 }
 
-/// What came from the network.
+/// The bytes from the network.
 #[derive(Debug, Default)]
-struct Wire {
+struct ReceivedBytes {
     bytes: u64,
     chunks: u64,
 }
@@ -110,11 +110,11 @@ const LEAST_CHUNK: u64 = 16;
 /// Chunks that any body may consist of.
 const FREE_CHUNKS: u64 = 1024;
 
-/// Whether to read on.
+/// The decision whether to read on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Appetite {
-    More,
-    Enough,
+pub(super) enum ReadMore {
+    Continue,
+    Stop,
 }
 
 impl Decoded {
@@ -133,21 +133,21 @@ impl Capture {
             decoder: Decoder::of(headers),
             decoded: Decoded { kept: Vec::new(), keep, total: 0, limit: limit as u64 },
             raw: Vec::new(),
-            wire: Wire::default(),
+            wire: ReceivedBytes::default(),
             ended: false,
             trouble: None,
         }
     }
 
     /// Takes the next bytes as they came from the network.
-    pub(super) fn push(&mut self, chunk: &Bytes) -> Appetite {
+    pub(super) fn push(&mut self, chunk: &Bytes) -> ReadMore {
         self.wire.bytes += chunk.len() as u64;
         self.wire.chunks += 1;
         let flow = self.decode(chunk);
         let limit = self.decoded.limit;
         let exhausted = self.wire.bytes > limit + CODING_OVERHEAD
             || self.wire.chunks > FREE_CHUNKS + limit / LEAST_CHUNK;
-        if flow.is_break() || exhausted { Appetite::Enough } else { Appetite::More }
+        if flow.is_break() || exhausted { ReadMore::Stop } else { ReadMore::Continue }
     }
 
     fn decode(&mut self, chunk: &[u8]) -> ControlFlow<()> {
@@ -209,7 +209,7 @@ impl Capture {
         self.trouble.clone().into_iter().chain(unknown)
     }
 
-    /// What the log keeps.
+    /// Returns the body for the log.
     pub(super) fn into_log(self, headers: &HeaderMap) -> LoggedBody {
         let Decoded { kept, total, .. } = self.decoded;
         let complete = self.ended && total == kept.len() as u64;

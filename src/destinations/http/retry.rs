@@ -1,29 +1,32 @@
 //! `http.retry` and `retry` of a call: their spellings, and which policy a call has.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde::Deserialize;
 use url::Url;
 
-use crate::destinations::{BreakerPolicy, Delays, RetryPolicy};
+use super::request::CallRetry;
+use crate::delivery::{BreakerPolicy, Delays, Payload, RetryPolicy, TRANSIENT};
 use crate::egress::HostPattern;
 use crate::error::ErrorKind;
 
 /// The retries of an engine: of all hosts, and of those that have their own.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Retries {
-    /// For hosts that have none of their own; `None`: one attempt.
+    /// The policy of hosts without their own; `None`: one attempt.
     pub general: Option<RetryPolicy>,
-    /// For hosts, the first that matches; `None` in it: one attempt.
+    /// Policies of hosts, of which the first match counts; `None`: one attempt.
     pub hosts: Vec<(HostPattern, Option<RetryPolicy>)>,
 }
 
 impl Retries {
-    /// The policies of an engine's options: the general one and those of hosts, which have the
-    /// general one for what they do not say. `Err`: the path of what is wrong, and why.
+    /// Returns the policies of an engine's options: the general one and those of hosts, which
+    /// inherit missing members from the general one. `Err`: the path of the invalid member, and the
+    /// reason.
     pub fn read(
-        general: RetrySpelling,
-        hosts: Vec<(String, RetrySpelling)>,
+        general: RawRetryOptions,
+        hosts: Vec<(String, RawRetryOptions)>,
     ) -> Result<Self, String> {
         let general = general.policy(&RetryPolicy::default())?;
         let mut read = Vec::new();
@@ -37,7 +40,14 @@ impl Retries {
         Ok(Self { general: Some(general), hosts: read })
     }
 
-    /// The policy of a host.
+    /// Returns whether the options have an entry for this URL's host.
+    fn name(&self, url: &Url) -> bool {
+        let is_host =
+            |(pattern, _): &(HostPattern, _)| url.host().is_some_and(|host| pattern.is_host(&host));
+        self.general.is_some() || self.hosts.iter().any(is_host)
+    }
+
+    /// Returns the policy of a host.
     #[must_use]
     pub fn of(&self, url: &Url) -> Option<&RetryPolicy> {
         let host = url.host()?;
@@ -49,14 +59,14 @@ impl Retries {
 /// A policy as it is spelled in the options and in a call.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct RetrySpelling {
+pub struct RawRetryOptions {
     /// Milliseconds between the attempts.
     pub schedule_ms: Option<Vec<f64>>,
     /// Attempts altogether.
     pub attempts: Option<f64>,
     /// Milliseconds before the second attempt.
     pub initial_ms: Option<f64>,
-    /// How many times as long each delay is as the one before.
+    /// The factor from each delay to the next.
     pub factor: Option<f64>,
     /// Milliseconds that no delay exceeds.
     pub max_ms: Option<f64>,
@@ -70,14 +80,14 @@ pub struct RetrySpelling {
     pub statuses: Option<Vec<u16>>,
     /// Codes of failures without a response.
     pub errors: Option<Vec<String>>,
-    /// When the host is left alone.
-    pub breaker: Option<BreakerSpelling>,
+    /// The policy of the circuit breaker.
+    pub breaker: Option<RawBreakerOptions>,
 }
 
 /// The members of a breaker.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct BreakerSpelling {
+pub struct RawBreakerOptions {
     /// Failures in a row that open it; 0 for none.
     pub failures: Option<f64>,
     /// Milliseconds that it stays open.
@@ -89,8 +99,9 @@ const MAX_MS: f64 = 365.0 * 24.0 * 3600.0 * 1000.0;
 /// No delivery has more attempts.
 const MAX_ATTEMPTS: f64 = 1000.0;
 
-impl RetrySpelling {
-    /// The policy, with `base` for what is not said. `Err`: the path of what is wrong, and why.
+impl RawRetryOptions {
+    /// Returns the policy, with missing members from `base`. `Err`: the path of the invalid member,
+    /// and the reason.
     pub fn policy(self, base: &RetryPolicy) -> Result<RetryPolicy, String> {
         let errors = self.errors.as_ref().map(|codes| errors(codes)).transpose()?;
         let duration = |name, value: Option<f64>, default| match value {
@@ -152,7 +163,7 @@ impl RetrySpelling {
 }
 
 fn breaker(
-    spelling: Option<&BreakerSpelling>,
+    spelling: Option<&RawBreakerOptions>,
     base: Option<BreakerPolicy>,
 ) -> Result<Option<BreakerPolicy>, String> {
     let Some(spelling) = spelling else { return Ok(base) };
@@ -198,8 +209,8 @@ fn whole(name: &str, value: Option<f64>, default: u32) -> Result<u32, String> {
     }
 }
 
-/// The policy that a call asks for with `retry`: `false` for one attempt, `true` for the default
-/// policy, a number of attempts, or the members. `Err`: why it cannot be understood.
+/// Returns the policy from a call's `retry`: `false` for one attempt, `true` for the default
+/// policy, a number of attempts, or the members. `Err`: the reason why it is invalid.
 pub(super) fn of_call(
     raw: &str,
     engine: Option<&RetryPolicy>,
@@ -209,7 +220,7 @@ pub(super) fn of_call(
     enum Call {
         Switch(bool),
         Attempts(f64),
-        Members(Box<RetrySpelling>),
+        Members(Box<RawRetryOptions>),
     }
     let default = RetryPolicy::default();
     let base = engine.unwrap_or(&default);
@@ -217,7 +228,7 @@ pub(super) fn of_call(
         Ok(Call::Switch(false)) => return Ok(None),
         Ok(Call::Switch(true)) => return Ok(Some(base.clone())),
         Ok(Call::Attempts(attempts)) => {
-            RetrySpelling { attempts: Some(attempts), ..RetrySpelling::default() }
+            RawRetryOptions { attempts: Some(attempts), ..RawRetryOptions::default() }
         }
         // A list would be read as the members in their order.
         Ok(Call::Members(spelling)) if raw.starts_with('{') => *spelling,
@@ -226,9 +237,86 @@ pub(super) fn of_call(
     spelling.policy(base).map(Some)
 }
 
+/// Seconds between the attempts to deliver to a webhook: the schedule of Standard Webhooks, ten
+/// attempts within 75 hours and 35 minutes.
+const WEBHOOK_SCHEDULE_S: [u64; 9] =
+    [5, 5 * 60, 30 * 60, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR];
+const HOUR: u64 = 60 * 60;
+/// The status of a receiver that accepts no more requests.
+const GONE: u16 = 410;
+
+/// The policy of webhooks. Standard Webhooks counts every status but 2xx as a failure to be
+/// retried. There is no breaker: a 404 of one webhook does not affect the others of its host.
+static WEBHOOK: LazyLock<RetryPolicy> = LazyLock::new(|| RetryPolicy {
+    delays: Delays::Schedule(WEBHOOK_SCHEDULE_S.map(Duration::from_secs).to_vec()),
+    // The schedule alone ends the attempts, however long its webhook was paused.
+    max_age: Duration::MAX,
+    statuses: (300..600).filter(|status| *status != GONE).collect(),
+    errors: [ErrorKind::InvalidResponse, ErrorKind::TooManyRedirects]
+        .into_iter()
+        .chain(TRANSIENT)
+        .collect(),
+    breaker: None,
+    ..RetryPolicy::default()
+});
+
+/// Returns the policy of a call to a webhook, unless the options have one for its host.
+pub(super) fn of_webhook(payload: &Payload, url: &Url, retries: &Retries) -> Option<CallRetry> {
+    payload.webhook().filter(|_| !retries.name(url))?;
+    Some(Some(Box::new(WEBHOOK.clone())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::Body;
+
+    fn to_webhook() -> Payload {
+        let body = Body { webhook: Some("wh_a".into()), ..Body::default() };
+        Payload { text: "{}".into(), body: Some(Box::new(body)) }
+    }
+
+    #[test]
+    fn webhooks_have_the_schedule_of_standard_webhooks() {
+        let url = Url::parse("https://example.com/hook").unwrap();
+        let policy = of_webhook(&to_webhook(), &url, &Retries::default()).flatten().unwrap();
+        let delays: Vec<_> = (1..=10).map(|attempts| policy.delays.after(attempts, 1.0)).collect();
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let hours = |hours: u64| seconds(hours * 3600);
+        assert_eq!(policy.delays.attempts(), 10);
+        assert_eq!(
+            delays,
+            [
+                seconds(5),
+                seconds(300),
+                seconds(1800),
+                hours(2),
+                hours(5),
+                hours(10),
+                hours(14),
+                hours(20),
+                hours(24),
+                None
+            ],
+        );
+        let retried = |status| policy.statuses.contains(&status);
+        assert!([301, 400, 404, 429, 500, 502, 504].into_iter().all(retried));
+        assert!(!retried(200) && !retried(410));
+        assert_eq!(policy.breaker, None);
+    }
+
+    #[test]
+    fn the_options_and_calls_that_are_no_webhook_s_keep_their_own_policy() {
+        let url = |text| Url::parse(text).unwrap();
+        let general = Retries { general: Some(RetryPolicy::default()), hosts: Vec::new() };
+        assert!(of_webhook(&to_webhook(), &url("http://a.example"), &general).is_none());
+        let host = HostPattern::parse("a.example").unwrap();
+        let hosts = Retries { general: None, hosts: vec![(host, None)] };
+        assert!(of_webhook(&to_webhook(), &url("http://a.example"), &hosts).is_none());
+        assert!(of_webhook(&to_webhook(), &url("http://b.example"), &hosts).is_some());
+        let call = Payload::from_text("{}");
+        assert!(of_webhook(&call, &url("http://b.example"), &Retries::default()).is_none());
+    }
 
     #[test]
     fn a_call_may_ask_for_its_own_policy() {
@@ -256,7 +344,7 @@ mod tests {
             (r#"{"breaker":{"failures":1.5}}"#, "breaker.failures: 1.5 is not"),
             (r#"{"scheduleMs":[1],"attempts":2}"#, "scheduleMs: stands alone"),
         ] {
-            let spelling: RetrySpelling = serde_json::from_str(text).unwrap();
+            let spelling: RawRetryOptions = serde_json::from_str(text).unwrap();
             let refusal = spelling.policy(&RetryPolicy::default()).unwrap_err();
             assert!(refusal.starts_with(expected), "{refusal}");
         }
@@ -265,7 +353,8 @@ mod tests {
     #[test]
     fn the_first_host_that_matches_has_its_own_policy() {
         let policy = |attempts| {
-            let spelling = RetrySpelling { attempts: Some(attempts), ..RetrySpelling::default() };
+            let spelling =
+                RawRetryOptions { attempts: Some(attempts), ..RawRetryOptions::default() };
             Some(spelling.policy(&RetryPolicy::default()).unwrap())
         };
         let pattern = |text| HostPattern::parse(text).unwrap();

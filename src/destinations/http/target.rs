@@ -1,4 +1,4 @@
-//! Where a request goes: its URL, checked, and the lane it belongs to.
+//! The target of a request: its URL, checked, and its lane.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -6,29 +6,31 @@ use std::cell::RefCell;
 use url::{Position, Url};
 
 use super::json;
-use crate::destinations::{Failure, Payload};
+use crate::delivery::{Failure, Payload};
 use crate::error::ErrorKind;
 
 /// The longest URL that the HTTP client can send, in bytes.
 pub(super) const MAX_URL_BYTES: usize = 65_534;
 
-/// How much of a URL that does not parse is quoted, in characters.
+/// The number of characters that are quoted of a URL that does not parse.
 const QUOTED_CHARACTERS: usize = 100;
 
 /// A user name and password, decoded.
 pub(super) type UserInfo = (String, String);
 
-/// The key of the lane that a delivery belongs to: `scheme://host:port` of its URL, with the port
-/// left out when it is the scheme's own. `None` when the URL does not parse.
+/// Returns the key of the lane that a delivery belongs to: `scheme://host:port` of its URL, with
+/// the port left out when it is the scheme's own. `None` when the URL does not parse.
 #[must_use]
 pub(super) fn origin(payload: &Payload) -> Option<String> {
     let text = std::str::from_utf8(&payload.text).ok()?;
     let url = json::decode(json::field(text, "url")?)?;
-    plain_origin(&url).or_else(|| parse(&url).ok().map(|url| origin_of(&url)))
+    let known = || LAST_PARSED.with_borrow(|last| last.as_ref()?.origin_of(&url));
+    known().or_else(|| plain_origin(&url)).or_else(|| parse(&url).ok().map(|url| origin_of(&url)))
 }
 
-/// The origin of a URL that is already in its normal form, without parsing the whole of it. Whatever
-/// might be normalised (case, numeric hosts, user-info, odd ports, IDNA) is left to the parser.
+/// Returns the origin of a URL that is already in its normal form, without parsing the whole of it.
+/// Whatever might be normalised (case, numeric hosts, user-info, odd ports, IDNA) is left to the
+/// parser.
 fn plain_origin(url: &str) -> Option<String> {
     let (scheme, rest, own_port) = match url.split_once("://")? {
         ("http", rest) => ("http", rest, "80"),
@@ -57,12 +59,12 @@ fn plain_origin(url: &str) -> Option<String> {
     (plain && port_is_plain).then(|| format!("{scheme}://{authority}"))
 }
 
-/// The parser has left out the scheme's own port.
-fn origin_of(url: &Url) -> String {
+/// Returns the origin. The parser has removed the default port.
+pub(super) fn origin_of(url: &Url) -> String {
     format!("{}://{}", url.scheme(), &url[Position::BeforeHost..Position::AfterPort])
 }
 
-/// Whether two URLs share scheme, host and port.
+/// Returns whether two URLs share scheme, host and port.
 pub(super) fn same_origin(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()
         && one.host() == other.host()
@@ -91,6 +93,13 @@ pub(super) fn parse(text: &str) -> Result<Url, Failure> {
 struct Parsed {
     text: Box<str>,
     url: Url,
+}
+
+impl Parsed {
+    /// Returns the origin of the URL that is given, if it is this one.
+    fn origin_of(&self, text: &str) -> Option<String> {
+        (*self.text == *text).then(|| origin_of(&self.url))
+    }
 }
 
 thread_local! {
@@ -130,7 +139,7 @@ pub(super) fn check_length(url: &Url) -> Result<(), Failure> {
     if url.as_str().len() > MAX_URL_BYTES { Err(too_long()) } else { Ok(()) }
 }
 
-/// The failure of a URL that is too long.
+/// Returns the failure of a URL that is too long.
 pub(super) fn too_long() -> Failure {
     let message = format!("the URL with its params is longer than {MAX_URL_BYTES} bytes");
     Failure::new(ErrorKind::InvalidUrl, message)
@@ -147,7 +156,7 @@ pub(super) fn take_user_info(url: &mut Url) -> Option<UserInfo> {
     Some(user_info)
 }
 
-/// Whether a `Host` header says what the URL says anyway, its default port spelled out or not.
+/// Returns whether a `Host` header equals the URL's host, with or without its default port.
 pub(super) fn is_host_of(url: &Url, header: &str) -> bool {
     let authority = &url[Position::BeforeHost..Position::AfterPort];
     let own_port = if url.scheme() == "https" { ":443" } else { ":80" };
@@ -156,7 +165,8 @@ pub(super) fn is_host_of(url: &Url, header: &str) -> bool {
             && header.strip_suffix(own_port).is_some_and(|h| h.eq_ignore_ascii_case(authority)))
 }
 
-/// `http:/x` and `http:x` parse, but as something else than was meant; axios refuses them too.
+/// Returns whether a URL lacks its slashes. `http:/x` and `http:x` parse, but not as intended;
+/// axios refuses them too.
 fn lacks_slashes(text: &str) -> bool {
     let text = text.trim_start_matches(|c: char| c <= ' ');
     let text: Cow<'_, str> = if text.contains(['\t', '\n', '\r']) {
@@ -171,7 +181,7 @@ fn lacks_slashes(text: &str) -> bool {
     after("http:").or_else(|| after("https:")).is_some_and(|rest| !rest.starts_with("//"))
 }
 
-/// `decodeURIComponent`, or the text itself where that throws.
+/// Decodes like `decodeURIComponent`; returns the text itself if that throws.
 fn decoded(text: &str) -> String {
     percent_decoded(text).unwrap_or_else(|| text.to_owned())
 }
@@ -196,8 +206,8 @@ fn invalid(text: &str, reason: &str) -> Failure {
     Failure::new(ErrorKind::InvalidUrl, format!("the URL{} is invalid: {reason}", quoted(text)))
 }
 
-/// The URL as far as it may be shown. In a URL that does not parse a password cannot be told from
-/// the rest, so one with an `@` is not shown at all.
+/// Returns the printable part of a URL. In a URL that does not parse, a password cannot be located,
+/// so one with an `@` is not shown at all.
 fn quoted(text: &str) -> String {
     if text.is_empty() || text.contains('@') {
         return String::new();

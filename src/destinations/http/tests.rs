@@ -10,8 +10,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 
-use super::request::{Defaults, Prepared, prepare};
-use crate::destinations::{Body, Failure, Payload};
+use super::item::Item;
+use super::request::{self, Defaults, Prepared};
+use crate::delivery::{Body, Failure, Payload};
+use crate::egress::HeaderCase;
 use crate::error::ErrorKind;
 
 #[derive(Deserialize)]
@@ -45,7 +47,15 @@ enum Expected {
 }
 
 fn defaults() -> Defaults {
-    Defaults { user_agent: HeaderValue::from_static("{agent}"), retries: super::Retries::default() }
+    Defaults {
+        user_agent: HeaderValue::from_static("{agent}"),
+        retries: super::Retries::default(),
+        header_case: HeaderCase::Lower,
+    }
+}
+
+pub(super) fn prepare(payload: &Payload, defaults: &Defaults) -> Result<Prepared, Failure> {
+    request::prepare(&Item::parse(&payload.text)?, payload, defaults)
 }
 
 fn prepared(text: &str) -> Result<Prepared, Failure> {
@@ -81,13 +91,13 @@ fn without_boundary(headers: &mut BTreeMap<String, Vec<String>>, body: &mut Stri
     }
 }
 
-/// Why the vector does not hold, if it does not.
+/// Returns the difference from the vector, if there is one.
 fn difference(vector: &Vector) -> Option<String> {
     let body = vector.body.as_ref().map(|body| {
         Box::new(Body {
             bytes: bytes(&body.bytes),
             content_type: body.content_type.clone(),
-            secret: None,
+            ..Body::default()
         })
     });
     let result = prepare(&Payload { text: vector.text.clone().into(), body }, &defaults());
@@ -151,7 +161,7 @@ fn a_body_with_a_boundary_keeps_it() {
         body: Some(Box::new(Body {
             bytes: bytes.into(),
             content_type: Some(content_type.into()),
-            secret: None,
+            ..Body::default()
         })),
     };
     let sent = prepare(&payload("--x--", "multipart/form-data; boundary=x"), &defaults()).unwrap();
@@ -271,7 +281,7 @@ fn of_a_field_given_twice_the_last_counts() {
     assert_eq!(sent.body.unwrap(), r#"{"x":2}"#);
 }
 
-/// Every prefix and every one-byte change of a call is answered without a panic.
+/// Parses every prefix and every one-byte change of a call without a panic.
 #[test]
 fn damaged_text_never_panics() {
     let text = br#"{"url":"http://u:p@h/\ud83d?a","method":"put","data":"\"\\x","headers":{"A":["\u00e9",1]},

@@ -1,43 +1,51 @@
 //! The one part of the S3 destination that talks to the network or the disk.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::future::ready;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
-use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredentialProvider};
+use futures_util::future::BoxFuture;
+use http::{Method, Request};
+use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum as Algorithm};
 use object_store::client::{HttpClient, HttpRequestBody};
 use object_store::multipart::MultipartStore;
 use object_store::path::Path as Key;
 use object_store::{
-    Attribute, Attributes, ObjectStore as _, PutMultipartOptions, PutOptions, PutPayload,
-    RetryConfig,
+    Attribute, Attributes, ClientOptions, ObjectStore as _, PutMultipartOptions, PutOptions,
+    PutPayload, RetryConfig,
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::classify::verdict;
-use super::config::{Address, Config, Service};
-use super::credentials;
-use super::item::{Target, line};
-use super::key::{compression_of, key};
+use super::classify::{Remedy, remedy, verdict};
+use super::config::{Address, Checksum, Config, Service};
+use super::credentials::Credentials;
+use super::item::ObjectTarget;
+use super::key::{compression_of, split};
 use super::lines::Lines;
-use super::wire::{Asker, Wire};
+use super::object::OpenObject;
+use super::wire::{RequestOrigin, S3Transport, region_in};
+use crate::delivery::{Failure, Payload, Verdict};
 use crate::destinations::{
-    BatchLimits, Encoded, Failure, Notebook, Payload, Stored, Verdict, file,
+    Attempt, Backend, BackendChoice, BatchCheckpoint, BatchLimits, Batching, Destination, Encoded,
+    OpenBatch, Outcome, StoreOutcome, file,
 };
-use crate::egress::Door;
-use crate::error::{Error, ErrorKind, Result};
-use crate::observability::log::RequestLog;
-use crate::observability::time::Timestamp;
+use crate::egress::{Client, Egress, HttpOptions};
+use crate::error::{ErrorKind, Result};
+use crate::execution::RequestLog;
+use crate::time::millis;
 
 /// Objects above this are stored in parts of it.
 const PART_BYTES: usize = 8 << 20;
-/// How long clearing away an upload that was given up may take.
+/// The time-out of removing an abandoned upload.
 const CLEARING: Duration = Duration::from_secs(10);
+/// Attempts that are made at once, while each error response allows a correction.
+const MENDED: usize = 4;
 /// Buckets whose region is remembered.
 const MAX_REGIONS: usize = 1000;
 
@@ -46,121 +54,61 @@ const MAX_REGIONS: usize = 1000;
 pub struct S3 {
     config: Config,
     remote: Option<Remote>,
-    /// Whether it was said that objects become files in a folder that nobody chose.
-    told: AtomicBool,
+    /// True once the warning about a temporary folder for objects was logged.
+    warned_once: AtomicBool,
 }
 
 /// A service, and how it is reached.
 #[derive(Debug)]
 struct Remote {
     service: Service,
-    client: reqwest::Client,
-    door: Door,
-    credentials: AwsCredentialProvider,
+    client: Client,
+    egress: Egress,
+    credentials: Arc<Credentials>,
     regions: Mutex<HashMap<String, String>>,
 }
 
-/// What the log shows of a batch as the response to each of its records.
+/// The response in the log for each record of a batch.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Landed<'a> {
+struct S3Response<'a> {
     bucket: &'a str,
     key: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     etag: Option<&'a str>,
+    /// `file`, when it is in a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transport: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a Path>,
     object_bytes: usize,
-    duration_ms: u64,
+    duration_ms: f64,
 }
 
 impl S3 {
-    /// A destination that reaches its service through `door`.
+    /// Returns a destination that reaches its service through `egress`.
     ///
     /// # Errors
     /// `InvalidOption`.
-    pub fn new(config: Config, door: Door) -> Result<Self> {
+    pub fn new(config: Config, egress: Egress) -> Result<Self> {
         let remote =
-            config.service.clone().map(|service| Remote::new(service, door)).transpose()?;
-        Ok(Self { config, remote, told: AtomicBool::new(false) })
+            config.service.clone().map(|service| Remote::new(service, egress)).transpose()?;
+        Ok(Self { config, remote, warned_once: AtomicBool::new(false) })
     }
 
-    /// When batches are closed.
-    #[must_use]
-    pub const fn limits(&self) -> &BatchLimits {
-        &self.config.batch
-    }
-
-    /// The batch that a call belongs to; empty if it belongs to none.
-    #[must_use]
-    pub fn lane(&self, payload: &Payload) -> String {
-        Target::of(payload).map(|target| target.lane()).unwrap_or_default()
-    }
-
-    /// What the log shows of a call that was not stored yet.
-    #[must_use]
-    pub fn describe(&self, payload: &Payload) -> RequestLog {
-        RequestLog::recorded(payload, self.config.log_body_bytes)
-    }
-
-    /// An empty batch whose first record will have this id; with a name, one that was called so
-    /// before.
-    #[must_use]
-    pub fn begin(&self, first: Uuid, name: Option<&str>) -> Lines {
-        Lines::new(name.map_or(self.config.compression, compression_of), first)
-    }
-
-    /// Adds a record of a lane to its batch.
-    ///
-    /// # Errors
-    /// Why it cannot be in any.
-    pub fn add(
-        &self,
-        lane: &str,
-        lines: &mut Lines,
-        payload: &Payload,
-    ) -> std::result::Result<(), Failure> {
-        if lane.is_empty() {
-            Target::of(payload)?;
-        }
-        lines.push(&line(payload)?).map_err(|error| {
-            Failure::new(ErrorKind::Internal, format!("the record cannot be encoded: {error}"))
-        })
-    }
-
-    /// Closes the batch of a lane.
-    ///
-    /// # Errors
-    /// The compressor's own, which is out of memory.
-    pub fn finish(
-        &self,
-        lane: &str,
-        lines: Lines,
-        at: Timestamp,
-    ) -> std::result::Result<Encoded, Failure> {
-        let form = (lines.compression(), lines.first());
-        let bytes = lines.finish().map_err(|error| {
-            Failure::new(ErrorKind::Internal, format!("the batch cannot be encoded: {error}"))
-        })?;
-        let (bucket, prefix) = lane.split_once('/').unwrap_or((lane, ""));
-        let key = key(prefix, at, &bytes, form);
-        Ok(Encoded { name: format!("{bucket}/{key}"), bytes, rows: None })
-    }
-
-    /// Makes one attempt to store a batch. `left` is the note of an earlier attempt.
-    pub async fn store(
+    async fn put(
         &self,
         batch: &Encoded,
         left: Option<&str>,
-        notebook: &impl Notebook,
-    ) -> Stored {
+        checkpoint: &dyn BatchCheckpoint,
+    ) -> StoreOutcome {
         let Some((bucket, key)) = batch.name.split_once('/') else {
             let failure = Failure::new(ErrorKind::Internal, "the batch has no bucket");
-            return Stored::nowhere(Verdict::Rejected(failure));
+            return StoreOutcome::without_response(Verdict::Rejected(failure));
         };
         let Some(remote) = &self.remote else { return self.write(bucket, key, batch).await };
         let begun = Instant::now();
-        let storing = remote.store(bucket, key, &batch.bytes, left, notebook);
+        let storing = remote.store(bucket, key, &batch.bytes, left, checkpoint);
         let stored = tokio::time::timeout(self.config.timeout, storing).await;
         let stored = stored.unwrap_or_else(|_| {
             let limit = self.config.timeout.as_millis();
@@ -169,11 +117,12 @@ impl S3 {
             Err(Verdict::Retry { failure, after: None })
         });
         match stored {
-            Err(verdict) => Stored::nowhere(verdict),
-            Ok(etag) => landed(&Landed {
+            Err(verdict) => StoreOutcome::without_response(verdict),
+            Ok(etag) => landed(&S3Response {
                 bucket,
                 key,
                 etag: etag.as_deref(),
+                transport: None,
                 file: None,
                 object_bytes: batch.bytes.len(),
                 duration_ms: millis(begun.elapsed()),
@@ -181,12 +130,15 @@ impl S3 {
         }
     }
 
-    async fn write(&self, bucket: &str, key: &str, batch: &Encoded) -> Stored {
-        let (begun, path) = (Instant::now(), self.config.folder.join(bucket).join(key));
+    async fn write(&self, bucket: &str, key: &str, batch: &Encoded) -> StoreOutcome {
+        let begun = Instant::now();
+        // A file has no empty part before it, and none that leads out of the folder.
+        let parts = key.split('/').filter(|part| !part.is_empty());
+        let path: PathBuf = self.config.folder.join(bucket).join(parts.collect::<PathBuf>());
         if let Err(error) = file::write(path.clone(), batch.bytes.clone()).await {
             let message = format!("{} cannot be written: {error}", path.display());
             let failure = Failure::new(ErrorKind::Connection, message);
-            return Stored::nowhere(match error.kind() {
+            return StoreOutcome::without_response(match error.kind() {
                 std::io::ErrorKind::InvalidFilename
                 | std::io::ErrorKind::InvalidInput
                 | std::io::ErrorKind::NotADirectory
@@ -194,15 +146,16 @@ impl S3 {
                 _ => Verdict::Retry { failure, after: None },
             });
         }
-        let mut stored = landed(&Landed {
+        let mut stored = landed(&S3Response {
             bucket,
             key,
             etag: None,
+            transport: Some("file"),
             file: Some(&path),
             object_bytes: batch.bytes.len(),
             duration_ms: millis(begun.elapsed()),
         });
-        if self.config.folder_is_temporary && !self.told.swap(true, Ordering::Relaxed) {
+        if self.config.folder_is_temporary && !self.warned_once.swap(true, Ordering::Relaxed) {
             stored.warnings.push(format!(
                 "no service is configured (s3.region or s3.endpoint), so objects become files in {}",
                 self.config.folder.display()
@@ -212,109 +165,239 @@ impl S3 {
     }
 }
 
-/// The bucket in the name of a batch.
-#[must_use]
-pub fn bucket_of(name: &str) -> &str {
-    name.split_once('/').map_or(name, |(bucket, _)| bucket)
+impl Destination for S3 {
+    fn deliver<'a>(&'a self, _: &'a Payload, _: &'a Attempt<'a>) -> BoxFuture<'a, Outcome> {
+        let message = "a defect of dollar-send: a record without a batch. Please report it";
+        let failure = Failure::new(ErrorKind::Internal, message);
+        Box::pin(ready(Outcome::rejected(failure)))
+    }
+
+    fn describe(&self, payload: &Payload) -> RequestLog {
+        RequestLog::recorded(payload, self.config.log_body_bytes)
+    }
+
+    /// Returns the bucket and the prefix; empty if the call names none.
+    fn lane(&self, payload: &Payload) -> Option<String> {
+        Some(ObjectTarget::of(payload).map(|target| target.lane()).unwrap_or_default())
+    }
+
+    fn batching(&self) -> Option<&dyn Batching> {
+        Some(self)
+    }
+
+    fn backend(&self) -> Option<Backend> {
+        let folder = self.config.folder.display();
+        Some(Backend {
+            transport: BackendChoice::of(
+                self.config.service.is_some(),
+                self.config.folder_is_chosen,
+            ),
+            noun: "a bucket",
+            options: "s3.region or s3.endpoint, or s3.file to write files instead",
+            file_warning: Some(format!(
+                "no service is configured (s3.region or s3.endpoint): objects become files in \
+                 {folder}"
+            )),
+        })
+    }
 }
 
-fn landed(landed: &Landed<'_>) -> Stored {
+impl Batching for S3 {
+    fn limits(&self) -> Option<BatchLimits> {
+        Some(self.config.batch)
+    }
+
+    fn begin(&self, lane: &str, first: Uuid, name: Option<&str>) -> Box<dyn OpenBatch> {
+        let lines = Lines::new(name.map_or(self.config.compression, compression_of), first);
+        Box::new(OpenObject::new(lane, lines))
+    }
+
+    fn store<'a>(
+        &'a self,
+        batch: &'a Encoded,
+        left: Option<&'a str>,
+        checkpoint: &'a dyn BatchCheckpoint,
+    ) -> BoxFuture<'a, StoreOutcome> {
+        Box::pin(self.put(batch, left, checkpoint))
+    }
+
+    /// Returns the bucket in the name of a batch.
+    fn place<'a>(&self, name: &'a str) -> Option<&'a str> {
+        Some(name.split_once('/').map_or(name, |(bucket, _)| bucket))
+    }
+}
+
+fn landed(landed: &S3Response<'_>) -> StoreOutcome {
     let response = serde_json::value::to_raw_value(landed).ok();
-    Stored { response, ..Stored::nowhere(Verdict::Delivered) }
+    StoreOutcome { response, ..StoreOutcome::without_response(Verdict::Delivered) }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// An error of the client's kind.
+/// Returns an error of the client's kind.
 pub(super) fn client_error(message: String) -> object_store::Error {
     object_store::Error::Generic { store: "S3", source: message.into() }
 }
 
 impl Remote {
-    fn new(service: Service, door: Door) -> Result<Self> {
-        let refused = |source: Box<dyn std::error::Error + Send + Sync>| {
-            let message = format!("s3: cannot be used: {source}");
-            Error::new(ErrorKind::InvalidOption, message).with_source(source)
-        };
-        let client = door.client_builder()?.build().map_err(|error| refused(error.into()))?;
-        let wire = Wire::new(client.clone(), door.clone(), Asker::Operator);
-        let credentials =
-            credentials::provider(&service, &wire).map_err(|error| refused(error.into()))?;
-        Ok(Self { service, client, door, credentials, regions: Mutex::default() })
+    fn new(service: Service, egress: Egress) -> Result<Self> {
+        let client = egress.client(&HttpOptions::http2())?;
+        let wire = S3Transport::new(client.clone(), egress.clone(), RequestOrigin::Operator);
+        let credentials = Arc::new(Credentials::new(service.clone(), wire));
+        Ok(Self { service, client, egress, credentials, regions: Mutex::default() })
     }
 
-    /// Stores an object; the answer is its `ETag`.
+    /// Stores an object, and returns its `ETag`. Corrections that an error response calls for are
+    /// made at once.
     async fn store(
         &self,
         bucket: &str,
         key: &str,
         bytes: &Bytes,
         left: Option<&str>,
-        notebook: &impl Notebook,
+        checkpoint: &dyn BatchCheckpoint,
     ) -> std::result::Result<Option<String>, Verdict> {
-        let wire = Wire::new(self.client.clone(), self.door.clone(), Asker::Step);
-        let failed = |error: object_store::Error| verdict(wire.take_heard(), &error);
-        let region = self.region(bucket, &wire).await?;
-        let store = self.bucket(bucket, &region, &wire).map_err(failed)?;
-        let path = Key::parse(key).map_err(|error| {
-            Verdict::Rejected(Failure::new(ErrorKind::InvalidArgument, error.to_string()))
-        })?;
+        let wire = S3Transport::new(self.client.clone(), self.egress.clone(), RequestOrigin::Step);
+        for _ in 0..MENDED {
+            let region = self.region(bucket, &wire).await?;
+            let object = Object { bucket, key, region: &region };
+            let error = match self.store_in(object, bytes, left, checkpoint, &wire).await {
+                Ok(etag) => return Ok(etag),
+                Err(error) => error,
+            };
+            let last = wire.take_last_response();
+            let remedy = last.refusal.as_ref().and_then(remedy);
+            if !remedy.is_some_and(|remedy| self.apply(remedy, bucket, &region)) {
+                return Err(verdict(last, &error));
+            }
+        }
+        let message = "S3 names another region for the bucket each time";
+        let failure = Failure::new(ErrorKind::InvalidResponse, message);
+        Err(Verdict::Retry { failure, after: None })
+    }
+
+    async fn store_in(
+        &self,
+        object: Object<'_>,
+        bytes: &Bytes,
+        left: Option<&str>,
+        checkpoint: &dyn BatchCheckpoint,
+        wire: &S3Transport,
+    ) -> object_store::Result<Option<String>> {
+        let (key, path) = (object.key, Key::parse(split(object.key).1)?);
+        let creating = self.bucket(object, wire, true)?;
+        let store = self.bucket(object, wire, false)?;
         if let Some(upload) = left {
             clear(&store, &path, upload).await;
-            notebook.write(None).await;
+            checkpoint.write(None).await;
         }
-        wire.take_heard();
+        wire.take_last_response();
         if bytes.len() <= PART_BYTES {
             let options = PutOptions { attributes: attributes(key), ..PutOptions::default() };
-            let put = store.put_opts(&path, PutPayload::from_bytes(bytes.clone()), options).await;
-            return Ok(put.map_err(failed)?.e_tag);
+            let put = creating.put_opts(&path, PutPayload::from_bytes(bytes.clone()), options);
+            return match put.await {
+                Ok(put) => Ok(put.e_tag),
+                // The object is stored, also without an `ETag`.
+                Err(_) if wire.has_succeeded() => Ok(None),
+                Err(error) => Err(error),
+            };
         }
         let options = PutMultipartOptions { attributes: attributes(key), ..Default::default() };
-        let upload = store.create_multipart_opts(&path, options).await.map_err(failed)?;
-        notebook.write(Some(&upload)).await;
-        let stored = store_parts(&store, &path, &upload, bytes).await.map_err(failed);
+        let upload = creating.create_multipart_opts(&path, options).await?;
+        checkpoint.write(Some(&upload)).await;
+        let stored = store_parts(&store, &path, &upload, bytes).await;
         if stored.is_err() {
+            let last = wire.take_last_response();
             clear(&store, &path, &upload).await;
-            notebook.write(None).await;
+            checkpoint.write(None).await;
+            wire.put_back(last);
         }
         stored
     }
 
-    fn bucket(&self, bucket: &str, region: &str, wire: &Wire) -> object_store::Result<AmazonS3> {
-        // A name with a dot has no certificate as a part of a host name.
-        let in_host = !self.service.path_style && !bucket.contains('.');
-        let builder = AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_region(region)
-            .with_credentials(self.credentials.clone())
-            .with_virtual_hosted_style_request(in_host)
-            .with_retry(RetryConfig { max_retries: 0, ..RetryConfig::default() })
-            .with_http_connector(wire.clone());
-        let builder = match &self.service.address {
-            Address::Amazon(_) => builder,
-            Address::Endpoint { url, .. } if in_host => {
-                builder.with_endpoint(url.replacen("://", &format!("://{bucket}."), 1))
+    /// Applies a remedy, and returns whether another attempt is worth it.
+    fn apply(&self, remedy: Remedy, bucket: &str, used: &str) -> bool {
+        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        match remedy {
+            Remedy::Credentials => {
+                drop(regions);
+                self.credentials.renew()
             }
-            Address::Endpoint { url, .. } => builder.with_endpoint(url),
+            Remedy::Region(Some(region)) if region != used => {
+                remember(&mut regions, bucket, region);
+                true
+            }
+            // It is looked up again.
+            Remedy::Region(_) => {
+                regions.remove(bucket).is_some() && self.service.address == Address::Amazon(None)
+            }
+        }
+    }
+
+    /// Returns the client for one bucket. With `creates`, its requests have the options of new
+    /// objects.
+    fn bucket(
+        &self,
+        object: Object<'_>,
+        wire: &S3Transport,
+        creates: bool,
+    ) -> object_store::Result<AmazonS3> {
+        let mut headers = self.service.headers.clone();
+        if creates {
+            headers.extend(self.service.object_headers.clone());
+        }
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(object.bucket)
+            .with_region(object.region)
+            .with_credentials(Arc::clone(&self.credentials) as _)
+            // The endpoint is used as it is.
+            .with_virtual_hosted_style_request(true)
+            .with_endpoint(self.base(object))
+            .with_retry(no_retries())
+            .with_client_options(ClientOptions::new().with_default_headers(headers))
+            .with_http_connector(wire.clone());
+        builder = match self.service.checksum {
+            None => builder,
+            Some(Checksum::Crc64Nvme) => builder.with_checksum_algorithm(Algorithm::CRC64NVME),
+            Some(Checksum::Sha256) => builder.with_checksum_algorithm(Algorithm::SHA256),
         };
         builder.build()
     }
 
-    /// The region of a bucket: as it was said, or as the service says without being asked for
-    /// more.
-    async fn region(&self, bucket: &str, wire: &Wire) -> std::result::Result<String, Verdict> {
+    /// Returns the URL before the last parts of a key. The client library cannot represent a key
+    /// with an empty part: the parts before it count as a part of the URL.
+    fn base(&self, Object { bucket, key, region }: Object<'_>) -> String {
+        let in_host = !self.service.path_style && is_host_label(bucket);
+        let mut url = match (&self.service.address, in_host) {
+            (Address::Amazon(_), true) => format!("https://{bucket}.s3.{region}.amazonaws.com"),
+            (Address::Amazon(_), false) => format!("https://s3.{region}.amazonaws.com/{bucket}"),
+            (Address::Endpoint { url, .. }, true) => {
+                url.replacen("://", &format!("://{bucket}."), 1)
+            }
+            (Address::Endpoint { url, .. }, false) => format!("{url}/{bucket}"),
+        };
+        if let (Some(head), _) = split(key) {
+            url.push('/');
+            url.extend(utf8_percent_encode(head, ENCODED));
+        }
+        url
+    }
+
+    /// Returns the region of a bucket: from an error response, from the options, or from a request
+    /// to the service.
+    async fn region(
+        &self,
+        bucket: &str,
+        wire: &S3Transport,
+    ) -> std::result::Result<String, Verdict> {
+        let known =
+            self.regions.lock().unwrap_or_else(PoisonError::into_inner).get(bucket).cloned();
+        if let Some(region) = known {
+            return Ok(region);
+        }
         match &self.service.address {
             Address::Endpoint { region, .. } | Address::Amazon(Some(region)) => {
                 return Ok(region.clone());
             }
             Address::Amazon(None) => {}
-        }
-        let known =
-            self.regions.lock().unwrap_or_else(PoisonError::into_inner).get(bucket).cloned();
-        if let Some(region) = known {
-            return Ok(region);
         }
         let request = Request::builder()
             .method(Method::HEAD)
@@ -324,27 +407,50 @@ impl Remote {
             Verdict::Rejected(Failure::new(ErrorKind::InvalidUrl, error.to_string()))
         })?;
         let answer = HttpClient::new(wire.clone()).execute(request).await;
-        let answer = answer.map_err(|error| verdict(wire.take_heard(), &error))?;
+        let answer = answer.map_err(|error| verdict(wire.take_last_response(), &error))?;
         let Some(region) = region_in(answer.headers()) else {
             let missing = client_error(format!("the region of the bucket {bucket} is not known"));
-            return Err(verdict(wire.take_heard(), &missing));
+            return Err(verdict(wire.take_last_response(), &missing));
         };
-        wire.take_heard();
+        wire.take_last_response();
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        if regions.len() >= MAX_REGIONS {
-            regions.clear();
-        }
-        regions.insert(bucket.to_owned(), region.clone());
+        remember(&mut regions, bucket, region.clone());
         Ok(region)
     }
 }
 
-/// Every answer about a bucket names its region, a refusal and a redirect too.
-fn region_in(headers: &HeaderMap) -> Option<String> {
-    let region = headers.get("x-amz-bucket-region")?.to_str().ok()?;
-    // It becomes a part of a host name.
-    let is_name = region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    (is_name && !region.is_empty()).then(|| region.to_owned())
+/// An object, and the region of its bucket.
+#[derive(Clone, Copy)]
+struct Object<'a> {
+    bucket: &'a str,
+    key: &'a str,
+    region: &'a str,
+}
+
+/// The characters of a key that a URL does not have as they are.
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Returns the client's own retries: none.
+pub(super) fn no_retries() -> RetryConfig {
+    RetryConfig { max_retries: 0, ..RetryConfig::default() }
+}
+
+/// Returns whether a bucket can be a part of a host name, and is still itself there: a host has no
+/// upper case, and a name with a dot has no certificate.
+fn is_host_label(bucket: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let ends = [bucket.bytes().next(), bucket.bytes().next_back()];
+    (3..=63).contains(&bucket.len())
+        && bucket.bytes().all(|byte| fine(byte) || byte == b'-')
+        && ends.into_iter().flatten().all(fine)
+}
+
+fn remember(regions: &mut HashMap<String, String>, bucket: &str, region: String) {
+    if regions.len() >= MAX_REGIONS {
+        regions.clear();
+    }
+    regions.insert(bucket.to_owned(), region);
 }
 
 async fn store_parts(

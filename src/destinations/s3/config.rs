@@ -1,8 +1,11 @@
-//! How the S3 destination behaves.
+//! Configuration of the S3 destination.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use http::HeaderMap;
 
 use crate::destinations::BatchLimits;
 
@@ -11,13 +14,15 @@ use crate::destinations::BatchLimits;
 pub struct Config {
     /// The service; `None`: objects become files.
     pub service: Option<Service>,
-    /// Where files go.
+    /// The folder of the files.
     pub folder: PathBuf,
-    /// Whether the folder is one that nobody chose.
+    /// True if the folder is a default one below the temporary directory.
     pub folder_is_temporary: bool,
-    /// How objects are compressed. Default: gzip.
+    /// True if the options name the folder, and so ask for files.
+    pub folder_is_chosen: bool,
+    /// The compression of objects. Default: gzip.
     pub compression: Compression,
-    /// When a batch is closed.
+    /// The limits of a batch.
     pub batch: BatchLimits,
     /// Deadline of one attempt to store a batch. Default: 300 s.
     pub timeout: Duration,
@@ -33,6 +38,7 @@ impl Config {
             service: None,
             folder,
             folder_is_temporary,
+            folder_is_chosen: false,
             compression: Compression::default(),
             batch: BatchLimits::default(),
             timeout: Duration::from_secs(300),
@@ -44,17 +50,32 @@ impl Config {
 /// A service that speaks the protocol of Amazon S3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
-    /// Where it is.
+    /// Its address.
     pub address: Address,
-    /// Whether buckets are in the path of URLs, and not in the host name.
+    /// True if buckets are in the path of URLs, and not in the host name.
     pub path_style: bool,
-    /// Who asks.
+    /// The source of credentials.
     pub keys: Keys,
     /// The role that is taken with the keys.
     pub assume_role: Option<AssumeRole>,
+    /// The checksum that is sent along.
+    pub checksum: Option<Checksum>,
+    /// Headers of every request, such as the expected owner of the bucket.
+    pub headers: HeaderMap,
+    /// Headers of the requests that create an object: its encryption, class, tags and access.
+    pub object_headers: HeaderMap,
 }
 
-/// Where a service is.
+/// A checksum of an object, which buckets with Object Lock require.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// CRC-64/NVME.
+    Crc64Nvme,
+    /// SHA-256.
+    Sha256,
+}
+
+/// The address of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// Amazon S3 in this region; `None`: it is looked up for each bucket.
@@ -63,7 +84,7 @@ pub enum Address {
     Endpoint {
         /// `https://host:port`, without a path.
         url: String,
-        /// What requests are signed for.
+        /// The region for signatures.
         region: String,
     },
 }
@@ -80,9 +101,18 @@ pub enum Keys {
         /// The token of a session.
         session_token: Option<String>,
     },
-    /// What the environment of the process says, name by name (`aws_access_key_id`); with nothing
-    /// in it, the metadata service of the machine.
-    Environment(Vec<(String, String)>),
+    /// The environment of the process, then the files in `~/.aws`, then the metadata service of the
+    /// container or the machine.
+    Environment(Environment),
+}
+
+/// The variables of the AWS SDKs, by name (`AWS_ACCESS_KEY_ID`), and the profile that was chosen.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// The variables that are set.
+    pub variables: HashMap<String, String>,
+    /// The profile of the options.
+    pub profile: Option<String>,
 }
 
 impl fmt::Debug for Keys {
@@ -99,15 +129,15 @@ impl fmt::Debug for Keys {
 pub struct AssumeRole {
     /// Its name: `arn:aws:iam::123456789012:role/NAME`.
     pub role_arn: String,
-    /// What the session is called in the logs of the service.
+    /// The session name in the logs of the service.
     pub session_name: String,
-    /// What the owner of the role wants to hear.
+    /// External ID required by the role's trust policy.
     pub external_id: Option<String>,
     /// The token service; `None`: the one of the region.
     pub endpoint: Option<String>,
 }
 
-/// How objects are compressed.
+/// The compression of objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
     /// gzip: `.gz`.
@@ -123,7 +153,7 @@ impl Compression {
     /// Every compression.
     pub const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::None];
 
-    /// What keys end with.
+    /// Returns the extension of keys.
     #[must_use]
     pub const fn extension(self) -> &'static str {
         match self {
@@ -133,7 +163,7 @@ impl Compression {
         }
     }
 
-    /// The media type of objects.
+    /// Returns the media type of objects.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
@@ -143,7 +173,7 @@ impl Compression {
         }
     }
 
-    /// The compression of this spelling.
+    /// Returns the compression of this spelling.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         match name {

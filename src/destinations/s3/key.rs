@@ -1,10 +1,10 @@
-//! What an object is called.
+//! Keys of objects.
 
 use aws_lc_rs::digest;
 use uuid::Uuid;
 
 use super::config::Compression;
-use crate::observability::time::Timestamp;
+use crate::time::Timestamp;
 
 /// Bytes that a key may have, for Amazon S3.
 const MAX_KEY_BYTES: usize = 1024;
@@ -13,10 +13,10 @@ const REST_BYTES: usize = 14 + 20 + 64 + 7;
 /// Bytes that a prefix may have.
 pub(super) const MAX_PREFIX_BYTES: usize = MAX_KEY_BYTES - REST_BYTES;
 
-/// `PREFIX` + `YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-IDENTIFIER.gz`, UTC, plain concatenation. The
-/// identifier is the SHA-256 of what is stored, so that the same batch has the same key and no other
-/// has. Lines that are not compressed have no place for the id of the batch's `first` record: there
-/// it counts as their end.
+/// Returns `PREFIX` + `YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-IDENTIFIER.gz`, UTC, plain concatenation.
+/// The identifier is the SHA-256 of the stored lines, so that the same batch always has the same
+/// key and another batch never has. Lines that are not compressed have no place for the id of the
+/// batch's `first` record: there it is hashed after them.
 pub(super) fn key(
     prefix: &str,
     at: Timestamp,
@@ -28,13 +28,7 @@ pub(super) fn key(
     if compression == Compression::None {
         context.update(first.as_bytes());
     }
-    let identifier = context.finish();
-    let identifier = identifier.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        for digit in [byte >> 4, byte & 15] {
-            hex.push(char::from_digit(digit.into(), 16).unwrap_or_default());
-        }
-        hex
-    });
+    let identifier = hex(context.finish().as_ref());
     // `2026-11-20T08:15:30.123Z`
     let at = at.to_string();
     let (day, time) = (&at[..10], at[11..19].replace(':', "-"));
@@ -42,7 +36,25 @@ pub(super) fn key(
     format!("{prefix}{folder}/{day}-{time}-{identifier}{}", compression.extension())
 }
 
-/// How the object of this key is compressed.
+/// Bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut hex, byte| {
+        for digit in [byte >> 4, byte & 15] {
+            hex.push(char::from_digit(digit.into(), 16).unwrap_or_default());
+        }
+        hex
+    })
+}
+
+/// Splits a key at its last empty part: `head/` stands before it, and may be missing.
+pub(super) fn split(key: &str) -> (Option<&str>, &str) {
+    match key.rfind("//") {
+        Some(place) => (Some(&key[..=place]), &key[place + 2..]),
+        None => key.strip_prefix('/').map_or((None, key), |rest| (Some(""), rest)),
+    }
+}
+
+/// Returns the compression of the object with this key.
 pub(super) fn compression_of(key: &str) -> Compression {
     Compression::ALL
         .into_iter()
@@ -66,6 +78,21 @@ mod tests {
         assert_eq!(plain.len(), REST_BYTES);
         let other = key("", at, b"abc", (Compression::None, Uuid::from_u128(2)));
         assert_ne!(other, plain, "the same lines are not the same batch");
+    }
+
+    #[test]
+    fn a_key_is_split_at_its_last_empty_part() {
+        for (key, head, tail) in [
+            ("a/b", None, "a/b"),
+            ("/a/b", Some(""), "a/b"),
+            ("a//b/c", Some("a/"), "b/c"),
+            ("//a", Some("/"), "a"),
+            ("/x//y///z", Some("/x//y//"), "z"),
+        ] {
+            assert_eq!(split(key), (head, tail));
+            let whole = head.map_or_else(|| tail.to_owned(), |head| format!("{head}/{tail}"));
+            assert_eq!(whole, key);
+        }
     }
 
     #[test]

@@ -17,18 +17,18 @@ use super::config::Compression;
 /// or the machine is in them. Another batch is other bytes, even if its lines are the same: the id of
 /// its first record is in the compressed form (gzip: as the name of the file; Zstandard: in a frame
 /// behind the lines, which readers skip).
-pub struct Lines {
+pub(super) struct Lines {
     compression: Compression,
     first: Uuid,
-    /// What the encoder has not got yet.
+    /// Bytes that are not passed to the encoder yet.
     plain: Vec<u8>,
     /// An encoder needs some hundred KiB of memory: it comes when there are as many to encode.
     encoder: Option<Encoder>,
     /// Bytes of all lines.
     total: usize,
-    /// What so many bytes of lines came to, when it was last seen.
+    /// Bytes of lines, and their encoded size, when it was last measured.
     seen: (usize, usize),
-    /// Whether that is what the encoder put out, and no trial.
+    /// True if that is what the encoder put out, and no trial.
     out: bool,
 }
 
@@ -39,8 +39,8 @@ enum Encoder {
 
 /// Plain bytes that an encoder is begun for, and that it gets at once.
 const CHUNK: usize = 256 << 10;
-/// Bytes of lines with which it is tried for the first time how small they get; then with four
-/// times as many, until there is an encoder that tells.
+/// The number of bytes after which the compressed size is estimated for the first time; then after
+/// four times as many, until there is an encoder that reports it.
 const TRIAL: usize = 4 << 10;
 
 /// The levels of the compressors. On JSON events the first is within some percents of the size that
@@ -55,9 +55,9 @@ impl fmt::Debug for Lines {
 }
 
 impl Lines {
-    /// No lines yet, of the batch whose first record has this id.
+    /// Returns an empty batch whose first record has this id.
     #[must_use]
-    pub const fn new(compression: Compression, first: Uuid) -> Self {
+    pub(super) const fn new(compression: Compression, first: Uuid) -> Self {
         Self {
             compression,
             first,
@@ -69,13 +69,13 @@ impl Lines {
         }
     }
 
-    /// How it is compressed.
+    /// Returns the compression.
     #[must_use]
     pub(super) const fn compression(&self) -> Compression {
         self.compression
     }
 
-    /// The id of its first record.
+    /// Returns the id of its first record.
     #[must_use]
     pub(super) const fn first(&self) -> Uuid {
         self.first
@@ -99,18 +99,18 @@ impl Lines {
         Ok(())
     }
 
-    /// Bytes that all of it has when it is encoded, as far as can be told from what was.
+    /// Returns the estimated size of the encoded batch.
     #[must_use]
-    pub fn encoded(&self) -> usize {
+    pub(super) fn encoded(&self) -> usize {
         let (seen, came_to) = self.seen;
         self.total.saturating_mul(came_to) / seen
     }
 
-    /// All of it, encoded.
+    /// Returns the encoded batch.
     ///
     /// # Errors
     /// The compressor's own, which is out of memory.
-    pub fn finish(mut self) -> Result<Bytes> {
+    pub(super) fn finish(mut self) -> Result<Bytes> {
         if self.compression == Compression::None {
             return Ok(self.plain.into());
         }
@@ -143,7 +143,7 @@ impl Lines {
                 encoder.get_ref().len()
             }
         };
-        // Its first bytes say nothing: it holds back some.
+        // The first bytes of output are not representative: the encoder buffers.
         if out > MEANINGFUL {
             (self.seen, self.out) = ((self.total, out), true);
         }
@@ -155,10 +155,10 @@ impl Lines {
 /// The beginning of a frame of 16 bytes that every reader skips (RFC 8878, 3.1.2).
 const SKIPPED: [u8; 8] = [0x50, 0x2a, 0x4d, 0x18, 16, 0, 0, 0];
 
-/// Bytes that an encoder put out from which one can tell how it fares.
+/// The output size from which an encoder's ratio is meaningful.
 const MEANINGFUL: usize = 1 << 10;
 
-/// How small these bytes get.
+/// Returns the compressed size of these bytes.
 fn trial(compression: Compression, bytes: &[u8]) -> Result<usize> {
     Ok(match compression {
         Compression::Gzip => {

@@ -1,8 +1,9 @@
 //! `$send.s3`: records in batches, each batch one object.
 //!
-//! The way of a call: `item` reads it and checks where it is to go, `lines` encodes it into the
-//! batch of its bucket and prefix, `key` names the batch when it is closed, and `client` stores it:
-//! over the network (`wire`, under the egress policy), classified by `classify`, or as a file.
+//! The way of a call: `item` reads it and checks its target, `object` adds it to the batch of its
+//! bucket and prefix, which `lines` encodes and `key` names, and `client` stores the batch: over the
+//! network (`wire`, under the egress policy), classified by `classify`, or as a file. `credentials`
+//! finds the keys, in a `profile` or of a `session`.
 
 mod classify;
 mod client;
@@ -11,10 +12,12 @@ mod credentials;
 mod item;
 mod key;
 mod lines;
+mod object;
+mod profile;
+mod session;
 mod wire;
 
 use super::json;
 
-pub use client::{S3, bucket_of};
-pub use config::{Address, AssumeRole, Compression, Config, Keys, Service};
-pub use lines::Lines;
+pub use client::S3;
+pub use config::{Address, AssumeRole, Checksum, Compression, Config, Environment, Keys, Service};

@@ -1,4 +1,4 @@
-//! How the SQL destination behaves.
+//! Configuration of the SQL destination.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,9 @@ use crate::destinations::BatchLimits;
 pub struct Config {
     /// The warehouse; `None`: there is none, and calls fail.
     pub warehouse: Option<Warehouse>,
-    /// When a batch is closed.
+    /// True if the options name the warehouse.
+    pub warehouse_is_chosen: bool,
+    /// The limits of a batch.
     pub batch: BatchLimits,
     /// Deadline of one attempt to load a batch. Default: 300 s.
     pub timeout: Duration,
@@ -21,37 +23,41 @@ pub struct Config {
     pub log_body_bytes: usize,
 }
 
-/// What holds the tables.
+/// The warehouse that holds the tables.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Warehouse {
     /// DuckDB in this process, in a file.
-    DuckDb(DuckDb),
+    DuckDb(DuckDbConfig),
     /// A PostgreSQL server.
-    PostgreSql(PostgreSql),
+    PostgreSql(PostgreSqlConfig),
     /// A ClickHouse server.
-    ClickHouse(ClickHouse),
+    ClickHouse(ClickHouseConfig),
 }
 
 /// A PostgreSQL server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PostgreSql {
-    /// Where it is, and how to log in.
-    pub server: postgres::Server,
+pub struct PostgreSqlConfig {
+    /// Its address and credentials.
+    pub server: postgres::PostgreSqlServer,
+    /// The authorities to trust instead of the machine's, in PEM.
+    pub ca: Option<String>,
     /// The schema that the tables are in. Default: `public`.
     pub schema: String,
 }
 
 /// A ClickHouse server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClickHouse {
-    /// Where it is, how to log in, and the database that the tables are in.
-    pub server: clickhouse::Server,
+pub struct ClickHouseConfig {
+    /// Its address and credentials, and the database of the tables.
+    pub server: clickhouse::ClickHouseServer,
+    /// The cluster that has the tables on each of its hosts.
+    pub cluster: Option<String>,
 }
 
 /// DuckDB in this process. It is read by the JavaScript that runs it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct DuckDb {
+pub struct DuckDbConfig {
     /// The file of the database.
     pub file: PathBuf,
     /// The directory for results of queries.
@@ -64,8 +70,8 @@ pub struct DuckDb {
     pub threads: usize,
 }
 
-impl DuckDb {
-    /// The database in this directory.
+impl DuckDbConfig {
+    /// Returns the database in this directory.
     #[must_use]
     pub fn inside(directory: &std::path::Path) -> Self {
         Self {
@@ -82,6 +88,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             warehouse: None,
+            warehouse_is_chosen: false,
             batch: BatchLimits::default(),
             timeout: Duration::from_secs(300),
             log_body_bytes: 64 << 10,

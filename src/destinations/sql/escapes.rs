@@ -1,21 +1,22 @@
 //! Escapes in JSON text that a warehouse does not take. Pure.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use memchr::memmem;
 
 /// Bytes of an escape such as `\u0000`.
 const LENGTH: usize = 6;
-/// U+FFFD, which stands for what cannot be said.
+/// U+FFFD, which replaces unpaired surrogates.
 const REPLACEMENT: &str = "\\ufffd";
 
-/// The same text with U+FFFD in place of each lone surrogate. `JSON.stringify` escapes those and no
-/// other ones.
+/// Returns the same text with U+FFFD in place of each lone surrogate. `JSON.stringify` escapes
+/// those and no other ones.
 pub(super) fn without_surrogates(raw: &str) -> Cow<'_, str> {
     replaced(raw, b"\\ud", |escape| escape[3] >= b'8')
 }
 
-/// The same text with U+FFFD in place of each NUL.
+/// Returns the same text with U+FFFD in place of each NUL.
 pub(super) fn without_nul(raw: &str) -> Cow<'_, str> {
     replaced(raw, b"\\u0000", |_| true)
 }
@@ -40,6 +41,23 @@ fn replaced<'a>(raw: &'a str, begin: &[u8], wanted: impl Fn(&[u8]) -> bool) -> C
     Cow::Owned(text)
 }
 
+/// Returns the same JSON in ASCII: other characters are escaped.
+pub(super) fn ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    let mut units = [0; 2];
+    for c in json.chars() {
+        if c.is_ascii() {
+            text.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut units) {
+            // Into a text nothing fails.
+            let _ = write!(text, "\\u{unit:04x}");
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,6 +73,10 @@ mod tests {
         ] {
             assert_eq!(without_nul(raw), expected, "{raw}");
         }
+        let text = "\"é😀\\n\"";
+        assert_eq!(ascii(text), r#""\u00e9\ud83d\ude00\n""#);
+        let back: Result<String, _> = serde_json::from_str(&ascii(text));
+        assert_eq!(back.ok().as_deref(), Some("é😀\n"));
         assert_eq!(without_surrogates(r#""\ud83d\ud7ff\\ud800""#), r#""\ufffd\ud7ff\\ud800""#);
     }
 }

@@ -6,13 +6,14 @@ use bytes::Bytes;
 
 use super::escapes::without_surrogates;
 use super::json;
-use crate::destinations::{Failure, Payload};
+use crate::delivery::{Failure, Payload};
 use crate::error::ErrorKind;
 
 /// Bytes that the name of a table may have.
 const MAX_TABLE: usize = 255;
 
-/// The table that a call is for, in lower case: names that differ by case alone are the same table.
+/// Returns the table that a call is for, in lower case: names that differ by case alone are the
+/// same table.
 ///
 /// # Errors
 /// `InvalidArgument`: no table can be called so.
@@ -38,7 +39,7 @@ pub(super) fn table(payload: &Payload) -> Result<String, Failure> {
     ))
 }
 
-/// The row, as the JSON text of an object.
+/// Returns the row, as the JSON text of an object.
 ///
 /// # Errors
 /// `InvalidArgument`: there is none.

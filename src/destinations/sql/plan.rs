@@ -1,11 +1,11 @@
-//! What a table has to become so that it can take a batch. Pure.
+//! The changes that a table needs before it can take a batch. Pure.
 
 use std::collections::BTreeMap;
 
 use super::names::Naming;
 use super::rows::{RowSet, admit};
 use super::types::{Fields, Type};
-use crate::destinations::Failure;
+use crate::delivery::Failure;
 
 /// From what a table is to what it has to be.
 #[derive(Debug)]
@@ -23,24 +23,24 @@ pub(super) struct Plan {
 pub(super) enum Change<'a> {
     /// A column that is new.
     Add {
-        /// What it is called.
+        /// Its name.
         name: &'a str,
         /// Its type.
         of: &'a Type,
     },
     /// A column whose values become another type.
     Convert {
-        /// What it is called.
+        /// Its name.
         name: &'a str,
-        /// What it was.
+        /// The old type.
         from: &'a Type,
-        /// What it is to be.
+        /// The new type.
         to: &'a Type,
     },
 }
 
 impl Plan {
-    /// The plan for a batch with these rows, in a warehouse with tables of so many columns.
+    /// Returns the plan for a batch with these rows, in a warehouse with tables of so many columns.
     pub(super) fn new(
         before: Option<Fields>,
         rows: &RowSet,
@@ -64,17 +64,31 @@ impl Plan {
         Self { before, after, refused }
     }
 
-    /// The rows that the table can take, with their places in the batch.
+    /// Returns whether a column is to change its type.
+    pub(super) fn converts(&self) -> bool {
+        self.changes().any(|change| matches!(change, Change::Convert { .. }))
+    }
+
+    /// Leaves the types of all columns as they are: rows that do not fit fail when they are added.
+    pub(super) fn keep_types(&mut self) {
+        for (key, known) in self.before.iter().flat_map(|fields| &fields.0) {
+            if let Some(field) = self.after.0.get_mut(key) {
+                field.of = known.of.clone();
+            }
+        }
+    }
+
+    /// Returns the rows that the table can take, with their places in the batch.
     pub(super) fn taken<'a>(&'a self, rows: &'a RowSet) -> impl Iterator<Item = (u32, &'a str)> {
         (0..).zip(rows.texts()).filter(|(place, _)| !self.refused.contains_key(place))
     }
 
-    /// Whether the table is new.
+    /// Returns whether the table is new.
     pub(super) const fn creates(&self) -> bool {
         self.before.is_none()
     }
 
-    /// What is to be done to a table that is there.
+    /// Returns the changes of an existing table.
     pub(super) fn changes(&self) -> impl Iterator<Item = Change<'_>> {
         self.after.0.iter().filter_map(|(key, field)| {
             let name = &*field.name;
@@ -93,7 +107,8 @@ mod tests {
     use super::super::types::MAX_COLUMNS;
     use super::*;
 
-    const NAMING: Naming = Naming { max_bytes: 63, taken: &[], reserved: &[], nested: true };
+    const NAMING: Naming =
+        Naming { max_bytes: 63, taken: &[], reserved: &[], last: char::MAX, nested: true };
 
     fn table(row: &str) -> Fields {
         let mut fields = Fields::of(row, 0);
@@ -126,6 +141,15 @@ mod tests {
             ]
         );
         assert!(!plan.creates());
+    }
+
+    #[test]
+    fn types_that_are_kept_need_no_change() {
+        let mut plan = plan(r#"{"a":1,"b":{"c":1}}"#, r#"{"a":"x","b":5,"d":1}"#);
+        assert_eq!(plan.changes().count(), 3);
+        plan.keep_types();
+        let changes: Vec<_> = plan.changes().collect();
+        assert_eq!(changes, [Change::Add { name: "d", of: &Type::Double }]);
     }
 
     #[test]

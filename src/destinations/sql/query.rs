@@ -1,4 +1,4 @@
-//! Questions to the warehouse, and their answers.
+//! Queries to the warehouse and their results.
 
 use std::path::PathBuf;
 
@@ -10,17 +10,17 @@ use serde::{Deserialize, Serialize};
 pub struct Query {
     /// One reading statement.
     pub query: String,
-    /// What the rows are written as.
+    /// The format of the rows.
     pub format: Format,
-    /// How long it may take.
+    /// The time-out in milliseconds.
     pub timeout_ms: u64,
     /// Bytes that the result may have.
     pub max_bytes: u64,
-    /// Rows of which the answer itself has the texts.
+    /// The number of rows whose texts are part of the result itself.
     pub preview: u32,
 }
 
-/// What rows are written as.
+/// The format of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -31,19 +31,19 @@ pub enum Format {
 }
 
 impl Query {
-    /// How long a query may take when nothing is said: 60 s.
+    /// The default time-out of a query: 60 s.
     pub const TIMEOUT_MS: u64 = 60_000;
-    /// Bytes that a result may have when nothing is said: 1 GB.
+    /// The default maximum size of a result: 1 GB.
     pub const MAX_BYTES: u64 = 1_000_000_000;
 }
 
-/// The answer: a file.
+/// The result of a query: a file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answered {
     /// The columns, in their order.
     pub columns: Vec<Column>,
-    /// How many rows there are.
+    /// The number of rows.
     pub row_count: u64,
     /// The file that holds them.
     pub file: PathBuf,
@@ -57,7 +57,7 @@ pub struct Answered {
 /// One column of a result.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Column {
-    /// What it is called.
+    /// Its name.
     pub name: String,
     /// Its type, in SQL.
     #[serde(rename = "type")]

@@ -40,7 +40,7 @@ pub(super) struct Fields(pub(super) IndexMap<Box<str>, Field>);
 /// One column or field.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Field {
-    /// What it is called in the warehouse; empty until a table has it.
+    /// Its name in the warehouse; empty until a table has it.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub name: Box<str>,
     /// Its type.
@@ -50,7 +50,7 @@ pub(super) struct Field {
 
 impl PartialEq for Field {
     fn eq(&self, other: &Self) -> bool {
-        // What it is called says nothing of what is in it.
+        // The name is independent of the type.
         self.of == other.of
     }
 }
@@ -64,7 +64,7 @@ pub(super) const MAX_DEPTH: usize = 16;
 pub(super) const MAX_COLUMNS: usize = 2000;
 
 impl Type {
-    /// The type of one value, given as its JSON text.
+    /// Returns the type of one value, given as its JSON text.
     pub(super) fn of(raw: &str, depth: usize) -> Self {
         match raw.as_bytes().first() {
             Some(b'n') | None => Self::Null,
@@ -86,7 +86,7 @@ impl Type {
         }
     }
 
-    /// Whether a value can be held without being changed.
+    /// Returns whether a value can be held without being changed.
     pub(super) fn holds(&self, raw: &str, depth: usize) -> bool {
         let first = raw.as_bytes().first();
         if matches!(self, Self::Varchar) || first == Some(&b'n') {
@@ -115,7 +115,7 @@ impl Type {
         }
     }
 
-    /// How many columns it counts as.
+    /// Returns the number of columns that it counts as.
     pub(super) fn columns(&self) -> usize {
         match self {
             Self::List(element) => element.columns(),
@@ -124,7 +124,7 @@ impl Type {
         }
     }
 
-    /// How many it would count as with the other absorbed.
+    /// Returns the number of columns that it would count as with the other absorbed.
     fn columns_with(&self, other: &Self) -> usize {
         match (self, other) {
             (Self::List(mine), Self::List(theirs)) => mine.columns_with(theirs),
@@ -138,7 +138,7 @@ impl Type {
 }
 
 impl Fields {
-    /// The fields of an object, given as its JSON text.
+    /// Returns the fields of an object, given as its JSON text.
     pub(super) fn of(raw: &str, depth: usize) -> Self {
         let mut fields = Self::default();
         for (key, value) in json::members(raw) {
@@ -147,7 +147,7 @@ impl Fields {
         fields
     }
 
-    /// Whether an object can be held without a change.
+    /// Returns whether an object can be held without a change.
     pub(super) fn hold(&self, raw: &str, depth: usize) -> bool {
         // Objects mostly have the same keys in the same order.
         json::members(raw).enumerate().all(|(place, (key, value))| {
@@ -172,12 +172,12 @@ impl Fields {
         }
     }
 
-    /// How many columns they count as.
+    /// Returns the number of columns that they count as.
     pub(super) fn columns(&self) -> usize {
         self.0.values().map(|field| field.of.columns()).sum()
     }
 
-    /// How many they would be with the others absorbed.
+    /// Returns the number of columns that they would count as with the others absorbed.
     pub(super) fn columns_with(&self, other: &Self) -> usize {
         let theirs = other.0.iter().map(|(key, theirs)| match self.0.get(key) {
             Some(mine) => mine.of.columns_with(&theirs.of),
@@ -188,7 +188,7 @@ impl Fields {
     }
 }
 
-/// What a text is: a date, a time, or neither. Only a time that there is counts.
+/// Returns the type of a text: a date, a time, or neither. Only a valid time counts.
 fn text_type(raw: &str) -> Type {
     let Some(text) = raw.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
         return Type::Varchar;

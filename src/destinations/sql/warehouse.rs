@@ -1,11 +1,11 @@
-//! What a warehouse is to the SQL destination: something that takes batches, each of them once.
+//! The interface of a warehouse for the SQL destination: it loads batches, each of them once.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
 use super::rows::RowSet;
-use crate::destinations::{Failure, Verdict};
+use crate::delivery::{Failure, Verdict};
 
 /// A batch to be loaded.
 #[derive(Debug, Clone, Copy)]
@@ -21,15 +21,15 @@ pub(super) struct Load<'a> {
 /// A batch that is in the warehouse.
 #[derive(Debug, Default)]
 pub(super) struct Loaded {
-    /// Whether an earlier attempt had loaded it.
+    /// True if an earlier attempt had loaded it.
     pub repeated: bool,
     /// The rows that the table could not take, by their places, and why.
     pub refused: BTreeMap<u32, Failure>,
 }
 
 /// Something that holds tables.
-pub(super) trait Warehouse {
-    /// What it is called in the log.
+pub(super) trait BatchLoader {
+    /// Its name in the log.
     const NAME: &'static str;
 
     /// Makes one attempt to load a batch: all of it or nothing, and nothing if it is there already.

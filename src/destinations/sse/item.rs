@@ -3,23 +3,25 @@
 use std::borrow::Cow;
 use std::io::Write as _;
 
+use crate::delivery::{Failure, Payload};
 use crate::destinations::json;
-use crate::destinations::{Failure, Payload};
 use crate::error::ErrorKind;
 use crate::streams::{EventId, Frame, GAP};
 
-/// What goes to the stream.
+/// A frame for the stream.
 #[derive(Debug)]
 pub(super) struct Item<'a> {
     /// The channel, without what would end its line.
     pub channel: Cow<'a, str>,
-    /// Whether something was taken out of it.
+    /// True if something was taken out of it.
     pub mended: bool,
     /// The payload as JSON: one line.
     pub data: &'a str,
 }
 
 impl<'a> Item<'a> {
+    /// Reads a call.
+    ///
     /// # Errors
     /// `InvalidArgument`: the call cannot be read.
     pub(super) fn of(payload: &'a Payload) -> Result<Self, Failure> {
@@ -30,8 +32,8 @@ impl<'a> Item<'a> {
         Ok(Self { channel, mended, data })
     }
 
-    /// The event as it goes over the wire (HTML, server-sent events): `JSON.stringify` writes no
-    /// line breaks, so the data is one line.
+    /// Returns the event as it goes over the wire (HTML, server-sent events): `JSON.stringify`
+    /// writes no line breaks, so the data is one line.
     pub(super) fn frame(&self, id: EventId) -> Frame {
         let mut frame = Vec::with_capacity(self.channel.len() + self.data.len() + 64);
         // Writing to memory does not fail.
@@ -44,8 +46,8 @@ impl<'a> Item<'a> {
     }
 }
 
-/// A channel with spaces for the characters that end a line or an id of the format, and not the name
-/// of the engine's own events.
+/// Returns a channel with spaces for the characters that end a line or an id of the format, and not
+/// the name of the engine's own events.
 fn one_line(channel: Cow<'_, str>) -> (Cow<'_, str>, bool) {
     let breaks = |c: char| matches!(c, '\n' | '\r' | '\0');
     if channel == GAP {

@@ -5,24 +5,28 @@ mod item;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use super::{Attempt, Destination, Exchange, Outcome, Payload, Verdict};
-use crate::observability::log::ResponseLog;
-use crate::streams::{Content, Draft, StreamKind, Streams};
+use super::{Attempt, Destination, Exchange, Outcome};
+use crate::delivery::{Payload, Verdict};
+use crate::execution::{RequestLog, ResponseLog};
+use crate::streams::{EventContent, NewEvent, StreamKind, Streams};
 use item::Item;
 
 /// The SSE destination: the streams of the workflows.
 #[derive(Debug)]
 pub struct Sse {
     streams: Arc<Streams>,
-    /// Whether a server is open from which the streams can be read.
+    /// True if a server is open from which the streams can be read.
     served: bool,
-    /// Whether it was said that there is none.
-    told: AtomicBool,
+    /// Bytes of each call that the log keeps.
+    log_body_bytes: usize,
+    /// True once the warning about a missing server was logged.
+    warned_once: AtomicBool,
 }
 
-/// What the log shows as the response.
+/// The response in the log.
 #[derive(Serialize)]
 struct Streamed {
     id: String,
@@ -30,40 +34,55 @@ struct Streamed {
 }
 
 impl Sse {
-    /// A destination that publishes to `streams`; `served` says whether anybody can read them.
+    /// Returns a destination that publishes to `streams`; `served` is true if a server makes them
+    /// readable.
     #[must_use]
-    pub const fn new(streams: Arc<Streams>, served: bool) -> Self {
-        Self { streams, served, told: AtomicBool::new(false) }
+    pub const fn new(streams: Arc<Streams>, served: bool, log_body_bytes: usize) -> Self {
+        Self { streams, served, log_body_bytes, warned_once: AtomicBool::new(false) }
     }
 }
 
 impl Destination for Sse {
-    async fn deliver(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
+    fn deliver<'a>(
+        &'a self,
+        payload: &'a Payload,
+        attempt: &'a Attempt<'a>,
+    ) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move { self.attempt(payload, attempt) })
+    }
+
+    fn describe(&self, payload: &Payload) -> RequestLog {
+        RequestLog::recorded(payload, self.log_body_bytes)
+    }
+}
+
+impl Sse {
+    fn attempt(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
         let item = match Item::of(payload) {
             Ok(item) => item,
             Err(failure) => return Outcome::rejected(failure),
         };
-        let draft = Draft {
+        let new_event = NewEvent {
             kind: StreamKind::Sse,
             workflow_id: attempt.workflow_id.into(),
             delivery: attempt.id,
             name: (&*item.channel).into(),
             depth: 0,
         };
-        let published = self.streams.publish(draft, |id| Content::Frame(item.frame(id)));
+        let published = self.streams.publish(new_event, |id| EventContent::Frame(item.frame(id)));
         let mut warnings = Vec::new();
         if item.mended {
             let message = "line breaks and NULs in the channel are sent as spaces, and `:gap`, which \
                            is an event of the server, with a space before it";
             warnings.push(message.to_owned());
         }
-        if !self.served && !self.told.swap(true, Ordering::Relaxed) {
+        if !self.served && !self.warned_once.swap(true, Ordering::Relaxed) {
             let message = "nobody can read the stream: the engine was opened without `server`";
             warnings.push(message.to_owned());
         }
         let said = Streamed { id: published.event.id.to_string(), clients: published.followers };
         let response = Some(Box::new(ResponseLog::new(&said, None)));
-        let exchange = Exchange { request: None, response, warnings };
+        let exchange = Exchange { response, warnings, ..Exchange::default() };
         Outcome::of(Verdict::Delivered, exchange)
     }
 }

@@ -4,10 +4,10 @@ use std::io::{Error, ErrorKind};
 
 use super::super::scarcity::passing;
 use super::Place;
-use crate::destinations::Phase;
+use crate::delivery::Phase;
 
-/// Returns the sentence of a system's error; `None` for those that only wrap another error, or say no
-/// more than the phase.
+/// Returns the sentence of a system error; `None` for errors that only wrap another one, or add
+/// nothing to the phase.
 pub(super) fn sentence(error: &Error, phase: Phase, place: &Place) -> Option<String> {
     let next = place.next();
     let connecting = matches!(phase, Phase::Dns | Phase::Connect);
@@ -24,7 +24,7 @@ pub(super) fn sentence(error: &Error, phase: Phase, place: &Place) -> Option<Str
     })
 }
 
-/// The reason why a connection could not be opened.
+/// Returns the reason why a connection could not be opened.
 fn unconnected(error: &Error, connecting: bool) -> Option<&'static str> {
     if let Some(reason) = passing(error) {
         return Some(reason);
@@ -48,7 +48,7 @@ fn unconnected(error: &Error, connecting: bool) -> Option<&'static str> {
     })
 }
 
-/// The sentence of a connection that the other side ended.
+/// Returns the sentence of a connection that the other side ended.
 pub(super) fn ended(next: &str, how: &str, phase: Phase) -> String {
     match phase {
         Phase::Dns | Phase::Connect => format!("{next} {how} the connection at once"),

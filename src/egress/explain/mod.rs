@@ -13,8 +13,8 @@ use std::fmt;
 
 use url::{Host, Url};
 
-use super::Door;
-use crate::destinations::Phase;
+use super::Egress;
+use crate::delivery::Phase;
 
 pub(super) use protocol::TooMuchHead;
 
@@ -27,20 +27,21 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place that requests for `url` go to through `door`.
+    /// Returns the place that requests for `url` go to through `egress`.
     #[must_use]
-    pub fn of(url: &Url, door: &Door) -> Self {
-        let proxy = door.policy().proxy_of(url).map(|proxy| Self::direct(&proxy.url()).to_string());
+    pub fn of(url: &Url, egress: &Egress) -> Self {
+        let proxy =
+            egress.policy().proxy_of(url).map(|proxy| Self::direct(&proxy.url()).to_string());
         Self { proxy, ..Self::direct(url) }
     }
 
-    /// The place of a host and port that are reached without a proxy.
+    /// Returns the place of a host and port that are reached without a proxy.
     #[must_use]
     pub fn at(host: &str, port: u16) -> Self {
         Self { host: host.to_owned(), port, proxy: None }
     }
 
-    /// The place of a URL that is reached without a proxy.
+    /// Returns the place of a URL that is reached without a proxy.
     #[must_use]
     pub fn direct(url: &Url) -> Self {
         let host = match url.host() {
@@ -51,19 +52,19 @@ impl Place {
         Self { host, port, proxy: None }
     }
 
-    /// The proxy, as messages name it.
+    /// Returns the proxy, as messages name it.
     #[must_use]
     pub fn proxy(&self) -> Option<String> {
         self.proxy.as_ref().map(|proxy| format!("the proxy {proxy}"))
     }
 
-    /// The one that this machine connects to.
+    /// Returns the one that this machine connects to.
     fn next(&self) -> String {
         self.proxy().unwrap_or_else(|| self.to_string())
     }
 }
 
-/// The port of proxies that name none (RFC 1928).
+/// Returns the port of proxies that name none (RFC 1928).
 fn default_port(scheme: &str) -> u16 {
     if scheme.starts_with("socks") { 1080 } else { 80 }
 }
@@ -74,11 +75,11 @@ impl fmt::Display for Place {
     }
 }
 
-/// Returns a sentence about a request that got no whole response, from the first cause that says
-/// more than the phase does.
+/// Returns a sentence about a request without a complete response, from the first cause that is
+/// more specific than the phase.
 #[must_use]
 pub fn explain(error: &(dyn StdError + 'static), phase: Phase, place: &Place) -> String {
-    let causes = || std::iter::successors(Some(error), |error| super::failure::cause(*error));
+    let causes = || super::failure::error_chain(error);
     let tls = causes().find_map(|cause| cause.downcast_ref::<rustls::Error>());
     let sentence = tls.map(|error| tls::sentence(error, place));
     sentence
@@ -87,7 +88,7 @@ pub fn explain(error: &(dyn StdError + 'static), phase: Phase, place: &Place) ->
         .unwrap_or_else(|| general(phase, place))
 }
 
-/// The sentence of a failure of which no more is known.
+/// Returns the sentence of a failure of which no more is known.
 fn general(phase: Phase, place: &Place) -> String {
     match (phase, place.proxy()) {
         (Phase::Dns, _) => format!("the host name of {place} did not resolve"),

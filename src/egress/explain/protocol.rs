@@ -7,7 +7,7 @@ use h2::Reason;
 
 use super::Place;
 use super::io::ended;
-use crate::destinations::Phase;
+use crate::delivery::Phase;
 
 /// A server sent more bytes before its response's body than are read.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +38,8 @@ pub(super) fn sentence(
 
 fn too_large(place: &Place) -> String {
     format!(
-        "the headers of the response of {place}, interim responses included, are more or longer \
-         than are read"
+        "the headers of the response of {place}, interim responses included, are more than 64 KiB \
+         or 1,000 lines"
     )
 }
 
@@ -66,7 +66,7 @@ fn http(error: &hyper::Error, phase: Phase, place: &Place) -> Option<String> {
     None
 }
 
-/// The sentence of an HTTP/2 error; `None` for one of the system's.
+/// Returns the sentence of an HTTP/2 error; `None` for one of the system's.
 fn http2(error: &h2::Error, place: &Place) -> Option<String> {
     let reason = error.reason()?;
     let next = place.next();
@@ -90,7 +90,13 @@ fn http2(error: &h2::Error, place: &Place) -> Option<String> {
     let how = match (error.is_remote(), error.is_go_away()) {
         (true, true) => format!("{next} ended the HTTP/2 connection {what}"),
         (true, false) => format!("{next} ended the HTTP/2 stream {what}"),
-        (false, _) => format!("the HTTP/2 response of {place} is not valid: the stream was ended"),
+        (false, true) => format!(
+            "the HTTP/2 connection to {place} was ended, because a response on it was not valid"
+        ),
+        (false, false) => format!(
+            "the HTTP/2 response of {place} is not valid, or its headers are far too long: the stream \
+             was ended"
+        ),
     };
     Some(how)
 }

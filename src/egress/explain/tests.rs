@@ -31,7 +31,7 @@ fn checked(sentence: &str) {
     );
     for word in sentence.split(|c: char| !c.is_ascii_alphanumeric()) {
         let known =
-            ["ChaCha20", "subjectAltName", "basicConstraints", "serverAuth", "localAddress"];
+            ["ChaCha20", "subjectAltName", "basicConstraints", "serverAuth", "localAddress", "KiB"];
         let hump = word
             .as_bytes()
             .windows(2)

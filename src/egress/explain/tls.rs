@@ -11,7 +11,7 @@ use super::Place;
 const OFFERED: &str = "TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305, over the \
                        curves X25519, P-256 and P-384";
 
-/// Where a certificate authority can be added.
+/// Advice on adding a certificate authority.
 const TRUST: &str = "To trust it, give the authority's certificate, in PEM, as http.tls.ca, or add it to \
                      the file that SSL_CERT_FILE names (NODE_EXTRA_CA_CERTS is not read)";
 
@@ -217,7 +217,7 @@ fn not_for_name(expected: &str, presented: &[String]) -> String {
     format!("is not valid for name \"{expected}\": {only}")
 }
 
-/// The host name or address in the library's notation, `DnsName("example.com")`.
+/// Returns the host name or address in the library's notation, `DnsName("example.com")`.
 fn plain_name(presented: &str) -> Option<String> {
     const LONGEST: usize = 100;
     let (kind, rest) = presented.split_once('(')?;

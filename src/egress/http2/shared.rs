@@ -12,7 +12,8 @@ use tokio::sync::futures::Notified;
 
 use super::super::connections::BoxError;
 use super::super::stream::Stream;
-use super::answer::boxed;
+use super::exchange::boxed;
+use super::sieve::Sieve;
 use super::task;
 use super::traffic::{Counted, Traffic};
 
@@ -26,25 +27,27 @@ const CONNECTION_WINDOW: u32 = 8 << 20;
 const MAX_HEADER_LIST: u32 = 1 << 20;
 
 /// A connection that requests share.
-pub(in crate::egress) struct Shared {
-    state: Mutex<State>,
+pub(in crate::egress) struct SharedConnection {
+    state: Mutex<ConnectionState>,
     freed: Notify,
     pub(super) traffic: Traffic,
 }
 
-struct State {
+struct ConnectionState {
     /// None once the connection takes no further requests.
     sender: Option<SendRequest<Bytes>>,
     active: usize,
+    /// `Some(true)` if only one stream was open when the connection violated the protocol.
+    is_culprit_known: Option<bool>,
 }
 
 /// The right to open one stream. It is given back on drop.
-pub(in crate::egress) struct Slot {
-    pub(super) shared: Arc<Shared>,
+pub(in crate::egress) struct StreamSlot {
+    pub(super) shared: Arc<SharedConnection>,
     pub(super) sender: Option<SendRequest<Bytes>>,
 }
 
-impl Shared {
+impl SharedConnection {
     /// Begins to speak HTTP/2 on an open connection, and spawns the task that drives it. Without a
     /// stream for as long as `idle`, it is closed.
     pub(in crate::egress) async fn begin(
@@ -52,23 +55,26 @@ impl Shared {
         idle: Duration,
     ) -> Result<Arc<Self>, BoxError> {
         let traffic = Traffic::default();
-        let stream = Counted { stream, traffic: traffic.clone() };
+        let stream = Counted { stream, sieve: Sieve::default(), traffic: traffic.clone() };
         let (sender, connection) = Builder::new()
             .enable_push(false)
             .initial_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_header_list_size(MAX_HEADER_LIST)
+            // A connection is not worse for the responses that were not valid.
+            .max_local_error_reset_streams(None)
             .handshake(stream)
             .await
             .map_err(boxed)?;
-        let state = Mutex::new(State { sender: Some(sender), active: 0 });
+        let state =
+            Mutex::new(ConnectionState { sender: Some(sender), active: 0, is_culprit_known: None });
         let shared = Arc::new(Self { state, freed: Notify::new(), traffic });
         Handle::current().spawn(task::drive(connection, Arc::clone(&shared), idle));
         Ok(shared)
     }
 
     /// Takes a slot, unless all streams are taken or the connection takes no further requests.
-    pub(in crate::egress) fn enter(this: &Arc<Self>) -> Option<Slot> {
+    pub(in crate::egress) fn enter(this: &Arc<Self>) -> Option<StreamSlot> {
         let mut state = this.state();
         if !state.has_room() {
             return None;
@@ -76,7 +82,7 @@ impl Shared {
         let sender = state.sender.clone();
         state.active += 1;
         drop(state);
-        Some(Slot { shared: Arc::clone(this), sender })
+        Some(StreamSlot { shared: Arc::clone(this), sender })
     }
 
     /// Returns whether the connection takes further requests, now or when a stream is free.
@@ -136,22 +142,30 @@ impl Shared {
         drop(sender);
     }
 
+    /// Returns whether this stream is the one whose response was invalid, after the protocol
+    /// library has ended the connection for it. The library reports the same error to all streams.
+    pub(super) fn is_culprit(&self) -> bool {
+        let mut state = self.state();
+        let is_alone = state.active == 1;
+        *state.is_culprit_known.get_or_insert(is_alone)
+    }
+
     pub(super) fn is_retired(&self) -> bool {
         self.state().sender.is_none()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ConnectionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl ConnectionState {
     fn has_room(&self) -> bool {
         self.sender.as_ref().is_some_and(|sender| self.active < sender.current_max_send_streams())
     }
 
-    /// Asks the protocol library, which knows of GOAWAY at once. It never waits: no stream of this
-    /// handle is pending.
+    /// Returns whether the protocol library accepts requests: it sees GOAWAY at once. The check
+    /// never waits: no stream of this handle is pending.
     fn is_usable(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         self.sender.as_mut().is_some_and(|sender| {
@@ -160,7 +174,7 @@ impl State {
     }
 }
 
-impl Drop for Slot {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         self.shared.state().active -= 1;
         self.shared.freed.notify_one();

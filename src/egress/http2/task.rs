@@ -11,10 +11,10 @@ use h2::client::Connection;
 use h2::{Ping, PingPong};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use super::shared::Shared;
+use super::shared::SharedConnection;
 use super::traffic::Counted;
 
-/// How often a connection is looked at.
+/// The interval between checks of a connection.
 const TICK: Duration = Duration::from_millis(250);
 
 /// Ticks of silence, while a stream is open, after which a PING is sent.
@@ -29,7 +29,7 @@ const DEAD_AFTER: u32 = 80;
 /// Drives a connection until it is closed.
 pub(super) async fn drive(
     mut connection: Connection<Counted, Bytes>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedConnection>,
     idle: Duration,
 ) {
     let mut pulse = Pulse {
@@ -57,7 +57,7 @@ pub(super) async fn drive(
     shared.retire();
 }
 
-/// What is known of a connection's other side.
+/// The observed activity of the connection's other side.
 struct Pulse {
     ping_pong: Option<PingPong>,
     is_pinged: bool,
@@ -72,8 +72,8 @@ struct Pulse {
 }
 
 impl Pulse {
-    /// Ready when the connection is to be closed.
-    fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Poll<()> {
+    /// Completes when the connection should be closed.
+    fn poll(&mut self, cx: &mut Context<'_>, shared: &SharedConnection) -> Poll<()> {
         while self.ticks.poll_tick(cx).is_ready() {
             if self.tick(cx, shared) {
                 return Poll::Ready(());
@@ -82,7 +82,7 @@ impl Pulse {
         Poll::Pending
     }
 
-    fn tick(&mut self, cx: &mut Context<'_>, shared: &Shared) -> bool {
+    fn tick(&mut self, cx: &mut Context<'_>, shared: &SharedConnection) -> bool {
         let reads = shared.traffic.reads();
         let is_silent = std::mem::replace(&mut self.reads, reads) == reads;
         self.silent = if is_silent { self.silent + 1 } else { 0 };
@@ -103,7 +103,7 @@ impl Pulse {
         is_left_over
     }
 
-    fn listen(&mut self, cx: &mut Context<'_>, shared: &Shared) {
+    fn listen(&mut self, cx: &mut Context<'_>, shared: &SharedConnection) {
         let Some(ping_pong) = &mut self.ping_pong else { return };
         if self.is_pinged && ping_pong.poll_pong(cx).is_ready() {
             self.is_pinged = false;

@@ -9,13 +9,14 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::super::stream::Stream;
+use super::sieve::Sieve;
 
-/// How often a connection was read and written. Clones are the same counters.
+/// Counts of a connection's reads and writes. Clones share the counters.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Traffic(Arc<Counters>);
+pub(super) struct Traffic(Arc<TrafficCounters>);
 
 #[derive(Debug, Default)]
-struct Counters {
+struct TrafficCounters {
     reads: AtomicU64,
     writes: AtomicU64,
 }
@@ -40,6 +41,7 @@ impl Traffic {
 #[derive(Debug)]
 pub(super) struct Counted {
     pub(super) stream: Stream,
+    pub(super) sieve: Sieve,
     pub(super) traffic: Traffic,
 }
 
@@ -49,8 +51,9 @@ impl AsyncRead for Counted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let Self { stream, sieve, .. } = &mut *self;
         let before = buf.filled().len();
-        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let poll = sieve.poll_read(stream, cx, buf);
         if buf.filled().len() > before {
             self.traffic.0.reads.fetch_add(1, Ordering::Relaxed);
         }

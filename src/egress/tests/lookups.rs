@@ -1,4 +1,4 @@
-//! The system lookup: shared, bounded, and not held up by whoever gave up.
+//! The system lookup: shared, bounded, and not blocked by callers that gave up.
 
 use std::io;
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use crate::egress::Progress;
 use crate::egress::lookup::{Looking, Lookup, SystemLookup};
 use crate::egress::resolver::addresses_of;
 
-/// A name server that answers a name once its gate is opened.
+/// A name server that responds for a name once its gate is opened.
 macro_rules! gated {
     ($gate:ident, $asked:ident, $ask:ident) => {
         static $gate: Semaphore = Semaphore::const_new(0);
@@ -57,7 +57,7 @@ async fn all_who_wait_for_a_name_share_one_lookup() {
     assert_eq!(first.unwrap(), [ip("192.0.2.1")]);
     assert_eq!(second.unwrap(), [ip("192.0.2.1")]);
     other.unwrap();
-    // What has been answered is not remembered.
+    // A completed lookup is not cached.
     GATE.add_permits(1);
     lookup.lookup("a.test").await.unwrap();
     assert_eq!(ASKED.load(Ordering::SeqCst), 3);
@@ -94,7 +94,7 @@ async fn dead_name_servers_hold_a_bounded_number_of_lookups_and_no_queue_of_the_
     settle().await;
     assert_eq!(ASKED.load(Ordering::SeqCst), 2);
     assert_eq!(lookup.pending_names(), 2, "only those that have a turn are left");
-    // The abandoned ones are answered at last, and their turns are free again.
+    // The abandoned lookups complete at last, and their permits are free again.
     GATE.add_permits(3);
     lookup.lookup("alive.test").await.unwrap();
     assert_eq!(ASKED.load(Ordering::SeqCst), 3);

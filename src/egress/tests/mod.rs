@@ -1,4 +1,4 @@
-//! Proof of the door: tables over the policy, and real connections on 127.0.0.1.
+//! Tests of the gateway: tables over the policy, and real connections on 127.0.0.1.
 //!
 //! Public addresses cannot be contacted from a test. Where something must connect, `127.0.0.0/8`
 //! is allowed, and `127.0.0.2`, which is denied, plays the private network.
@@ -20,10 +20,10 @@ use std::sync::{Arc, Mutex};
 
 use url::Url;
 
-use super::{Door, Lookup, Options, Policy, failure_in, lookup::Looking};
-use crate::destinations::Failure;
+use super::{Egress, Lookup, Options, Policy, lookup::Looking, policy_failure_in};
+use crate::delivery::Failure;
 
-/// A policy from `allow` and `deny`.
+/// Returns a policy from `allow` and `deny`.
 fn policy(allow: &[&str], deny: &[&str]) -> Policy {
     Policy::new(&options(allow, deny)).unwrap()
 }
@@ -44,7 +44,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// A name server that gives its answers one after the other, and the last one for ever.
+/// A name server that returns these results in order, and repeats the last one.
 struct Answers {
     answers: Mutex<VecDeque<Vec<IpAddr>>>,
     asked: Mutex<Vec<String>>,
@@ -74,16 +74,18 @@ impl Lookup for Answers {
     }
 }
 
-/// A door for which 127.0.0.1 is public and 127.0.0.2 is not.
-fn door(lookup: Arc<dyn Lookup>) -> Door {
-    Door::new(policy(&["127.0.0.0/8"], &["127.0.0.2"]), lookup)
+/// Returns a gateway for which 127.0.0.1 is public and 127.0.0.2 is not.
+fn egress(lookup: Arc<dyn Lookup>) -> Egress {
+    Egress::new(policy(&["127.0.0.0/8"], &["127.0.0.2"]), lookup)
 }
 
-/// The body of a GET through the door as a destination goes, or what the door refused.
-async fn get(door: &Door, client: &reqwest::Client, url: &Url) -> Result<String, Failure> {
-    door.admit(url).await?;
+/// Returns the body of a GET that a destination makes, or the failure of the gateway.
+async fn get(egress: &Egress, client: &reqwest::Client, url: &Url) -> Result<String, Failure> {
+    egress.check_url(url).await?;
     match client.get(url.clone()).send().await {
         Ok(response) => Ok(response.text().await.unwrap()),
-        Err(error) => Err(failure_in(&error).unwrap_or_else(|| panic!("not ours: {error:?}"))),
+        Err(error) => {
+            Err(policy_failure_in(&error).unwrap_or_else(|| panic!("not ours: {error:?}")))
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What [`Progress`] says while real servers do nothing.
+//! The phases that [`Progress`] reports while real servers do nothing.
 
 use std::io::Read;
 use std::net::Ipv4Addr;
@@ -11,14 +11,14 @@ use tokio::time::timeout;
 
 use super::servers::{OK, OK_ONCE, Server, listen};
 use super::trust::{tls_server, trust_test_authority};
-use super::{Answers, door};
-use crate::destinations::Phase;
+use super::{Answers, egress};
+use crate::delivery::Phase;
 use crate::egress::lookup::{Looking, Lookup};
-use crate::egress::{Door, Progress};
+use crate::egress::{Egress, Progress};
 
-/// Sends a GET that will not be answered, until `reached` says that it has come far enough.
-async fn stuck(door: &Door, target: &str, reached: impl Future<Output = ()>) -> Progress {
-    let client = door.client_builder().unwrap().build().unwrap();
+/// Sends a GET that gets no response, until `reached` completes.
+async fn stuck(egress: &Egress, target: &str, reached: impl Future<Output = ()>) -> Progress {
+    let client = egress.client_builder().unwrap().build().unwrap();
     let progress = Progress::new();
     let sending = progress.scope(client.get(target).send());
     tokio::select! {
@@ -28,7 +28,7 @@ async fn stuck(door: &Door, target: &str, reached: impl Future<Output = ()>) -> 
     progress
 }
 
-/// A server that tells when it has heard a first byte, and then says nothing.
+/// Returns a server that notifies `heard` of the first byte, and then sends nothing.
 fn black_hole(heard: Arc<Notify>) -> Server {
     Server::on(listen(), move |mut stream, _tell| {
         stream.read_exact(&mut [0])?;
@@ -47,7 +47,8 @@ async fn a_name_server_that_does_not_answer_is_dns() {
         }
     }
     let silence = Arc::new(Silence(Notify::new()));
-    let progress = stuck(&door(silence.clone()), "http://silent.test/", silence.0.notified()).await;
+    let progress =
+        stuck(&egress(silence.clone()), "http://silent.test/", silence.0.notified()).await;
     assert_eq!(progress.phase(), Phase::Dns);
     let timings = progress.timings();
     assert!(timings.dns.is_some() && timings.connect.is_none() && timings.tls.is_none());
@@ -65,12 +66,12 @@ async fn a_host_that_does_not_accept_is_connect() {
         backlog.push(connection.unwrap());
         assert!(backlog.len() < 100, "the backlog never fills");
     }
-    let door = door(Answers::new(&[&["127.0.0.1"]]));
+    let egress = egress(Answers::new(&[&["127.0.0.1"]]));
     let target = format!("https://full.test:{}/", address.port());
     let waited = async {
         timeout(patience, std::future::pending::<()>()).await.unwrap_err();
     };
-    let progress = stuck(&door, &target, waited).await;
+    let progress = stuck(&egress, &target, waited).await;
     assert_eq!(progress.phase(), Phase::Connect);
     let timings = progress.timings();
     assert!(timings.dns.is_some() && timings.connect >= Some(patience / 2), "{timings:?}");
@@ -81,10 +82,10 @@ async fn a_host_that_does_not_accept_is_connect() {
 async fn a_server_that_does_not_answer_the_handshake_is_tls() {
     let heard = Arc::new(Notify::new());
     let server = black_hole(Arc::clone(&heard));
-    let door = door(Answers::new(&[&["127.0.0.1"]]));
+    let egress = egress(Answers::new(&[&["127.0.0.1"]]));
     for host in ["127.0.0.1", "hole.test"] {
         let target = server.url("https", host);
-        let progress = stuck(&door, target.as_str(), heard.notified()).await;
+        let progress = stuck(&egress, target.as_str(), heard.notified()).await;
         assert_eq!(progress.phase(), Phase::Tls);
         let timings = progress.timings();
         assert!(timings.connect.is_some() && timings.tls.is_some());
@@ -100,8 +101,8 @@ async fn a_proxy_that_does_not_answer_is_connect() {
         let proxy = Some(format!("{scheme}://{}", server.address));
         let options = crate::egress::Options { proxy, ..super::options(&["127.0.0.0/8"], &[]) };
         let policy = crate::egress::Policy::new(&options).unwrap();
-        let door = Door::new(policy, Answers::new(&[&["127.0.0.1"]]));
-        let progress = stuck(&door, "https://target.test/", heard.notified()).await;
+        let egress = Egress::new(policy, Answers::new(&[&["127.0.0.1"]]));
+        let progress = stuck(&egress, "https://target.test/", heard.notified()).await;
         assert_eq!(progress.phase(), Phase::Connect);
     }
 }
@@ -110,9 +111,9 @@ async fn a_proxy_that_does_not_answer_is_connect() {
 async fn a_server_that_does_not_answer_the_request_is_request_until_the_destination_says_more() {
     let heard = Arc::new(Notify::new());
     let server = black_hole(Arc::clone(&heard));
-    let door = door(Answers::new(&[]));
+    let egress = egress(Answers::new(&[]));
     let target = server.url("http", "127.0.0.1");
-    let progress = stuck(&door, target.as_str(), heard.notified()).await;
+    let progress = stuck(&egress, target.as_str(), heard.notified()).await;
     assert_eq!(progress.phase(), Phase::Request);
     progress.set(Phase::Response);
     assert_eq!(progress.phase(), Phase::Response);
@@ -123,8 +124,8 @@ async fn a_server_that_does_not_answer_the_request_is_request_until_the_destinat
 #[tokio::test]
 async fn a_finished_request_has_its_timings_and_a_reused_connection_has_none() {
     let server = Server::http(OK);
-    let door = door(Answers::new(&[&["127.0.0.1"]]));
-    let client = door.client_builder().unwrap().build().unwrap();
+    let egress = egress(Answers::new(&[&["127.0.0.1"]]));
+    let client = egress.client_builder().unwrap().build().unwrap();
     let target = server.url("http", "reused.test");
     for reused in [false, true] {
         let progress = Progress::new();
@@ -140,8 +141,8 @@ async fn a_finished_request_has_its_timings_and_a_reused_connection_has_none() {
 #[tokio::test]
 async fn a_handshake_that_succeeds_is_timed() {
     let server = tls_server();
-    let door = door(Answers::new(&[&["127.0.0.1"]])).trusting(trust_test_authority);
-    let client = door.client_builder().unwrap().build().unwrap();
+    let egress = egress(Answers::new(&[&["127.0.0.1"]])).trusting(trust_test_authority);
+    let client = egress.client_builder().unwrap().build().unwrap();
     let progress = Progress::new();
     progress.scope(client.get(server.url("https", "tls.test")).send()).await.unwrap();
     assert_eq!(progress.phase(), Phase::Request);
@@ -152,7 +153,7 @@ async fn a_handshake_that_succeeds_is_timed() {
 
 #[tokio::test]
 async fn a_request_that_gets_another_connection_while_connecting_is_no_longer_connecting() {
-    // Answers the first lookup at once and no other.
+    // Completes the first lookup at once and no other.
     struct Once(Arc<Answers>, Notify);
     impl Lookup for Once {
         fn lookup<'a>(&'a self, name: &'a str) -> Looking<'a> {
@@ -178,7 +179,7 @@ async fn a_request_that_gets_another_connection_while_connecting_is_no_longer_co
         })
     };
     let once = Arc::new(Once(Answers::new(&[&["127.0.0.1"]]), Notify::new()));
-    let client = door(once.clone()).client_builder().unwrap().build().unwrap();
+    let client = egress(once.clone()).client_builder().unwrap().build().unwrap();
     let target = server.url("http", "shared.test");
     let first = async { client.get(target.clone()).send().await.unwrap().text().await };
     let progress = Progress::new();

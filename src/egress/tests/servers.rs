@@ -1,4 +1,5 @@
-//! Small real servers on 127.0.0.1, each on threads of its own. What a server hears, it tells.
+//! Small real servers on 127.0.0.1, each on threads of its own. They report the requests that they
+//! get.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +8,7 @@ use std::thread;
 
 use url::Url;
 
-/// A listening server and what it heard, in order.
+/// A listening server and the requests that it got, in order.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) heard: Receiver<String>,
@@ -31,7 +32,7 @@ impl Server {
         Self { address, heard }
     }
 
-    /// An HTTP/1.1 server that gives every request this answer.
+    /// Returns an HTTP/1.1 server that sends this response to every request.
     pub(super) fn http(answer: &str) -> Self {
         Self::http_on(listen(), answer)
     }
@@ -49,8 +50,8 @@ impl Server {
         })
     }
 
-    /// An HTTP proxy that tells the head of what it is asked, and connects to `origin` whatever
-    /// the name was: names of tests do not resolve.
+    /// Returns an HTTP proxy that reports the head of each request, and connects to `origin` for
+    /// every name: names of tests do not resolve.
     pub(super) fn http_proxy(origin: SocketAddr) -> Self {
         Self::on(listen(), move |stream, tell| {
             let mut reader = BufReader::new(stream.try_clone()?);
@@ -67,7 +68,8 @@ impl Server {
         })
     }
 
-    /// A SOCKS5 proxy that tells the credentials and the target, and connects to `origin`.
+    /// Returns a SOCKS5 proxy that reports the credentials and the target, and connects to
+    /// `origin`.
     pub(super) fn socks5(origin: SocketAddr) -> Self {
         Self::on(listen(), move |mut stream, tell| {
             let [_version, count] = read(&mut stream)?;
@@ -92,12 +94,12 @@ impl Server {
         })
     }
 
-    /// The URL of a path here, under a host name or an address.
+    /// Returns the URL of a path here, under a host name or an address.
     pub(super) fn url(&self, scheme: &str, host: &str) -> Url {
         Url::parse(&format!("{scheme}://{host}:{}/", self.address.port())).unwrap()
     }
 
-    /// Whether anybody ever spoke to this server, or connected and then said nothing.
+    /// Returns whether no client sent anything to this server.
     pub(super) fn heard_nothing(&self) -> bool {
         self.heard.try_recv().is_err()
     }
@@ -113,7 +115,7 @@ pub(super) fn listen() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()
 }
 
-/// Two listeners on one port: 127.0.0.1, and 127.0.0.2 that tells of every connection made to it.
+/// Returns two listeners on one port: 127.0.0.1, and 127.0.0.2, which reports every connection.
 pub(super) fn public_and_private() -> (TcpListener, Server) {
     for _ in 0..100 {
         let public = listen();

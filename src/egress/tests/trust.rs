@@ -1,4 +1,4 @@
-//! TLS: what is offered, who is trusted, and a machine that trusts nobody.
+//! TLS: the offered versions, the trusted authorities, and a machine without any.
 
 use std::io::{BufReader, Write};
 use std::net::TcpListener;
@@ -13,12 +13,12 @@ use rustls::server::Acceptor;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::servers::{OK_ONCE, Server, listen, read_head};
-use super::{Answers, door, get};
-use crate::destinations::Phase;
-use crate::egress::Door;
+use super::{Answers, egress, get};
+use crate::delivery::Phase;
+use crate::egress::Egress;
 use crate::error::ErrorKind;
 
-/// The certificate of `tls.test` and its key: the only one that tests trust.
+/// Returns the certificate of `tls.test` and its key: the only one that tests trust.
 fn identity() -> &'static (CertificateDer<'static>, Vec<u8>) {
     static IDENTITY: OnceLock<(CertificateDer<'static>, Vec<u8>)> = OnceLock::new();
     IDENTITY.get_or_init(|| {
@@ -27,7 +27,7 @@ fn identity() -> &'static (CertificateDer<'static>, Vec<u8>) {
     })
 }
 
-/// Trust in `tls.test` alone, in the place of the system's authorities.
+/// Returns roots with the authority of `tls.test` alone instead of the system's.
 pub(super) fn trust_test_authority(
     provider: Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ServerCertVerifier>, rustls::Error> {
@@ -37,7 +37,7 @@ pub(super) fn trust_test_authority(
     Ok(verifier.build().map_err(|error| rustls::Error::General(error.to_string()))?)
 }
 
-/// An HTTP/1.1 server over TLS as `tls.test`.
+/// Returns an HTTP/1.1 server over TLS as `tls.test`.
 pub(super) fn tls_server() -> Server {
     tls_server_on(listen())
 }
@@ -66,16 +66,16 @@ fn tls_server_on(listener: TcpListener) -> Server {
     })
 }
 
-fn door_to(answers: &[&[&str]]) -> Door {
-    door(Answers::new(answers)).trusting(trust_test_authority)
+fn door_to(answers: &[&[&str]]) -> Egress {
+    egress(Answers::new(answers)).trusting(trust_test_authority)
 }
 
 #[tokio::test]
 async fn a_trusted_server_is_spoken_to() {
     let server = tls_server();
-    let door = door_to(&[&["127.0.0.1"]]);
-    let client = door.client_builder().unwrap().build().unwrap();
-    assert_eq!(get(&door, &client, &server.url("https", "tls.test")).await.unwrap(), "ok");
+    let egress = door_to(&[&["127.0.0.1"]]);
+    let client = egress.client_builder().unwrap().build().unwrap();
+    assert_eq!(get(&egress, &client, &server.url("https", "tls.test")).await.unwrap(), "ok");
 }
 
 #[tokio::test]
@@ -108,17 +108,16 @@ async fn http2_and_http1_are_offered() {
     assert_eq!(server.heard.recv().unwrap(), "http/1.1");
 }
 
-/// What a machine without `ca-certificates` does, on whatever machine runs it: its environment
-/// must name no authorities.
+/// Simulates a machine without `ca-certificates`: its environment must name no authorities.
 #[tokio::test]
 #[ignore = "is run by the next test, in a process without certificate authorities"]
 async fn without_authorities_http_works_and_https_says_what_to_install() {
     let plain = Server::http(OK_ONCE);
     let server = tls_server();
-    let door = door(Answers::new(&[&["127.0.0.1"]]));
-    let client = door.client_builder().unwrap().build().unwrap();
-    assert_eq!(get(&door, &client, &plain.url("http", "plain.test")).await.unwrap(), "ok");
-    let failure = get(&door, &client, &server.url("https", "tls.test")).await.unwrap_err();
+    let egress = egress(Answers::new(&[&["127.0.0.1"]]));
+    let client = egress.client_builder().unwrap().build().unwrap();
+    assert_eq!(get(&egress, &client, &plain.url("http", "plain.test")).await.unwrap(), "ok");
+    let failure = get(&egress, &client, &server.url("https", "tls.test")).await.unwrap_err();
     assert_eq!((failure.kind, failure.phase), (ErrorKind::Tls, Some(Phase::Tls)));
     assert!(failure.message.contains("ca-certificates"), "{}", failure.message);
     assert!(failure.message.contains("SSL_CERT_FILE"), "{}", failure.message);

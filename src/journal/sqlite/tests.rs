@@ -7,8 +7,12 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::journal::contract::{commit, delivered, failed, lane, sealed};
-use crate::journal::{RestoredBatch, contract, model};
+use crate::execution::{DeliveryQuery, ExecutionQuery, Selection};
+use crate::journal::contract::recovery::bring_all_back;
+use crate::journal::contract::{self, commit, completed, delivered, failed, lane, model};
+use crate::journal::{History, Queue, Records, Recovery};
+use crate::streams::{Event, EventContent, EventId, StreamKind};
+use crate::time::Timestamp;
 
 fn describe() -> Describe {
     Box::new(|_, payload| RequestLog::recorded(payload, 1024))
@@ -21,7 +25,7 @@ fn open(directory: &Path) -> SqliteJournal {
 }
 
 #[tokio::test]
-async fn the_journal_in_a_data_directory_keeps_the_contract() {
+async fn the_journal_in_a_data_directory_keeps_its_promises() {
     let parent = tempfile::tempdir().unwrap();
     let next = std::cell::Cell::new(0);
     contract::check(|| {
@@ -29,6 +33,66 @@ async fn the_journal_in_a_data_directory_keeps_the_contract() {
         open(&parent.path().join(next.get().to_string()))
     })
     .await;
+}
+
+/// Waits until the index has segments, and few rows are outside of them.
+async fn indexed(journal: &SqliteJournal) -> usize {
+    loop {
+        let counts = journal
+            .read(|reader| {
+                let connection = reader.connection();
+                let count = |table: &str| -> usize {
+                    let statement = format!("SELECT count(*) FROM {table}");
+                    connection.query_row(&statement, [], |row| row.get(0)).unwrap()
+                };
+                Ok((count("segments"), count("unindexed")))
+            })
+            .await
+            .unwrap();
+        if counts.1 < search::MIN_ROWS {
+            return counts.0;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn an_index_finds_what_a_look_at_each_row_finds() {
+    let parent = tempfile::tempdir().unwrap();
+    let journal = open(parent.path());
+    for _ in 0..2 {
+        contract::search::fill(&journal).await;
+        assert!(indexed(&journal).await > 0);
+    }
+    contract::search::compare(&journal).await;
+    journal.close().await;
+    drop(journal);
+    // The retention removes most of it; the rest is indexed again.
+    let retention = Retention { max_executions_per_workflow: 4, ..Retention::default() };
+    let options = Options { retention, ..Options::bare(parent.path().to_owned()) };
+    let report = Box::new(|error: &_| panic!("{error}"));
+    let journal = SqliteJournal::open(&options, describe(), report).unwrap();
+    let is_left = |count| count < 48;
+    while !is_left(journal.count_executions(&ExecutionQuery::default(), &[]).await.unwrap()) {
+        tokio::task::yield_now().await;
+    }
+    indexed(&journal).await;
+    bring_all_back(&journal).await;
+    contract::search::compare(&journal).await;
+    let path = parent.path().join(FILE);
+    journal.close().await;
+    drop(journal);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let count =
+        |statement: &str| -> i64 { connection.query_row(statement, [], |row| row.get(0)).unwrap() };
+    let live = "SELECT (SELECT coalesce(sum(rows - dead_rows), 0) FROM segments) \
+                + (SELECT count(*) FROM unindexed)";
+    let all = "SELECT (SELECT count(*) FROM deliveries) \
+               + (SELECT count(*) FROM executions WHERE ended IS NOT NULL)";
+    assert_eq!(count(live), count(all));
+    let orphans =
+        "SELECT count(*) FROM postings WHERE (block >> 20) NOT IN (SELECT id FROM segments)";
+    assert_eq!(count(orphans), 0);
 }
 
 proptest! {
@@ -50,132 +114,34 @@ proptest! {
     }
 }
 
-async fn bring_all_back(journal: &SqliteJournal) -> usize {
-    let mut calls = 0;
-    while let Some(refill) = journal.refill().await.unwrap() {
-        calls += refill.calls;
-    }
-    calls
-}
-
-/// A journal with two batches of a lane: the first sealed, the second not; and one call beside them.
-/// Answers the first batch and its records.
-async fn with_batches(journal: &SqliteJournal) -> (SealedBatch, Vec<Record>) {
-    for _ in 0..4 {
-        let (commit, _) = commit(&["a", "b", "a"], Completion::Completed { error: None });
-        journal.append(commit).await.unwrap();
-    }
-    let mut records: Vec<_> = std::iter::from_fn(|| journal.join(&lane("a"))).collect();
-    // The order of a batch is that of joining, whatever the numbers are.
-    records[..5].reverse();
-    let batch = sealed(&records[..5], "b/key");
-    let numbers = records[..5].iter().map(|record| record.seq).collect();
-    journal.seal(&batch, numbers).await.unwrap();
-    journal.note_batch(batch.id, Some("upload 7")).await.unwrap();
-    (batch, records)
-}
-
-fn places(journal: &SqliteJournal, key: &str) -> usize {
-    std::iter::from_fn(|| journal.join(&lane(key))).count()
-}
-
-async fn restored(journal: &SqliteJournal) -> Vec<RestoredBatch> {
-    let mut batches = Vec::new();
-    while let Some(refill) = journal.refill().await.unwrap() {
-        batches.extend(refill.batches);
-    }
-    batches
-}
-
 #[tokio::test]
-async fn a_sealed_batch_is_the_same_batch_after_a_crash() {
+async fn the_journal_in_a_data_directory_recovers() {
     let parent = tempfile::tempdir().unwrap();
-    let journal = open(parent.path());
-    let (batch, records) = with_batches(&journal).await;
-    let expected: Vec<_> = records[..5].iter().map(|record| (record.id, record.seq)).collect();
-    journal.close().await;
-    drop(journal);
-
-    let journal = open(parent.path());
-    let mut batches = restored(&journal).await;
-    let RestoredBatch { sealed, note, conclusion, records } = batches.pop().unwrap();
-    assert!(batches.is_empty());
-    assert_eq!((sealed, note.as_deref(), conclusion), (batch, Some("upload 7"), None));
-    let found: Vec<_> = records.iter().map(|(_, record)| (record.id, record.seq)).collect();
-    assert_eq!(found, expected);
-    assert!(records.iter().map(|(place, _)| *place).eq(0..5));
-    // What was not sealed waits again.
-    assert_eq!((places(&journal, "a"), places(&journal, "b")), (3, 4));
-}
-
-#[tokio::test]
-async fn what_became_of_a_batch_is_known_after_a_crash_amid_its_settlements() {
-    let parent = tempfile::tempdir().unwrap();
-    let journal = open(parent.path());
-    let (batch, records) = with_batches(&journal).await;
-    journal.conclude(batch.id, "stored");
-    for record in &records[..2] {
-        journal.settle(record, delivered());
-    }
-    journal.close().await;
-    drop(journal);
-
-    let journal = open(parent.path());
-    let mut batches = restored(&journal).await;
-    let RestoredBatch { conclusion, records, .. } = batches.pop().unwrap();
-    assert_eq!(conclusion.as_deref(), Some("stored"));
-    assert!(records.iter().map(|(place, _)| *place).eq(2..5));
-    for (_, record) in &records {
-        journal.settle(record, delivered());
-    }
-    journal.forget_batch(batch.id);
-    journal.close().await;
-    drop(journal);
-
-    let journal = open(parent.path());
-    assert!(restored(&journal).await.is_empty());
-    assert_eq!((places(&journal, "a"), places(&journal, "b")), (3, 4));
-}
-
-#[tokio::test]
-async fn what_was_left_comes_back_in_parts() {
-    let parent = tempfile::tempdir().unwrap();
-    let journal = open(parent.path());
-    for _ in 0..100 {
-        let (commit, _) = commit(&["a"; 30], Completion::Completed { error: None });
-        journal.append(commit).await.unwrap();
-    }
-    for place in 0..45 {
-        let record = journal.lease(&lane("a")).await.unwrap();
-        journal.settle(&record, if place < 40 { delivered() } else { failed() });
-    }
-    journal.close().await;
-    drop(journal);
-
-    let journal = open(parent.path());
-    // The second commit is open still, with half of its calls.
-    assert_eq!(journal.backlog(), 99 * 30);
-    let first = journal.refill().await.unwrap().unwrap();
-    assert!(first.calls >= 256 - 30 && first.calls < 500, "{}", first.calls);
-    assert!(journal.backlog() > 2000);
-    let query = DeliveryQuery { limit: Some(10_000), ..DeliveryQuery::default() };
-    assert_eq!(journal.deliveries(&query, &[]).await.unwrap().len(), 3000);
-    assert_eq!(first.calls + bring_all_back(&journal).await, 3000 - 45);
-    assert_eq!(journal.backlog(), 0);
-    assert_eq!(journal.waiting(&lane("a")), 3000 - 45);
-    assert_eq!(journal.deliveries(&query, &[]).await.unwrap().len(), 3000);
+    let next = std::cell::Cell::new(0);
+    let directory = || {
+        next.set(next.get() + 1);
+        parent.path().join(next.get().to_string())
+    };
+    let reopen = async |journal: SqliteJournal| {
+        journal.close().await;
+        drop(journal);
+        open(&parent.path().join(next.get().to_string()))
+    };
+    contract::recovery::check(|| open(&directory()), reopen).await;
 }
 
 /// A journal whose file cannot grow beyond so many pages.
 fn open_on_a_small_disk(directory: &Path, pages: u32) -> SqliteJournal {
     let path = directory.join(FILE);
     let data_dir = DataDir::open(directory).unwrap();
-    let connection = schema::open(&path, Durability::Fsync).unwrap();
+    let connection = file::open(&path, Durability::Fsync).unwrap();
     connection.pragma_update(None, "max_page_count", pages).unwrap();
     let upkeep = Upkeep::new(&connection, Retention::default(), None).unwrap();
     let mut journal = open(&directory.join("another"));
-    let readers = Readers::open(path.clone(), Key::load(data_dir.path(), None).unwrap()).unwrap();
-    let writer = Writer::start(connection, data_dir, path, upkeep, Box::new(|_| {})).unwrap();
+    let readers =
+        ReaderPool::open(path.clone(), JournalKey::load(data_dir.path(), None).unwrap()).unwrap();
+    let (kick, _) = Kick::channel();
+    let writer = Writer::start(connection, data_dir, path, upkeep, kick, Box::new(|_| {})).unwrap();
     journal.readers = readers;
     journal.writer = Arc::new(writer);
     journal
@@ -187,7 +153,7 @@ async fn a_full_disk_refuses_a_hand_over_and_keeps_nothing_of_it() {
     let journal = open_on_a_small_disk(parent.path(), 60);
     let mut kept = 0;
     let refusal = loop {
-        let (commit, _) = commit(&["a"; 200], Completion::Completed { error: None });
+        let (commit, _) = commit(&["a"; 200], completed());
         match journal.append(commit).await {
             Ok(_) => kept += 1,
             Err(refusal) => break refusal,
@@ -240,7 +206,7 @@ async fn a_file_of_the_first_layout_is_brought_to_this_one() {
     statuses.sort_unstable();
     assert_eq!(statuses, ["delivered", "failed", "pending"]);
     let failed = Selection::Query(DeliveryQuery::default());
-    assert_eq!(journal.replayable(&failed).await.unwrap().len(), 1);
+    assert_eq!(journal.replayable(&failed).await.unwrap().calls.len(), 1);
 }
 
 #[tokio::test]
@@ -251,10 +217,94 @@ async fn a_file_of_a_later_layout_is_refused() {
     drop(journal);
     let path = parent.path().join(FILE);
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
+    connection.pragma_update(None, "user_version", file::VERSION + 1).unwrap();
     drop(connection);
     let options = Options::bare(parent.path().to_owned());
     let refused = SqliteJournal::open(&options, describe(), Box::new(|_| {})).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Journal);
     assert!(refused.to_string().contains("a newer version of dollar-send wrote it"));
+}
+
+/// A data directory that was closed: one execution with a failed and a waiting call, and one event.
+async fn closed_directory() -> tempfile::TempDir {
+    let parent = tempfile::tempdir().unwrap();
+    let journal = open(parent.path());
+    let (commit, _) = commit(&["a", "a"], completed());
+    journal.append(commit).await.unwrap();
+    let record = journal.lease(&lane("a")).await.unwrap();
+    journal.settle(&record, failed());
+    let event = Event {
+        id: EventId::after(EventId::default(), Timestamp::from_millis(5)),
+        kind: StreamKind::Emits,
+        workflow_id: "p_1".into(),
+        delivery: record.id,
+        name: "".into(),
+        depth: 0,
+        content: EventContent::restored(StreamKind::Emits, b"{}".to_vec()),
+    };
+    journal.keep_event(&Arc::new(event), Vec::new());
+    journal.close().await;
+    parent
+}
+
+/// Copies a closed data directory and changes something in the copy.
+fn damaged(directory: &Path, statement: &str) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for name in [FILE, "journal.key"] {
+        fs::copy(directory.join(name), copy.path().join(name)).unwrap();
+    }
+    let connection = rusqlite::Connection::open(copy.path().join(FILE)).unwrap();
+    connection.execute(statement, []).unwrap();
+    copy
+}
+
+fn assert_names(refused: &crate::error::Error, place: &str) {
+    assert_eq!(refused.kind(), ErrorKind::Journal);
+    assert!(refused.to_string().contains(place), "{refused} should name {place}");
+}
+
+#[tokio::test]
+async fn an_unreadable_delivery_is_refused_with_its_place() {
+    let parent = closed_directory().await;
+    let log = |directory: &Path| read_log(directory, None, &DeliveryQuery::default());
+    assert_eq!(log(parent.path()).unwrap().len(), 2);
+    for (change, place) in [
+        ("status = 'lost'", "deliveries.status"),
+        ("destination = ''", "deliveries.destination"),
+        ("id = x'00'", "deliveries.id"),
+        ("replay_of = x'00'", "deliveries.replay_of"),
+        ("warnings = '['", "deliveries.warnings"),
+        ("error_code = 'E_OTHER'", "deliveries.error_code"),
+        ("error_message = NULL", "deliveries.error_message"),
+        ("error_phase = 'later'", "deliveries.error_phase"),
+        ("attempts = 'many'", "deliveries.attempts"),
+        ("request = 'none'", "deliveries.request"),
+        ("response = '{'", "deliveries.response"),
+        ("request_body_bytes = 5", "deliveries.request_body"),
+        ("execution = 1 << 40", "deliveries.execution"),
+    ] {
+        let copy = damaged(parent.path(), &format!("UPDATE deliveries SET {change}"));
+        assert_names(&log(copy.path()).unwrap_err(), place);
+    }
+    let copy = damaged(parent.path(), "UPDATE executions SET ended = 'lost'");
+    assert_names(&log(copy.path()).unwrap_err(), "executions.ended");
+}
+
+#[tokio::test]
+async fn an_unreadable_event_is_refused_with_its_place() {
+    let parent = closed_directory().await;
+    for (change, place) in
+        [("stream = 'x'", "events.stream"), ("delivery = 'x'", "events.delivery")]
+    {
+        let copy = damaged(parent.path(), &format!("UPDATE events SET {change}"));
+        assert_names(&open(copy.path()).kept_events().unwrap_err(), place);
+    }
+}
+
+#[tokio::test]
+async fn calls_without_their_execution_are_refused() {
+    let parent = closed_directory().await;
+    let copy = damaged(parent.path(), "DELETE FROM executions");
+    let refused = open(copy.path()).refill().await.unwrap_err();
+    assert_names(&refused, "commits.execution");
 }

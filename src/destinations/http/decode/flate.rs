@@ -1,4 +1,4 @@
-//! gzip (RFC 1952), zlib (RFC 1950) and raw deflate (RFC 1951), told apart by their first bytes:
+//! gzip (RFC 1952), zlib (RFC 1950) and raw deflate (RFC 1951), distinguished by their first bytes:
 //! servers send each of them under the names of the others.
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
@@ -10,7 +10,7 @@ const DEFLATE: &str = "deflate";
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Whether the data must have the wrapping of gzip or zlib.
+/// The required wrapping of the data: gzip or zlib.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wrapping {
     /// `gzip`: without it the data is something else.
@@ -22,14 +22,14 @@ pub(super) enum Wrapping {
 /// A decoder of deflate in any of its wrappings.
 pub(super) struct Flate {
     wrapping: Wrapping,
-    part: Part,
+    part: FlateState,
     inflate: Decompress,
     crc: Crc,
 }
 
 /// The part of the data that comes next.
-enum Part {
-    /// The two bytes that tell the wrappings apart.
+enum FlateState {
+    /// The two bytes that distinguish the wrappings.
     Magic(Gathered<2>),
     Header(Header),
     GzipBody,
@@ -37,7 +37,7 @@ enum Part {
     Trailer(Gathered<8>),
     /// The end, or one more member.
     Next(Gathered<2>),
-    /// zlib or raw deflate, preceded by what was read to tell.
+    /// zlib or raw deflate, preceded by the bytes that were read for detection.
     Bare(Option<[u8; 2]>),
 }
 
@@ -65,9 +65,9 @@ impl<const N: usize> Gathered<N> {
 }
 
 impl Flate {
-    /// A decoder at the beginning of a body.
+    /// Returns a decoder at the beginning of a body.
     pub(super) fn new(wrapping: Wrapping) -> Self {
-        let part = Part::Magic(Gathered::NONE);
+        let part = FlateState::Magic(Gathered::NONE);
         Self { wrapping, part, inflate: Decompress::new(false), crc: Crc::new() }
     }
 
@@ -78,16 +78,16 @@ impl Flate {
         }
     }
 
-    fn begin(&mut self, magic: [u8; 2]) -> Result<Part, Fault> {
+    fn begin(&mut self, magic: [u8; 2]) -> Result<FlateState, Fault> {
         if magic == GZIP_MAGIC {
-            return Ok(Part::Header(Header::default()));
+            return Ok(FlateState::Header(Header::default()));
         }
         let zlib = is_zlib(magic);
         if !zlib && self.wrapping == Wrapping::Required {
             return Err(Fault::Foreign(GZIP));
         }
         self.inflate = Decompress::new(zlib);
-        Ok(Part::Bare(Some(magic)))
+        Ok(FlateState::Bare(Some(magic)))
     }
 
     fn inflate(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, Fault> {
@@ -114,7 +114,7 @@ impl Coding for Flate {
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, Fault> {
         let taken = |read| Step { read, written: 0, done: false };
         let read = match &mut self.part {
-            Part::Magic(magic) => {
+            FlateState::Magic(magic) => {
                 let read = magic.take(input);
                 if magic.is_full() {
                     let magic = magic.bytes;
@@ -125,42 +125,42 @@ impl Coding for Flate {
                 }
                 read
             }
-            Part::Header(header) => {
+            FlateState::Header(header) => {
                 let read = header.take(input)?;
                 if header.is_over() {
                     self.inflate.reset(false);
                     self.crc.reset();
-                    self.part = Part::GzipBody;
+                    self.part = FlateState::GzipBody;
                 }
                 read
             }
-            Part::GzipBody => {
+            FlateState::GzipBody => {
                 let step = self.inflate(input, output)?;
                 self.crc.update(&output[..step.written]);
                 if step.done {
-                    self.part = Part::Trailer(Gathered::NONE);
+                    self.part = FlateState::Trailer(Gathered::NONE);
                 }
                 return Ok(Step { done: false, ..step });
             }
-            Part::Trailer(trailer) => {
+            FlateState::Trailer(trailer) => {
                 let read = trailer.take(input);
                 if trailer.is_full() {
                     let trailer = trailer.bytes;
                     self.check(trailer)?;
-                    self.part = Part::Next(Gathered::NONE);
+                    self.part = FlateState::Next(Gathered::NONE);
                 }
                 read
             }
-            Part::Next(magic) => {
+            FlateState::Next(magic) => {
                 let read = magic.take(input);
                 if magic.is_full() && magic.bytes == GZIP_MAGIC {
-                    self.part = Part::Header(Header::default());
+                    self.part = FlateState::Header(Header::default());
                 } else if magic.is_full() {
                     return Ok(Step { done: true, ..taken(read) });
                 }
                 read
             }
-            Part::Bare(first) => {
+            FlateState::Bare(first) => {
                 let Some(magic) = first.take() else { return self.inflate(input, output) };
                 // Two bytes are at most the beginning of a block: the decoder takes both.
                 let step = self.inflate(&magic, output)?;
@@ -175,12 +175,12 @@ impl Coding for Flate {
 
     fn finish(&self) -> Result<(), Fault> {
         match self.part {
-            Part::Next(_) => Ok(()),
-            Part::Magic(_)
-            | Part::Header(_)
-            | Part::GzipBody
-            | Part::Trailer(_)
-            | Part::Bare(_) => Err(Fault::Short(self.name())),
+            FlateState::Next(_) => Ok(()),
+            FlateState::Magic(_)
+            | FlateState::Header(_)
+            | FlateState::GzipBody
+            | FlateState::Trailer(_)
+            | FlateState::Bare(_) => Err(Fault::Short(self.name())),
         }
     }
 }
@@ -194,7 +194,7 @@ const fn is_zlib([cmf, flags]: [u8; 2]) -> bool {
         && u16::from_be_bytes([cmf, flags]) % 31 == 0
 }
 
-/// A step's share of a count of the decoder, which a buffer bounds.
+/// Returns a step's share of a count of the decoder, which a buffer bounds.
 fn length(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
@@ -202,12 +202,12 @@ fn length(count: u64) -> usize {
 /// The header of a gzip member after its magic: what is left of it.
 #[derive(Default)]
 struct Header {
-    field: Field,
+    field: HeaderField,
     flags: u8,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Field {
+enum HeaderField {
     #[default]
     Method,
     Flags,
@@ -231,7 +231,7 @@ const RESERVED: u8 = 0xe0;
 
 impl Header {
     const fn is_over(&self) -> bool {
-        matches!(self.field, Field::Over)
+        matches!(self.field, HeaderField::Over)
     }
 
     fn take(&mut self, input: &[u8]) -> Result<usize, Fault> {
@@ -244,29 +244,29 @@ impl Header {
         Ok(input.len())
     }
 
-    /// The field that the byte after this one belongs to.
-    fn after(&mut self, byte: u8) -> Result<Field, Fault> {
+    /// Returns the field that the byte after this one belongs to.
+    fn after(&mut self, byte: u8) -> Result<HeaderField, Fault> {
         Ok(match self.field {
-            Field::Method if byte == 8 => Field::Flags,
-            Field::Flags if byte & RESERVED == 0 => {
+            HeaderField::Method if byte == 8 => HeaderField::Flags,
+            HeaderField::Flags if byte & RESERVED == 0 => {
                 self.flags = byte;
-                Field::Fixed(6)
+                HeaderField::Fixed(6)
             }
-            Field::Method | Field::Flags => return Err(Fault::Damaged(GZIP)),
-            Field::Fixed(1) => self.extra_on(),
-            Field::Fixed(left) => Field::Fixed(left - 1),
-            Field::ExtraLow => Field::ExtraHigh(byte),
-            Field::ExtraHigh(low) => match u16::from_le_bytes([low, byte]) {
+            HeaderField::Method | HeaderField::Flags => return Err(Fault::Damaged(GZIP)),
+            HeaderField::Fixed(1) => self.extra_on(),
+            HeaderField::Fixed(left) => HeaderField::Fixed(left - 1),
+            HeaderField::ExtraLow => HeaderField::ExtraHigh(byte),
+            HeaderField::ExtraHigh(low) => match u16::from_le_bytes([low, byte]) {
                 0 => self.name_on(),
-                length => Field::Extra(length),
+                length => HeaderField::Extra(length),
             },
-            Field::Extra(1) => self.name_on(),
-            Field::Extra(left) => Field::Extra(left - 1),
-            Field::Name if byte == 0 => self.comment_on(),
-            Field::Comment if byte == 0 => self.checksum_on(),
-            Field::Checksum(2) => Field::Checksum(1),
-            Field::Checksum(_) => Field::Over,
-            field @ (Field::Name | Field::Comment | Field::Over) => field,
+            HeaderField::Extra(1) => self.name_on(),
+            HeaderField::Extra(left) => HeaderField::Extra(left - 1),
+            HeaderField::Name if byte == 0 => self.comment_on(),
+            HeaderField::Comment if byte == 0 => self.checksum_on(),
+            HeaderField::Checksum(2) => HeaderField::Checksum(1),
+            HeaderField::Checksum(_) => HeaderField::Over,
+            field @ (HeaderField::Name | HeaderField::Comment | HeaderField::Over) => field,
         })
     }
 
@@ -274,19 +274,19 @@ impl Header {
         self.flags & flag != 0
     }
 
-    const fn extra_on(&self) -> Field {
-        if self.has(EXTRA) { Field::ExtraLow } else { self.name_on() }
+    const fn extra_on(&self) -> HeaderField {
+        if self.has(EXTRA) { HeaderField::ExtraLow } else { self.name_on() }
     }
 
-    const fn name_on(&self) -> Field {
-        if self.has(NAME) { Field::Name } else { self.comment_on() }
+    const fn name_on(&self) -> HeaderField {
+        if self.has(NAME) { HeaderField::Name } else { self.comment_on() }
     }
 
-    const fn comment_on(&self) -> Field {
-        if self.has(COMMENT) { Field::Comment } else { self.checksum_on() }
+    const fn comment_on(&self) -> HeaderField {
+        if self.has(COMMENT) { HeaderField::Comment } else { self.checksum_on() }
     }
 
-    const fn checksum_on(&self) -> Field {
-        if self.has(CHECKSUM) { Field::Checksum(2) } else { Field::Over }
+    const fn checksum_on(&self) -> HeaderField {
+        if self.has(CHECKSUM) { HeaderField::Checksum(2) } else { HeaderField::Over }
     }
 }

@@ -119,7 +119,7 @@ impl Decoder {
         self.stages.is_empty()
     }
 
-    /// The coding that is not undone, if there is one.
+    /// Returns the coding that is not undone, if there is one.
     pub(super) fn unknown(&self) -> Option<&str> {
         self.unknown.as_deref()
     }

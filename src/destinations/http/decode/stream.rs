@@ -17,7 +17,7 @@ pub(super) struct Brotli {
 }
 
 impl Brotli {
-    /// A decoder at the beginning of a body.
+    /// Returns a decoder at the beginning of a body.
     pub(super) fn new() -> Self {
         let memory = StandardAlloc::default;
         // Without windows of more than 16 MiB, which are not for HTTP.
@@ -55,7 +55,7 @@ impl Coding for Brotli {
 /// A decoder of zstd, of one frame or more.
 pub(super) struct Zstd {
     decoder: Decoder<'static>,
-    /// Whether any frame is over, and with it perhaps the data.
+    /// True if any frame is over, and with it perhaps the data.
     any_frame: bool,
     /// Bytes since the last frame.
     begun: usize,
@@ -65,7 +65,7 @@ pub(super) struct Zstd {
 const MAGIC_BYTES: usize = 4;
 
 impl Zstd {
-    /// A decoder at the beginning of a body; `None` when there is no memory for it.
+    /// Returns a decoder at the beginning of a body; `None` when there is no memory for it.
     pub(super) fn new() -> Option<Self> {
         let mut decoder = Decoder::new().ok()?;
         decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;

@@ -33,7 +33,7 @@ fn zstd(text: &str) -> Vec<u8> {
 /// `hello` as brotli in an uncompressed block.
 const BROTLI_HELLO: [u8; 9] = [0x0b, 0x02, 0x80, b'h', b'e', b'l', b'l', b'o', 0x03];
 
-/// A gzip member with every optional field of its header.
+/// Returns a gzip member with every optional field of its header.
 fn gzip_with_all_fields(text: &str) -> Vec<u8> {
     let mut member = vec![0x1f, 0x8b, 8, CHECKSUM_EXTRA_NAME_COMMENT, 0, 0, 0, 0, 0, 3];
     member.extend([3, 0, 1, 2, 3]);
@@ -53,7 +53,7 @@ fn decoder(coding: &str) -> Decoder {
     Decoder::of(&HeaderMap::from_iter([(CONTENT_ENCODING, value)]))
 }
 
-/// The text that comes out, in pieces of `size` bytes, and the fault if there is one.
+/// Returns the text that comes out, in pieces of `size` bytes, and the fault if there is one.
 fn decoded(coding: &str, body: &[u8], size: usize) -> (String, Option<Fault>) {
     let mut decoder = decoder(coding);
     let mut text = Vec::new();
@@ -177,7 +177,7 @@ fn decoding_ends_where_the_sink_says() {
 
 #[test]
 fn a_window_larger_than_the_web_allows_is_refused() {
-    // A frame header that asks for a window of 128 MiB.
+    // A frame header that requires a window of 128 MiB.
     let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x88, 0, 0, 0];
     assert_eq!(decoded("zstd", &frame, 64).1, Some(Fault::Damaged("zstd")));
 }

@@ -12,7 +12,7 @@ fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
 
-/// The body in the log, whether it is whole, and what is said of it.
+/// Returns the body in the log, whether it is complete, and its warnings.
 fn shown(capture: Capture) -> (Vec<u8>, bool, Vec<String>) {
     let warnings = capture.warnings().collect();
     let body = capture.into_log(&HeaderMap::new());
@@ -22,9 +22,9 @@ fn shown(capture: Capture) -> (Vec<u8>, bool, Vec<String>) {
 #[test]
 fn reading_stops_past_the_limit_and_keeping_before_it() {
     let mut capture = capture("identity", 4, 10);
-    assert_eq!(capture.push(&bytes("abcdef")), Appetite::More);
-    assert_eq!(capture.push(&bytes("ghij")), Appetite::More);
-    assert_eq!(capture.push(&bytes("k")), Appetite::Enough);
+    assert_eq!(capture.push(&bytes("abcdef")), ReadMore::Continue);
+    assert_eq!(capture.push(&bytes("ghij")), ReadMore::Continue);
+    assert_eq!(capture.push(&bytes("k")), ReadMore::Stop);
     let body = capture.into_log(&HeaderMap::new());
     assert_eq!(
         (body.bytes().as_ref(), body.total(), body.is_complete()),
@@ -35,8 +35,8 @@ fn reading_stops_past_the_limit_and_keeping_before_it() {
 #[test]
 fn text_that_claims_to_be_gzip_is_kept_as_it_was_received() {
     let mut capture = capture("gzip", 100, 1000);
-    assert_eq!(capture.push(&bytes("p")), Appetite::More);
-    assert_eq!(capture.push(&bytes("lain")), Appetite::Enough);
+    assert_eq!(capture.push(&bytes("p")), ReadMore::Continue);
+    assert_eq!(capture.push(&bytes("lain")), ReadMore::Stop);
     let (body, complete, warnings) = shown(capture);
     assert_eq!((body.as_slice(), complete), (&b"plain"[..], false));
     assert_eq!(
@@ -76,7 +76,7 @@ fn a_coding_that_is_not_known_is_named() {
     assert_eq!(shown(empty).2.len(), 0);
 }
 
-/// Codings that take bytes for ever and give none.
+/// Codings that consume input without end and produce nothing.
 #[test]
 fn input_that_decodes_to_nothing_is_counted() {
     let empty_blocks = b"\0\0\0\xff\xff".repeat(2000);
@@ -90,7 +90,7 @@ fn input_that_decodes_to_nothing_is_counted() {
         let mut capture = capture(coding, 100, 100_000);
         let pieces = std::iter::repeat_n(more, 1000);
         let pieces = std::iter::once(beginning).chain(pieces).map(Bytes::copy_from_slice);
-        let read = pieces.take_while(|piece| capture.push(piece) == Appetite::More).count();
+        let read = pieces.take_while(|piece| capture.push(piece) == ReadMore::Continue).count();
         assert!(read < 20, "{coding}: {read}");
         let (body, complete, _) = shown(capture);
         assert_eq!((body.len(), complete), (0, false));
@@ -100,6 +100,6 @@ fn input_that_decodes_to_nothing_is_counted() {
 #[test]
 fn chunks_are_counted_too() {
     let mut capture = capture("identity", 100, 100_000);
-    let read = (0..200_000).take_while(|_| capture.push(&bytes("x")) == Appetite::More).count();
+    let read = (0..200_000).take_while(|_| capture.push(&bytes("x")) == ReadMore::Continue).count();
     assert!((5_000..10_000).contains(&read), "{read}");
 }

@@ -8,7 +8,7 @@ use super::super::types::{Field, Fields, Type};
 /// The years that a `Date32` and a `DateTime64` have.
 const YEARS: std::ops::RangeInclusive<u16> = 1900..=2299;
 
-/// The columns that the rows of a batch go to.
+/// Returns the columns that the rows of a batch go to.
 pub(super) fn columns<'a>(table: &'a Fields, batch: &Fields) -> Vec<&'a Field> {
     let used = table.0.iter().filter(|(key, _)| batch.0.contains_key(*key));
     used.map(|(_, field)| field).collect()

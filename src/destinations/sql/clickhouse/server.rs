@@ -4,23 +4,23 @@ use std::fmt;
 
 use url::Url;
 
-use crate::destinations::percent::decoded;
+use crate::percent::decoded;
 
 /// A ClickHouse server, a database there, and how to log in.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Server {
-    /// Where it answers; without login and database.
+pub struct ClickHouseServer {
+    /// The URL, without login and database.
     pub(super) url: Url,
     pub(super) user: String,
     pub(super) password: String,
     pub(super) database: String,
 }
 
-impl Server {
+impl ClickHouseServer {
     /// Reads `https://user:password@host:8443/database`. User and database are `default` by default.
     ///
     /// # Errors
-    /// Why it cannot be read; the text repeats nothing of the URL, in which there may be a password.
+    /// The reason why it cannot be read; the text repeats nothing of the URL, in which there may be a password.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -46,8 +46,8 @@ impl Server {
     }
 }
 
-impl fmt::Debug for Server {
-    /// Without the password.
+impl fmt::Debug for ClickHouseServer {
+    /// Formats the server without its password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("url", &self.url.as_str())
@@ -63,12 +63,13 @@ mod tests {
 
     #[test]
     fn login_and_database_are_taken_from_the_url() {
-        let server = Server::parse("https://me:p%40w@ch.example.com:8443/events").unwrap();
+        let server =
+            ClickHouseServer::parse("https://me:p%40w@ch.example.com:8443/events").unwrap();
         assert_eq!(server.url.as_str(), "https://ch.example.com:8443/");
         assert_eq!((&*server.user, &*server.password), ("me", "p@w"));
         assert_eq!(server.database, "events");
         assert!(!format!("{server:?}").contains("p@w"));
-        let server = Server::parse("http://127.0.0.1:8123").unwrap();
+        let server = ClickHouseServer::parse("http://127.0.0.1:8123").unwrap();
         assert_eq!(
             (&*server.user, &*server.password, &*server.database),
             ("default", "", "default")
@@ -80,7 +81,7 @@ mod tests {
         for text in
             ["", "ch", "tcp://u:secret@h:9000", "http://u:secret@h/a/b", "http://h/?x=secret"]
         {
-            let reason = Server::parse(text).unwrap_err();
+            let reason = ClickHouseServer::parse(text).unwrap_err();
             assert!(!reason.contains("secret"), "{reason}");
         }
     }

@@ -13,26 +13,26 @@ use super::super::config;
 use super::super::plan::Plan;
 use super::super::query::{Answered, Query};
 use super::super::types::{Fields, MAX_COLUMNS};
-use super::super::warehouse::{Load, Loaded, Warehouse};
+use super::super::warehouse::{BatchLoader, Load, Loaded};
 use super::dialect::{NAMING, changes, insert, records};
-use super::handoff::Handoff;
+use super::transfer::RowTransfer;
+use crate::delivery::{Failure, Kind, Verdict};
 use crate::destinations::custom::THREAD_GONE;
-use crate::destinations::jobs::{Jobs, Thread};
-use crate::destinations::{Failure, Kind, Verdict};
 use crate::error::{Error, ErrorKind};
-use crate::observability::time::Timestamp;
+use crate::jobs::{Jobs, Thread};
+use crate::time::Timestamp;
 
 /// Bytes of rows that one statement adds.
 const PIECE_BYTES: usize = 512 << 10;
-/// As many more for each column: a statement costs as much as there are.
+/// Additional bytes for each column: the cost of a statement grows with them.
 const PIECE_BYTES_A_COLUMN: usize = 4 << 10;
-/// How much longer than a query may take its answer may.
+/// The time that a response may take beyond the query's own time-out.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// DuckDB, as the threads that can run it reach it.
 pub struct DuckDb {
-    config: config::DuckDb,
-    /// How long one step of a load may take: past it, its process is killed.
+    config: config::DuckDbConfig,
+    /// The time-out of one step of a load; then its process is killed.
     timeout: Duration,
     jobs: Arc<Jobs>,
     /// The first one does the work.
@@ -45,11 +45,11 @@ impl fmt::Debug for DuckDb {
     }
 }
 
-/// What is to be done.
+/// A request to the DuckDB thread.
 #[derive(Serialize)]
 #[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum Work<'a> {
-    /// Say what is there of a batch, and what its table is.
+enum DuckDbJob<'a> {
+    /// Returns the state of a batch and the shape of its table.
     Look { table: &'a str, batch: &'a str, timeout_ms: u64 },
     /// Load it, in a transaction that also writes down its id.
     Load {
@@ -63,45 +63,45 @@ enum Work<'a> {
         columns: usize,
         timeout_ms: u64,
     },
-    /// Answer a query.
+    /// Runs a query.
     Query(&'a Query),
 }
 
-/// What came of a job.
+/// The result of a job.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Answer<T> {
+enum JobResult<T> {
     Done(T),
-    Failed(Said),
+    Failed(JobError),
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct JobError {
     code: String,
     message: String,
     #[serde(default)]
     retryable: bool,
 }
 
-/// What `Look` finds.
+/// The result of `Look`.
 #[derive(Deserialize)]
-struct Seen {
+struct TableState {
     loaded: bool,
     shape: Option<Fields>,
 }
 
 impl DuckDb {
     pub(in crate::destinations::sql) fn new(
-        config: config::DuckDb,
+        config: config::DuckDbConfig,
         timeout: Duration,
         jobs: Arc<Jobs>,
     ) -> Self {
         Self { config, timeout, jobs, threads: Mutex::default() }
     }
 
-    /// How it is opened.
+    /// Returns the configuration.
     #[must_use]
-    pub const fn config(&self) -> &config::DuckDb {
+    pub const fn config(&self) -> &config::DuckDbConfig {
         &self.config
     }
 
@@ -120,7 +120,10 @@ impl DuckDb {
         }
     }
 
-    /// Answers a query.
+    /// Runs a query.
+    ///
+    /// # Errors
+    /// `QueryNotAllowed`, `QueryTimeout`, `QueryTooLarge`, `QueryFailed`, `NotConfigured`.
     ///
     /// # Errors
     /// `QueryNotAllowed`, `QueryTimeout`, `QueryTooLarge`, `QueryFailed`, `NotConfigured`.
@@ -129,10 +132,10 @@ impl DuckDb {
         query: &Query,
     ) -> Result<Answered, Error> {
         let limit = Duration::from_millis(query.timeout_ms) + GRACE;
-        match tokio::time::timeout(limit, self.ask(&Work::Query(query))).await {
-            Ok(Some(Answer::Done(answered))) => Ok(answered),
-            Ok(Some(Answer::Failed(said))) => {
-                // Nobody makes another attempt at a query.
+        match tokio::time::timeout(limit, self.ask(&DuckDbJob::Query(query))).await {
+            Ok(Some(JobResult::Done(answered))) => Ok(answered),
+            Ok(Some(JobResult::Failed(said))) => {
+                // Queries are not retried.
                 let kind = ErrorKind::from_code(&said.code);
                 let kind = kind.filter(|_| !said.retryable).unwrap_or(ErrorKind::QueryFailed);
                 Err(Error::new(kind, said.message))
@@ -148,8 +151,11 @@ impl DuckDb {
         }
     }
 
-    /// `None`: there is no thread, or it went away.
-    async fn ask<T: serde::de::DeserializeOwned>(&self, work: &Work<'_>) -> Option<Answer<T>> {
+    /// Sends a request. `None`: there is no thread, or it exited.
+    async fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        work: &DuckDbJob<'_>,
+    ) -> Option<JobResult<T>> {
         // Before its thread is looked for, so that it is forgotten with it.
         let mut waiting = self.jobs.begin(Kind::Sql);
         let thread =
@@ -159,18 +165,21 @@ impl DuckDb {
         Some(serde_json::from_str(&answer).unwrap_or_else(|error| {
             let message = format!("the warehouse's answer cannot be read: {error}");
             let code = ErrorKind::Internal.code().to_owned();
-            Answer::Failed(Said { code, message, retryable: false })
+            JobResult::Failed(JobError { code, message, retryable: false })
         }))
     }
 
-    async fn step<T: serde::de::DeserializeOwned>(&self, work: &Work<'_>) -> Result<T, Verdict> {
+    async fn step<T: serde::de::DeserializeOwned>(
+        &self,
+        work: &DuckDbJob<'_>,
+    ) -> Result<T, Verdict> {
         let gone = || Verdict::Later {
             after: THREAD_GONE,
             reason: "the warehouse, which no thread has open".to_owned(),
         };
         match self.ask(work).await.ok_or_else(gone)? {
-            Answer::Done(done) => Ok(done),
-            Answer::Failed(Said { code, message, retryable }) => {
+            JobResult::Done(done) => Ok(done),
+            JobResult::Failed(JobError { code, message, retryable }) => {
                 let kind = ErrorKind::from_code(&code).unwrap_or(ErrorKind::Refused);
                 let failure = Failure::new(kind, message);
                 Err(if retryable {
@@ -188,14 +197,14 @@ fn not_written(error: &io::Error) -> Verdict {
     Verdict::Retry { failure: Failure::new(ErrorKind::Unavailable, message), after: None }
 }
 
-impl Warehouse for DuckDb {
+impl BatchLoader for DuckDb {
     const NAME: &'static str = "duckdb";
 
     async fn load(&self, load: Load<'_>) -> Result<Loaded, Verdict> {
         let Load { table, batch, rows } = load;
         let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-        let look = Work::Look { table, batch, timeout_ms };
-        let Seen { loaded, shape } = self.step(&look).await?;
+        let look = DuckDbJob::Look { table, batch, timeout_ms };
+        let TableState { loaded, shape } = self.step(&look).await?;
         // Of a batch that is there, what the table does not hold was refused.
         let plan = Plan::new(shape, rows, NAMING, MAX_COLUMNS);
         if loaded {
@@ -203,14 +212,14 @@ impl Warehouse for DuckDb {
         }
         let columns = plan.after.columns();
         let size = PIECE_BYTES + columns * PIECE_BYTES_A_COLUMN;
-        let handoff = Handoff::write(&plan, rows, &self.config.file, size).await;
-        let handoff = handoff.map_err(|error| not_written(&error))?;
+        let transfer = RowTransfer::write(&plan, rows, &self.config.file, size).await;
+        let transfer = transfer.map_err(|error| not_written(&error))?;
         let now = Timestamp::now();
-        let work = Work::Load {
+        let work = DuckDbJob::Load {
             before: changes(table, &plan),
             insert: insert(table, &plan, &rows.fields, now),
-            file: handoff.path(),
-            pieces: handoff.pieces(),
+            file: transfer.path(),
+            pieces: transfer.pieces(),
             after: records(table, batch, &plan, now),
             columns,
             timeout_ms,

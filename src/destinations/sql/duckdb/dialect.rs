@@ -6,19 +6,24 @@ use std::fmt::Write as _;
 use super::super::names::Naming;
 use super::super::plan::{Change, Plan};
 use super::super::types::{Field, Fields, Type};
-use crate::observability::time::Timestamp;
+use crate::time::Timestamp;
 
-/// When a row arrived: a column that the views leave out.
+/// The column with a row's time of arrival, which the views leave out.
 const ARRIVED: &str = "_arrived_at";
 
 /// Changes to a table past which it is made anew.
 const MANY: usize = 32;
 
-/// What DuckDB can call a column.
-pub(super) const NAMING: Naming =
-    Naming { max_bytes: 200, taken: &[ARRIVED, "rowid"], reserved: &[], nested: true };
+/// The names of columns in DuckDB.
+pub(super) const NAMING: Naming = Naming {
+    max_bytes: 200,
+    taken: &[ARRIVED, "rowid"],
+    reserved: &[],
+    last: char::MAX,
+    nested: true,
+};
 
-/// The statements that make a table what a plan asks for.
+/// Returns the statements that apply a plan to a table.
 pub(super) fn changes(table: &str, plan: &Plan) -> Vec<String> {
     let (data, view) = (data(table), quoted(table));
     let mut all = match plan.changes().count() {
@@ -54,8 +59,8 @@ fn alteration(data: &str, change: &Change<'_>) -> String {
     }
 }
 
-/// The statements that put another table in the place of one. `ALTER TABLE` does one thing at a
-/// time, and each time costs as much as there are columns.
+/// Returns the statements that put another table in the place of one. `ALTER TABLE` does one thing
+/// at a time, and each time costs as much as there are columns.
 fn rebuilding(table: &str, plan: &Plan) -> Vec<String> {
     // No table can be called so.
     let (data, new) = (data(table), data("_new"));
@@ -78,7 +83,7 @@ fn rebuilding(table: &str, plan: &Plan) -> Vec<String> {
     ]
 }
 
-/// The statement that adds rows, of which `$1` has the lines.
+/// Returns the statement that adds rows, of which `$1` has the lines.
 pub(super) fn insert(table: &str, plan: &Plan, batch: &Fields, arrived: Timestamp) -> String {
     let columns: Vec<&Field> =
         plan.after.0.iter().filter(|(key, _)| batch.0.contains_key(*key)).map(|(_, f)| f).collect();
@@ -102,7 +107,8 @@ pub(super) fn insert(table: &str, plan: &Plan, batch: &Fields, arrived: Timestam
     )
 }
 
-/// The statements that write down that a batch is loaded, and what its table is if that is new.
+/// Returns the statements that write down that a batch is loaded, and what its table is if that is
+/// new.
 pub(super) fn records(table: &str, batch: &str, plan: &Plan, now: Timestamp) -> Vec<String> {
     let shape = serde_json::to_string(&plan.after).unwrap_or_default();
     let (table, batch, shape, now) = (literal(table), literal(batch), literal(&shape), time(now));
@@ -138,7 +144,7 @@ fn column_type(of: &Type) -> String {
     }
 }
 
-/// What `from_json` is to make of a value.
+/// Returns the structure that `from_json` converts a value to.
 fn structure(of: &Type) -> String {
     match of {
         Type::List(element) => format!("[{}]", structure(element)),
@@ -151,7 +157,7 @@ fn structure(of: &Type) -> String {
     }
 }
 
-/// A stored value as another type. `depth` keeps the parameters of lambdas apart.
+/// Returns a stored value as another type. `depth` keeps the parameters of lambdas apart.
 fn converted(value: &str, from: &Type, to: &Type, depth: usize) -> String {
     match (from, to) {
         (from, to) if from == to => value.to_owned(),
@@ -180,43 +186,66 @@ fn converted(value: &str, from: &Type, to: &Type, depth: usize) -> String {
     }
 }
 
-/// A stored value as the text that it would be if it came now.
+/// Returns a stored value as the text that it would be if it came now.
 fn text(value: &str, of: &Type, depth: usize) -> String {
     match of {
         Type::Null => "CAST(NULL AS VARCHAR)".to_owned(),
         Type::Varchar => value.to_owned(),
         Type::Boolean | Type::Date | Type::Timestamp => format!("CAST({value} AS VARCHAR)"),
-        // As JavaScript writes numbers: 5, not 5.0.
-        Type::Double => format!(
-            "CASE WHEN {value} = trunc({value}) AND abs({value}) < 1e21 THEN CAST(CAST({value} AS \
-             HUGEINT) AS VARCHAR) ELSE CAST({value} AS VARCHAR) END"
-        ),
+        Type::Double => number_text(value),
         Type::Struct(fields) if fields.0.is_empty() => value.to_owned(),
         Type::List(_) | Type::Struct(_) => {
-            format!("CAST(to_json({}) AS VARCHAR)", json_value(value, of, depth))
+            let json = json_text(value, of, depth);
+            format!("CASE WHEN {value} IS NULL THEN NULL ELSE {json} END")
         }
     }
 }
 
-/// A stored value of which `to_json` makes what it once was.
-fn json_value(value: &str, of: &Type, depth: usize) -> String {
+/// Returns a stored number as JavaScript writes it (`String(number)`). DuckDB has the same digits,
+/// but an exponent of two digits below 1e-4 and from 1e16 on, and `.0` behind whole numbers.
+fn number_text(value: &str) -> String {
+    let (text, size) = (format!("CAST({value} AS VARCHAR)"), format!("abs({value})"));
+    let part = |place| format!("split_part({text}, 'e', {place})");
+    let digits = format!("replace({}, '.', '')", part(1));
+    let exponent = format!("TRY_CAST({} AS INTEGER)", part(2));
+    let sign = format!("CASE WHEN {value} < 0 THEN '-' ELSE '' END");
+    format!(
+        "CASE WHEN {value} = 0 THEN '0' \
+         WHEN {size} >= 1e21 OR {size} < 1e-6 THEN regexp_replace({text}, 'e([+-])0+', 'e\\1') \
+         WHEN {size} >= 1e16 THEN {sign} || rpad(ltrim({digits}, '-'), {exponent} + 1, '0') \
+         WHEN {size} < 1e-4 THEN {sign} || '0.' || repeat('0', -{exponent} - 1) || ltrim({digits}, '-') \
+         ELSE regexp_replace({text}, '\\.0$', '') END"
+    )
+}
+
+/// Returns a stored value as JSON text, which is `null` for none.
+fn json_text(value: &str, of: &Type, depth: usize) -> String {
     match of {
-        Type::Double => format!("CAST({} AS JSON)", text(value, of, depth)),
+        Type::Null => literal("null"),
+        Type::Boolean | Type::Double => format!("coalesce({}, 'null')", text(value, of, depth)),
+        Type::Varchar | Type::Date | Type::Timestamp => {
+            format!("coalesce(CAST(to_json({value}) AS VARCHAR), 'null')")
+        }
         Type::List(element) => {
             let item = format!("x{depth}");
-            let inner = json_value(&item, element, depth + 1);
-            format!("list_transform({value}, lambda {item}: {inner})")
+            let inner = json_text(&item, element, depth + 1);
+            format!(
+                "CASE WHEN {value} IS NULL THEN 'null' ELSE '[' || \
+                 array_to_string(list_transform({value}, lambda {item}: {inner}), ',') || ']' END"
+            )
         }
-        Type::Struct(fields) if fields.0.is_empty() => format!("CAST({value} AS JSON)"),
+        Type::Struct(fields) if fields.0.is_empty() => format!("coalesce({value}, 'null')"),
         Type::Struct(fields) => {
-            let each = |field: &Field| {
-                let inner = json_value(&part(value, &field.name), &field.of, depth + 1);
-                format!("{} := {inner}", quoted(&field.name))
-            };
-            let all: Vec<_> = fields.0.values().map(each).collect();
-            format!("CASE WHEN {value} IS NULL THEN NULL ELSE struct_pack({}) END", all.join(", "))
+            let mut all = Vec::with_capacity(fields.0.len());
+            for (key, field) in &fields.0 {
+                let comma = if all.is_empty() { "" } else { "," };
+                let key = literal(&format!("{comma}{}:", json(key)));
+                let inner = json_text(&part(value, &field.name), &field.of, depth + 1);
+                all.push(format!("{key} || {inner}"));
+            }
+            let all = all.join(" || ");
+            format!("CASE WHEN {value} IS NULL THEN 'null' ELSE '{{' || {all} || '}}' END")
         }
-        _ => value.to_owned(),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Keeps the file of a warehouse to one engine. DuckDB's own lock is not enough: the processes that
-//! load and answer queries take turns, and none of them has the file open in between.
+//! Locks the file of a warehouse for one engine. DuckDB's own lock is not enough: the processes
+//! that load and query take turns, and none of them has the file open in between.
 //!
 //! **Invariant:** between two turns the tables are as the engine that holds the file left them.
 
@@ -31,9 +31,9 @@ pub enum HoldError {
 /// The purpose of a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To load and to answer queries.
+    /// For loads and queries.
     Write,
-    /// To answer queries alone, beside other processes that do.
+    /// For queries alone, in parallel with other processes.
     Read,
 }
 
@@ -93,7 +93,7 @@ fn locked(file: &Path, purpose: Purpose) -> Result<Option<File>, HoldError> {
     }
 }
 
-/// The same path for each way to spell it.
+/// Returns the same path for each way to spell it.
 fn resolved(file: &Path) -> PathBuf {
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     if let Ok(found) = file.canonicalize() {
@@ -150,7 +150,8 @@ mod children {
         }
     }
 
-    /// `false`: it has been waited for, so its number may be another process's by now.
+    /// Returns whether the process runs; `false` after it was waited for, because its number may be
+    /// reused.
     fn is_running(pid: Pid) -> bool {
         matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None))
     }
@@ -219,6 +220,12 @@ mod tests {
         let mut end = Vec::new();
         sleep.stdout.take().unwrap().read_to_end(&mut end).unwrap();
         assert!(end.is_empty());
-        sleep.wait().unwrap();
+        // The thread of the hold waits for it, too: only one of the two gets its exit status.
+        match sleep.wait() {
+            Ok(status) => assert!(!status.success()),
+            Err(error) => {
+                assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::CHILD.raw_os_error()));
+            }
+        }
     }
 }

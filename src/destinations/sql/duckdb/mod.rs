@@ -1,13 +1,13 @@
 //! DuckDB, which runs in JavaScript: the npm package is prebuilt, and as large as everything else.
 //!
 //! Rust decides what is done and writes the SQL and the rows; the thread that opened the engine has it
-//! run in processes of their own (`js/duckdb`). One batch at a time is loaded, in one transaction that
+//! run in processes of their own (`js/warehouse/duckdb`). One batch at a time is loaded, in one transaction that
 //! also writes down its id.
 
 mod client;
 mod dialect;
-mod handoff;
 mod hold;
+mod transfer;
 
 pub use client::DuckDb;
 pub use hold::{Hold, HoldError, Purpose};

@@ -1,4 +1,4 @@
-//! What an error of PostgreSQL, or of the way to it, means for a batch.
+//! Classification of an error of PostgreSQL, or of its connection, for a batch.
 
 use std::error::Error as StdError;
 use std::io;
@@ -6,31 +6,35 @@ use std::io;
 use tokio_postgres::Error;
 use tokio_postgres::error::DbError;
 
-use crate::destinations::{Failure, Phase, Verdict};
-use crate::egress::failure_in;
+use crate::delivery::{Failure, Phase, Verdict};
+use crate::egress::policy_failure_in;
 use crate::error::ErrorKind;
+use crate::postgres::TooLarge;
 
-/// Classes of SQLSTATE, and single ones, that time mends: the connection, the resources, the
-/// operator, the system, and whoever else uses the table.
+/// Transient classes and codes of SQLSTATE: the connection, the resources, the operator, the
+/// system, and concurrent users of the table.
 ///
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 const TRANSIENT: [&str; 10] =
     ["08", "53", "57", "58", "XX", "25006", "40001", "40003", "40P01", "55P03"];
 
-/// The verdict on an attempt that failed with `error`.
+/// Returns the verdict on an attempt that failed with `error`.
 pub(super) fn verdict(error: &Error) -> Verdict {
     if let Some(said) = error.as_db_error() {
         return refused(said);
     }
-    if let Some(failure) = failure_in(error) {
+    if let Some(failure) = policy_failure_in(error) {
         return Verdict::Retry { failure, after: None };
     }
     let causes = || std::iter::successors(StdError::source(error), |error| (*error).source());
     let why = causes().last().map_or_else(|| error.to_string(), ToString::to_string);
-    let tls = causes().any(|cause| {
-        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        inner.is_some_and(<dyn StdError + Send + Sync>::is::<rustls::Error>)
-    });
+    let inner = || {
+        causes().filter_map(|cause| cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref))
+    };
+    if let Some(error) = inner().find_map(|inner| inner.downcast_ref::<TooLarge>()) {
+        return Verdict::Rejected(Failure::new(ErrorKind::InvalidResponse, error.to_string()));
+    }
+    let tls = inner().any(<dyn StdError + Send + Sync>::is::<rustls::Error>);
     let io = causes().any(<dyn StdError>::is::<io::Error>);
     let later = |failure| Verdict::Retry { failure, after: None };
     if tls {
@@ -54,14 +58,14 @@ fn refused(said: &DbError) -> Verdict {
         _ => "",
     };
     let message = format!("PostgreSQL answered {code}: {}{hint}", shown(said));
-    if TRANSIENT.iter().any(|transient| code.starts_with(transient)) {
+    if is_transient(code) {
         let failure = Failure::new(ErrorKind::Unavailable, message);
         return Verdict::Retry { failure, after: None };
     }
     Verdict::Rejected(Failure::new(ErrorKind::Refused, message))
 }
 
-/// What it said, for people.
+/// Returns the readable text of an error.
 fn shown(said: &DbError) -> String {
     let mut text = said.message().to_owned();
     for more in [said.detail(), said.hint()].into_iter().flatten() {
@@ -71,26 +75,58 @@ fn shown(said: &DbError) -> String {
     text.chars().filter(|c| !c.is_control()).take(1000).collect()
 }
 
-/// The line of `COPY` that an error is about, from 0, and why; `None`: it is about none, or about
-/// more than a value.
-pub(super) fn line(error: &Error, table: &str) -> Option<(usize, Failure)> {
+/// Classes of SQLSTATE that are about a row: its values, its constraints, its size, the checks of a
+/// view, and errors of a trigger.
+const ROWS: [&str; 8] = ["22", "23", "54", "44", "P0", "2F", "38", "39"];
+
+/// Returns why a row was refused, if the error is about a row and not about the table, the login or
+/// the server.
+pub(super) fn row_refusal(error: &Error, table: &str) -> Option<Failure> {
     let said = error.as_db_error()?;
     let code = said.code().code();
-    // Data that no column takes, and rows that no page holds.
-    if !["22", "23", "54"].iter().any(|class| code.starts_with(class)) {
+    if is_transient(code) {
         return None;
     }
-    let line = line_in(said.where_()?, table)?;
+    // An error that names a line was met while the line was added, by whatever a trigger does.
+    let names_line = said.where_().is_some_and(|place| line_in(place, table).is_some());
+    if !names_line && !ROWS.iter().any(|class| code.starts_with(class)) {
+        return None;
+    }
     let message = format!("PostgreSQL refused the row with {code}: {}", shown(said));
-    Some((line, Failure::new(ErrorKind::Refused, message)))
+    Some(Failure::new(ErrorKind::Refused, message))
 }
 
-/// `COPY my_table, line 3, column a: "x"`, in whatever language the server speaks.
+/// Returns the line of `COPY`, from 0, at which an error occurred, if the server reports it.
+pub(super) fn line(error: &Error, table: &str) -> Option<usize> {
+    line_in(error.as_db_error()?.where_()?, table)
+}
+
+/// Parses `COPY my_table, line 3, column a: "x"`, in any language of the server. The context of a
+/// trigger may precede it.
 fn line_in(place: &str, table: &str) -> Option<usize> {
-    let (_, rest) = place.split_once(table)?;
+    let (_, rest) = place.lines().next_back()?.split_once(table)?;
+    let rest = rest.strip_prefix(',')?;
     let digits: String =
         rest.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
     digits.parse::<usize>().ok()?.checked_sub(1)
+}
+
+/// Returns whether the columns are not those that were seen a moment ago.
+pub(super) fn is_change(error: &Error) -> bool {
+    const CODES: [&str; 5] = ["42703", "42701", "42P01", "42P07", "428C9"];
+    error.as_db_error().is_some_and(|said| CODES.contains(&said.code().code()))
+}
+
+/// Returns why a table keeps the types of its columns, if something of it depends on them.
+pub(super) fn dependency(error: &Error) -> Option<String> {
+    let said = error.as_db_error()?;
+    let code = said.code().code();
+    let is_ours = matches!(code, "42501") || is_transient(code) || is_change(error);
+    (!is_ours).then(|| format!("{code}: {}", shown(said)))
+}
+
+fn is_transient(code: &str) -> bool {
+    TRANSIENT.iter().any(|transient| code.starts_with(transient))
 }
 
 #[cfg(test)]
@@ -102,5 +138,8 @@ mod tests {
         assert_eq!(line_in("COPY t1, line 3, column a: \"x 7\"", "t1"), Some(2));
         assert_eq!(line_in("COPY t1, Zeile 12", "t1"), Some(11));
         assert_eq!(line_in("SQL statement", "t1"), None);
+        let of_trigger = "PL/pgSQL function t1_check() line 7 at RAISE\nCOPY t1, line 2: \"x\"";
+        assert_eq!(line_in(of_trigger, "t1"), Some(1));
+        assert_eq!(line_in("PL/pgSQL function t1() line 7 at RAISE", "t1"), None);
     }
 }

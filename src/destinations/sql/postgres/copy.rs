@@ -3,10 +3,12 @@
 //! <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS>
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::super::escapes::without_nul;
 use super::super::json;
 use super::super::types::{Field, Fields, Type};
+use super::columns::Writing;
 
 /// Levels of objects and arrays that PostgreSQL reads without running out of its stack, by far. What
 /// is deeper becomes a text.
@@ -14,27 +16,31 @@ const MAX_DEPTH: usize = 1000;
 
 /// Writes rows, one line each.
 #[derive(Debug)]
-pub(super) struct Lines<'a> {
+pub(super) struct CopyLines<'a> {
     table: &'a Fields,
-    /// For each column of the table, its place in a line.
+    /// The position in a line for each column of the table.
     places: Vec<Option<usize>>,
     /// The columns of a line, in order.
     pub columns: Vec<&'a Field>,
+    /// Forms of values for columns that were created or changed by hand.
+    own: Vec<Option<Writing>>,
 }
 
-impl<'a> Lines<'a> {
-    /// Lines for rows with the fields of a batch.
-    pub(super) fn new(table: &'a Fields, batch: &Fields) -> Self {
-        let mut columns = Vec::new();
-        let mut places = Vec::with_capacity(table.0.len());
+impl<'a> CopyLines<'a> {
+    /// Returns the lines for rows with the fields of a batch. `own` has the forms of values for
+    /// columns that were created or changed by hand.
+    pub(super) fn new(table: &'a Fields, batch: &Fields, own: &HashMap<Box<str>, Writing>) -> Self {
+        let mut lines = Self { table, places: Vec::new(), columns: Vec::new(), own: Vec::new() };
         for (key, field) in &table.0 {
-            let used = batch.0.contains_key(key);
-            places.push(used.then_some(columns.len()));
+            let writing = own.get(&field.name).copied();
+            let used = batch.0.contains_key(key) && writing != Some(Writing::Never);
+            lines.places.push(used.then_some(lines.columns.len()));
             if used {
-                columns.push(field);
+                lines.columns.push(field);
+                lines.own.push(writing);
             }
         }
-        Self { table, places, columns }
+        lines
     }
 
     /// Writes one row, given as its JSON text.
@@ -51,36 +57,52 @@ impl<'a> Lines<'a> {
                 cells[place] = Some(raw);
             }
         }
-        for (place, (raw, column)) in cells.into_iter().zip(&self.columns).enumerate() {
+        for (place, raw) in cells.into_iter().enumerate() {
             if place > 0 {
                 out.push('\t');
             }
             match raw {
                 None | Some("null") => out.push_str("\\N"),
-                Some(raw) => escape(&value(raw, &column.of), out),
+                Some(raw) => escape(&self.value(raw, place), out),
             }
         }
         out.push('\n');
     }
+
+    /// Returns a value as the column at this place of a line reads it.
+    fn value<'b>(&self, raw: &'b str, place: usize) -> Cow<'b, str> {
+        match (self.own[place], &self.columns[place].of) {
+            (Some(Writing::Json), _) | (None, Type::List(_) | Type::Struct(_)) => json_value(raw),
+            (None, Type::Boolean | Type::Double) if !raw.starts_with('"') => Cow::Borrowed(raw),
+            (Some(Writing::Text | Writing::Never), _)
+            | (
+                None,
+                Type::Null
+                | Type::Boolean
+                | Type::Double
+                | Type::Date
+                | Type::Timestamp
+                | Type::Varchar,
+            ) => text_value(raw),
+        }
+    }
 }
 
-/// A value as PostgreSQL reads one of its type.
-fn value<'a>(raw: &'a str, of: &Type) -> Cow<'a, str> {
-    match of {
-        Type::Boolean | Type::Double => Cow::Borrowed(raw),
-        Type::List(_) | Type::Struct(_) => {
-            let raw = without_nul(raw);
-            if depth(&raw) <= MAX_DEPTH {
-                return raw;
-            }
-            Cow::Owned(serde_json::to_string(&*raw).unwrap_or_default())
-        }
-        Type::Null | Type::Date | Type::Timestamp | Type::Varchar => match json::decode(raw) {
-            Some(text) if text.contains('\0') => Cow::Owned(text.replace('\0', "\u{fffd}")),
-            Some(text) => text,
-            // Whatever else it is, its JSON text.
-            None => Cow::Borrowed(raw),
-        },
+/// Returns a value as PostgreSQL reads JSON.
+fn json_value(raw: &str) -> Cow<'_, str> {
+    let raw = without_nul(raw);
+    if depth(&raw) <= MAX_DEPTH {
+        return raw;
+    }
+    Cow::Owned(serde_json::to_string(&*raw).unwrap_or_default())
+}
+
+/// Returns a value as text; other values than strings are their JSON text.
+fn text_value(raw: &str) -> Cow<'_, str> {
+    match json::decode(raw) {
+        Some(text) if text.contains('\0') => Cow::Owned(text.replace('\0', "\u{fffd}")),
+        Some(text) => text,
+        None => Cow::Borrowed(raw),
     }
 }
 
@@ -129,7 +151,7 @@ mod tests {
         for row in rows {
             fields.absorb(Fields::of(row, 0));
         }
-        let lines = Lines::new(&fields, &fields);
+        let lines = CopyLines::new(&fields, &fields, &HashMap::new());
         let mut out = String::new();
         for row in rows {
             lines.write(row, &mut out);
@@ -151,6 +173,21 @@ mod tests {
         ] {
             assert_eq!(lines(rows), expected, "{rows:?}");
         }
+    }
+
+    #[test]
+    fn columns_of_people_get_text_or_json_or_nothing() {
+        let row = r#"{"n":1,"j":"x","g":2,"t":{"a":"\t"}}"#;
+        let mut fields = Fields::of(row, 0);
+        super::super::dialect::NAMING.name_all(&mut fields);
+        let own = [("n", Writing::Text), ("j", Writing::Json), ("g", Writing::Never)];
+        let own = own.into_iter().chain([("t", Writing::Text)]);
+        let own = own.map(|(name, how)| (name.into(), how)).collect();
+        let lines = CopyLines::new(&fields, &fields, &own);
+        assert_eq!(lines.columns.iter().map(|field| &*field.name).collect::<String>(), "njt");
+        let mut out = String::new();
+        lines.write(row, &mut out);
+        assert_eq!(out, "1\t\"x\"\t{\"a\":\"\\\\t\"}\n");
     }
 
     #[test]

@@ -1,15 +1,16 @@
-//! PostgreSQL as the warehouse: a batch is one transaction that makes the table what it has to be,
-//! copies the rows, and writes down the id of the batch.
+//! PostgreSQL as the warehouse: a batch is one transaction that copies the rows and records the id of
+//! the batch. If the table has to change, that is a transaction of its own before it, so that its
+//! lock is held for no longer than the change takes.
 //!
-//! `server` reads where it is; `dialect` and `copy` are its SQL and its rows, and pure; `client`
-//! talks to it through the door to the network, with `tls`; `classify` says what its errors mean.
+//! [`crate::postgres`] reads where it is; `columns` compares what was recorded of a table with what it
+//! is; `dialect` and `copy` are its SQL and its rows, and pure; `client` connects to it through the
+//! egress gateway; `classify` says what its errors mean.
 
 mod classify;
 mod client;
+mod columns;
 mod copy;
 mod dialect;
-mod server;
-mod tls;
 
+pub use crate::postgres::PostgreSqlServer;
 pub(super) use client::PostgreSql;
-pub use server::Server;

@@ -1,0 +1,4 @@
+async (event, steps) => {
+  this.name = event.body.name.toUpperCase()
+  this.length = this.name.length
+}

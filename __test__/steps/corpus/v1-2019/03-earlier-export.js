@@ -1,0 +1,3 @@
+(event, steps) => {
+  this.greeting = `Hello ${steps.lookup.name}`
+}

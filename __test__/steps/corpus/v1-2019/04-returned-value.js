@@ -1,0 +1,3 @@
+async (event) => {
+  return event.items.filter((item) => item.total > 10)
+};

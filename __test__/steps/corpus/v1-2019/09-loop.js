@@ -1,0 +1,6 @@
+async (event) => {
+  for (const row of event.rows) {
+    $send.sql({ table: 'orders', payload: row })
+  }
+  this.count = event.rows.length
+}

@@ -1,0 +1,3 @@
+event => {
+  $send.s3({ bucket: 'archive', prefix: `${event.kind}/`, payload: event })
+}

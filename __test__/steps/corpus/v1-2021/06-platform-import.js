@@ -1,0 +1,2 @@
+const { axios } = await import('@pipedream/platform@3')
+return typeof axios

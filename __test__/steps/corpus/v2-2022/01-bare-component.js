@@ -1,0 +1,5 @@
+defineComponent({
+  async run({ steps, $ }) {
+    return steps.trigger.event.name
+  },
+})

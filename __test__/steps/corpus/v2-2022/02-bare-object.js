@@ -1,0 +1,5 @@
+{
+  async run({ steps, $ }) {
+    $.export('name', steps.trigger.event.name)
+  },
+}

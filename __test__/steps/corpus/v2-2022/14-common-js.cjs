@@ -1,0 +1,7 @@
+const { inspect } = require('util')
+
+module.exports = defineComponent({
+  async run({ steps, $ }) {
+    return inspect(steps.trigger.event.list)
+  },
+})

@@ -1,0 +1,5 @@
+export default defineComponent({
+  async run({ $ }) {
+    $.export('key', process.env.CORPUS_KEY)
+  },
+})

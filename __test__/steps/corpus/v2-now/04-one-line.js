@@ -1,0 +1,1 @@
+export default async (event) => { this.name = event.name; return this.name.length }

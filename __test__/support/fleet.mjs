@@ -1,0 +1,121 @@
+// Engines that share a journal in PostgreSQL.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+import { postgresServer } from './postgres.mjs'
+
+/** The key that all nodes share. */
+export const KEY = Buffer.alloc(32, 7).toString('base64')
+
+/**
+ * Starts a database for a fleet; answers its server and the option `journal` of its nodes.
+ *
+ * @param {{ after(fn: () => unknown): void }} t
+ */
+export async function fleetDatabase(t) {
+  const server = await postgresServer(t)
+  /** @param {object} [more] */
+  const journal = (more = {}) => ({
+    postgres: { url: server.url, schema: 'fleet' },
+    key: KEY,
+    leaseMs: 2000,
+    ...more,
+  })
+  return { ...server, journal }
+}
+
+/**
+ * Loops until a condition holds.
+ *
+ * @template T
+ * @param {() => Promise<T> | T} look
+ * @returns {Promise<NonNullable<T>>}
+ */
+export async function until(look) {
+  for (;;) {
+    const found = await look()
+    if (found) return /** @type {NonNullable<T>} */ (found)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/**
+ * Starts the process of a node.
+ *
+ * @param {{ after(fn: () => unknown): void }} t
+ * @param {object} settings
+ */
+export async function startNode(t, settings) {
+  const path = fileURLToPath(new URL('fleet-node.mjs', import.meta.url))
+  const child = spawn(process.execPath, [path, JSON.stringify(settings)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const closed = once(child, 'close')
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await closed
+  })
+  /** @type {string[][]} */
+  const said = []
+  createInterface(/** @type {any} */ (child.stdout)).on('line', (line) =>
+    said.push(line.split(' ')),
+  )
+  /** The words of lines that begin with this one. @param {string} word */
+  const words = (word) => said.filter(([first]) => first === word).map(([, ...rest]) => rest)
+  await until(() => words('open').length)
+  return {
+    words,
+    /** @param {string} executionId @param {string[]} urls */
+    record: (executionId, urls) => child.stdin.write(`${JSON.stringify({ executionId, urls })}\n`),
+    /** @param {NodeJS.Signals} signal */
+    signal: (signal) => child.kill(signal),
+    /** Lets it close its engine and end. */
+    async end() {
+      child.stdin.end()
+      await closed
+    },
+  }
+}
+
+/**
+ * A way to the database that can be cut. Answers the URL through it.
+ *
+ * @param {{ after(fn: () => unknown): void }} t
+ * @param {{ url: string, port: number }} database
+ */
+export async function cuttable(t, { url, port }) {
+  /** @type {Set<import('node:net').Socket>} */
+  const sockets = new Set()
+  let isCut = false
+  const server = createServer((socket) => {
+    if (isCut) return socket.destroy()
+    const upstream = connect(port, '127.0.0.1')
+    for (const one of [socket, upstream]) {
+      sockets.add(one)
+      one.on('error', () => {})
+      one.on('close', () => sockets.delete(one))
+    }
+    socket.pipe(upstream).pipe(socket)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port: own } = /** @type {import('node:net').AddressInfo} */ (server.address())
+  t.after(() => {
+    sockets.forEach((socket) => socket.destroy())
+    server.close()
+  })
+  return {
+    url: url.replace(`:${port}/`, `:${own}/`),
+    cut() {
+      isCut = true
+      sockets.forEach((socket) => socket.destroy())
+    },
+    mend() {
+      isCut = false
+    },
+  }
+}

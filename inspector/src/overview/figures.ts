@@ -1,0 +1,79 @@
+// The figures of `/overview`.
+
+export interface Figures {
+  delivered: number
+  failed: number
+  p50?: number | null
+  p95?: number | null
+}
+
+export interface Hour extends Figures {
+  time: string
+  statuses: Record<string, number>
+}
+
+export interface Host extends Figures {
+  host: string
+}
+
+export interface Stream {
+  workflowId: string
+  followers: number
+  kept: number
+}
+
+/** A queue; for `http` it is the origin of the URL. */
+export interface QueueFigures {
+  destination: string
+  queue: string
+  waiting: number
+}
+
+export interface Overview {
+  since: string
+  hours: Hour[]
+  hosts: Host[]
+  waiting: number
+  oldestWaitingAt?: string | null
+  sampled: boolean
+  queues: QueueFigures[]
+  streams: Stream[]
+}
+
+const HOUR_MS = 3_600_000
+
+/** Returns every hour of a period in order, those without deliveries too. */
+export function allHours({ since, hours }: Overview, now: number): Hour[] {
+  const byTime = new Map(hours.map((hour) => [startOfHour(Date.parse(hour.time)), hour]))
+  const found: Hour[] = []
+  for (let at = startOfHour(Date.parse(since)); at <= now; at += HOUR_MS) {
+    const empty = { time: new Date(at).toISOString(), delivered: 0, failed: 0, statuses: {} }
+    found.push(byTime.get(at) ?? empty)
+  }
+  return found
+}
+
+function startOfHour(ms: number): number {
+  return ms - (ms % HOUR_MS)
+}
+
+/** Returns the responses of all hours by the class of their status. */
+export function statusesOf(hours: Hour[]): [string, number][] {
+  const sums = new Map<string, number>()
+  for (const { statuses } of hours) {
+    for (const [name, count] of Object.entries(statuses)) {
+      sums.set(name, (sums.get(name) ?? 0) + count)
+    }
+  }
+  return [...sums].sort()
+}
+
+/** Returns the calls that wait, by host; those of destinations without hosts by the destination. */
+export function waitingByHost({ queues }: Overview): Map<string, number> {
+  const sums = new Map<string, number>()
+  for (const { destination, queue, waiting } of queues) {
+    const host = URL.canParse(queue) ? new URL(queue).host : destination
+    sums.set(host, (sums.get(host) ?? 0) + waiting)
+  }
+  return sums
+}

@@ -1,0 +1,185 @@
+// The queues with work, what is paused, and the acts on both.
+
+import { useSignal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+
+import { ask } from '../act/question.tsx'
+import { get, post, sentenceOf } from '../api.ts'
+import { ago, number, visible } from '../format.ts'
+import { onChange } from '../live.ts'
+import { mayAct } from '../session.ts'
+import { now } from '../shell/clock.ts'
+
+interface Queue {
+  destination: string
+  lane: string
+  inFlight: number
+  waiting: number
+  breaker: 'closed' | 'open' | 'half-open'
+  paused: boolean
+}
+
+interface Pause {
+  host?: string
+  destination?: string
+  workflowId?: string
+  all?: boolean
+  since: string
+}
+
+interface State {
+  queues: Queue[]
+  pauses: Pause[]
+}
+
+export function Queues() {
+  const state = useSignal<State | undefined>(undefined)
+  const problem = useSignal<string | undefined>(undefined)
+  const read = async () => {
+    try {
+      state.value = (await get<{ data: State }>('v1/queues')).data
+      problem.value = undefined
+    } catch (error) {
+      problem.value = sentenceOf(error)
+    }
+  }
+  useEffect(() => {
+    void read()
+    return onChange(read)
+  }, [])
+  const { queues = [], pauses = [] } = state.value ?? {}
+  return (
+    <section class="card">
+      <h2>Queues</h2>
+      {problem.value !== undefined && <p class="notice bad">{problem.value}</p>}
+      {pauses.map((pause) => (
+        <PauseLine key={pause.since + nameOf(pause)} pause={pause} read={read} />
+      ))}
+      {queues.length === 0 ? (
+        <p class="quiet">No queue has work.</p>
+      ) : (
+        <Table queues={queues} read={read} />
+      )}
+    </section>
+  )
+}
+
+interface LineProperties {
+  pause: Pause
+  read: () => Promise<void>
+}
+
+function PauseLine({ pause, read }: LineProperties) {
+  const name = nameOf(pause)
+  const resume = () =>
+    ask({
+      title: `Resume ${name}?`,
+      text: 'What waits there is attempted again.',
+      verb: 'Resume',
+      perform: () => change('resume', targetOf(pause), `Resumed ${name}.`, read),
+    })
+  return (
+    <p class="notice warn line-with-button">
+      <span>
+        <b>
+          <bdi>{name}</bdi>
+        </b>{' '}
+        is paused, since {ago(pause.since, now.value)}
+      </span>
+      {mayAct() && (
+        <button type="button" onClick={resume}>
+          Resume
+        </button>
+      )}
+    </p>
+  )
+}
+
+function Table({ queues, read }: { queues: Queue[]; read: () => Promise<void> }) {
+  const heads = ['Queue', 'State', 'Sending', 'Waiting', ...(mayAct() ? ['Act'] : [])]
+  return (
+    <table class="figures">
+      <thead>
+        <tr>
+          {heads.map((name) => (
+            <th scope="col" key={name} class={name === 'State' ? 'words' : ''}>
+              {name}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {queues.map((queue) => (
+          <Row key={`${queue.destination} ${queue.lane}`} queue={queue} read={read} />
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
+const BREAKERS = { closed: 'Working', open: 'Breaker open', 'half-open': 'Being probed' }
+
+function Row({ queue, read }: { queue: Queue; read: () => Promise<void> }) {
+  const { destination, lane, inFlight, waiting, breaker, paused } = queue
+  const isWell = breaker === 'closed' && !paused
+  return (
+    <tr>
+      <th scope="row">
+        <span class="tag">{visible(destination)}</span>{' '}
+        <bdi>{visible(lane.replace(/^https?:\/\//, ''))}</bdi>
+      </th>
+      <td class={`words ${isWell ? 'good-text' : 'warn-text'}`}>
+        {paused ? 'Paused' : BREAKERS[breaker]}
+      </td>
+      <td>{number(inFlight)}</td>
+      <td>{number(waiting)}</td>
+      {mayAct() && <td>{!paused && <PauseButton queue={queue} read={read} />}</td>}
+    </tr>
+  )
+}
+
+function PauseButton({ queue, read }: { queue: Queue; read: () => Promise<void> }) {
+  const target = queueTarget(queue)
+  const name = visible(target.host ?? queue.destination)
+  const pause = () =>
+    ask({
+      title: `Pause ${name}?`,
+      text: 'Nothing is attempted there until it is resumed. Attempts under way go on.',
+      verb: 'Pause',
+      perform: () => change('pause', target, `Paused ${name}.`, read),
+    })
+  return (
+    <button type="button" class="small" aria-label={`Pause ${name}`} onClick={pause}>
+      Pause
+    </button>
+  )
+}
+
+type Target = Partial<Record<'host' | 'destination' | 'workflow_id' | 'all', string>>
+
+async function change(
+  verb: 'pause' | 'resume',
+  target: Target,
+  sentence: string,
+  read: () => Promise<void>,
+): Promise<string> {
+  await post(`v1/queues/${verb}`, target)
+  await read()
+  return sentence
+}
+
+/** Returns the target of a pause of a queue: the host for those of `http`, else the destination. */
+function queueTarget({ destination, lane }: Queue): Target {
+  if (destination !== 'http' || !URL.canParse(lane)) return { destination }
+  return { host: new URL(lane).host }
+}
+
+function targetOf({ host, destination, workflowId }: Pause): Target {
+  if (host !== undefined) return { host }
+  if (destination !== undefined) return { destination }
+  return workflowId === undefined ? { all: 'true' } : { workflow_id: workflowId }
+}
+
+function nameOf({ host, destination, workflowId }: Pause): string {
+  return visible(host ?? destination ?? workflowId ?? 'Everything')
+}

@@ -1,0 +1,103 @@
+// `dollar-send check`: which steps run as they are, and what they need.
+
+import { join, resolve } from 'node:path'
+
+import { createPaint, harmlessJson, oneLine } from '../paint.mjs'
+import { readAll } from './read.mjs'
+import { inspectStep } from './report.mjs'
+import { uniqueNames, writeWorkflow } from './write.mjs'
+
+/** @typedef {import('./report.mjs').Report} Report */
+/** @typedef {{ name: string, steps: Report[], notUnderstood: string[], files: string[] }} Checked */
+
+/** Exit status when something is not supported. */
+const UNSUPPORTED = 1
+
+/**
+ * @param {import('../arguments.mjs').CheckSettings} settings
+ * @returns {Promise<number>} the exit status
+ * @throws {import('../usage.mjs').UsageError}
+ */
+export async function checkCommand({ paths, write, json }) {
+  const workflows = readAll(paths)
+  const folders = write && workflows.length > 1 ? foldersOf(workflows, write) : [write]
+  const checked = workflows.map((workflow, index) => checkWorkflow(workflow, folders[index]))
+  process.stdout.write(json ? asJson(checked) : asText(checked))
+  return checked.every(isSupported) ? 0 : UNSUPPORTED
+}
+
+/** @param {import('./read.mjs').Workflow[]} workflows @param {string} parent @returns {string[]} */
+function foldersOf(workflows, parent) {
+  const names = workflows.map(({ name }) => name.replace(/[^\p{L}\p{N}_-]+/gu, '_') || '_')
+  return uniqueNames(names).map((name) => join(parent, name))
+}
+
+/**
+ * @param {import('./read.mjs').Workflow} workflow
+ * @param {string | undefined} folder
+ * @returns {Checked}
+ */
+function checkWorkflow({ name, steps, notUnderstood }, folder) {
+  const inspected = withoutHelpers(steps.map((step) => ({ step, ...inspectStep(step) })))
+  const runnable = inspected.filter(({ report }) => report.form !== undefined)
+  const written = runnable.map(({ step, code, isModule }) => ({
+    name: step.name,
+    code,
+    isModule,
+    path: step.path,
+    props: step.props,
+  }))
+  const files =
+    folder !== undefined && written.length > 0 ? writeWorkflow(folder, name, written) : []
+  return { name, steps: inspected.map(({ report }) => report), notUnderstood, files }
+}
+
+/**
+ * Leaves out files that other steps of the workflow import.
+ *
+ * @template {{ step: import('./read.mjs').Step, files: string[] }} Inspected
+ * @param {Inspected[]} all
+ * @returns {Inspected[]}
+ */
+function withoutHelpers(all) {
+  const imported = new Set(all.flatMap(({ files }) => files))
+  return all.filter(({ step }) => step.path === undefined || !imported.has(resolve(step.path)))
+}
+
+/** @param {Checked} workflow */
+function isSupported({ steps, notUnderstood }) {
+  return notUnderstood.length === 0 && steps.every(({ unsupported }) => unsupported.length === 0)
+}
+
+/** @param {Checked[]} checked */
+function asJson(checked) {
+  const supported = checked.every(isSupported)
+  return `${harmlessJson({ supported, workflows: checked })}\n`
+}
+
+/** @param {Checked[]} checked */
+function asText(checked) {
+  const paint = createPaint(process.stdout)
+  const parts = checked.map(({ name, steps, notUnderstood, files }) => {
+    const lines = [paint('bold', `Workflow ${oneLine(name)}`)]
+    for (const step of steps) lines.push(...stepLines(step, paint))
+    for (const miss of notUnderstood)
+      lines.push(`  ${paint('red', `✘ not understood: ${oneLine(miss)}`)}`)
+    for (const file of files) lines.push(`  ${paint('dim', 'written')} ${oneLine(file)}`)
+    return lines.join('\n')
+  })
+  const all = checked.flatMap(({ steps }) => steps)
+  const good = all.filter(({ unsupported }) => unsupported.length === 0).length
+  return `${parts.join('\n\n')}\n\n${paint('bold', `${good} of ${all.length} steps run as they are`)}\n`
+}
+
+/** @param {Report} step @param {import('../paint.mjs').Paint} paint @returns {string[]} */
+function stepLines({ name, origin, form, destinations, packages, needs, unsupported }, paint) {
+  const mark = unsupported.length === 0 ? paint('green', '✔') : paint('red', '✘')
+  const lines = [`${mark} ${oneLine(name)}  ${form ?? 'no step'}  ${paint('dim', oneLine(origin))}`]
+  if (destinations.length > 0) lines.push(`  sends by: ${oneLine(destinations.join(', '))}`)
+  if (packages.length > 0) lines.push(`  packages: ${oneLine(packages.join(', '))}`)
+  lines.push(...needs.map((need) => `  needs ${oneLine(need)}`))
+  lines.push(...unsupported.map((one) => `  ${paint('red', `not supported: ${oneLine(one)}`)}`))
+  return lines
+}

@@ -1,0 +1,61 @@
+// A data directory, read without opening it.
+
+import { createRequire } from 'node:module'
+
+import { asUsage } from './engine.mjs'
+import { UsageError } from './usage.mjs'
+
+const require = createRequire(import.meta.url)
+const { keyText } = require('../options.cjs')
+
+/** @typedef {import('./config.mjs').Configuration} Configuration */
+
+/** The log of a data directory, which may be in use by another process. */
+export class Directory {
+  /** @type {string} */ #path
+  /** @type {string | undefined} */ #key
+
+  /** @param {Configuration} configuration */
+  constructor({ dataDir, options }) {
+    this.#path = String(dataDir)
+    this.#key = keyText(options.journal?.key)
+  }
+
+  /** @param {Record<string, unknown>} filter @returns {Promise<any[]>} newest first */
+  async deliveries(filter) {
+    const native = require('../native.cjs')
+    return JSON.parse(await asUsage(() => native.readLog(this.#path, this.#key, filter)))
+  }
+
+  /** @param {Record<string, unknown>} filter @returns {Promise<any[]>} newest first */
+  async executions(filter) {
+    const native = require('../native.cjs')
+    return JSON.parse(await asUsage(() => native.readExecutions(this.#path, filter)))
+  }
+}
+
+/** Lists of deliveries in which a prefix of an id is sought. */
+const ALL = 1_000_000
+
+/**
+ * The ids that prefixes name.
+ *
+ * @param {{ deliveries(filter: Record<string, unknown>): Promise<any[]> }} source
+ * @param {string[]} prefixes
+ * @returns {Promise<string[]>}
+ * @throws {UsageError} when one names none or several
+ */
+export async function wholeIds(source, prefixes) {
+  if (prefixes.every((prefix) => prefix.length === 36)) return prefixes
+  const ids = (await source.deliveries({ limit: ALL })).map(({ id }) => id)
+  return prefixes.map((prefix) => {
+    const found = ids.filter((id) => id.startsWith(prefix.toLowerCase()))
+    if (found.length === 1) return found[0]
+    if (found.length === 0)
+      throw new UsageError(`There is no delivery whose id begins with ${prefix}.`)
+    const some = found.slice(0, 5).join('\n  ')
+    throw new UsageError(
+      `${found.length} deliveries have ids that begin with ${prefix}:\n  ${some}`,
+    )
+  })
+}

@@ -1,0 +1,222 @@
+// The server of a running engine, as the commands use it.
+
+import { UsageError } from './usage.mjs'
+
+/** Where tokens may stand that are not to be seen in a list of processes. */
+export const TOKENS_VARIABLE = 'DOLLAR_SEND_TOKENS'
+
+/** Rows of one page. */
+const PAGE = 100
+
+/** The time for an answer. A query of the warehouse may take as long. */
+const ANSWER_MS = 60_000
+
+/** The names of filters by REST. */
+const PARAMETERS = /** @type {Record<string, string>} */ ({
+  workflowId: 'workflow_id',
+  executionId: 'execution_id',
+  step: 'step',
+  destination: 'destination',
+  status: 'status',
+  before: 'after',
+  settledSince: 'settled_since',
+  errorCode: 'error_code',
+  dryRun: 'dry_run',
+})
+
+/** @typedef {{ id: string, reason: string }} Skipped */
+/**
+ * @typedef {object} ReplayState
+ * @property {string} id
+ * @property {'running' | 'done' | 'cancelled' | 'failed'} status
+ * @property {number} replayed
+ * @property {number} total
+ * @property {string | null} error
+ */
+
+/** A server that cannot be reached, or refuses. */
+export class ServerError extends Error {}
+
+/** The REST API of a running engine. */
+export class Server {
+  /** @type {string} */ #url
+  /** @type {Record<string, string>} */ #headers
+
+  /**
+   * @param {string} url
+   * @param {string} [token] default: the first in `DOLLAR_SEND_TOKENS`
+   */
+  constructor(url, token) {
+    this.#url = addressIn(url)
+    const known = token ?? (process.env[TOKENS_VARIABLE] ?? '').split(',')[0].trim()
+    if (!/^[\x21-\x7e]*$/.test(known))
+      throw new UsageError(
+        'The token has characters that no header can have, such as a line break.',
+      )
+    this.#headers = known ? { authorization: `Bearer ${known}` } : {}
+  }
+
+  /** @param {Record<string, unknown>} filter @returns {Promise<any[]>} newest first */
+  deliveries(filter) {
+    return this.#rows('/v1/deliveries', filter, 'id')
+  }
+
+  /** @param {Record<string, unknown>} filter @returns {Promise<any[]>} newest first */
+  executions(filter) {
+    return this.#rows('/v1/executions', filter, 'cursor')
+  }
+
+  /**
+   * Plans a replay.
+   *
+   * @param {Record<string, unknown>} selection
+   * @returns {Promise<import('./replay.mjs').Plan>}
+   */
+  async plan(selection) {
+    const { data } = await this.#post('/v1/replays', { ...selection, dryRun: true })
+    if (typeof data?.id !== 'string') throw this.#stranger()
+    return data
+  }
+
+  /**
+   * Begins the replay of a plan.
+   *
+   * @param {string} plan
+   * @returns {Promise<ReplayState>}
+   */
+  async beginReplay(plan) {
+    return (await this.#post('/v1/replays', { plan, wait: false })).data
+  }
+
+  /**
+   * The progress of a replay, and a part of its deliveries.
+   *
+   * @param {string} id
+   * @param {number} offset
+   * @returns {Promise<{ replay: ReplayState, deliveries: { id: string }[], skips: Skipped[] }>}
+   */
+  async replayed(id, offset) {
+    return (await this.#json(`/v1/replays/${id}?limit=${PAGE}&offset=${offset}`)).data
+  }
+
+  /** @param {string} id of a replay */
+  async cancelReplay(id) {
+    await this.#json(`/v1/replays/${id}`, { method: 'DELETE' })
+  }
+
+  /**
+   * @param {'pause' | 'resume'} act
+   * @param {Record<string, unknown>} target
+   * @returns {Promise<any[]>} the pauses
+   */
+  async changePauses(act, target) {
+    const { data } = await this.#post(`/v1/queues/${act}`, target)
+    if (!Array.isArray(data?.pauses)) throw this.#stranger()
+    return data.pauses
+  }
+
+  /** @param {Record<string, unknown>} filter @returns {Promise<number>} */
+  async retryNow(filter) {
+    const { data } = await this.#post('/v1/queues/retry-now', filter)
+    if (typeof data?.retried !== 'number') throw this.#stranger()
+    return data.retried
+  }
+
+  /** @param {string} path @param {Record<string, unknown>} members by the names of the API */
+  #post(path, members) {
+    const renamed = Object.entries(members).map(([name, value]) => [
+      PARAMETERS[name] ?? name,
+      value,
+    ])
+    return this.#json(path, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(Object.fromEntries(renamed)),
+    })
+  }
+
+  /**
+   * @param {string} path
+   * @param {Record<string, unknown>} filter
+   * @param {string} cursor the member that names a place
+   */
+  async #rows(path, { limit = PAGE, ...filter }, cursor) {
+    const rows = []
+    const query = new URLSearchParams()
+    for (const [name, value] of Object.entries(filter))
+      query.set(PARAMETERS[name] ?? name, String(value))
+    while (rows.length < Number(limit)) {
+      const wanted = Math.min(PAGE, Number(limit) - rows.length)
+      query.set('limit', String(wanted))
+      const { data } = await this.#json(`${path}?${query}`)
+      if (!Array.isArray(data)) throw this.#stranger()
+      rows.push(...data)
+      if (data.length < wanted) break
+      query.set('after', data.at(-1)[cursor])
+    }
+    return rows
+  }
+
+  #stranger() {
+    return new ServerError(
+      `${this.#url} is not the server of an engine: its answer has no such data.`,
+    )
+  }
+
+  /** @param {string} path @param {RequestInit} [init] @returns {Promise<any>} */
+  async #json(path, init = {}) {
+    const response = await this.request(path, init)
+    /** @type {any} */
+    const body = await response.json().catch(() => ({}))
+    if (response.ok) return body
+    const reason = body.message ?? body.error?.message ?? body.error ?? response.statusText
+    const token = response.status === 401 ? ` Give a token: --token, or ${TOKENS_VARIABLE}.` : ''
+    throw new ServerError(`${this.#url} answered ${response.status}: ${reason}.${token}`)
+  }
+
+  /**
+   * Makes a request to the server.
+   *
+   * @param {string} path
+   * @param {RequestInit} [init]
+   */
+  async request(path, init = {}) {
+    try {
+      return await fetch(this.#url + path, {
+        signal: AbortSignal.timeout(ANSWER_MS),
+        ...init,
+        headers: { ...this.#headers, ...init.headers },
+      })
+    } catch (error) {
+      const { name, message, cause } = /** @type {any} */ (error)
+      if (name === 'TimeoutError') {
+        const seconds = ANSWER_MS / 1000
+        throw new ServerError(`${this.#url} did not answer within ${seconds} s.`, { cause: error })
+      }
+      throw new ServerError(
+        `${this.#url} cannot be reached: ${cause?.message || cause?.code || message}`,
+        { cause: error },
+      )
+    }
+  }
+}
+
+/**
+ * The address in `--url`, without a slash at its end.
+ *
+ * @param {string} url
+ * @throws {UsageError}
+ */
+function addressIn(url) {
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+    throw new UsageError(`--url must begin with http:// or https://, not ${withoutLogin(url)}.`)
+  const { username, password } = new URL(url)
+  if (username || password)
+    throw new UsageError('--url has a user or password, which no server asks for: give --token.')
+  return url.replace(/\/+$/, '')
+}
+
+/** @param {string} url */
+function withoutLogin(url) {
+  return url.replace(/\/\/.*@/s, '//…@')
+}

@@ -1,0 +1,66 @@
+// @ts-check
+'use strict'
+
+/**
+ * Finds what a step started and did not wait for: timers, and requests of `node:http`, which is what
+ * axios and most clients use.
+ *
+ * The hook is enabled while a step runs. It collects, and the step's end asks what is still under way.
+ */
+
+const { createHook } = require('node:async_hooks')
+const { stepIfAny } = require('./context.cjs')
+
+// Taken now, so that the clock of a test does not stand for it later.
+const { setImmediate } = globalThis
+
+/** More than a message has a use for. */
+const MAX_STARTED = 1000
+
+/** @type {Record<string, (resource: any) => string | undefined>} Names what is under way, by its type. */
+const UNDER_WAY = {
+  Timeout: (timer) => (timer._destroyed || !timer.hasRef() ? undefined : 'a timer'),
+  Immediate: (timer) => (timer._destroyed || !timer.hasRef() ? undefined : 'an immediate'),
+  HTTPCLIENTREQUEST: ({ req }) =>
+    !req || req.destroyed || req.res?.complete ? undefined : `a request to ${req.host}`,
+}
+
+let running = 0
+
+const hook = createHook({
+  init(_id, type, _trigger, resource) {
+    if (type === 'PROMISE' || !Object.hasOwn(UNDER_WAY, type)) return
+    const host = stepIfAny()?.host
+    if (host === undefined) return
+    if (host.isOver) {
+      if (type === 'HTTPCLIENTREQUEST') host.late('a request')
+    } else if (host.started.length < MAX_STARTED) host.started.push({ type, resource })
+  },
+})
+
+/** Begins to collect what steps start. */
+function watch() {
+  if (++running === 1) hook.enable()
+}
+
+/** Ends that for one step, a turn of the event loop later: a request gets its socket in the next tick. */
+function unwatch() {
+  setImmediate(() => {
+    if (--running === 0) hook.disable()
+  }).unref()
+}
+
+/**
+ * Returns what a step started that is still under way.
+ *
+ * @param {{ type: string, resource: any }[]} started
+ */
+function leftover(started) {
+  for (const { type, resource } of started) {
+    const found = UNDER_WAY[type](resource)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+module.exports = { leftover, unwatch, watch }

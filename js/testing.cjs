@@ -1,0 +1,174 @@
+// @ts-check
+'use strict'
+
+/**
+ * `dollar-send/testing`: runs a step without delivering anything, and returns what it sent.
+ *
+ * Calls are checked and snapshotted as in production, by an engine in memory that is never asked to
+ * deliver: its execution is discarded, and the log has what was recorded. Nothing here knows a test
+ * runner.
+ */
+
+const { Engine } = require('./engine.cjs')
+const { stateOf } = require('./execution.cjs')
+const { invalidArgument } = require('./errors.cjs')
+const { resolveTarget } = require('./runner/component.cjs')
+const { STEP, checkOptions, pick } = require('./runner/options.cjs')
+const { attach } = require('./runner/result.cjs')
+const { runResolved } = require('./runner/run.cjs')
+const { NAMES } = require('./send.cjs')
+
+/** More calls than a step under test makes. */
+const ALL = 1_000_000
+
+/** Bytes of a body that are shown: as many as a call may have. */
+const MAX_BODY = 10 << 20
+
+/** Options of a recording beside those of a step. */
+const OWN = ['workflowId', 'executionId', 'attempt', 'stepName', 'destinations', 'strict']
+
+/**
+ * Runs a step and returns what it sent, by destination, with how it ended.
+ *
+ * @param {unknown} target
+ * @param {any} [options]
+ */
+async function recordStep(target, options = {}) {
+  checkOptions('recordStep()', options, [...OWN, ...STEP])
+  const resolved = resolveTarget(target, 'recordStep()')
+  const { sent, value } = await record(options, (execution) =>
+    runResolved(
+      unflushed(execution),
+      stateOf(execution),
+      options.stepName ?? 'code',
+      resolved,
+      pick(options, STEP),
+    ),
+  )
+  const result = { ...value, sent }
+  if (value.status !== 'threw') return result
+  attach(value.error, 'result', result)
+  throw value.error
+}
+
+/**
+ * Calls a function with a `$send` and returns what it sent: for code that gets `$send` or `$` as an
+ * argument.
+ *
+ * @param {(step: any) => unknown} use
+ * @param {any} [options]
+ */
+async function recordSends(use, options = {}) {
+  if (typeof use !== 'function') {
+    throw invalidArgument('recordSends(): the first argument must be a function')
+  }
+  checkOptions('recordSends()', options, OWN)
+  const { runInStep } = require('./runner/globals.cjs')
+  const { sent } = await record(options, async (execution) => {
+    const step = execution.step(options.stepName ?? 'code')
+    await runInStep(step, () => use(step))
+  })
+  return sent
+}
+
+/**
+ * Returns an execution for a step whose `$.flow.suspend()` must not hand anything over.
+ *
+ * @param {any} execution
+ * @returns {any}
+ */
+function unflushed(execution) {
+  const { executionId, workflowId } = execution
+  return { executionId, workflowId, step: (/** @type {string} */ name) => execution.step(name) }
+}
+
+/**
+ * @template T
+ * @param {any} options
+ * @param {(execution: any) => Promise<T>} run
+ */
+async function record({ workflowId = 'p_test', executionId, attempt, destinations, strict }, run) {
+  const names = ownNames(destinations)
+  const engine = await Engine.open({
+    http: { logBodyBytes: MAX_BODY },
+    ...(strict === undefined ? {} : { strict }),
+  })
+  try {
+    for (const name of names) engine.destination(name, { deliver() {} })
+    const execution = engine.execution({ workflowId, executionId, attempt })
+    /** @type {{ value: T } | { error: unknown }} */
+    let outcome
+    try {
+      outcome = { value: await run(execution) }
+    } catch (error) {
+      outcome = { error }
+    }
+    const sent = await sentBy(engine, execution, names)
+    if ('error' in outcome) throw outcome.error
+    return { value: outcome.value, sent }
+  } finally {
+    await engine.close({ timeoutMs: 0 })
+  }
+}
+
+/** @param {unknown} destinations @returns {string[]} */
+function ownNames(destinations) {
+  if (destinations === undefined) return []
+  if (Array.isArray(destinations) && destinations.every((name) => typeof name === 'string')) {
+    return destinations
+  }
+  throw invalidArgument('destinations must be a list of names')
+}
+
+/**
+ * Takes the calls of an execution, which is discarded: none of them is delivered.
+ *
+ * @param {any} engine
+ * @param {any} execution
+ * @param {string[]} names destinations of its own
+ */
+async function sentBy(engine, execution, names) {
+  const { executionId } = execution
+  const rows = await engine.deliveries({ executionId, limit: ALL })
+  execution.discard()
+  /** @type {Record<string, any>} */
+  const sent = { all: [] }
+  for (const name of [...NAMES, ...names]) sent[name] = []
+  for (const { destination, request: logged } of rows.reverse()) {
+    const request = shownRequest(destination, logged)
+    sent.all.push({ destination, request })
+    sent[destination].push(request)
+  }
+  return sent
+}
+
+/**
+ * Returns a request as it is compared in a test.
+ *
+ * @param {string} destination
+ * @param {any} request
+ */
+function shownRequest(destination, request) {
+  if (destination === 'http') return withData(request)
+  // The log shows what is no object as its text.
+  const isText = !NAMES.includes(/** @type {any} */ (destination)) && request.truncated === false
+  return isText && typeof request.body === 'string' ? JSON.parse(request.body) : request
+}
+
+/**
+ * Returns an HTTP request with its JSON body as `data`.
+ *
+ * @param {any} request
+ */
+function withData(request) {
+  const { body, bodyEncoding, headers } = request
+  const isJson = /\bjson\b/i.test(headers['content-type'] ?? '')
+  if (!isJson || body === undefined || bodyEncoding !== undefined) return request
+  try {
+    return { ...request, data: JSON.parse(body) }
+  } catch {
+    return request
+  }
+}
+
+module.exports = { recordSends, recordStep }

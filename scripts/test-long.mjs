@@ -1,0 +1,91 @@
+// Runs the long forms of the tests under __test__/reliability, and writes docs/reliability.md from the
+// results of all runs, which __test__/reliability/results.json keeps.
+//
+//   npm run test:long -- [name] [--count N] [--seed N]
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+
+import { losePower } from '../__test__/reliability/crash.mjs'
+import { damageFiles } from '../__test__/reliability/damage.mjs'
+import { failDisks } from '../__test__/reliability/faults.mjs'
+
+/** @typedef {{ count: number, seed: number }} Settings */
+/** @typedef {{ test: string, count: number, seed: number, date: string, commit: string, violations: number }} Result */
+
+/** @type {Record<string, { title: string, count: number, run(settings: Settings): Promise<string[]> }>} */
+const TESTS = {
+  crash: {
+    title: 'losses of power',
+    count: 10_000,
+    run: async (settings) => (await losePower(settings)).violations,
+  },
+  damage: {
+    title: 'damaged files',
+    count: 1_000,
+    run: async (settings) => (await damageFiles(settings)).violations,
+  },
+  faults: { title: 'failing disks', count: 5_000, run: failDisks },
+}
+
+const results = new URL('../__test__/reliability/results.json', import.meta.url)
+const page = new URL('../docs/reliability.md', import.meta.url)
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { count: { type: 'string' }, seed: { type: 'string' } },
+})
+const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31))
+process.removeAllListeners('warning')
+let violated = 0
+for (const name of positionals.length > 0 ? positionals : Object.keys(TESTS)) {
+  const found = TESTS[name]
+  if (!found)
+    throw new Error(`there is no test ${name}; there are ${Object.keys(TESTS).join(', ')}`)
+  const count = Number(values.count ?? found.count)
+  console.log(`${name}: ${count} ${found.title}, --seed ${seed}`)
+  const violations = await found.run({ count, seed })
+  for (const violation of violations) console.error(violation)
+  console.log(`${name}: ${violations.length} violations`)
+  violated += violations.length
+  keep({ test: name, count, seed, date: today(), commit: commit(), violations: violations.length })
+}
+process.exit(violated > 0 ? 1 : 0)
+
+/** @param {Result} result */
+function keep(result) {
+  /** @type {Result[]} */
+  const known = existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')) : []
+  const all = [...known, result]
+  writeFileSync(results, `[\n${all.map((each) => `  ${JSON.stringify(each)}`).join(',\n')}\n]\n`)
+  writeFileSync(page, pageOf(all))
+}
+
+/** @param {Result[]} all */
+function pageOf(all) {
+  const head = [
+    '# What was tested for reliability',
+    '',
+    'Written by `npm run test:long`, whose bounded forms are in `npm test`. Each line is one run; its seed repeats its choices, not the timing of its threads.',
+    '',
+  ]
+  const names = ['test', 'count', 'first seed', 'date', 'commit', 'result']
+  const rows = all.map(({ test, count, seed, date, commit, violations }) => [
+    ...[`${TESTS[test]?.title ?? test} (\`${test}\`)`, count.toLocaleString('en'), String(seed)],
+    ...[date, `\`${commit}\``, violations === 0 ? 'no violation' : `${violations} violations`],
+  ])
+  const width = names.map((name, at) => Math.max(name.length, ...rows.map((row) => row[at].length)))
+  const line = (/** @type {string[]} */ cells) =>
+    `| ${cells.map((cell, at) => cell.padEnd(width[at])).join(' | ')} |`
+  const rule = `| ${width.map((length) => '-'.repeat(length)).join(' | ')} |`
+  return [...head, line(names), rule, ...rows.map(line), ''].join('\n')
+}
+
+function today() {
+  return new Date().toISOString().slice(0, 10)
+}
+
+function commit() {
+  return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+}

@@ -1,0 +1,172 @@
+//! Gathering: a task for each lane that has records, which adds them to one growing batch.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::meter::{BatchMeter, Reason};
+use super::records::{BatchRecord, BatchRecords, failed_before_storing};
+use super::{BatchLanes, ClosedBatch, TURN, encode, no_batches, origin};
+use crate::delivery::Failure;
+use crate::destinations::OpenBatch;
+use crate::engine::lanes::{Lanes, caught_now};
+use crate::journal::{Lane, Record, SealedBatch};
+use crate::time::Timestamp;
+
+/// The wait before what the journal could not write is written again.
+const PAUSE_AFTER_TROUBLE: Duration = Duration::from_secs(1);
+
+/// A batch that grows.
+struct GrowingBatch {
+    batch: Box<dyn OpenBatch>,
+    meter: BatchMeter,
+    records: BatchRecords,
+}
+
+impl BatchLanes {
+    /// Sees to it that a task gathers the records that wait in the lane.
+    pub(crate) fn gather_from(self: &Arc<Self>, lane: Lane, lanes: &Arc<Lanes>) {
+        let mut wakeups = self.wakeups();
+        if let Some(wakeup) = wakeups.get(&lane) {
+            wakeup.notify_one();
+            return;
+        }
+        let wakeup = Arc::<Notify>::default();
+        wakeups.insert(lane.clone(), Arc::clone(&wakeup));
+        drop(wakeups);
+        self.shared.tasks.spawn(Arc::clone(self).gather(lane, wakeup, Arc::clone(lanes)));
+    }
+
+    /// Gathers the records of a lane into batches, until none is left.
+    async fn gather(self: Arc<Self>, lane: Lane, wakeup: Arc<Notify>, lanes: Arc<Lanes>) {
+        let mut growing: Option<GrowingBatch> = None;
+        loop {
+            self.gather_waiting(&lane, &mut growing, &lanes).await;
+            let Some(batch) = &growing else {
+                // A record that came between the last look and leaving would wait for nothing.
+                let mut wakeups = self.wakeups();
+                let is_empty = self.shared.journal.waiting(&lane) == 0;
+                if is_empty || self.shared.pauses.holds(&lane) {
+                    wakeups.remove(&lane);
+                    return;
+                }
+                continue;
+            };
+            let flushed = self.is_flushing().then(|| self.flush_reason());
+            if let Some(reason) = flushed.or_else(|| batch.meter.due(Instant::now())) {
+                self.close_batch(&lane, growing.take(), reason).await;
+                continue;
+            }
+            let deadline = tokio::time::Instant::from_std(batch.meter.deadline());
+            // Whichever comes first, there is something to look at.
+            let _ = tokio::time::timeout_at(deadline, wakeup.notified()).await;
+        }
+    }
+
+    fn flush_reason(&self) -> Reason {
+        if self.shared.stage.is_closed() { Reason::Close } else { Reason::Flush }
+    }
+
+    async fn gather_waiting(
+        self: &Arc<Self>,
+        lane: &Lane,
+        growing: &mut Option<GrowingBatch>,
+        lanes: &Arc<Lanes>,
+    ) {
+        for turn in 1_usize.. {
+            let Some(record) = lanes.join(lane) else { return };
+            self.add_to_batch(lane, growing, record);
+            let budget = &self.shared.budget;
+            let full = growing.as_ref().and_then(|GrowingBatch { meter, .. }| {
+                meter.full().or_else(|| meter.memory_pressure(budget.bytes(), budget.limit()))
+            });
+            if let Some(reason) = full {
+                self.close_batch(lane, growing.take(), reason).await;
+            }
+            if turn.is_multiple_of(TURN) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Adds a record to the batch that grows, and begins one if there is none. What can be in no
+    /// batch fails.
+    fn add_to_batch(&self, lane: &Lane, growing: &mut Option<GrowingBatch>, record: Record) {
+        let added = match (&record.refused, &mut *growing) {
+            (Some(failure), _) => Err((**failure).clone()),
+            (None, Some(_)) => Ok(()),
+            (None, none) => self.begin_batch(lane, &record).map(|batch| *none = Some(batch)),
+        };
+        let added = added.and_then(|()| match growing {
+            Some(growing) => caught_now(|| {
+                let origin = origin(&record.execution.info, record.id, record.recorded_at);
+                growing.batch.add(&record.payload, origin)
+            }),
+            None => Ok(()),
+        });
+        match (added, &mut *growing) {
+            (Ok(()), Some(growing)) => {
+                let encoded = growing.batch.encoded();
+                growing.meter.add(record.payload.len(), encoded, Instant::now());
+                let next = growing.records.all.len();
+                growing.records.all.push_back(BatchRecord::new(next, record));
+            }
+            (Err(failure), _) => self.shared.settle(&record, failed_before_storing(failure)),
+            (Ok(()), None) => {}
+        }
+        if growing.as_ref().is_some_and(|growing| growing.records.all.is_empty()) {
+            *growing = None;
+        }
+    }
+
+    fn begin_batch(&self, lane: &Lane, first: &Record) -> Result<GrowingBatch, Failure> {
+        let destination = self.shared.destinations.of(lane.kind);
+        let batching = destination.batching().ok_or_else(|| no_batches(lane.kind))?;
+        let batch = batching.begin(&lane.key, first.id, None);
+        let limits = batching.limits().unwrap_or_default();
+        let meter = BatchMeter::new(limits, Instant::now());
+        let records = BatchRecords::new(Arc::clone(&self.shared), VecDeque::new());
+        Ok(GrowingBatch { batch, meter, records })
+    }
+
+    /// Names a batch, and has it stored beside the next one.
+    async fn close_batch(
+        self: &Arc<Self>,
+        lane: &Lane,
+        growing: Option<GrowingBatch>,
+        reason: Reason,
+    ) {
+        let Some(GrowingBatch { batch, records, .. }) = growing else { return };
+        let Some(first) = records.all.front() else { return };
+        let (id, at) = (first.seq, Timestamp::now());
+        let encoded = match encode(batch, at).await {
+            Ok(encoded) => encoded,
+            Err(failure) => return records.fail_all(&failure),
+        };
+        let sealed = SealedBatch {
+            id,
+            lane: lane.clone(),
+            name: encoded.name.clone(),
+            reason: reason.as_str().to_owned(),
+            sealed_at: at,
+            records: records.all.len(),
+        };
+        let closed = ClosedBatch { sealed, encoded, records, checkpoint: None };
+        self.shared.tasks.spawn(Arc::clone(self).seal_and_store(closed));
+    }
+
+    async fn seal_and_store(self: Arc<Self>, closed: ClosedBatch) {
+        // Before it is stored: from here on it is the same batch whatever happens.
+        loop {
+            let ClosedBatch { sealed, records, .. } = &closed;
+            let numbers = records.all.iter().map(|record| record.seq);
+            let sealing = self.shared.journal.seal(sealed, numbers.collect());
+            let Err(error) = sealing.await else { break };
+            self.shared.observers.events.journal_trouble(&error.to_string());
+            tokio::time::sleep(PAUSE_AFTER_TROUBLE).await;
+        }
+        self.store(closed).await;
+    }
+}

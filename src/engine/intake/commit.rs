@@ -1,0 +1,105 @@
+//! The one way into the journal: for completions, flushes, replays, follow-up calls and discards.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::destinations::DestinationRegistry;
+use crate::engine::lanes::Lanes;
+use crate::engine::shared::SharedParts;
+use crate::journal::{Commit, Completion, Lane, Refusal};
+use crate::recording::{Calls, Item};
+
+/// Calls that are counted as recorded. The counts are taken back unless the calls are committed.
+struct CountedCalls<'a> {
+    shared: &'a SharedParts,
+    calls: usize,
+    /// `true` if no delivery follows from them.
+    are_discarded: bool,
+}
+
+impl<'a> CountedCalls<'a> {
+    fn new(shared: &'a SharedParts, commit: &Commit) -> Self {
+        let calls = commit.items.len();
+        let are_discarded = commit.completion.discards();
+        let counters = &shared.observers.counters;
+        counters.recorded.fetch_add(calls as u64, Ordering::Relaxed);
+        if are_discarded {
+            counters.discarded.fetch_add(calls as u64, Ordering::Relaxed);
+        } else {
+            shared.pending.begin(calls);
+        }
+        Self { shared, calls, are_discarded }
+    }
+
+    /// Leaves the counts to the committed calls.
+    fn keep(mut self) {
+        self.calls = 0;
+    }
+}
+
+impl Drop for CountedCalls<'_> {
+    fn drop(&mut self) {
+        if self.calls == 0 {
+            return;
+        }
+        let counters = &self.shared.observers.counters;
+        counters.recorded.fetch_sub(self.calls as u64, Ordering::Relaxed);
+        if self.are_discarded {
+            counters.discarded.fetch_sub(self.calls as u64, Ordering::Relaxed);
+        } else {
+            self.shared.end(self.calls);
+        }
+    }
+}
+
+/// Appends a commit to the journal, and has its calls delivered. Resolves when the commit is durable.
+/// Of a closing engine whose deadline has passed, the calls are interrupted instead.
+///
+/// # Errors
+/// The refused commit.
+pub(crate) async fn append(lanes: &Arc<Lanes>, commit: Commit) -> Result<(), Box<Refusal>> {
+    let shared = &lanes.shared;
+    let counted = CountedCalls::new(shared, &commit);
+    let execution = Arc::clone(&commit.execution);
+    // No settlement follows that would publish the end of the execution.
+    let is_last = match commit.completion {
+        Completion::Completed { .. } => counted.calls == 0,
+        Completion::Discarded => true,
+        Completion::Continues | Completion::Over => false,
+    };
+    let served = shared.journal.append(commit).await?;
+    counted.keep();
+    if shared.stage.is_cut_off() {
+        shared.interrupt_waiting();
+    } else {
+        lanes.wake(served);
+    }
+    shared.observers.changes.note_execution(&execution.info.execution_id);
+    if is_last {
+        shared.publish_if_finished(&execution);
+    }
+    Ok(())
+}
+
+/// Assigns each call to its lane.
+pub(super) fn assign_lanes(destinations: &DestinationRegistry, calls: Calls) -> Vec<(Lane, Item)> {
+    let mut assigned: Vec<(Lane, Item)> = Vec::with_capacity(calls.len());
+    for item in calls.into_items() {
+        let before = assigned.last().map(|(lane, _)| lane);
+        assigned.push((lane_of(destinations, &item, before), item));
+    }
+    assigned
+}
+
+/// Returns the lane of a call; calls in a row often share it.
+pub(super) fn lane_of(
+    destinations: &DestinationRegistry,
+    item: &Item,
+    before: Option<&Lane>,
+) -> Lane {
+    let key = destinations.lane(item.kind, &item.payload);
+    match before {
+        Some(lane) if lane.kind == item.kind && *lane.key == *key => lane.clone(),
+        _ => Lane { kind: item.kind, key: key.into() },
+    }
+}

@@ -1,0 +1,58 @@
+//! The commits of one execution on their way to the journal, in order.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::Execution;
+use crate::engine::closed;
+use crate::error::Result;
+use crate::journal::Completion;
+use crate::recording::Calls;
+
+/// The commits that wait, and whose turn it is to append one.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    waiting: Mutex<VecDeque<Outgoing>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// A commit on its way to the journal.
+#[derive(Debug)]
+struct Outgoing {
+    calls: Calls,
+    completion: Completion,
+    done: oneshot::Sender<Result<()>>,
+}
+
+impl Outbox {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Outgoing>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Execution {
+    /// Queues a commit behind those before it. Resolves when the journal has it. Each one appends the
+    /// oldest that waits, so that a flush is never overtaken by the completion after it.
+    pub(super) fn enqueue_commit(
+        self: &Arc<Self>,
+        calls: Calls,
+        completion: Completion,
+    ) -> impl Future<Output = Result<()>> + Send + use<> {
+        let (done, outcome) = oneshot::channel();
+        self.outbox.waiting().push_back(Outgoing { calls, completion, done });
+        let execution = Arc::clone(self);
+        async move {
+            let turn = execution.outbox.turn.lock().await;
+            let next = execution.outbox.waiting().pop_front();
+            if let Some(Outgoing { calls, completion, done }) = next {
+                // Its owner waits below, unless it was dropped with its engine.
+                let _ = done.send(execution.commit(calls, completion).await);
+            }
+            drop(turn);
+            outcome.await.unwrap_or_else(|_| Err(closed()))
+        }
+    }
+}

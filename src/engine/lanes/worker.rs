@@ -1,0 +1,255 @@
+//! The workers: as many as there may be attempts under way, and no more.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Lanes;
+use crate::delivery::Kind;
+use crate::engine::shared::SharedParts;
+use crate::journal::Lane;
+
+/// The workers of one engine, and the places that they serve.
+#[derive(Debug)]
+pub(super) struct Workers {
+    /// Places of each lane, those that wait for a worker included.
+    active: Mutex<HashMap<Lane, usize>>,
+    turns: Mutex<Turns>,
+}
+
+/// The workers that may still begin, and the places that wait for one.
+#[derive(Debug)]
+struct Turns {
+    free: usize,
+    kinds: Vec<KindTurns>,
+    /// The number of the place that waits next.
+    ticket: u64,
+}
+
+/// The workers at the places of one destination.
+#[derive(Debug)]
+struct KindTurns {
+    kind: Kind,
+    limit: usize,
+    working: usize,
+    /// Places in the order of their tickets.
+    waiting: VecDeque<(u64, Lane)>,
+}
+
+impl Turns {
+    fn of(&mut self, kind: Kind) -> &mut KindTurns {
+        let found = self.kinds.iter().position(|turns| turns.kind == kind);
+        let index = found.unwrap_or(self.kinds.len());
+        if found.is_none() {
+            let (limit, working, waiting) = (usize::MAX, 0, VecDeque::new());
+            self.kinds.push(KindTurns { kind, limit, working, waiting });
+        }
+        &mut self.kinds[index]
+    }
+
+    fn wait(&mut self, lane: Lane) {
+        let ticket = self.ticket;
+        self.ticket += 1;
+        self.of(lane.kind).waiting.push_back((ticket, lane));
+    }
+
+    /// Takes the place that has waited longest, of those whose destination may have another worker.
+    fn take(&mut self) -> Option<Lane> {
+        let able = self.kinds.iter_mut().filter(|turns| turns.working < turns.limit);
+        let first = able.min_by_key(|turns| turns.waiting.front().map_or(u64::MAX, |(t, _)| *t))?;
+        let (_, lane) = first.waiting.pop_front()?;
+        first.working += 1;
+        Some(lane)
+    }
+}
+
+/// The right to be a worker, now at a place of this kind.
+struct Slot<'a>(&'a Workers, Kind);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let mut turns = self.0.turns();
+        turns.free += 1;
+        turns.of(self.1).working -= 1;
+    }
+}
+
+impl Workers {
+    /// No workers yet, and at most `concurrency`.
+    pub(super) fn new(concurrency: usize) -> Self {
+        let turns = Turns { free: concurrency.max(1), kinds: Vec::new(), ticket: 0 };
+        Self { active: Mutex::default(), turns: Mutex::new(turns) }
+    }
+
+    /// Forgets all places: their workers are gone.
+    pub(super) fn clear(&self) {
+        self.active().clear();
+        self.turns().kinds.iter_mut().for_each(|turns| turns.waiting.clear());
+    }
+
+    /// Takes the right to begin a worker for this place, or has the place wait. `limit` is the number
+    /// of workers that its destination may have.
+    fn begin(&self, lane: &Lane, limit: usize) -> bool {
+        let mut turns = self.turns();
+        let is_free = turns.free > 0;
+        let of_kind = turns.of(lane.kind);
+        of_kind.limit = limit.max(1);
+        if is_free && of_kind.working < of_kind.limit {
+            of_kind.working += 1;
+            turns.free -= 1;
+            return true;
+        }
+        turns.wait(lane.clone());
+        false
+    }
+
+    /// Returns the place to serve next, once one more attempt was made at `lane`, which stays if it
+    /// has more work. The last worker that has none gives back its right with the look.
+    fn next<'a>(&'a self, slot: Slot<'a>, lane: Option<Lane>) -> Option<(Slot<'a>, Lane)> {
+        let mut turns = self.turns();
+        if turns.kinds.iter().all(|turns| turns.waiting.is_empty())
+            && let Some(lane) = lane
+        {
+            drop(turns);
+            return Some((slot, lane));
+        }
+        turns.of(slot.1).working -= 1;
+        if let Some(lane) = lane {
+            turns.wait(lane);
+        }
+        let next = turns.take();
+        // What the slot would give back is given back or taken over.
+        std::mem::forget(slot);
+        if next.is_none() {
+            turns.free += 1;
+        }
+        drop(turns);
+        next.map(|lane| (Slot(self, lane.kind), lane))
+    }
+
+    /// Claims a place in the lane, of `limit`.
+    fn enter(&self, lane: &Lane, limit: usize) -> bool {
+        let mut active = self.active();
+        if let Some(workers) = active.get_mut(lane) {
+            let admitted = *workers < limit;
+            *workers += usize::from(admitted);
+            return admitted;
+        }
+        active.insert(lane.clone(), 1);
+        true
+    }
+
+    fn leave(&self, lane: &Lane) {
+        let mut active = self.active();
+        if let Some(workers) = active.get_mut(lane) {
+            *workers -= 1;
+            if *workers == 0 {
+                active.remove(lane);
+            }
+        }
+    }
+
+    pub(super) fn active(&self) -> MutexGuard<'_, HashMap<Lane, usize>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lanes {
+    /// Claims a place in the lane, unless its breaker or a pause forbids attempts.
+    pub(super) fn enter(&self, lane: &Lane, limit: usize) -> bool {
+        let limit = self.breakers.of(lane).worker_limit(limit);
+        limit > 0 && !self.shared.pauses.holds(lane) && self.workers.enter(lane, limit)
+    }
+
+    /// Has a place served, now or when a worker is free.
+    pub(super) fn serve(self: &Arc<Self>, lane: Lane) {
+        let limit = self.shared.destinations.of(lane.kind).concurrency();
+        if self.workers.begin(&lane, limit) {
+            self.shared.tasks.spawn(Arc::clone(self).work(lane));
+        }
+    }
+
+    async fn work(self: Arc<Self>, first: Lane) {
+        let mut turn = Some((Slot(&self.workers, first.kind), first));
+        while let Some((slot, lane)) = turn {
+            let has_more = self.attempt_next(&lane).await;
+            turn = self.workers.next(slot, has_more.then_some(lane));
+        }
+    }
+
+    /// Makes one attempt in the lane. Returns `true` if the place has more work; otherwise it is given
+    /// back.
+    async fn attempt_next(self: &Arc<Self>, lane: &Lane) -> bool {
+        let SharedParts { journal, destinations, pauses, pending, .. } = &*self.shared;
+        if self.is_served(lane) {
+            if let Some(record) = journal.lease(lane).await {
+                self.run_attempt(lane, record).await;
+                if journal.waiting(lane) > 0 {
+                    return true;
+                }
+            } else if journal.is_durable() {
+                // It may have been postponed because its beginning could not be written.
+                self.set_timer();
+            }
+        }
+        self.workers.leave(lane);
+        // A record that came between the last look and leaving would wait for nothing.
+        let limit = destinations.of(lane.kind).lane_concurrency();
+        let has_more = journal.waiting(lane) > 0 && self.enter(lane, limit);
+        if !has_more && pauses.any() {
+            pending.idle.notify_waiters();
+        }
+        has_more
+    }
+
+    /// Returns `true` if attempts may be made in the lane now.
+    fn is_served(&self, lane: &Lane) -> bool {
+        self.breakers.of(lane).worker_limit(1) > 0 && !self.shared.pauses.is_paused(lane)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lane(kind: Kind, key: &str) -> Lane {
+        Lane { kind, key: key.into() }
+    }
+
+    #[test]
+    fn the_limit_of_a_destination_leaves_workers_to_the_others() {
+        let workers = Workers::new(3);
+        let (http, email) = (|key| lane(Kind::Http, key), lane(Kind::Email, "email"));
+        assert!(workers.begin(&http("a"), 1));
+        assert!(!workers.begin(&http("b"), 1), "its destination has all that it may have");
+        assert!(workers.begin(&email, 9));
+        let slot = Slot(&workers, Kind::Email);
+        assert!(workers.next(slot, None).is_none(), "b waits for a worker of its destination");
+        let slot = Slot(&workers, Kind::Http);
+        let (slot, next) = workers.next(slot, Some(http("a"))).unwrap();
+        assert_eq!(next, http("b"), "the place that has waited longest");
+        let (slot, next) = workers.next(slot, None).unwrap();
+        assert_eq!(next, http("a"));
+        assert!(workers.next(slot, None).is_none());
+        let turns = workers.turns();
+        assert_eq!(turns.free, 3);
+        assert!(turns.kinds.iter().all(|turns| turns.working == 0 && turns.waiting.is_empty()));
+    }
+
+    #[test]
+    fn places_wait_in_their_order_whatever_their_destination_is() {
+        let workers = Workers::new(1);
+        let (first, second) = (lane(Kind::Email, "email"), lane(Kind::Http, "a"));
+        assert!(workers.begin(&first, 9));
+        assert!(!workers.begin(&second, 9) && !workers.begin(&first, 9));
+        let (slot, next) = workers.next(Slot(&workers, Kind::Email), None).unwrap();
+        assert_eq!(next, second);
+        let (slot, next) = workers.next(slot, None).unwrap();
+        assert_eq!((slot.1, next), (Kind::Email, first));
+        drop(slot);
+        assert_eq!(workers.turns().free, 1);
+    }
+}

@@ -1,0 +1,128 @@
+//! Opening: the journal and the destinations that the options choose, and the rooms of the engine.
+
+use std::sync::Arc;
+
+use super::recovery::recover;
+use super::{Lifecycle, runtime};
+use crate::config::Config;
+use crate::destinations::DestinationRegistry;
+use crate::destinations::email::Email;
+use crate::destinations::emit::Emit;
+use crate::destinations::http::Http;
+use crate::destinations::s3::S3;
+use crate::destinations::sql::Sql;
+use crate::destinations::sse::Sse;
+use crate::egress::{Egress, Lookup, Policy};
+use crate::engine::Engine;
+use crate::engine::alerts::{Alerts, begin_alerts};
+use crate::engine::batches::BatchLanes;
+use crate::engine::forward::{Forwards, begin_forwarding};
+use crate::engine::intake::{Budget, Intake, Replays};
+use crate::engine::lanes::{Lanes, Pauses, Services, Webhooks, is_pause, is_service};
+use crate::engine::shared::{Observers, Pending, SharedParts, Stage, Tasks};
+use crate::error::{Error, Result};
+use crate::jobs::Jobs;
+use crate::journal::{Describe, Journal, MemoryJournal, PostgresJournal, Report, SqliteJournal};
+use crate::observability::events::Events;
+use crate::streams::{Streams, Subscriptions};
+
+/// Opens an engine of its own, with `lookup` to resolve host names. Blocks.
+pub(crate) fn open(config: Config, lookup: Arc<dyn Lookup>) -> Result<Arc<Engine>> {
+    let runtime = runtime::handle()?;
+    let _inside = runtime.enter();
+    let policy = Policy::new(&config.egress).map_err(|error| error.within("Engine.open()"))?;
+    let lifecycle = Lifecycle::new(policy.self_addresses().clone());
+    let egress = Egress::new(policy, lookup);
+    let streams = Arc::<Streams>::default();
+    let subscriptions = Arc::<Subscriptions>::default();
+    let destinations = destinations(&config, egress.clone(), &streams, &subscriptions);
+    let destinations = Arc::new(destinations.map_err(|error| error.within("Engine.open()"))?);
+    let observers = Observers::default();
+    let journal = journal(&config, egress, &destinations, &observers.events)?;
+    let registrations = journal.registrations()?;
+    let events = Arc::clone(&observers.events);
+    let services = Services::open(&destinations, &*journal, &registrations, events)
+        .map_err(|error| error.within("Engine.open()"))?;
+    let concurrency = config.concurrency;
+    let (alerts, outbox) = Alerts::new(config.alerts.clone());
+    let (forwards, dead_letters) = config.on_failed.map(Forwards::new).unzip();
+    let shared = Arc::new(SharedParts {
+        journal,
+        destinations,
+        services,
+        pauses: Pauses::restore(&registrations),
+        observers,
+        budget: Budget::new(config.max_pending_bytes),
+        pending: Pending::default(),
+        stage: Stage::default(),
+        tasks: Tasks::new(runtime.clone()),
+        alerts,
+        forwards,
+        config,
+    });
+    restore_streams(&shared, &streams)?;
+    let is_other = |text: &&str| is_service(text) || is_pause(text);
+    let texts = registrations.iter().map(String::as_str);
+    subscriptions.restore(texts.filter(|text| !is_other(text)))?;
+    let batches = Arc::new(BatchLanes::new(Arc::clone(&shared)));
+    let webhooks = Webhooks::new(subscriptions);
+    let lanes = Arc::new(Lanes::new(Arc::clone(&shared), batches, webhooks, concurrency));
+    recover(&lanes);
+    begin_forwarding(&lanes, dead_letters)?;
+    begin_alerts(&lanes, outbox);
+    let replays = Replays::new(Arc::clone(&lanes));
+    Ok(Arc::new(Engine { shared, intake: Intake::default(), lanes, replays, streams, lifecycle }))
+}
+
+/// Brings back the events that were published before, and keeps those that come from now on.
+fn restore_streams(shared: &Arc<SharedParts>, streams: &Streams) -> Result<()> {
+    streams.restore(shared.journal.kept_events()?);
+    let shared = Arc::downgrade(shared);
+    streams.persist_with(Box::new(move |event, forgotten| {
+        if let Some(shared) = shared.upgrade() {
+            shared.journal.keep_event(event, forgotten);
+        }
+    }));
+    Ok(())
+}
+
+/// Opens the destinations of an engine.
+pub(crate) fn destinations(
+    config: &Config,
+    egress: Egress,
+    streams: &Arc<Streams>,
+    subscriptions: &Arc<Subscriptions>,
+) -> Result<DestinationRegistry> {
+    let (jobs, kept) = (Arc::<Jobs>::default(), config.http.log_body_bytes);
+    let http = Http::new(config.http.clone(), egress.clone())?;
+    let email = Email::new(config.email.clone(), egress.clone());
+    let s3 = S3::new(config.s3.clone(), egress.clone())?;
+    let sql = Sql::new(config.sql.clone(), egress, &jobs)?;
+    let sse = Sse::new(Arc::clone(streams), config.server.is_some(), kept);
+    let emit = Emit::new(Arc::clone(streams), Arc::clone(subscriptions), kept);
+    Ok(DestinationRegistry::new((http, email, s3), (sql, sse, emit), jobs, kept))
+}
+
+/// Opens the journal that the options choose.
+fn journal(
+    config: &Config,
+    egress: Egress,
+    destinations: &Arc<DestinationRegistry>,
+    events: &Arc<Events>,
+) -> Result<Arc<dyn Journal>> {
+    let shows = Arc::clone(destinations);
+    let describe: Describe = Box::new(move |kind, payload| shows.of(kind).describe(payload));
+    let events = Arc::clone(events);
+    let report: Report = Box::new(move |error| {
+        events.journal_trouble(&error.to_string());
+    });
+    let within = |error: Error| error.within("Engine.open()");
+    if let Some(options) = &config.fleet {
+        let opened = PostgresJournal::open(options.clone(), egress, describe, report);
+        return Ok(Arc::new(opened.map_err(within)?));
+    }
+    let Some(options) = &config.journal else {
+        return Ok(Arc::new(MemoryJournal::new(config.log)));
+    };
+    Ok(Arc::new(SqliteJournal::open(options, describe, report).map_err(within)?))
+}

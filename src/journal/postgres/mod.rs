@@ -1,0 +1,182 @@
+//! The journal in PostgreSQL, which the nodes of a fleet share.
+//!
+//! A lane belongs to a shard, and a shard to one node at a time. The owner has the calls of its shards
+//! in lanes in memory, and delivers them; what other nodes record for it comes through the table
+//! `inbox`. PostgreSQL decides who owns what: there is no other agreement between nodes.
+//!
+//! [`schema`] is the layout, [`ownership`] the shards of this node, [`node`] the thread that writes, renews
+//! the lease and takes over shards, [`write`] the statements of a transaction, [`poll`] follows other
+//! nodes, [`refill`] brings calls into the lanes, [`log`] has the queries.
+//! `docs/operating/many-machines.md` describes it for operators.
+
+mod batches;
+mod conditions;
+mod connect;
+mod error;
+mod log;
+mod node;
+mod op;
+mod op_queue;
+mod ownership;
+mod params;
+mod partitions;
+mod poll;
+mod queue;
+mod records;
+mod refill;
+mod replay;
+mod row;
+mod schema;
+mod shares;
+mod write;
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::crypto::{Cipher, JournalKey};
+use super::{Describe, MemoryJournal, OnInterrupted, Report};
+use crate::egress::Egress;
+use crate::error::Result;
+use crate::execution::{ExecutionLog, Retention};
+use crate::postgres::{Connector, PostgreSqlServer};
+use op_queue::OpQueue;
+use ownership::Ownership;
+use params::Params;
+use refill::Arrivals;
+
+/// The options of a shared journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The server and the database.
+    pub server: PostgreSqlServer,
+    /// The authorities to trust instead of the machine's, in PEM.
+    pub ca: Option<String>,
+    /// The schema of the journal's tables.
+    pub schema: String,
+    /// The number of shards, fixed when the journal is set up.
+    pub shards: u16,
+    /// The key of all nodes, 32 bytes.
+    pub key: Vec<u8>,
+    /// The longest wait of a commit for a database that is away.
+    pub patience: Duration,
+    /// The time after which the shards of a node are taken that does not renew its lease.
+    pub lease: Duration,
+    /// The treatment of a delivery that was in progress when its node ended.
+    pub on_interrupted: OnInterrupted,
+    /// The retention of the log.
+    pub retention: Retention,
+}
+
+/// A journal that the nodes of a fleet share.
+pub struct PostgresJournal {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl fmt::Debug for PostgresJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresJournal").finish_non_exhaustive()
+    }
+}
+
+/// The state that the journal, its thread and its tasks share.
+struct Shared {
+    options: Options,
+    memory: MemoryJournal,
+    ops: OpQueue,
+    ownership: Mutex<Ownership>,
+    arrivals: Mutex<Arrivals>,
+    arrived: Notify,
+    /// Calls that other nodes left and that are in no lane yet.
+    backlog: AtomicUsize,
+    /// Calls of other nodes in lanes that are not terminal.
+    in_lanes: AtomicUsize,
+    room: Notify,
+    /// Executions of this process of which other nodes deliver calls.
+    awaited: Mutex<HashMap<u64, Arc<ExecutionLog>>>,
+    /// Deliveries in the log in memory that other nodes make.
+    withdrawn: Mutex<HashSet<Uuid>>,
+    /// Notified when other nodes may have recorded or delivered something.
+    look: Notify,
+    cipher: Cipher,
+    describe: Describe,
+    report: Mutex<Report>,
+    next_seq: AtomicU64,
+    connector: Connector,
+    reader: tokio::sync::Mutex<Option<Arc<Client>>>,
+    /// The beginning of every transaction.
+    begin: String,
+    channel: String,
+    handle: Handle,
+    is_closed: AtomicBool,
+}
+
+impl PostgresJournal {
+    /// Opens the journal, setting it up if it is not there. Blocks.
+    ///
+    /// # Errors
+    /// `InvalidOption`, `Journal`.
+    pub fn open(
+        options: Options,
+        egress: Egress,
+        describe: Describe,
+        report: Report,
+    ) -> Result<Self> {
+        let key = JournalKey::given(&options.key)?;
+        let cipher = Cipher::new(&key)?;
+        let connector = Connector::new(options.server.clone(), options.ca.as_deref(), egress)?;
+        let (shared, thread) = node::start(options, cipher, connector, describe, report)?;
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
+    }
+}
+
+impl Shared {
+    fn ownership(&self) -> MutexGuard<'_, Ownership> {
+        self.ownership.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn arrivals(&self) -> MutexGuard<'_, Arrivals> {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn awaited(&self) -> MutexGuard<'_, HashMap<u64, Arc<ExecutionLog>>> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn withdrawn(&self) -> MutexGuard<'_, HashSet<Uuid>> {
+        self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    fn shard_of(&self, lane: &super::Lane) -> u16 {
+        ownership::shard_of(lane, self.options.shards)
+    }
+
+    fn report(&self, error: &crate::error::Error) {
+        let report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        report(error);
+    }
+}
+
+impl Drop for PostgresJournal {
+    /// Lets the thread write the rest and end, without waiting for it.
+    fn drop(&mut self) {
+        self.shared.is_closed.store(true, Ordering::Release);
+        self.shared.ops.close();
+        self.shared.arrived.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests;

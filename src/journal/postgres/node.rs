@@ -1,0 +1,492 @@
+//! The thread of the journal: it writes, renews the lease and looks after the shards.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Builder;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use super::connect::connect;
+use super::error::{Trouble, journal};
+use super::op::{AppendOp, Op, Waiter};
+use super::ownership::Ownership;
+use super::params::int;
+use super::write::{Context, run, statements};
+use super::{Describe, Options, Params, Report, Shared, partitions, poll, schema, shares};
+use crate::error::{Error, Result};
+use crate::execution::{ExecutionLog, Retention};
+use crate::journal::MemoryJournal;
+use crate::journal::crypto::Cipher;
+use crate::postgres::Connector;
+
+/// The wait before a connection or a transaction is tried again.
+const RETRY_DELAY: Duration = Duration::from_millis(100);
+/// Bits of a call's number that one opening gives.
+const BLOCK_BITS: u32 = 32;
+
+/// Starts the thread. Returns when the journal is open there.
+pub(super) fn start(
+    options: Options,
+    cipher: Cipher,
+    connector: Connector,
+    describe: Describe,
+    report: Report,
+) -> Result<(Arc<Shared>, JoinHandle<()>)> {
+    let (opened, opening) = mpsc::channel();
+    let thread = std::thread::Builder::new().name("dollar-send-journal".to_owned());
+    let thread = thread.spawn(move || {
+        let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
+            let _ = opened.send(Err(journal("the journal's runtime could not start")));
+            return;
+        };
+        runtime.block_on(async {
+            match Node::open(options, cipher, connector, describe, report).await {
+                Err(error) => drop(opened.send(Err(error))),
+                Ok(node) => {
+                    let shared = Arc::clone(&node.shared);
+                    let tasks = poll::start(&shared);
+                    let _ = opened.send(Ok(shared));
+                    node.run().await;
+                    for task in tasks {
+                        task.abort();
+                    }
+                }
+            }
+        });
+    });
+    let failed = |error| journal("the journal's thread could not start").with_source(error);
+    let thread = thread.map_err(failed)?;
+    let shared = opening.recv().map_err(|_| journal("the journal's thread ended"))??;
+    Ok((shared, thread))
+}
+
+/// This node, as its thread sees it.
+pub(super) struct Node {
+    pub shared: Arc<Shared>,
+    client: Option<Client>,
+    /// The number of the last transaction.
+    pub number: i64,
+    /// `true` if the last transaction may be committed or not.
+    is_unknown: bool,
+    next_care: Instant,
+    next_upkeep: Instant,
+    /// `true` after a trouble was reported, until a transaction succeeds.
+    is_troubled: bool,
+}
+
+impl Node {
+    async fn open(
+        options: Options,
+        cipher: Cipher,
+        connector: Connector,
+        describe: Describe,
+        report: Report,
+    ) -> Result<Self> {
+        let client = connect(&connector).await.map_err(|error| error.within("Engine.open()"))?;
+        let id = schema::open(&client, &options, &cipher).await?;
+        ExecutionLog::number_in_slot(id.cast_unsigned());
+        // Executions that are over are in the database; memory need not keep them.
+        let live = Retention { max_executions_per_workflow: 0, ..options.retention };
+        let shared = Arc::new(Shared {
+            memory: MemoryJournal::new(live),
+            ops: super::OpQueue::default(),
+            ownership: Mutex::new(Ownership::new(id)),
+            arrivals: Mutex::default(),
+            arrived: tokio::sync::Notify::new(),
+            backlog: 0.into(),
+            in_lanes: 0.into(),
+            room: tokio::sync::Notify::new(),
+            awaited: Mutex::default(),
+            withdrawn: Mutex::default(),
+            look: tokio::sync::Notify::new(),
+            cipher,
+            describe,
+            report: Mutex::new(report),
+            next_seq: (id.cast_unsigned() << BLOCK_BITS).into(),
+            connector,
+            reader: tokio::sync::Mutex::default(),
+            begin: schema::begin(&options.schema),
+            channel: poll::channel(&options.schema),
+            handle: tokio::runtime::Handle::current(),
+            is_closed: false.into(),
+            options,
+        });
+        let now = Instant::now();
+        let mut node = Self {
+            shared,
+            client: Some(client),
+            number: 0,
+            is_unknown: false,
+            next_care: now,
+            next_upkeep: now,
+            is_troubled: false,
+        };
+        let failed = |trouble| match trouble {
+            Trouble::Replaced => super::error::replaced(),
+            Trouble::Broken(error) | Trouble::Refused(error) => error,
+        };
+        node.register(id).await.map_err(failed)?;
+        node.upkeep().await.map_err(failed)?;
+        node.care().await.map_err(failed)?;
+        Ok(node)
+    }
+
+    async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            tokio::select! {
+                biased;
+                () = shared.ops.due() => {}
+                () = tokio::time::sleep_until(self.next_care.into()) => {}
+            }
+            if !shared.ops.is_empty() {
+                self.write().await;
+            }
+            if shared.ops.is_closed() {
+                if shared.ops.is_empty() || self.is_troubled {
+                    break;
+                }
+                continue;
+            }
+            if Instant::now() >= self.next_care {
+                let cared = self.care_all().await;
+                self.recover_from(cared).await;
+            }
+        }
+        if self.client.is_some() {
+            // What it leaves is taken at once, not after its lease.
+            let _ = shares::leave(&mut self).await;
+        }
+    }
+
+    async fn care_all(&mut self) -> std::result::Result<(), Trouble> {
+        self.connect().await?;
+        self.care().await?;
+        if Instant::now() >= self.next_upkeep {
+            self.upkeep().await?;
+        }
+        Ok(())
+    }
+
+    /// Renews the lease, takes shards and gives some back.
+    async fn care(&mut self) -> std::result::Result<(), Trouble> {
+        shares::care(self).await?;
+        self.next_care = Instant::now() + self.shared.options.lease / 4;
+        Ok(())
+    }
+
+    async fn upkeep(&mut self) -> std::result::Result<(), Trouble> {
+        let (client, shared) = (self.client()?, &self.shared);
+        let more = partitions::keep(client, &shared.begin, shared.options.retention.max_age).await;
+        if let Err(error) = &more {
+            shared.report(error);
+            let _ = client.batch_execute("ROLLBACK").await;
+        }
+        self.next_upkeep = Instant::now() + partitions::INTERVAL;
+        Ok(())
+    }
+
+    /// Returns the connection.
+    pub(super) fn client(&self) -> std::result::Result<&Client, Trouble> {
+        let away = || Trouble::Broken(journal("the journal in PostgreSQL is not reachable"));
+        self.client.as_ref().filter(|client| !client.is_closed()).ok_or_else(away)
+    }
+
+    /// Writes the operations that wait, in one transaction, as soon as that is possible.
+    async fn write(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut batch = shared.ops.take();
+        while !batch.is_empty() {
+            let written = self.write_batch(&mut batch).await;
+            let Err(trouble) = written else {
+                self.is_troubled = false;
+                return;
+            };
+            let is_closed = shared.ops.is_closed();
+            self.handle(&mut batch, trouble).await;
+            if is_closed && self.is_troubled {
+                batch.drain(..).for_each(|op| op.answer(Err(super::error::closed())));
+                return;
+            }
+        }
+    }
+
+    async fn write_batch(&mut self, batch: &mut Vec<Op>) -> std::result::Result<(), Trouble> {
+        self.connect().await?;
+        if self.is_unknown && self.was_committed().await? {
+            self.is_unknown = false;
+            return self.committed_late(std::mem::take(batch)).await;
+        }
+        if self.is_unknown {
+            // The callers of these were refused.
+            batch.retain(|op| !matches!(op, Op::Append(_, None)));
+            self.is_unknown = false;
+        }
+        let held = self.shared.ownership().held.clone();
+        let draining = self.shared.ownership().draining.clone();
+        let owned: HashSet<u16> =
+            held.keys().copied().filter(|shard| !draining.contains(shard)).collect();
+        self.number += 1;
+        let begun = Instant::now();
+        let context = Context {
+            node: self.shared.ownership().node,
+            number: self.number,
+            lease_millis: millis(self.shared.options.lease),
+            channel: &self.shared.channel,
+            owned: &owned,
+        };
+        let statements = statements(batch, &context);
+        self.is_unknown = true;
+        let result = run(self.client()?, &self.shared.begin, &statements).await;
+        result.map_err(Trouble::from).inspect_err(|trouble| {
+            self.is_unknown = matches!(trouble, Trouble::Broken(_));
+        })?;
+        self.is_unknown = false;
+        self.renewed(begun);
+        self.shared.note_closed(batch);
+        for op in std::mem::take(batch) {
+            answer(op, |shard| held.get(&shard).copied().filter(|_| owned.contains(&shard)));
+        }
+        Ok(())
+    }
+
+    /// Notes that the lease was renewed by a transaction that began then.
+    pub(super) fn renewed(&self, begun: Instant) {
+        // A part of the lease is left for what is on its way.
+        let lease = self.shared.options.lease;
+        let mut ownership = self.shared.ownership();
+        let was_valid = ownership.is_valid();
+        ownership.valid_until = begun + lease.saturating_sub(lease / 8);
+        drop(ownership);
+        if !was_valid {
+            self.shared.wake_all();
+        }
+    }
+
+    /// Answers the operations of a transaction whose commit was not acknowledged.
+    async fn committed_late(&mut self, batch: Vec<Op>) -> std::result::Result<(), Trouble> {
+        let held = self.shared.ownership().held.clone();
+        self.shared.note_closed(&batch);
+        let mut refused = Vec::new();
+        for op in batch {
+            match op {
+                // Its caller has the calls, and hands them over again.
+                Op::Append(append, None) => refused.push(append),
+                op => answer(op, |shard| held.get(&shard).copied()),
+            }
+        }
+        for append in refused {
+            self.undo(&append).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes a commit that its caller was told was not made, unless other nodes deliver it.
+    async fn undo(&self, append: &AppendOp) -> std::result::Result<(), Trouble> {
+        if append.parts.is_empty() {
+            return Ok(());
+        }
+        let parts: Vec<i64> = append.parts.iter().map(|part| int(part.first_seq)).collect();
+        let ownership = self.shared.ownership().held.keys().copied().collect::<HashSet<u16>>();
+        let others = append.parts.iter().filter(|part| !ownership.contains(&part.shard)).count();
+        let client = self.client()?;
+        client.batch_execute(&self.shared.begin).await?;
+        let params = Params::of(&[(&parts as _, Type::INT8_ARRAY)]);
+        let taken = "DELETE FROM inbox WHERE first_seq = ANY($1)";
+        let waiting = client.query_typed(&format!("{taken} RETURNING 1"), params.values()).await?;
+        if waiting.len() < others {
+            client.batch_execute("ROLLBACK").await?;
+            return Ok(());
+        }
+        client
+            .query_typed("DELETE FROM commits WHERE first_seq = ANY($1)", params.values())
+            .await?;
+        let serial = int(append.execution.serial());
+        let params = Params::of(&[
+            (&serial as _, Type::INT8),
+            (&append.calls as _, Type::INT8),
+            (&append.open as _, Type::INT8),
+        ]);
+        let count = "UPDATE executions SET total = total - $2, open = open - $3, ended = NULL,
+            completed_at = NULL, error = NULL, finished_at = NULL WHERE serial = $1";
+        client.query_typed(count, params.values()).await?;
+        client.batch_execute("COMMIT").await?;
+        Ok(())
+    }
+
+    /// Returns `true` if the last transaction was committed.
+    async fn was_committed(&self) -> std::result::Result<bool, Trouble> {
+        let node = self.shared.ownership().node;
+        let client = self.client()?;
+        client.batch_execute(&self.shared.begin).await?;
+        // Waits for the transaction, if its session is still there.
+        let ask = "SELECT last_transaction FROM nodes WHERE id = $1 FOR UPDATE";
+        let rows = client.query_typed(ask, Params::of(&[(&node, Type::INT8)]).values()).await?;
+        client.batch_execute("COMMIT").await?;
+        let last: i64 = rows.first().map_or(0, |row| row.get(0));
+        Ok(last == self.number)
+    }
+
+    /// Deals with a trouble, and waits a moment.
+    async fn handle(&mut self, batch: &mut Vec<Op>, trouble: Trouble) {
+        match trouble {
+            Trouble::Replaced => {
+                let replaced = self.replace(batch).await;
+                if let Err(trouble) = replaced {
+                    self.note(&trouble);
+                }
+            }
+            Trouble::Broken(_) => {
+                self.client = None;
+                self.note(&trouble);
+            }
+            Trouble::Refused(ref error) => {
+                self.note(&trouble);
+                refuse(batch, error);
+            }
+        }
+        let patience = self.shared.options.patience;
+        let away = || {
+            journal(format!(
+                "the journal in PostgreSQL was not reachable for {} ms (journal.patienceMs): \
+                 nothing was stored",
+                patience.as_millis()
+            ))
+        };
+        expire(batch, patience, self.is_unknown, &away);
+        self.shared.ops.expire(patience, away);
+        if self.is_troubled {
+            tokio::time::sleep(RETRY_DELAY).await;
+        }
+    }
+
+    async fn recover_from(&mut self, result: std::result::Result<(), Trouble>) {
+        if let Err(trouble) = result {
+            self.handle(&mut Vec::new(), trouble).await;
+        }
+    }
+
+    /// Reports a trouble once.
+    fn note(&mut self, trouble: &Trouble) {
+        if let Trouble::Broken(error) | Trouble::Refused(error) = trouble
+            && !std::mem::replace(&mut self.is_troubled, true)
+        {
+            self.shared.report(error);
+        }
+    }
+
+    /// Goes on as another node: others have the shards of this one.
+    async fn replace(&mut self, batch: &mut Vec<Op>) -> std::result::Result<(), Trouble> {
+        let all: HashSet<u16> = self.shared.ownership().held.keys().copied().collect();
+        self.shared.let_go(&all);
+        self.shared.ops.drop_owners();
+        let (dropped, rest) = std::mem::take(batch).into_iter().partition(Op::is_owners);
+        *batch = rest;
+        let dropped: Vec<Op> = dropped;
+        for op in dropped {
+            op.answer(Err(super::error::replaced()));
+        }
+        let client = self.client()?;
+        client.batch_execute(&self.shared.begin).await?;
+        let take = "UPDATE meta SET next_block = next_block + 1 RETURNING next_block - 1";
+        let id: i64 = client.query_typed(take, &[]).await?[0].get(0);
+        client.batch_execute("COMMIT").await?;
+        self.register(id).await?;
+        self.is_unknown = false;
+        self.care().await
+    }
+
+    async fn register(&mut self, id: i64) -> std::result::Result<(), Trouble> {
+        let client = self.client()?;
+        let lease = millis(self.shared.options.lease);
+        client.batch_execute(&self.shared.begin).await?;
+        let insert = "INSERT INTO nodes (id, expires_at)
+            VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond')";
+        let params = Params::of(&[(&id as _, Type::INT8), (&lease as _, Type::INT8)]);
+        client.query_typed(insert, params.values()).await?;
+        client.batch_execute("COMMIT").await?;
+        self.number = 0;
+        self.shared.ownership().node = id;
+        Ok(())
+    }
+
+    async fn connect(&mut self) -> std::result::Result<(), Trouble> {
+        if self.client().is_ok() {
+            return Ok(());
+        }
+        let patience = self.shared.options.patience.max(Duration::from_secs(1));
+        let late = || journal("the journal in PostgreSQL is not reachable: no connection in time");
+        let opened = tokio::time::timeout(patience, connect(&self.shared.connector)).await;
+        self.client = Some(opened.unwrap_or_else(|_| Err(late())).map_err(Trouble::Broken)?);
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// Notes the parts whose ends are written.
+    fn note_closed(&self, batch: &[Op]) {
+        let mut ownership = self.ownership();
+        for op in batch {
+            if let Op::Close { first_seq, .. } = op {
+                ownership.closed(*first_seq);
+            }
+        }
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Answers the caller of an operation that was written.
+fn answer(op: Op, epoch: impl Fn(u16) -> Option<i64>) {
+    match op {
+        Op::Append(append, waiter) => {
+            if let Some(Waiter { answer, .. }) = waiter {
+                let parts = append.parts.iter().map(|part| epoch(part.shard)).collect();
+                let _ = answer.send(Ok(parts));
+            }
+        }
+        op => op.answer(Ok(())),
+    }
+}
+
+/// Refuses the callers of a transaction that the server refused. The other operations stay.
+fn refuse(batch: &mut Vec<Op>, error: &Error) {
+    let (awaited, rest): (Vec<Op>, Vec<Op>) =
+        std::mem::take(batch).into_iter().partition(|op| op.waits_since().is_some());
+    *batch = rest;
+    for op in awaited {
+        op.answer(Err(Error::new(error.kind(), error.to_string())));
+    }
+}
+
+/// Answers the callers that have waited for long. A commit that may be stored stays, without its
+/// caller, until that is known.
+fn expire(batch: &mut Vec<Op>, patience: Duration, is_unknown: bool, error: &dyn Fn() -> Error) {
+    let is_late = |op: &Op| op.waits_since().is_some_and(|since| since.elapsed() >= patience);
+    let (late, mut rest): (Vec<Op>, Vec<Op>) = std::mem::take(batch).into_iter().partition(is_late);
+    for op in late {
+        match op {
+            Op::Append(append, Some(waiter)) if is_unknown => {
+                let _ = waiter.answer.send(Err(error()));
+                rest.push(Op::Append(append, None));
+            }
+            op => op.answer(Err(error())),
+        }
+    }
+    *batch = rest;
+}
+
+/// Resolves with the result of a thread that runs on its own.
+pub(super) fn block_on<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let (answer, answered) = mpsc::channel();
+    shared.handle.spawn(async move { answer.send(work.await) });
+    answered.recv().unwrap_or_else(|_| Err(super::error::closed()))
+}

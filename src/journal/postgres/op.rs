@@ -1,0 +1,195 @@
+//! The operations of the writer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::delivery::Failure;
+use crate::error::Result;
+use crate::execution::{Entry, ExecutionLog};
+use crate::journal::SealedBatch;
+use crate::streams::{Event, EventId};
+use crate::time::Timestamp;
+
+/// The caller of an operation, and since when it waits.
+#[derive(Debug)]
+pub(super) struct Waiter<T = ()> {
+    pub answer: oneshot::Sender<Result<T>>,
+    pub since: Instant,
+}
+
+/// One thing to write.
+#[derive(Debug)]
+pub(super) enum Op {
+    /// A commit. The result has, for each part, the epoch under which this node owns its shard.
+    Append(Box<AppendOp>, Option<Waiter<Vec<Option<i64>>>>),
+    /// A delivery that is terminal.
+    Settle(Box<SettledRow>),
+    /// An attempt begins.
+    Lease { seq: u64, attempts: u32, waiter: Option<Waiter> },
+    /// Another attempt is made at `due`.
+    Postpone { seq: u64, attempts: u32, due: Timestamp, last_error: Option<Arc<Failure>> },
+    /// Every call of a part is terminal; its payloads are kept if one failed.
+    Close { first_seq: u64, keep: bool },
+    /// Parts of other nodes are in this node's lanes.
+    Taken(Vec<u64>),
+    /// Records become a batch.
+    Seal { batch: Box<SealedBatch>, shard: u16, records: String, waiter: Waiter },
+    /// A note beside a batch.
+    Note { batch: u64, note: Option<String>, waiter: Waiter },
+    /// The result of a batch.
+    Conclude { batch: u64, conclusion: String },
+    /// Every record of a batch is terminal.
+    Forget { batch: u64 },
+    /// An event was published.
+    Keep { event: Arc<Event>, forgotten: Vec<EventId> },
+    /// Dead letters are dismissed.
+    Dismiss { dead: Vec<(u64, Uuid)>, at: Timestamp, waiter: Waiter },
+    /// Registrations change, each encrypted, or removed.
+    Register { changes: Vec<(String, Option<Vec<u8>>)>, waiter: Waiter },
+    /// All earlier operations are written.
+    Sync(Waiter),
+}
+
+impl Op {
+    /// Returns the time since which a caller waits for it.
+    pub(super) fn waits_since(&self) -> Option<Instant> {
+        match self {
+            Self::Append(_, waiter) => waiter.as_ref().map(|waiter| waiter.since),
+            Self::Lease { waiter, .. } => waiter.as_ref().map(|waiter| waiter.since),
+            Self::Seal { waiter, .. }
+            | Self::Note { waiter, .. }
+            | Self::Dismiss { waiter, .. }
+            | Self::Register { waiter, .. }
+            | Self::Sync(waiter) => Some(waiter.since),
+            Self::Settle(_)
+            | Self::Postpone { .. }
+            | Self::Close { .. }
+            | Self::Taken(_)
+            | Self::Conclude { .. }
+            | Self::Forget { .. }
+            | Self::Keep { .. } => None,
+        }
+    }
+
+    /// Returns `true` for what only the owner of a shard may write.
+    pub(super) const fn is_owners(&self) -> bool {
+        match self {
+            Self::Settle(_)
+            | Self::Lease { .. }
+            | Self::Postpone { .. }
+            | Self::Close { .. }
+            | Self::Taken(_)
+            | Self::Seal { .. }
+            | Self::Note { .. }
+            | Self::Conclude { .. }
+            | Self::Forget { .. } => true,
+            Self::Append(..)
+            | Self::Keep { .. }
+            | Self::Dismiss { .. }
+            | Self::Register { .. }
+            | Self::Sync(_) => false,
+        }
+    }
+
+    /// Answers the caller, if there is one.
+    pub(super) fn answer(self, result: Result<()>) {
+        match self {
+            Self::Append(_, waiter) => {
+                if let (Some(waiter), Err(error)) = (waiter, result) {
+                    let _ = waiter.answer.send(Err(error));
+                }
+            }
+            Self::Lease { waiter: Some(waiter), .. }
+            | Self::Seal { waiter, .. }
+            | Self::Note { waiter, .. }
+            | Self::Dismiss { waiter, .. }
+            | Self::Register { waiter, .. }
+            | Self::Sync(waiter) => {
+                let _ = waiter.answer.send(result);
+            }
+            Self::Lease { waiter: None, .. }
+            | Self::Settle(_)
+            | Self::Postpone { .. }
+            | Self::Close { .. }
+            | Self::Taken(_)
+            | Self::Conclude { .. }
+            | Self::Forget { .. }
+            | Self::Keep { .. } => {}
+        }
+    }
+}
+
+/// A commit and its effect on the execution.
+#[derive(Debug)]
+pub(super) struct AppendOp {
+    pub execution: Arc<ExecutionLog>,
+    /// The end of the execution, if it ends.
+    pub ending: Option<Ending>,
+    /// Deliveries that are not terminal.
+    pub open: i64,
+    /// Calls that it has more than before: deliveries that repeat no other.
+    pub calls: i64,
+    /// The change of its counts.
+    pub counts: Counts,
+    /// The repeated deliveries, each with its replay.
+    pub replays: Vec<(Uuid, Uuid)>,
+    /// The calls that wait, by shards.
+    pub parts: Vec<Part>,
+    /// The calls that are terminal already: they were discarded.
+    pub settled: Vec<SettledRow>,
+}
+
+/// The end of an execution.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    /// `completed` or `discarded`.
+    pub how: &'static str,
+    /// The message of the error that the runner completed it with.
+    pub error: Option<String>,
+    /// The runner's text for the log.
+    pub message: Option<String>,
+    pub at: Timestamp,
+}
+
+/// A change of the counts of an execution's calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub delivered: i64,
+    pub failed: i64,
+    pub discarded: i64,
+    pub dismissed: i64,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.delivered += other.delivered;
+        self.failed += other.failed;
+        self.discarded += other.discarded;
+        self.dismissed += other.dismissed;
+    }
+}
+
+/// The calls of a commit in one shard, as they lie in the database.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub first_seq: u64,
+    pub shard: u16,
+    pub calls: usize,
+    pub seed: u64,
+    pub ciphertext: Vec<u8>,
+}
+
+/// One terminal delivery.
+#[derive(Debug)]
+pub(super) struct SettledRow {
+    pub seq: u64,
+    pub execution: u64,
+    pub entry: Entry,
+    /// The change of the counts of its execution; `None`: it was never open.
+    pub counts: Option<Counts>,
+    /// Serialised warnings.
+    pub warnings: Option<String>,
+}

@@ -1,0 +1,190 @@
+//! The shards that this node owns, and the records of them that are under way.
+//!
+//! **Invariant:** a record is handed out only while the lease is valid, and a record that was handed
+//! out under an ownership that ended changes nothing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::execution::{ExecutionLog, Status};
+use crate::journal::{Lane, Record};
+
+/// The calls of a part that are not terminal.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OpenPart {
+    pub shard: u16,
+    pub left: usize,
+    pub has_failed: bool,
+    /// `true` if this node did not record it.
+    pub was_brought: bool,
+}
+
+/// The shards of one node.
+#[derive(Debug)]
+pub(super) struct Ownership {
+    /// This node, as the database knows it.
+    pub node: i64,
+    /// The epoch of each shard that it owns.
+    pub held: HashMap<u16, i64>,
+    /// Shards that another node waits for: nothing of them is handed out.
+    pub draining: HashSet<u16>,
+    /// The time until which no other node takes a shard.
+    pub valid_until: Instant,
+    /// Parts with calls that are not terminal, by the number of their first call.
+    pub open: BTreeMap<u64, OpenPart>,
+    /// Parts that are on their way into the database: what is read of them is not the whole truth.
+    pub appending: HashSet<u64>,
+    /// Parts that ended, each with whether that is written: until then they look open.
+    closing: HashMap<u64, bool>,
+    /// `true` while parts are read, which may have ended meanwhile.
+    is_reading: bool,
+    /// Records that are handed out, by their numbers.
+    in_flight: HashMap<u64, HandedOut>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct HandedOut {
+    shard: u16,
+    execution: usize,
+    place: usize,
+}
+
+/// The end of a part whose last call became terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Closed {
+    pub first_seq: u64,
+    pub keep: bool,
+}
+
+/// Returns the shard of a lane. It is the same in every process and version (FNV-1a).
+pub(super) fn shard_of(lane: &Lane, shards: u16) -> u16 {
+    let bytes = lane.kind.name().bytes().chain([0]).chain(lane.key.bytes());
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    // The low bits of this hash are weak for texts that differ at their ends.
+    let mixed = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    u16::try_from(mixed % u64::from(shards.max(1))).unwrap_or_default()
+}
+
+impl Ownership {
+    /// Returns the ownership of a node that has no shard.
+    pub(super) fn new(node: i64) -> Self {
+        Self {
+            node,
+            held: HashMap::new(),
+            draining: HashSet::new(),
+            valid_until: Instant::now(),
+            open: BTreeMap::new(),
+            appending: HashSet::new(),
+            closing: HashMap::new(),
+            is_reading: false,
+            in_flight: HashMap::new(),
+        }
+    }
+
+    /// Returns `true` if records of the shard are handed out.
+    pub(super) fn serves(&self, shard: u16) -> bool {
+        self.held.contains_key(&shard) && !self.draining.contains(&shard)
+    }
+
+    /// Returns `true` if no other node can have taken a shard yet.
+    pub(super) fn is_valid(&self) -> bool {
+        Instant::now() < self.valid_until
+    }
+
+    /// Notes that a record is handed out.
+    pub(super) fn hand_out(&mut self, shard: u16, record: &Record) {
+        self.in_flight.insert(record.seq, handed_out(shard, record));
+    }
+
+    /// Takes a record back. Returns `false` if its ownership ended meanwhile.
+    pub(super) fn take_back(&mut self, record: &Record) -> bool {
+        let Some(known) = self.in_flight.get(&record.seq) else { return false };
+        let is_same = *known == handed_out(known.shard, record);
+        if is_same {
+            self.in_flight.remove(&record.seq);
+        }
+        is_same
+    }
+
+    /// Returns `true` if a record of the shard is handed out.
+    pub(super) fn is_busy(&self, shard: u16) -> bool {
+        self.in_flight.values().any(|record| record.shard == shard)
+    }
+
+    /// Counts a terminal call. Returns its part, and the end of that if it was the last call.
+    pub(super) fn count_down(&mut self, seq: u64, status: Status) -> (OpenPart, Option<Closed>) {
+        let none = OpenPart { shard: 0, left: 0, has_failed: false, was_brought: false };
+        let Some((&first_seq, part)) = self.open.range_mut(..=seq).next_back() else {
+            return (none, None);
+        };
+        part.left = part.left.saturating_sub(1);
+        part.has_failed |= status == Status::Failed;
+        let part = *part;
+        if part.left > 0 {
+            return (part, None);
+        }
+        self.open.remove(&first_seq);
+        self.closing.insert(first_seq, false);
+        (part, Some(Closed { first_seq, keep: part.has_failed }))
+    }
+
+    /// Notes that the end of a part is written.
+    pub(super) fn closed(&mut self, first_seq: u64) {
+        if self.is_reading {
+            self.closing.entry(first_seq).and_modify(|written| *written = true);
+        } else {
+            self.closing.remove(&first_seq);
+        }
+    }
+
+    /// Notes that parts are read from here on, or not any more.
+    pub(super) fn set_reading(&mut self, is_reading: bool) {
+        self.is_reading = is_reading;
+        self.closing.retain(|_, written| !*written);
+    }
+
+    /// Returns `true` if a part that was read is, or was, in the lanes of this node.
+    pub(super) fn has_had(&self, first_seq: u64) -> bool {
+        self.open.contains_key(&first_seq) || self.closing.contains_key(&first_seq)
+    }
+
+    /// Forgets everything about these shards.
+    pub(super) fn let_go(&mut self, shards: &HashSet<u16>) {
+        self.held.retain(|shard, _| !shards.contains(shard));
+        self.draining.retain(|shard| !shards.contains(shard));
+        self.open.retain(|_, part| !shards.contains(&part.shard));
+        self.in_flight.retain(|_, record| !shards.contains(&record.shard));
+        if self.held.is_empty() {
+            self.closing.clear();
+        }
+    }
+}
+
+fn handed_out(shard: u16, record: &Record) -> HandedOut {
+    // The record keeps its execution alive, so no other one has this address meanwhile.
+    let execution = Arc::as_ptr(&record.execution).cast::<ExecutionLog>() as usize;
+    HandedOut { shard, execution, place: record.place }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::delivery::Kind;
+
+    #[test]
+    fn lanes_spread_over_shards_and_stay_there() {
+        let lane = |key: String| Lane { kind: Kind::Http, key: key.into() };
+        let shards: HashSet<u16> =
+            (0..1000).map(|n| shard_of(&lane(format!("http://host-{n}:80")), 64)).collect();
+        assert_eq!(shards.len(), 64);
+        assert!(shards.iter().all(|shard| *shard < 64));
+        // A released number: another one would put the calls of a host into two shards at an upgrade.
+        assert_eq!(shard_of(&lane("http://example.com".to_owned()), 64), 51);
+        assert_eq!(shard_of(&lane("x".to_owned()), 1), 0);
+    }
+}

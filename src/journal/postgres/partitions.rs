@@ -1,0 +1,104 @@
+//! The partitions of the log: one for each day. Retention drops them.
+
+use std::time::Duration;
+
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use super::error::failed;
+use crate::error::Result;
+use crate::execution::first_shared_serial;
+use crate::time::Timestamp;
+
+/// The interval at which partitions are made and dropped.
+pub(super) const INTERVAL: Duration = Duration::from_secs(3600);
+const DAY: u64 = 86_400_000;
+/// Days for which there are partitions ahead of time.
+const AHEAD: u64 = 3;
+/// The lock under which one node does this.
+const LOCK: &str = "SELECT pg_try_advisory_xact_lock(1685286500, hashtext(current_schema()))";
+
+/// Makes the partitions of the next days, and drops those whose deliveries are older than `max_age`.
+pub(super) async fn keep(client: &Client, begin: &str, max_age: Duration) -> Result<()> {
+    let run = async |sql: &str| client.batch_execute(sql).await.map_err(|error| failed(&error));
+    run(begin).await?;
+    run("SET LOCAL lock_timeout TO '2s'").await?;
+    let is_mine = client.query_typed(LOCK, &[]).await.map_err(|error| failed(&error))?;
+    if is_mine[0].get(0) {
+        let today = Timestamp::now().as_millis() / DAY;
+        let known = partitions(client).await?;
+        for day in today..=today + AHEAD {
+            if !known.contains(&day) {
+                run(&create(day)).await?;
+            }
+        }
+        let age = u64::try_from(max_age.as_millis()).unwrap_or(u64::MAX);
+        let horizon = (today * DAY).saturating_sub(age) / DAY;
+        let mut old: Vec<u64> = known.into_iter().filter(|day| *day < horizon).collect();
+        old.sort_unstable();
+        // A later day may have deliveries of an execution that is not finished.
+        for day in old {
+            if !drop_day(client, day).await? {
+                break;
+            }
+        }
+        run(&forget_others(horizon)).await?;
+    }
+    run("COMMIT").await
+}
+
+/// Returns the days that have partitions.
+async fn partitions(client: &Client) -> Result<Vec<u64>> {
+    let ask = "SELECT c.relname FROM pg_catalog.pg_inherits i
+        JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'deliveries'::regclass";
+    let rows = client.query_typed(ask, &[]).await.map_err(|error| failed(&error))?;
+    let day = |row: &tokio_postgres::Row| {
+        let name: String = row.try_get(0).ok()?;
+        name.strip_prefix("deliveries_d")?.parse().ok()
+    };
+    Ok(rows.iter().filter_map(day).collect())
+}
+
+/// Returns the statements that make the partitions of a day.
+fn create(day: u64) -> String {
+    let (from, to) = (day * DAY, (day + 1) * DAY);
+    let id = |at: u64| Uuid::from_u128(u128::from(at) << 80);
+    let serial = |at: u64| first_shared_serial(Timestamp::from_millis(at));
+    let (first_id, last_id) = (id(from), id(to));
+    let (first_serial, last_serial) = (serial(from), serial(to));
+    format!(
+        "CREATE TABLE deliveries_d{day} PARTITION OF deliveries
+             FOR VALUES FROM ('{first_id}') TO ('{last_id}');
+         CREATE TABLE executions_d{day} PARTITION OF executions
+             FOR VALUES FROM ({first_serial}) TO ({last_serial});"
+    )
+}
+
+/// Returns the statements that remove old rows that no day has: their clocks were wrong.
+fn forget_others(horizon: u64) -> String {
+    let first = Uuid::from_u128(u128::from(horizon * DAY) << 80);
+    let serial = first_shared_serial(Timestamp::from_millis(horizon * DAY));
+    format!(
+        "DELETE FROM deliveries_other WHERE id < '{first}';
+         DELETE FROM executions_other WHERE serial < {serial} AND finished_at IS NOT NULL"
+    )
+}
+
+/// Drops the partitions of a day, unless an execution of it is not finished. Returns `true` if they
+/// are gone.
+async fn drop_day(client: &Client, day: u64) -> Result<bool> {
+    let ask = format!("SELECT EXISTS (SELECT 1 FROM executions_d{day} WHERE finished_at IS NULL)");
+    let is_open = client.query_typed(&ask, &[]).await.map_err(|error| failed(&error))?;
+    if is_open[0].get(0) {
+        return Ok(false);
+    }
+    let last = first_shared_serial(Timestamp::from_millis((day + 1) * DAY));
+    let sql = format!(
+        "DROP TABLE deliveries_d{day}; DROP TABLE executions_d{day};
+         DELETE FROM commits WHERE NOT is_open AND execution < {last};
+         DELETE FROM nodes WHERE is_gone AND expires_at < clock_timestamp() - interval '7 days'"
+    );
+    client.batch_execute(&sql).await.map_err(|error| failed(&error))?;
+    Ok(true)
+}

@@ -1,0 +1,177 @@
+//! Follows other nodes: what they recorded for this one, and the ends that they made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::task::JoinHandle;
+use tokio_postgres::types::Type;
+use tokio_postgres::{AsyncMessage, Client};
+
+use super::connect::connect;
+use super::error::failed;
+use super::params::Columns;
+use super::row::RowReader;
+use super::{Shared, schema};
+use crate::error::Result;
+use crate::execution::Entry;
+
+/// The longest time between two looks, which needs no notification.
+const INTERVAL: Duration = Duration::from_millis(250);
+/// The wait before a connection is opened again.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
+/// Executions whose ends are looked for at once.
+const ENDS_AT_ONCE: usize = 5000;
+/// Parts that one look takes.
+const PARTS_AT_ONCE: i64 = 2000;
+
+/// Returns the channel of notifications of the journals in a schema.
+pub(super) fn channel(schema: &str) -> String {
+    let hash = schema.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("dollar_send_{hash:016x}")
+}
+
+/// Starts the tasks on the journal's thread.
+#[expect(clippy::disallowed_methods, reason = "the journal's own runtime, which ends with it")]
+pub(super) fn start(shared: &Arc<Shared>) -> [JoinHandle<()>; 2] {
+    [tokio::spawn(follow(Arc::clone(shared))), tokio::spawn(listen(Arc::clone(shared)))]
+}
+
+async fn follow(shared: Arc<Shared>) {
+    let mut client = None;
+    loop {
+        let _ = tokio::time::timeout(INTERVAL, shared.look.notified()).await;
+        if client.as_ref().is_none_or(Client::is_closed) {
+            client = connect(&shared.connector).await.ok();
+        }
+        let Some(open) = &client else {
+            tokio::time::sleep(RETRY_DELAY).await;
+            continue;
+        };
+        let looked = look(&shared, open).await;
+        if looked.is_err() {
+            // The writer reports what is wrong with the database.
+            client = None;
+        }
+    }
+}
+
+async fn look(shared: &Arc<Shared>, client: &Client) -> Result<()> {
+    let shards: Vec<i32> = {
+        let ownership = shared.ownership();
+        let served = ownership.held.keys().filter(|shard| ownership.serves(**shard));
+        served.map(|shard| i32::from(*shard)).collect()
+    };
+    let mut columns = Columns::default();
+    columns.add(Type::INT4_ARRAY, shards).number(PARTS_AT_ONCE);
+    let ask = "SELECT first_seq FROM inbox WHERE shard = ANY($1) ORDER BY first_seq LIMIT $2";
+    let rows = query(shared, client, ask, &columns).await?;
+    let mut parts = Vec::new();
+    for row in &rows {
+        parts.push(RowReader::new("inbox", row).get::<i64>("first_seq")?);
+    }
+    if !parts.is_empty() {
+        let mut arrivals = shared.arrivals();
+        parts.retain(|part| !arrivals.inbox.contains(part));
+        arrivals.inbox.extend(parts);
+        drop(arrivals);
+        shared.arrived.notify_waiters();
+    }
+    find_ends(shared, client).await
+}
+
+/// Finds the executions of this process that other nodes finished.
+async fn find_ends(shared: &Arc<Shared>, client: &Client) -> Result<()> {
+    let awaited: Vec<i64> = {
+        let awaited = shared.awaited();
+        awaited.keys().take(ENDS_AT_ONCE).map(|serial| serial.cast_signed()).collect()
+    };
+    if awaited.is_empty() {
+        return Ok(());
+    }
+    let mut columns = Columns::default();
+    columns.numbers(awaited);
+    let ask = "SELECT serial FROM executions WHERE serial = ANY($1) AND finished_at IS NOT NULL";
+    for row in &query(shared, client, ask, &columns).await? {
+        let serial = RowReader::new("executions", row).unsigned("serial")?;
+        let Some(execution) = shared.awaited().get(&serial).cloned() else { continue };
+        let mut columns = Columns::default();
+        columns.number(serial.cast_signed());
+        let ask = "SELECT * FROM deliveries WHERE execution = $1 ORDER BY id";
+        let rows = query(shared, client, ask, &columns).await?;
+        let entries = rows.iter().map(|row| RowReader::new("deliveries", row).entry());
+        let entries = entries.collect::<Result<Vec<Entry>>>()?;
+        {
+            let mut withdrawn = shared.withdrawn();
+            for entry in &entries {
+                withdrawn.remove(&entry.id);
+            }
+        }
+        shared.awaited().remove(&serial);
+        if execution.end_elsewhere(entries) {
+            shared.memory.log().finish(&execution);
+            shared.arrivals().ended.push(execution);
+            shared.arrived.notify_waiters();
+        }
+    }
+    Ok(())
+}
+
+async fn query(
+    shared: &Shared,
+    client: &Client,
+    sql: &str,
+    columns: &Columns,
+) -> Result<Vec<tokio_postgres::Row>> {
+    read_with(client, &shared.begin, sql, columns).await
+}
+
+/// Runs a query in a transaction of its own, whose statements are sent at once.
+pub(super) async fn read_with(
+    client: &Client,
+    begin: &str,
+    sql: &str,
+    columns: &Columns,
+) -> Result<Vec<tokio_postgres::Row>> {
+    let params = columns.params();
+    let (opened, rows, ended) = tokio::join!(
+        biased;
+        client.batch_execute(begin),
+        client.query_typed(sql, params.values()),
+        client.batch_execute("COMMIT")
+    );
+    opened.map_err(|error| failed(&error))?;
+    let rows = rows.map_err(|error| failed(&error))?;
+    ended.map_err(|error| failed(&error))?;
+    Ok(rows)
+}
+
+/// Waits for notifications on a connection of its own.
+async fn listen(shared: Arc<Shared>) {
+    loop {
+        if let Ok((client, mut connection)) = shared.connector.connect().await {
+            let statement = format!("LISTEN {}", schema::quoted(&shared.channel));
+            let mut messages =
+                futures_util::stream::poll_fn(move |context| connection.poll_message(context));
+            let listening = async { client.batch_execute(&statement).await };
+            tokio::pin!(listening);
+            let mut is_listening = false;
+            loop {
+                tokio::select! {
+                    listened = &mut listening, if !is_listening => match listened {
+                        Ok(()) => is_listening = true,
+                        Err(_) => break,
+                    },
+                    message = messages.next() => match message {
+                        Some(Ok(AsyncMessage::Notification(_))) => shared.look.notify_one(),
+                        Some(Ok(_)) => {}
+                        Some(Err(_)) | None => break,
+                    },
+                }
+            }
+        }
+        tokio::time::sleep(RETRY_DELAY).await;
+    }
+}

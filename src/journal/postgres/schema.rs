@@ -1,0 +1,153 @@
+//! The layout of the database, and the checks before anything is taken from it.
+//!
+//! A layout that is newer than this code is refused. There is one layout so far, so there is no step
+//! from an older one.
+
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
+
+use super::error::{failed, journal};
+use super::{Options, Params};
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::crypto::Cipher;
+
+/// The version of the layout that this code sets up.
+const VERSION: i32 = 1;
+const LAYOUT: &str = include_str!("schema.sql");
+/// The lock under which nodes set the layout up one after the other.
+const LOCK: i64 = 0x6473_6e64;
+/// What the key's check encrypts, so that another key is noticed before anything is taken.
+const KEY_CHECK: &[u8] = b"dollar-send journal";
+
+/// Returns the name of a schema as SQL writes it.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Returns the beginning of every transaction. Nothing outlives the transaction, so that a pooler may
+/// be in between.
+pub(super) fn begin(schema: &str) -> String {
+    format!(
+        "BEGIN; SET LOCAL search_path TO {}, pg_temp; SET LOCAL statement_timeout TO '60s'; \
+         SET LOCAL lock_timeout TO '10s'; SET LOCAL datestyle TO 'ISO'; \
+         SET LOCAL idle_in_transaction_session_timeout TO '30s'; \
+         SET LOCAL synchronous_commit TO on",
+        quoted(schema)
+    )
+}
+
+/// Sets the layout up if it is not there, and checks that it is this journal's. Returns the first of
+/// the numbers that this node may give.
+pub(super) async fn open(client: &Client, options: &Options, cipher: &Cipher) -> Result<i64> {
+    let opened = prepare(client, options, cipher).await;
+    if opened.is_err() {
+        let _ = client.batch_execute("ROLLBACK").await;
+    }
+    opened
+}
+
+async fn prepare(client: &Client, options: &Options, cipher: &Cipher) -> Result<i64> {
+    let run = async |sql: &str| client.batch_execute(sql).await.map_err(|error| failed(&error));
+    let schema = quoted(&options.schema);
+    run("BEGIN").await?;
+    let lock = Params::of(&[(&LOCK, Type::INT8)]);
+    query(client, "SELECT pg_advisory_xact_lock($1)", &lock).await?;
+    check_encoding(client).await?;
+    let name = Params::of(&[(&options.schema, Type::TEXT)]);
+    let found = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1),
+        EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = 'meta'),
+        EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1),
+        coalesce((SELECT has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace
+            WHERE nspname = $1), true)";
+    let rows = query(client, found, &name).await?;
+    let has = |place: usize| rows[0].get::<_, bool>(place);
+    if !has(0) {
+        run(&format!("CREATE SCHEMA {schema}")).await?;
+    }
+    if !has(3) {
+        return Err(super::error::without_rights("it may not use the schema"));
+    }
+    if has(2) && !has(1) {
+        return Err(journal(format!(
+            "journal.postgres.schema: {} has tables of something else: name another schema",
+            options.schema
+        )));
+    }
+    run(&format!("SET LOCAL search_path TO {schema}, pg_temp")).await?;
+    if !has(1) {
+        set_up(client, options, cipher).await?;
+    }
+    let block = check(client, options, cipher).await?;
+    run("COMMIT").await?;
+    Ok(block)
+}
+
+async fn check_encoding(client: &Client) -> Result<()> {
+    let ask = "SELECT current_setting('server_encoding')";
+    let encoding: String = query(client, ask, &Params::default()).await?[0].get(0);
+    if encoding == "UTF8" {
+        return Ok(());
+    }
+    Err(journal(format!("journal.postgres.url: the database is in {encoding}: it must be in UTF8")))
+}
+
+async fn set_up(client: &Client, options: &Options, cipher: &Cipher) -> Result<()> {
+    client.batch_execute(LAYOUT).await.map_err(|error| failed(&error))?;
+    let check = cipher.encrypt(KEY_CHECK, KEY_CHECK)?;
+    let shards = i32::from(options.shards);
+    let values =
+        [(&VERSION as _, Type::INT4), (&shards as _, Type::INT4), (&check as _, Type::BYTEA)];
+    let insert = "INSERT INTO meta (version, shards, key_check) VALUES ($1, $2, $3)";
+    query(client, insert, &Params::of(&values)).await?;
+    let insert = "INSERT INTO shards (shard) SELECT generate_series(0, $1 - 1)";
+    query(client, insert, &Params::of(&[(&shards, Type::INT4)])).await?;
+    Ok(())
+}
+
+async fn check(client: &Client, options: &Options, cipher: &Cipher) -> Result<i64> {
+    let take = "UPDATE meta SET next_block = next_block + 1
+        RETURNING version, shards, key_check, next_block - 1";
+    let rows = query(client, take, &Params::default()).await?;
+    let row = rows.first().ok_or_else(|| journal("the journal's table meta is empty"))?;
+    let (version, shards): (i32, i32) = (get(row, 0)?, get(row, 1)?);
+    if version > VERSION {
+        return Err(journal(format!(
+            "the schema {} has layout {version}, and this version of dollar-send knows {VERSION}: \
+             use the newer version",
+            options.schema
+        )));
+    }
+    if shards != i32::from(options.shards) {
+        return Err(Error::new(
+            ErrorKind::InvalidOption,
+            format!(
+                "journal.postgres.shards: the schema {} has {shards} shards, not {}: the number \
+                 is fixed when the journal is set up",
+                options.schema, options.shards
+            ),
+        ));
+    }
+    cipher.decrypt(KEY_CHECK, &get::<Vec<u8>>(row, 2)?).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidOption,
+            format!(
+                "journal.key: the journal in the schema {} has another key: all nodes share one",
+                options.schema
+            ),
+        )
+    })?;
+    get(row, 3)
+}
+
+/// Runs one statement in the transaction that is open.
+pub(super) async fn query(client: &Client, sql: &str, params: &Params<'_>) -> Result<Vec<Row>> {
+    client.query_typed(sql, params.values()).await.map_err(|error| failed(&error))
+}
+
+/// Reads a column by its place.
+pub(super) fn get<'a, T: tokio_postgres::types::FromSql<'a>>(
+    row: &'a Row,
+    place: usize,
+) -> Result<T> {
+    row.try_get(place).map_err(|_| super::error::damaged(row.columns()[place].name()))
+}

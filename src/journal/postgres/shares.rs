@@ -1,0 +1,186 @@
+//! Shards: which of them this node takes, and which it gives back. PostgreSQL decides.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tokio_postgres::types::Type;
+
+use super::error::Trouble;
+use super::node::{Node, millis};
+use super::params::int;
+use super::refill::Load;
+use super::{Params, Shared};
+use crate::time::Timestamp;
+
+type Done<T = ()> = std::result::Result<T, Trouble>;
+
+/// Declares the nodes gone whose leases expired, ends their runs and frees their shards.
+const TAKE_OVER: &str = "
+    WITH gone AS (
+        UPDATE nodes SET is_gone = true WHERE NOT is_gone AND expires_at < clock_timestamp()
+        RETURNING id
+    ), ended AS (
+        UPDATE executions SET ended = 'completed', completed_at = $1,
+            error = 'the process ended before the execution was completed',
+            finished_at = CASE WHEN open = 0 THEN $1 END
+        WHERE node IN (SELECT id FROM gone) AND finished_at IS NULL AND ended IS NULL
+    )
+    UPDATE shards SET owner = NULL WHERE owner IN (SELECT id FROM gone)";
+
+const TAKE: &str = "
+    WITH taken AS (
+        UPDATE shards SET owner = $1, epoch = epoch + 1 WHERE shard IN (
+            SELECT shard FROM shards WHERE owner IS NULL ORDER BY shard LIMIT $2
+            FOR UPDATE SKIP LOCKED)
+        RETURNING shard, epoch
+    ), cleared AS (
+        DELETE FROM inbox WHERE shard IN (SELECT shard FROM taken)
+    )
+    SELECT t.shard, t.epoch, coalesce((SELECT sum(c.calls) FROM commits c
+        WHERE c.is_open AND c.shard = t.shard), 0)::bigint
+    FROM taken t";
+
+/// Renews the lease, takes free shards and begins to give back those that are another node's share.
+pub(super) async fn care(node: &mut Node) -> Done {
+    release_drained(node).await?;
+    let id = node.shared.ownership().node;
+    let (begun, lease) = (Instant::now(), millis(node.shared.options.lease));
+    let client = node.client()?;
+    client.batch_execute(&node.shared.begin).await?;
+    let cared = async {
+        let params =
+            [(&id as _, Type::INT8), (&node.number as _, Type::INT8), (&lease as _, Type::INT8)];
+        client.query_typed("SELECT fence($1, $2, $3)", &params).await?;
+        let now = int(Timestamp::now().as_millis());
+        client.query_typed(TAKE_OVER, Params::of(&[(&now, Type::INT8)]).values()).await?;
+        let ask = "SELECT count(*), (SELECT count(*) FROM shards WHERE owner = $1)
+            FROM nodes WHERE NOT is_gone";
+        let rows = client.query_typed(ask, Params::of(&[(&id, Type::INT8)]).values()).await?;
+        let (nodes, mine): (i64, i64) = (rows[0].get(0), rows[0].get(1));
+        let shards = i64::from(node.shared.options.shards);
+        let share = (shards + nodes.max(1) - 1) / nodes.max(1);
+        let wanted = (share - mine).max(0);
+        let params = Params::of(&[(&id as _, Type::INT8), (&wanted as _, Type::INT8)]);
+        let taken = client.query_typed(TAKE, params.values()).await?;
+        client.batch_execute("COMMIT").await?;
+        Ok::<_, tokio_postgres::Error>((taken, usize::try_from(mine - share).unwrap_or(0)))
+    };
+    let cared = cared.await;
+    if cared.as_ref().is_err_and(|error| error.as_db_error().is_some()) {
+        client.batch_execute("ROLLBACK").await?;
+    }
+    let (taken, surplus) = cared?;
+    node.renewed(begun);
+    let taken: Vec<(i32, i64, i64)> =
+        taken.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    node.shared.take(&taken);
+    node.shared.drain_surplus(surplus);
+    Ok(())
+}
+
+/// Gives back the shards of which nothing is under way any more.
+async fn release_drained(node: &mut Node) -> Done {
+    let drained: HashSet<u16> = {
+        let ownership = node.shared.ownership();
+        let is_written = node.shared.ops.is_empty();
+        let ready = |shard: &u16| is_written && !ownership.is_busy(*shard);
+        ownership.draining.iter().copied().filter(ready).collect()
+    };
+    if drained.is_empty() {
+        return Ok(());
+    }
+    node.shared.let_go(&drained);
+    let id = node.shared.ownership().node;
+    let shards: Vec<i32> = drained.into_iter().map(i32::from).collect();
+    let client = node.client()?;
+    client.batch_execute(&node.shared.begin).await?;
+    let release = "UPDATE shards SET owner = NULL WHERE owner = $1 AND shard = ANY($2)";
+    let params = Params::of(&[(&id as _, Type::INT8), (&shards as _, Type::INT4_ARRAY)]);
+    client.query_typed(release, params.values()).await?;
+    client.batch_execute("COMMIT").await?;
+    Ok(())
+}
+
+/// Gives everything back: this node ends.
+pub(super) async fn leave(node: &mut Node) -> Done {
+    let id = node.shared.ownership().node;
+    let client = node.client()?;
+    client.batch_execute(&node.shared.begin).await?;
+    let expire = "UPDATE nodes SET expires_at = '-infinity' WHERE id = $1 AND NOT is_gone";
+    client.query_typed(expire, Params::of(&[(&id, Type::INT8)]).values()).await?;
+    let now = int(Timestamp::now().as_millis());
+    client.query_typed(TAKE_OVER, Params::of(&[(&now, Type::INT8)]).values()).await?;
+    client.batch_execute("COMMIT").await?;
+    Ok(())
+}
+
+impl Shared {
+    /// Notes shards that this node owns from here on, each with its epoch and its calls.
+    fn take(&self, taken: &[(i32, i64, i64)]) {
+        if taken.is_empty() {
+            return;
+        }
+        let mut shards = Vec::new();
+        let mut calls = 0;
+        let mut ownership = self.ownership();
+        for (shard, epoch, waiting) in taken {
+            let Ok(number) = u16::try_from(*shard) else { continue };
+            ownership.held.insert(number, *epoch);
+            shards.push(*shard);
+            calls += usize::try_from(*waiting).unwrap_or(0);
+        }
+        drop(ownership);
+        self.backlog.fetch_add(calls, Ordering::AcqRel);
+        let load = Load { shards, after: -1, calls, sealed: None };
+        self.arrivals().loads.push_back(load);
+        self.arrived.notify_waiters();
+    }
+
+    /// Hands out nothing more of shards that are another node's share.
+    fn drain_surplus(&self, surplus: usize) {
+        let mut ownership = self.ownership();
+        let Some(more) = surplus.checked_sub(ownership.draining.len()).filter(|more| *more > 0)
+        else {
+            return;
+        };
+        let mut idle_first: Vec<u16> =
+            ownership.held.keys().copied().filter(|shard| ownership.serves(*shard)).collect();
+        idle_first.sort_by_key(|shard| (ownership.is_busy(*shard), *shard));
+        idle_first.truncate(more);
+        ownership.draining.extend(&idle_first);
+        drop(ownership);
+        self.withdraw(&idle_first.into_iter().collect());
+    }
+
+    /// Forgets shards that another node has, or may have from here on.
+    pub(super) fn let_go(&self, shards: &HashSet<u16>) {
+        let mut ownership = self.ownership();
+        let brought = ownership.open.values().filter(|part| part.was_brought);
+        let calls = brought.filter(|part| shards.contains(&part.shard)).map(|part| part.left).sum();
+        ownership.let_go(shards);
+        let has_none = ownership.held.is_empty();
+        drop(ownership);
+        self.note_settled(calls);
+        if has_none {
+            let loads = std::mem::take(&mut self.arrivals().loads);
+            let calls = loads.iter().map(|load| load.calls).sum();
+            self.backlog.fetch_sub(calls, Ordering::AcqRel);
+        }
+        self.withdraw(shards);
+    }
+
+    /// Takes the records of these shards out of the lanes.
+    fn withdraw(&self, shards: &HashSet<u16>) {
+        let records = self.memory.withdraw(&|lane| shards.contains(&self.shard_of(lane)));
+        let left: Vec<usize> = records.iter().map(|record| record.payload.cost()).collect();
+        for record in &records {
+            self.left_elsewhere(record);
+        }
+        {
+            let mut arrivals = self.arrivals();
+            arrivals.left.extend(left);
+        }
+        self.arrived.notify_waiters();
+    }
+}

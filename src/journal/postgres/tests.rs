@@ -1,0 +1,240 @@
+//! The journal over a real PostgreSQL, which each test starts: the contract, the model, two nodes, and
+//! what goes wrong.
+
+mod server;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use super::*;
+use crate::egress::{Egress, Policy, SystemLookup};
+use crate::error::ErrorKind;
+use crate::execution::RequestLog;
+use crate::journal::contract::{self, model};
+use crate::journal::{History, Queue, Recovery};
+use server::Server;
+
+fn options(server: &Server, schema: &str) -> Options {
+    Options {
+        server: PostgreSqlServer::parse(&server.url("boss")).unwrap(),
+        ca: None,
+        schema: schema.to_owned(),
+        shards: 64,
+        key: vec![7; 32],
+        patience: Duration::from_secs(10),
+        lease: Duration::from_secs(10),
+        on_interrupted: OnInterrupted::Resend,
+        retention: Retention { max_executions_per_workflow: 1000, ..Retention::default() },
+    }
+}
+
+fn open(options: Options) -> crate::error::Result<PostgresJournal> {
+    let policy = Policy::new(&crate::egress::Options::default()).unwrap();
+    let egress = Egress::new(policy, Arc::new(SystemLookup::new()));
+    let describe: Describe = Box::new(|_, payload| RequestLog::recorded(payload, 1024));
+    PostgresJournal::open(options, egress, describe, Box::new(|_| {}))
+}
+
+fn numbered(server: &Server, number: usize) -> Options {
+    options(server, &format!("journal {number}"))
+}
+
+#[tokio::test]
+async fn the_journal_in_postgresql_keeps_its_promises() {
+    let Some(server) = Server::start() else { return };
+    let next = std::cell::Cell::new(0);
+    contract::check(|| {
+        next.set(next.get() + 1);
+        open(numbered(&server, next.get())).unwrap()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_journal_in_postgresql_recovers() {
+    let Some(server) = Server::start() else { return };
+    let next = std::cell::Cell::new(0);
+    let opened = || {
+        next.set(next.get() + 1);
+        open(numbered(&server, next.get())).unwrap()
+    };
+    let reopen = async |journal: PostgresJournal| {
+        journal.close().await;
+        open(numbered(&server, next.get())).unwrap()
+    };
+    contract::recovery::check(opened, reopen).await;
+}
+
+#[test]
+fn the_journal_in_postgresql_is_as_its_model() {
+    let Some(server) = Server::start() else { return };
+    let next = std::cell::Cell::new(1000);
+    let config =
+        ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() };
+    let mut runner = TestRunner::new(config);
+    let checked = runner.run(&model::steps(), |steps| {
+        next.set(next.get() + 1);
+        let reopen = async |journal: PostgresJournal| {
+            journal.close().await;
+            open(numbered(&server, next.get())).unwrap()
+        };
+        let journal = open(numbered(&server, next.get())).unwrap();
+        model::run(model::check(journal, Some(reopen), steps));
+        Ok(())
+    });
+    checked.unwrap();
+}
+
+#[test]
+fn another_journal_is_refused_before_anything_is_taken() {
+    let Some(server) = Server::start() else { return };
+    let set_up = open(options(&server, "fleet")).unwrap();
+    drop(set_up);
+    let refused = |options: Options| {
+        let error = open(options).unwrap_err();
+        (error.kind(), error.to_string())
+    };
+    let same = options(&server, "fleet");
+    let (kind, message) = refused(Options { key: vec![8; 32], ..same.clone() });
+    assert_eq!(kind, ErrorKind::InvalidOption);
+    assert!(message.contains("journal.key") && message.contains("another key"), "{message}");
+    let (kind, message) = refused(Options { shards: 32, ..same.clone() });
+    assert_eq!(kind, ErrorKind::InvalidOption);
+    assert!(message.contains("has 64 shards, not 32"), "{message}");
+    server.sql("CREATE SCHEMA other; CREATE TABLE other.x (); CREATE ROLE guest LOGIN");
+    let (_, message) = refused(options(&server, "other"));
+    assert!(message.contains("tables of something else"), "{message}");
+    let url = PostgreSqlServer::parse(&server.url("guest")).unwrap();
+    for schema in ["fleet", "new"] {
+        let guest = Options { server: url.clone(), ..options(&server, schema) };
+        let (kind, message) = refused(guest);
+        assert_eq!(kind, ErrorKind::Journal);
+        assert!(message.contains("the role needs CREATE"), "{message}");
+    }
+    server.sql("UPDATE fleet.meta SET version = 2");
+    let (_, message) = refused(same);
+    assert!(message.contains("layout 2") && message.contains("newer version"), "{message}");
+    let owners = server.sql("SELECT count(*) FROM fleet.nodes");
+    assert_eq!(owners, "1", "nothing was taken");
+}
+
+/// Brings everything that arrives into the lanes until a condition holds.
+async fn follow_until(journal: &PostgresJournal, holds: impl Fn() -> bool) {
+    while !holds() {
+        let arrived = tokio::time::timeout(Duration::from_millis(20), journal.arrival()).await;
+        if arrived.is_ok() {
+            let _ = journal.refill().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_was_replaced_changes_nothing() {
+    use crate::execution::{DeliveryQuery, Status};
+    use contract::{commit, completed, delivered, lane};
+    let Some(server) = Server::start() else { return };
+    let lease = Duration::from_secs(1);
+    let one = open(Options { lease, ..options(&server, "fleet") }).unwrap();
+    let (commit, _) = commit(&["a", "a"], completed());
+    one.append(commit).await.unwrap();
+    let record = one.lease(&lane("a")).await.unwrap();
+    one.shared.written().await.unwrap();
+    // Another node takes over, as after a standstill.
+    server.sql("UPDATE fleet.nodes SET is_gone = true");
+    server.sql("UPDATE fleet.shards SET owner = NULL");
+    let two = open(Options { lease, ..options(&server, "fleet") }).unwrap();
+    follow_until(&two, || two.waiting(&lane("a")) == 2).await;
+    one.settle(&record, delivered());
+    follow_until(&one, || one.waiting(&lane("a")) == 0).await;
+    let query = DeliveryQuery::default();
+    let statuses = async || -> Vec<Status> {
+        let found = two.deliveries(&query, &[]).await.unwrap();
+        found.iter().map(|(_, entry)| entry.status).collect()
+    };
+    assert_eq!(statuses().await, [Status::Pending; 2]);
+    for _ in 0..2 {
+        let record = two.lease(&lane("a")).await.unwrap();
+        two.settle(&record, delivered());
+    }
+    assert_eq!(statuses().await, [Status::Delivered; 2]);
+    assert_eq!(server.sql("SELECT open, delivered FROM fleet.executions"), "0|2");
+}
+
+#[tokio::test]
+async fn nothing_is_lost_while_the_database_is_restarted() {
+    use contract::{commit, completed, delivered, lane};
+    let Some(mut server) = Server::start() else { return };
+    let journal = open(options(&server, "fleet")).unwrap();
+    for _ in 0..20 {
+        let (commit, _) = commit(&["a"], completed());
+        journal.append(commit).await.unwrap();
+    }
+    for _ in 0..10 {
+        let record = journal.lease(&lane("a")).await.unwrap();
+        journal.settle(&record, delivered());
+    }
+    server.restart();
+    let (commit, _) = commit(&["a"], completed());
+    journal.append(commit).await.unwrap();
+    journal.shared.written().await.unwrap();
+    let count = |sql: &str| server.sql(&format!("SELECT count(*) FROM fleet.{sql}"));
+    assert_eq!(count("deliveries"), "10");
+    assert_eq!(count("commits"), "11");
+    assert_eq!(count("executions WHERE finished_at IS NOT NULL"), "10");
+}
+
+#[tokio::test]
+async fn a_database_that_stays_away_refuses_a_commit_and_keeps_nothing_of_it() {
+    use contract::{commit, completed};
+    let Some(mut server) = Server::start() else { return };
+    let patience = Duration::from_millis(300);
+    let journal = open(Options { patience, ..options(&server, "fleet") }).unwrap();
+    server.stop();
+    let (commit, _) = commit(&["a", "b"], completed());
+    let refusal = journal.append(commit).await.unwrap_err();
+    assert!(refusal.error.to_string().contains("journal.patienceMs"), "{}", refusal.error);
+    assert_eq!(refusal.commit.items.len(), 2);
+    server.restart();
+    let mut commit = refusal.commit;
+    while let Err(refusal) = journal.append(commit).await {
+        commit = refusal.commit;
+    }
+    assert_eq!(server.sql("SELECT total, open FROM fleet.executions"), "2|2");
+    assert_eq!(server.sql("SELECT count(*) FROM fleet.commits"), "2");
+}
+
+#[tokio::test]
+async fn retention_drops_whole_days_whose_executions_are_finished() {
+    use contract::{commit, completed, delivered, lane};
+    let Some(server) = Server::start() else { return };
+    let retention = Retention { max_age: Duration::from_secs(86_400), ..Retention::default() };
+    let journal = open(Options { retention, ..options(&server, "fleet") }).unwrap();
+    let (commit, _) = commit(&["a"], completed());
+    journal.append(commit).await.unwrap();
+    let record = journal.lease(&lane("a")).await.unwrap();
+    journal.settle(&record, delivered());
+    journal.close().await;
+    let days = |table: &str| {
+        server.sql(&format!(
+            "SELECT count(*) FROM pg_inherits WHERE inhparent = 'fleet.{table}'::regclass"
+        ))
+    };
+    // Today, three days ahead, and the one of all others.
+    assert_eq!((days("deliveries"), days("executions")), ("5".to_owned(), "5".to_owned()));
+    server.sql(
+        "SET search_path TO fleet;
+         CREATE TABLE deliveries_d100 PARTITION OF deliveries
+             FOR VALUES FROM ('00000000-0000-0000-0000-000000000001')
+                 TO ('00000000-0000-0000-0000-000000000002');
+         CREATE TABLE executions_d100 PARTITION OF executions FOR VALUES FROM (-9) TO (-1);
+         INSERT INTO executions (serial, execution_id, workflow_id, attempt, started_at, emit_depth,
+             node, total, open) VALUES (-5, 'e', 'p', 1, 0, 0, 0, 1, 1)",
+    );
+    let reopened = open(Options { retention, ..options(&server, "fleet") }).unwrap();
+    reopened.close().await;
+    assert_eq!(days("executions"), "6", "an execution of that day is not finished");
+    server.sql("UPDATE fleet.executions SET finished_at = 1 WHERE serial = -5");
+    let reopened = open(Options { retention, ..options(&server, "fleet") }).unwrap();
+    reopened.close().await;
+    assert_eq!((days("deliveries"), days("executions")), ("5".to_owned(), "5".to_owned()));
+}

@@ -1,0 +1,18 @@
+//! Reading: unsettled calls for recovery, and the log.
+
+mod log;
+mod pool;
+mod query;
+mod reader;
+mod replay;
+mod scan;
+
+pub use log::{read_executions, read_log};
+
+pub(super) use pool::ReaderPool;
+pub(super) use query::{COLUMNS, Conditions, entry, first_at, info_of};
+pub(super) use reader::{
+    CallProgress, JournalReader, RecoveredCall, RecoveredCommit, RecoveredExecution, execution, id,
+    read_execution,
+};
+pub(super) use scan::{Scan, subject};

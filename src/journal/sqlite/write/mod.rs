@@ -1,0 +1,12 @@
+//! Writing: the thread, its operations, and their statements.
+
+mod batches;
+mod op;
+mod tables;
+mod writer;
+
+pub use writer::Report;
+
+pub(super) use batches::SeqRun;
+pub(super) use op::{AppendOp, EncryptedCommit, Ending, Op, Register, SettledRow};
+pub(super) use writer::Writer;

@@ -1,0 +1,68 @@
+import type {
+  EmailRequestLog,
+  HttpRequestLog,
+  Step,
+  StepOptions,
+  StepResult,
+  StepTarget,
+} from '../index.js'
+
+/** Options of {@link recordSends}. Unknown keys are refused. */
+export interface RecordOptions {
+  /** The workflow. Default: `'p_test'`. */
+  workflowId?: string
+  /** The run. Default: a new id. */
+  executionId?: string
+  /** Which attempt it is. Default: 1. */
+  attempt?: number
+  /** Name of the step. Default: `'code'`. */
+  stepName?: string
+  /** Names of destinations of your own, such as `['slack']`. Default: none. */
+  destinations?: string[]
+  /** Whether warnings throw, as the option of `Engine.open()`. Default: `false`. */
+  strict?: boolean
+}
+
+/** Options of {@link recordStep}. Unknown keys are refused. */
+export interface RecordStepOptions extends RecordOptions, StepOptions {}
+
+/** What a step sent, by destination, in the order of the calls. Secrets are redacted, as in the log. */
+export interface Sent {
+  /** Requests as they would be sent, with `data` where the body is JSON. */
+  http: Array<HttpRequestLog & { data?: any }>
+  email: EmailRequestLog[]
+  s3: Array<{ bucket: string; prefix?: string; payload: any }>
+  sql: Array<{ table: string; payload: any }>
+  sse: Array<{ channel: string; payload: any }>
+  emit: Array<{ event?: any; raw_event?: any; channel?: string }>
+  /** All calls. */
+  all: Array<{ destination: string; request: any }>
+  /** Calls of destinations of your own. */
+  [destination: string]: any[]
+}
+
+/**
+ * Runs a step without delivering anything, and returns what it sent with how it ended.
+ *
+ * @throws What the step throws, with the result as `result`.
+ * @example
+ * ```js
+ * import { recordStep } from 'dollar-send/testing'
+ *
+ * const { sent } = await recordStep(await import('./notify.mjs'), { event: { name: 'Luke' } })
+ * assert.equal(sent.http[0].url, 'https://example.com/hook')
+ * ```
+ */
+export declare function recordStep(
+  target: StepTarget,
+  options?: RecordStepOptions,
+): Promise<StepResult & { sent: Sent }>
+
+/**
+ * Calls a function with a step, whose `$send` delivers nothing, and returns what was sent. The global
+ * `$send` means that step too.
+ */
+export declare function recordSends(
+  use: (step: Step) => unknown,
+  options?: RecordOptions,
+): Promise<Sent>
