@@ -1,5 +1,5 @@
 // ClickHouse for the specs: its own engine as a Python module (chdb-core), behind the HTTP interface of
-// `__test__/servers/clickhouse.py`. Debian's server is years older than what batches need.
+// `__test__/support/servers/clickhouse.py`. Debian's server is years older than what batches need.
 
 import { fileURLToPath } from 'node:url'
 

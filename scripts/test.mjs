@@ -27,8 +27,8 @@ const NODE_VERSIONS = ['22', '24']
 /** Versions on which only the loader of step files is tested: it leans on what differs between them. */
 const LOADER_VERSIONS = ['20.6.0', '26']
 const LOADER_SPECS = [
-  ...['__test__/loader.spec.mjs', '__test__/loader-errors.spec.mjs'],
-  '__test__/steps-corpus.spec.mjs',
+  ...['__test__/steps/loader.spec.mjs', '__test__/steps/loader-errors.spec.mjs'],
+  '__test__/steps/steps-corpus.spec.mjs',
 ]
 
 /** What losses of power and failing disks leave does not depend on the version of Node. */

@@ -19,7 +19,7 @@ export async function clickhouseServer(t) {
     assert.fail('ClickHouse is missing: run `node scripts/clickhouse.mjs`')
   }
   const root = mkdtempSync(join(tmpdir(), 'dollar-send-clickhouse-'))
-  const program = fileURLToPath(new URL('../servers/clickhouse.py', import.meta.url))
+  const program = fileURLToPath(new URL('./servers/clickhouse.py', import.meta.url))
   const child = spawn(CLICKHOUSE_PYTHON, [program, root, USER, PASSWORD], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module'
 import { chromium } from 'playwright-core'
 
 import { browserPath } from '../../scripts/browser.mjs'
-import { listen } from '../servers/listen.mjs'
+import { listen } from './servers/listen.mjs'
 import { serve } from './serving.mjs'
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')

@@ -17,7 +17,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { closedPort } from '../servers/listen.mjs'
+import { closedPort } from './servers/listen.mjs'
 
 /** Services that a server needs, as in `master.cf`. */
 const SERVICES = `

@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 
 import { postgresPath } from '../../scripts/postgres-server.mjs'
-import { closedPort } from '../servers/listen.mjs'
+import { closedPort } from './servers/listen.mjs'
 
 const PASSWORD = 'secret-of-the-tests'
 

@@ -15,7 +15,7 @@ import * as zlib from 'node:zlib'
 import { GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
 
 import { S3_SERVER } from '../../scripts/s3-server.mjs'
-import { listen } from '../servers/listen.mjs'
+import { listen } from './servers/listen.mjs'
 import { openEngine } from './engine.mjs'
 import { PATIENT } from './patience.mjs'
 

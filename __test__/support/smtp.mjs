@@ -8,7 +8,7 @@ import { buffer } from 'node:stream/consumers'
 import { simpleParser } from 'mailparser'
 import { SMTPServer } from 'smtp-server'
 
-import { listen } from '../servers/listen.mjs'
+import { listen } from './servers/listen.mjs'
 import { LOCAL, openEngine } from './engine.mjs'
 import { PATIENT } from './patience.mjs'
 

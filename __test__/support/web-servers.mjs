@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { webServerPath } from '../../scripts/web-servers.mjs'
-import { closedPort } from '../servers/listen.mjs'
+import { closedPort } from './servers/listen.mjs'
 
 /** @typedef {{ after(fn: () => unknown): void, skip(message: string): void }} Test */
 /** @typedef {{ cert: string, key: string }} Certificate */

@@ -1,7 +1,7 @@
 //! The request of every call in a table that axios itself has filled, and hostile input.
 //!
-//! `vectors.json` is generated: `node __test__/axios-vectors.mjs` sends each case of
-//! `__test__/axios-wire.mjs` through axios to an echo server and writes down what arrived.
+//! `vectors.json` is generated: `node __test__/support/axios-vectors.mjs` sends each case of
+//! `__test__/support/axios-wire.mjs` through axios to an echo server and writes down what arrived.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

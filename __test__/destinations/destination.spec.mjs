@@ -1,0 +1,304 @@
+// Destinations that are written in JavaScript.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
+
+import { slack } from '../../examples/slack.mjs'
+import { Engine, runStep } from '../../js/index.mjs'
+import { dataDirectory } from '../support/data-dir.mjs'
+import { finish, LOCAL, nextEvent, openEngine } from '../support/engine.mjs'
+import { PATIENT } from '../support/patience.mjs'
+import { receiver } from '../support/receiver.mjs'
+
+/**
+ * Records calls of `$send.test` in one execution and waits until they are settled.
+ *
+ * @param {import('../../index.d.ts').Engine} engine
+ * @param {object[]} calls
+ */
+async function send(engine, calls) {
+  const execution = engine.execution({ workflowId: 'p_test' })
+  const { $send } = /** @type {any} */ (execution.step('step'))
+  for (const call of calls) $send.test(call)
+  await execution.complete()
+  const [log] = await Promise.all([execution.settled(PATIENT), engine.flush()])
+  return log
+}
+
+const ends = (/** @type {import('../../index.d.ts').Delivery[]} */ log) =>
+  log.map(({ status, attempts, error }) => [status, attempts, error?.code])
+
+test('$send.NAME is recorded, delivered by its function, and logged', async (t) => {
+  const engine = await openEngine(t)
+  /** @type {any[]} */
+  const seen = []
+  engine.destination('test', {
+    async deliver(items, { batchId }) {
+      seen.push(...items, batchId)
+      return [{ status: 'delivered', response: { ts: 17 } }]
+    },
+  })
+  const [delivery] = await send(engine, [{ channel: '#x', text: 'hi', at: new Date(0) }])
+  const { id, recordedAt } = delivery
+  const argument = { channel: '#x', text: 'hi', at: '1970-01-01T00:00:00.000Z' }
+  assert.deepEqual(seen, [{ id, workflowId: 'p_test', recordedAt, argument }, id])
+  assert.deepEqual([delivery.destination, delivery.status], ['test', 'delivered'])
+  assert.deepEqual(delivery.request, argument)
+  assert.deepEqual(/** @type {any} */ (delivery.response).result, { ts: 17 })
+  assert.equal((await engine.deliveries({ destination: 'test' })).length, 1)
+})
+
+test('the example for Slack does what the service asks for', async (t) => {
+  const answers = [
+    { status: 429, headers: { 'retry-after': '0.01' } },
+    { status: 200, body: { ok: true, channel: 'C1', ts: '17.0' } },
+    { status: 200, body: { ok: false, error: 'channel_not_found' } },
+  ]
+  const service = await receiver(t, (_request, response) => {
+    const { status, headers, body } = /** @type {any} */ (answers.shift())
+    response.writeHead(status, headers).end(JSON.stringify(body))
+  })
+  const engine = await openEngine(t)
+  const options = { ...slack({ token: 'xoxb-1', url: service.url }), retry: { initialMs: 1 } }
+  engine.destination('slack', options)
+  const step = `export default async () => { $send.slack({ channel: '#general', text: 'hi' }) }`
+  const module = await import(`data:text/javascript,${encodeURIComponent(step)}`)
+  const { execution } = await runStep(engine, module, { workflowId: 'p_slack' })
+  const [first] = await execution.settled(PATIENT)
+  assert.deepEqual(ends([first]), [['delivered', 2, undefined]])
+  assert.deepEqual(/** @type {any} */ (first.response).result, { channel: 'C1', ts: '17.0' })
+  const again = await runStep(engine, module, { workflowId: 'p_slack' })
+  const [second] = await again.execution.settled(PATIENT)
+  // reaches ERR_SEND_REFUSED
+  assert.deepEqual(ends([second]), [['failed', 1, 'ERR_SEND_REFUSED']])
+  assert.equal(second.error?.message, 'channel_not_found')
+  const [{ text, headers }] = service.requests
+  assert.equal(text, '{"channel":"#general","text":"hi"}')
+  assert.equal(headers.authorization, 'Bearer xoxb-1')
+})
+
+test('outcomes, throws, hangs and nonsense each have their end', async (t) => {
+  const engine = await openEngine(t)
+  engine.destination('test', {
+    timeoutMs: 1000,
+    retry: { attempts: 2, initialMs: 1 },
+    /** @returns {any} */
+    deliver([{ argument }]) {
+      const { say, throws, hang } = argument
+      if (throws) throw Object.assign(new Error(throws.message), throws)
+      return hang ? new Promise(() => {}) : say
+    },
+  })
+  const circular = { status: 'delivered' }
+  const log = await send(engine, [
+    {},
+    { say: ['delivered'] },
+    { say: ['failed'] },
+    { say: [{ status: 'retry', error: 'later' }] },
+    { throws: { message: 'down', retryable: true } },
+    { throws: { message: 'wrong \ud800' } },
+    { hang: true },
+    { say: 5 },
+    { say: [] },
+    { say: ['lost'] },
+    { say: [circular, circular] },
+  ])
+  // reaches ERR_SEND_UNAVAILABLE
+  assert.deepEqual(ends(log), [
+    ['delivered', 1, undefined],
+    ['delivered', 1, undefined],
+    ['failed', 1, 'ERR_SEND_REFUSED'],
+    ['failed', 2, 'ERR_SEND_UNAVAILABLE'],
+    ['failed', 2, 'ERR_SEND_UNAVAILABLE'],
+    ['failed', 1, 'ERR_SEND_REFUSED'],
+    ['failed', 2, 'ERR_SEND_TIMEOUT'],
+    ['failed', 1, 'ERR_SEND_REFUSED'],
+    ['failed', 1, 'ERR_SEND_REFUSED'],
+    ['failed', 1, 'ERR_SEND_REFUSED'],
+    ['failed', 1, 'ERR_SEND_REFUSED'],
+  ])
+  assert.match(log[4].error?.message ?? '', /^down \(attempt 2 of 2, the last\)/)
+  assert.equal(log[5].error?.message, 'wrong \ufffd')
+  assert.match(log[7].error?.message ?? '', /answered 5 for 1 items: it must answer/)
+})
+
+test('calls come together where a batch is asked for, each with its own end', async (t) => {
+  const engine = await openEngine(t)
+  /** @type {any[]} */
+  const calls = []
+  engine.destination('test', {
+    batch: { maxCount: 4, intervalMs: 60_000 },
+    retry: { initialMs: 1, attempts: 3 },
+    deliver(items, { batchId }) {
+      calls.push([batchId, items.map(({ argument }) => argument.n)])
+      return items.map(({ argument: { n } }) => {
+        if (n === 1) return { status: 'failed', error: 'one is none' }
+        const again = calls.filter(([, numbers]) => numbers.includes(2)).length < 2
+        return n === 2 && again ? 'retry' : 'delivered'
+      })
+    },
+  })
+  const log = await send(
+    engine,
+    [0, 1, 2, 3, 4].map((n) => ({ n })),
+  )
+  assert.deepEqual(ends(log), [
+    ['delivered', 2, undefined],
+    ['failed', 2, 'ERR_SEND_REFUSED'],
+    ['delivered', 2, undefined],
+    ['delivered', 2, undefined],
+    ['delivered', 1, undefined],
+  ])
+  assert.deepEqual(
+    calls.map(([, numbers]) => numbers).sort((one, other) => one[0] - other[0]),
+    [[0, 1, 2, 3], [2], [4]],
+  )
+  const idOf = (/** @type {number} */ n) => calls.find(([, numbers]) => numbers[0] === n)[0]
+  assert.equal(idOf(0), `test/${log[0].id}`)
+  assert.equal(idOf(4), `test/${log[4].id}`)
+  assert.deepEqual(/** @type {any} */ (log[3].response), {
+    batch: { reason: 'maxCount', records: 4 },
+    line: 4,
+  })
+})
+
+test('a batch that gives up fails what has no end, and nothing else', async (t) => {
+  const engine = await openEngine(t)
+  engine.destination('test', {
+    batch: { maxCount: 3 },
+    retry: { initialMs: 1, attempts: 2 },
+    deliver: (items) => items.map(({ argument }) => argument.end),
+  })
+  const log = await send(engine, [{ end: 'delivered' }, { end: 'retry' }, { end: 'failed' }])
+  assert.deepEqual(ends(log), [
+    ['delivered', 2, undefined],
+    ['failed', 2, 'ERR_SEND_UNAVAILABLE'],
+    ['failed', 2, 'ERR_SEND_REFUSED'],
+  ])
+})
+
+for (const batch of [undefined, { maxCount: 2 }]) {
+  test(`what was completed waits through a restart for its destination${batch ? ', in batches' : ''}`, async (t) => {
+    const dataDir = dataDirectory(t)
+    const first = await Engine.open({ dataDir })
+    first.destination('test', { batch, deliver: () => new Promise(() => {}) })
+    const execution = first.execution({ workflowId: 'p_test', executionId: 'e_1' })
+    const { $send } = /** @type {any} */ (execution.step('step'))
+    for (const n of [1, 2, 3]) $send.test({ n })
+    await execution.complete()
+    await first.close({ timeoutMs: 0 })
+
+    const engine = await openEngine(t, { dataDir })
+    await assert.rejects(engine.flush({ timeoutMs: 50 }), { code: 'ERR_SEND_TIMEOUT' })
+    /** @type {number[]} */
+    const seen = []
+    engine.destination('test', {
+      batch,
+      deliver: (items) => void seen.push(...items.map(({ argument }) => argument.n)),
+    })
+    await engine.flush(PATIENT)
+    assert.deepEqual(seen.sort(), [1, 2, 3])
+    const log = await engine.deliveries({ executionId: 'e_1' })
+    assert.ok(log.every(({ status }) => status === 'delivered'))
+  })
+}
+
+test('the thread that has the function may end: another one takes its place', async (t) => {
+  const engine = await openEngine(t, { name: 'threads' })
+  const worker = new Worker(
+    `const { Engine } = require(${JSON.stringify(new URL('../../js/index.cjs', import.meta.url).pathname)})
+     const { parentPort } = require('node:worker_threads')
+     Engine.open({ name: 'threads' }).then((engine) => {
+       engine.destination('test', { deliver: () => new Promise(() => parentPort.postMessage('called')) })
+       globalThis.kept = engine
+       const execution = engine.execution({ workflowId: 'p_test' })
+       execution.step('s').$send.test({ n: 1 })
+       execution.complete()
+       setInterval(() => {}, 1000)
+     })`,
+    { eval: true },
+  )
+  await new Promise((resolve) => worker.once('message', resolve))
+  assert.throws(() => engine.destination('test', { deliver() {} }), /there is a "test" already/)
+  await worker.terminate()
+  const delivered = nextEvent(engine, 'delivery')
+  // The handle of a worker that ended is let go of when its environment is.
+  for (;;) {
+    try {
+      engine.destination('test', { deliver: () => ['delivered'] })
+      break
+    } catch {
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+  assert.equal((await delivered).status, 'delivered')
+})
+
+test('what cannot be meant is refused', async (t) => {
+  const engine = /** @type {any} */ (await openEngine(t))
+  const deliver = () => {}
+  for (const [name, options, pattern] of [
+    [5, { deliver }, /the name must be a text/],
+    ['http', { deliver }, /"http" is the name of a destination that is built in/],
+    ['', { deliver }, /none that a method has/],
+    ['__proto__', { deliver }, /none that a method has/],
+    ['a-b', { deliver }, /none that a method has/],
+    ['ok', undefined, /the second argument must be/],
+    ['ok', {}, /deliver must be a function/],
+    ['ok', { deliver, retries: 1 }, /unknown option retries/],
+    ['ok', { deliver, timeoutMs: 0 }, /timeoutMs: 0 is not a whole number/],
+    ['ok', { deliver, batch: { maxCount: 0 } }, /batch\.maxCount: 0 is not/],
+    ['ok', { deliver, batch: { max: 1 } }, /unknown option batch\.max\. Did you mean batch\.max/],
+    ['ok', { deliver, retry: { hosts: {} } }, /retry: hosts, statuses and errors/],
+    ['ok', { deliver, retry: { attempts: 0 } }, /retry\.attempts: 0 is not/],
+  ]) {
+    assert.throws(() => engine.destination(name, options), {
+      code: 'ERR_SEND_INVALID_ARGUMENT',
+      message: pattern,
+    })
+  }
+  /** @type {unknown[]} */
+  const items = []
+  engine.destination('test', { deliver: (given) => void items.push(...given) })
+  const execution = engine.execution({ workflowId: 'p' })
+  const { $send } = execution.step('s')
+  for (const argument of [undefined, () => {}, Symbol('s'), new Date(NaN).toJSON]) {
+    assert.throws(() => $send.test(argument), { code: 'ERR_SEND_INVALID_ARGUMENT' })
+  }
+  assert.throws(() => $send.tset({}), /There are: .*\$send\.emit, \$send\.test\./)
+  assert.throws(() => $send.test({ big: 1n }), { code: 'ERR_SEND_INVALID_ARGUMENT' })
+  const message = /toJSON\(\) of the argument returns nothing that JSON holds/
+  assert.throws(() => $send.test({ toJSON: () => undefined }), {
+    code: 'ERR_SEND_INVALID_ARGUMENT',
+    message,
+  })
+  for (const argument of [
+    'text',
+    5,
+    null,
+    false,
+    ['list'],
+    new Date(0),
+    { map: new Map([['a', 1]]) },
+  ])
+    $send.test(argument)
+  const log = await finish(execution)
+  assert.deepEqual(log.at(-1)?.request, { map: { a: 1 } })
+  const expected = ['text', 5, null, false, ['list'], '1970-01-01T00:00:00.000Z', { map: { a: 1 } }]
+  assert.deepEqual(
+    items.map((/** @type {any} */ { argument }) => argument),
+    expected,
+  )
+  await engine.close()
+  assert.throws(() => engine.destination('late', { deliver }), { code: 'ERR_SEND_CLOSED' })
+})
+
+test('a step that began before its destination does not have it', async (t) => {
+  const engine = await openEngine(t, { egress: LOCAL })
+  const execution = engine.execution({ workflowId: 'p' })
+  const { $send } = /** @type {any} */ (execution.step('s'))
+  engine.destination('test', { deliver: () => undefined })
+  assert.throws(() => $send.test({}), /\$send\.test is not a destination/)
+  execution.discard()
+})
