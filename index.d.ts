@@ -4,7 +4,7 @@
 
 import type { EmailConfig, HttpConfig, S3Config, SqlConfig, SseConfig } from './js/calls'
 import type { AlertEvent, BatchReason, Delivery } from './js/log'
-import type { StepOptions, StepResult, StepTarget } from './js/steps'
+import type { StepOptions, StepResult, StepTarget, Untyped, UntypedRecord } from './js/steps'
 export * from './js/calls'
 export * from './js/log'
 export * from './js/steps'
@@ -392,7 +392,7 @@ export interface SubscribeOptions {
 }
 
 /** One call of a destination that is written in JavaScript. */
-export interface DestinationItem<Argument = any> {
+export interface DestinationItem<Argument = Untyped> {
   /** The id of the delivery, the same for each attempt: use it to detect repetitions. */
   id: string
   /** The id of the workflow whose step made the call. */
@@ -420,7 +420,7 @@ export type DestinationOutcome =
     }
 
 /** A destination that is written in JavaScript. */
-export interface DestinationOptions<Argument = any> {
+export interface DestinationOptions<Argument = Untyped> {
   /**
    * Delivers items. Returns one outcome per item, in their order, or nothing if all were delivered. If
    * it throws, all items fail, or are retried if the error has `retryable: true`. `batchId` is the same
@@ -453,8 +453,8 @@ export interface EmittedEvent {
   emitterId: string
   /** The channel; empty for the default one. */
   name: string
-  /** The event. */
-  event: any
+  /** The event, of the type that the workflow emitted. */
+  event: Untyped
   /** Number of emitted events in a row that led to it. */
   depth: number
 }
@@ -470,7 +470,7 @@ export interface QueryOptions {
 }
 
 /** The result of a query. */
-export interface QueryResult<Row = Record<string, any>> {
+export interface QueryResult<Row = UntypedRecord> {
   /** The columns in order, with their SQL types. */
   columns: Array<{ name: string; type: string }>
   /** The rows. Dates, times, and integers beyond the safe range of JavaScript are texts. */
@@ -504,7 +504,7 @@ export interface Engine {
    * `ERR_SEND_QUERY_TIMEOUT`, `ERR_SEND_QUERY_TOO_LARGE`, `ERR_SEND_NOT_CONFIGURED`,
    * `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
    */
-  sql<Row = Record<string, any>>(
+  sql<Row = UntypedRecord>(
     query: string,
     options?: QueryOptions & { format?: 'rows' },
   ): Promise<QueryResult<Row>>
@@ -527,7 +527,7 @@ export interface Engine {
    *
    * Throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
    */
-  destination<Argument = any>(name: string, options: DestinationOptions<Argument>): this
+  destination<Argument = Untyped>(name: string, options: DestinationOptions<Argument>): this
   /**
    * Calls `listener` for each event. Listeners do not keep the process alive. If one throws, the others
    * still run, and the error is reported as an uncaught exception.
