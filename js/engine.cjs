@@ -97,7 +97,7 @@ class Engine {
    *
    * @template T
    * @param {unknown} options those of `execution()`
-   * @param {(execution: Execution) => T | Promise<T>} run
+   * @param {(execution: import('./execution.cjs').Execution) => T | Promise<T>} run
    */
   async run(options, run) {
     return require('./runner/workflow.cjs').runExecution(this, options, run)
