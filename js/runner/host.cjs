@@ -15,7 +15,7 @@ const { NO_FILES, unsupported } = require('./unsupported.cjs')
 
 /** @typedef {import('./steps.cjs').Dictionary} Dictionary */
 /** @typedef {import('./component.cjs').Callable} Callable */
-/** @typedef {import('./run.cjs').Execution} Execution */
+/** @typedef {import('./run.cjs').Running} Execution */
 /** @typedef {import('./options.cjs').Input} Input */
 /** @typedef {{ name: string, arguments: unknown[] }} FlowCall */
 /** @typedef {import('./checkpoint.cjs').Checkpoint} Checkpoint */

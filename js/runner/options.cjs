@@ -29,8 +29,10 @@ const { isObject } = require('./steps.cjs')
 /** What one run of an execution takes: the options of `engine.execution()`. */
 const RUN = ['executionId', 'attempt', 'trigger', 'traceparent', 'tracestate', 'emitDepth']
 /** What the runner provides. */
-const HOST = ['flow', 'services', 'context', 'respond', 'attachments', 'files', 'timeoutMs']
-const STEP = ['event', 'steps', 'props', 'auths', ...HOST]
+const HOST = /** @type {const} */ ([
+  ...['flow', 'services', 'context', 'respond', 'attachments', 'files', 'timeoutMs'],
+])
+const STEP = /** @type {const} */ (['event', 'steps', 'props', 'auths', ...HOST])
 
 const SERVICES = ['db', 'checkpoint']
 

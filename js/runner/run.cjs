@@ -26,14 +26,19 @@ require('./globals.cjs')
 /** @typedef {import('../../index.d.ts').CompletionReceipt} Receipt */
 /** @typedef {import('./context.cjs').CurrentStep & { $?: { send?: unknown } }} Step */
 /**
- * @typedef {object} Execution What running a step needs of an execution.
+ * @typedef {object} Running What running a step needs of an execution.
  * @property {string} [executionId]
  * @property {string} [workflowId]
  * @property {(name: string) => Step} step
  * @property {() => Promise<unknown>} [flush]
+ *
+ * @typedef {object} Ending What ending an execution needs of it.
  * @property {(outcome?: { error?: unknown }) => Promise<Receipt>} complete
  * @property {() => unknown} discard
+ *
+ * @typedef {Running & Ending} Execution
  */
+/** @typedef {ReturnType<typeof resultOf>} Result */
 /** @typedef {'returned' | 'threw' | 'ended' | 'exited' | 'suspended'} Status */
 
 // Taken now, so that the clock of a test does not stand for it later.
@@ -42,7 +47,7 @@ const { setTimeout, clearTimeout } = globalThis
 /**
  * Runs a step of an execution. Rejects for wrong arguments alone: what the step throws is in the result.
  *
- * @param {Execution} execution
+ * @param {Running} execution
  * @param {HostState} state of the execution's engine
  * @param {string} name the step's
  * @param {unknown} given the step
@@ -57,7 +62,7 @@ async function runGiven(execution, state, name, given, options = {}) {
 /**
  * Runs a step whose target and options were checked.
  *
- * @param {Execution} execution
+ * @param {Running} execution
  * @param {HostState} state
  * @param {string} name
  * @param {Target} target
@@ -197,7 +202,7 @@ function keepWarning(host, warning) {
 }
 
 /**
- * @param {Execution} execution
+ * @param {Running} execution
  * @param {string} name
  * @param {StepHost} host
  * @param {{ returnValue?: unknown, thrown?: { error: unknown } }} outcome

@@ -17,7 +17,7 @@ const { isObject } = require('./steps.cjs')
 /** @typedef {import('./run.cjs').Execution} Execution */
 /** @typedef {{ execution(options: unknown): Execution }} Engine */
 /** @typedef {import('./options.cjs').Input} Input */
-/** @typedef {Awaited<ReturnType<typeof runResolved>>} Result */
+/** @typedef {import('./run.cjs').Result} Result */
 /** @typedef {import('./component.cjs').Target} Target */
 
 /** The name of a step whose caller gives none: Pipedream's own name for a first code cell. */
