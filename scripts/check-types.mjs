@@ -3,18 +3,19 @@
 // Invariant: `any` is written once, in the definition of `Untyped`, and only declarations that users see
 // use that name.
 
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { spawnSync } from 'node:child_process'
 
 import ts from 'typescript'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** The only name that may mean `any`, and the file that defines it. */
+/** The only name that may mean `any`, the file that defines it, and the names that are for declarations alone. */
 const ALIAS = 'Untyped'
 const ALIAS_FILE = 'js/steps.d.ts'
+const PUBLIC = [ALIAS, 'UntypedRecord']
 
 const PLACES = ['js', 'types', 'index.d.ts', 'global.d.ts', 'testing.d.ts']
 
@@ -63,8 +64,8 @@ function faultOf(node, file, isDeclaration) {
   if (found && !(file === ALIAS_FILE && definesAlias(node.parent))) {
     return `the type ${found}: use unknown and narrow it, the interface of the value, or a type parameter`
   }
-  const isAlias = ts.isIdentifier(node) && node.text === ALIAS && !isDeclaration
-  return isAlias ? `${ALIAS} is for public declarations: use unknown and narrow it` : undefined
+  if (isDeclaration || !ts.isIdentifier(node) || !PUBLIC.includes(node.text)) return undefined
+  return `${node.text} is for public declarations: use unknown and narrow it`
 }
 
 /** @param {ts.Node} node */

@@ -2,9 +2,10 @@
 
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
 
+import engineOptions from '../options.cjs'
 import values from '../values.cjs'
 import { UsageError } from './usage.mjs'
 
@@ -55,10 +56,10 @@ export async function configuration({ config, dataDir }, directory = 'required')
 /**
  * The same folder that `Engine.open()` opens: relative to the working directory, or by a URL.
  *
- * @param {unknown} dataDir
+ * @param {string | { readonly href: string }} dataDir
  */
 function folderOf(dataDir) {
-  return dataDir instanceof URL ? fileURLToPath(dataDir) : resolve(String(dataDir))
+  return resolve(engineOptions.pathText(dataDir))
 }
 
 /** @param {string | undefined} option @returns {{ path: string, source: string } | undefined} */

@@ -54,7 +54,7 @@ export async function loadJson(option, file) {
     return JSON.parse(json)
   } catch (error) {
     const place = locateJsonError(json)
-    const name = file === '-' ? 'standard input' : file
+    const name = nameOf(file)
     if (json.trim() === '')
       throw new UsageError(`${option} ${name}: it is empty; an empty object is {}.`)
     if (!place)
@@ -67,6 +67,11 @@ export async function loadJson(option, file) {
   }
 }
 
+/** @param {string} file as the command line names it */
+function nameOf(file) {
+  return file === '-' ? 'standard input' : file
+}
+
 /**
  * The value of an option that must be an object: `--props`, `--steps` or `--auths`.
  *
@@ -77,9 +82,7 @@ export async function loadJson(option, file) {
 export async function loadObject(option, file) {
   const value = await loadJson(option, file)
   if (values.isRecord(value)) return value
-  throw new UsageError(
-    `${option} ${file}: it must hold an object, such as { "channel": "general" }.`,
-  )
+  throw new UsageError(`${option} ${nameOf(String(file))}: it must hold an object, such as {}.`)
 }
 
 /**

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { fileURLToPath } from 'node:url'
 
+import engineOptions from '../options.cjs'
 import duckdb from '../warehouse/duckdb/index.cjs'
 import { configuration } from './config.mjs'
 import { createPaint, harmless, oneLine } from './paint.mjs'
@@ -65,7 +65,7 @@ export async function sqlCommand(settings) {
 async function askDirectory({ query, timeoutMs = TIMEOUT_MS, ...place }, use) {
   const { dataDir, options } = await configuration(place)
   const chosen = options.sql?.duckdb?.file ?? join(String(dataDir), 'warehouse', 'warehouse.duckdb')
-  const file = typeof chosen === 'string' ? chosen : fileURLToPath(chosen.href)
+  const file = engineOptions.pathText(chosen)
   if (!existsSync(file)) throw new UsageError(`There is no warehouse in ${dataDir} yet.`)
   const results = mkdtempSync(join(tmpdir(), 'dollar-send-'))
   const warehouse = new duckdb.DuckDb({
