@@ -168,7 +168,7 @@ export interface StepHostOptions {
   attachments?: UntypedRecord
   /** `$.files`. Default: none, its use throws `ERR_SEND_NOT_SUPPORTED`. */
   files?: object
-  /** Milliseconds that a step may take; then it counts as thrown, `ERR_SEND_TIMEOUT`. Default: any. */
+  /** Milliseconds that a step may take; then it counts as thrown, `ERR_SEND_TIMEOUT`. Default: no limit. */
   timeoutMs?: number
 }
 
