@@ -67,8 +67,15 @@ export function withoutPaths(environment) {
     RUSTFLAGS: joined('--remap-path-prefix=', environment.RUSTFLAGS),
     ...(process.platform === 'win32'
       ? {}
-      : { CFLAGS: joined('-ffile-prefix-map=', environment.CFLAGS) }),
+      : { CFLAGS: joined('-ffile-prefix-map=', environment.CFLAGS ?? ownFlags()) }),
   }
+}
+
+/** Returns the flags for C that every build has: variables of the environment hide those of Cargo's file. */
+function ownFlags() {
+  const config = readFileSync(join(ROOT, '.cargo/config.toml'), 'utf8')
+  const [, flags] = /^CFLAGS = "(.*)"$/m.exec(config) ?? fail('.cargo/config.toml has no CFLAGS')
+  return flags
 }
 
 /** Returns the path of the napi command of this checkout. */
