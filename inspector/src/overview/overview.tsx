@@ -4,15 +4,15 @@ import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 
 import { get, sentenceOf } from '../api.ts'
-import { duration, exactTime, number, visible } from '../format.ts'
+import { duration, exactTime, number } from '../format.ts'
 import { onChange } from '../live.ts'
-import { href } from '../route.ts'
-import { quoted } from '../search/language.ts'
 import { now } from '../shell/clock.ts'
 import { HourChart } from './chart.tsx'
-import { allHours, type Host, type Overview, statusesOf, waitingByHost } from './figures.ts'
+import { allHours, type Overview, statusesOf } from './figures.ts'
+import { Hosts } from './hosts.tsx'
 import { QueryBox } from './query.tsx'
 import { Queues } from './queues.tsx'
+import { Replays } from './replays.tsx'
 import { Streams } from './streams.tsx'
 
 /** The figures until they are known: the page keeps its layout. */
@@ -70,6 +70,7 @@ export function OverviewScreen() {
         <Content figures={figures.value ?? NOTHING} />
       )}
       <Queues />
+      <Replays />
       {figures.value && <Streams streams={figures.value.streams} />}
       <QueryBox />
     </main>
@@ -79,8 +80,10 @@ export function OverviewScreen() {
 function Content({ figures }: { figures: Overview }) {
   const hours = allHours(figures, Date.now())
   const shown = (count: number) => (figures === NOTHING ? '–' : number(count))
+  // A sample is a part of what there is.
+  const more = figures.sampled ? '+' : ''
   const sum = (name: 'delivered' | 'failed') =>
-    shown(hours.reduce((all, hour) => all + hour[name], 0))
+    shown(hours.reduce((all, hour) => all + hour[name], 0)) + more
   const { oldestWaitingAt } = figures
   return (
     <>
@@ -95,17 +98,17 @@ function Content({ figures }: { figures: Overview }) {
           }
         />
         {statusesOf(hours).map(([name, count]) => (
-          <Tile key={name} name={name} value={number(count)} />
+          <Tile key={name} name={name} value={number(count) + more} />
         ))}
       </dl>
       {figures.sampled && (
         <p class="notice">
-          The newest 50,000 deliveries since {exactTime(figures.since)} are counted.
+          Only the newest 50,000 deliveries since {exactTime(figures.since)} are counted, by hour
+          and by host.
         </p>
       )}
       <section class="card">
-        <h2>Deliveries by hour</h2>
-        <HourChart hours={hours} />
+        <HourChart hours={hours} isKnown={figures !== NOTHING} />
       </section>
       <Hosts figures={figures} />
     </>
@@ -119,57 +122,4 @@ function Tile({ name, value }: { name: string; value: string }) {
       <dd>{value}</dd>
     </div>
   )
-}
-
-function Hosts({ figures }: { figures: Overview }) {
-  const waiting = waitingByHost(figures)
-  const hosts = [...figures.hosts, ...unknownHosts(figures.hosts, waiting)]
-  if (hosts.length === 0) return null
-  const ms = (value: number | null | undefined) =>
-    typeof value === 'number' ? duration(value) : '–'
-  return (
-    <section class="card">
-      <h2>Hosts</h2>
-      <table class="figures">
-        <thead>
-          <tr>
-            {['Host', 'Delivered', 'Failed', 'Waiting', 'p50', 'p95'].map((name) => (
-              <th scope="col" key={name}>
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {hosts.map(({ host, delivered, failed, p50, p95 }) => (
-            <tr key={host}>
-              <th scope="row">
-                <a data-go href={href({ screen: 'calls', q: searchFor(host) })}>
-                  <bdi>{visible(host)}</bdi>
-                </a>
-              </th>
-              <td>{number(delivered)}</td>
-              <td class={failed > 0 ? 'bad-text' : ''}>{number(failed)}</td>
-              <td class={waiting.get(host) ? 'busy-text' : ''}>{number(waiting.get(host) ?? 0)}</td>
-              <td>{ms(p50)}</td>
-              <td>{ms(p95)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  )
-}
-
-/** Returns the hosts that have calls which wait, and none that ended in the period. */
-function unknownHosts(hosts: Host[], waiting: Map<string, number>): Host[] {
-  const known = new Set(hosts.map(({ host }) => host))
-  const others = [...waiting].filter(([host, count]) => count > 0 && !known.has(host))
-  return others.map(([host]) => ({ host, delivered: 0, failed: 0 }))
-}
-
-const DESTINATIONS = new Set(['email', 's3', 'sql', 'sse', 'emit'])
-
-function searchFor(host: string): string {
-  return DESTINATIONS.has(host) ? `destination:${host}` : `host:${quoted(host)}`
 }

@@ -5,39 +5,27 @@ import { useEffect } from 'preact/hooks'
 
 import { ask } from '../act/question.tsx'
 import { get, post, sentenceOf } from '../api.ts'
-import { ago, number, visible } from '../format.ts'
+import { ago, visible } from '../format.ts'
 import { onChange } from '../live.ts'
 import { mayAct } from '../session.ts'
 import { now } from '../shell/clock.ts'
-
-interface Queue {
-  destination: string
-  lane: string
-  inFlight: number
-  waiting: number
-  breaker: 'closed' | 'open' | 'half-open'
-  paused: boolean
-}
-
-interface Pause {
-  host?: string
-  destination?: string
-  workflowId?: string
-  all?: boolean
-  since: string
-}
-
-interface State {
-  queues: Queue[]
-  pauses: Pause[]
-}
+import { Count } from './hosts.tsx'
+import {
+  type Pause,
+  pauseName,
+  pauseTarget,
+  type Queue,
+  type Queues as QueueState,
+  queueTarget,
+  type Target,
+} from './pauses.ts'
 
 export function Queues() {
-  const state = useSignal<State | undefined>(undefined)
+  const state = useSignal<QueueState | undefined>(undefined)
   const problem = useSignal<string | undefined>(undefined)
   const read = async () => {
     try {
-      state.value = (await get<{ data: State }>('v1/queues')).data
+      state.value = (await get<{ data: QueueState }>('v1/queues')).data
       problem.value = undefined
     } catch (error) {
       problem.value = sentenceOf(error)
@@ -53,7 +41,7 @@ export function Queues() {
       <h2>Queues</h2>
       {problem.value !== undefined && <p class="notice bad">{problem.value}</p>}
       {pauses.map((pause) => (
-        <PauseLine key={pause.since + nameOf(pause)} pause={pause} read={read} />
+        <PauseLine key={pause.since + pauseName(pause)} pause={pause} read={read} />
       ))}
       {queues.length === 0 ? (
         <p class="quiet">No queue has work.</p>
@@ -70,13 +58,13 @@ interface LineProperties {
 }
 
 function PauseLine({ pause, read }: LineProperties) {
-  const name = nameOf(pause)
+  const name = pauseName(pause)
   const resume = () =>
     ask({
       title: `Resume ${name}?`,
       text: 'What waits there is attempted again.',
       verb: 'Resume',
-      perform: () => change('resume', targetOf(pause), `Resumed ${name}.`, read),
+      perform: () => change('resume', pauseTarget(pause), `Resumed ${name}.`, read),
     })
   return (
     <p class="notice warn line-with-button">
@@ -84,7 +72,7 @@ function PauseLine({ pause, read }: LineProperties) {
         <b>
           <bdi>{name}</bdi>
         </b>{' '}
-        is paused, since {ago(pause.since, now.value)}
+        was paused {ago(pause.since, now.value)}
       </span>
       {mayAct() && (
         <button type="button" onClick={resume}>
@@ -131,8 +119,8 @@ function Row({ queue, read }: { queue: Queue; read: () => Promise<void> }) {
       <td class={`words ${isWell ? 'good-text' : 'warn-text'}`}>
         {paused ? 'Paused' : BREAKERS[breaker]}
       </td>
-      <td>{number(inFlight)}</td>
-      <td>{number(waiting)}</td>
+      <Count value={inFlight} />
+      <Count value={waiting} />
       {mayAct() && <td>{!paused && <PauseButton queue={queue} read={read} />}</td>}
     </tr>
   )
@@ -155,8 +143,6 @@ function PauseButton({ queue, read }: { queue: Queue; read: () => Promise<void> 
   )
 }
 
-type Target = Partial<Record<'host' | 'destination' | 'workflow_id' | 'all', string>>
-
 async function change(
   verb: 'pause' | 'resume',
   target: Target,
@@ -166,20 +152,4 @@ async function change(
   await post(`v1/queues/${verb}`, target)
   await read()
   return sentence
-}
-
-/** Returns the target of a pause of a queue: the host for those of `http`, else the destination. */
-function queueTarget({ destination, lane }: Queue): Target {
-  if (destination !== 'http' || !URL.canParse(lane)) return { destination }
-  return { host: new URL(lane).host }
-}
-
-function targetOf({ host, destination, workflowId }: Pause): Target {
-  if (host !== undefined) return { host }
-  if (destination !== undefined) return { destination }
-  return workflowId === undefined ? { all: 'true' } : { workflow_id: workflowId }
-}
-
-function nameOf({ host, destination, workflowId }: Pause): string {
-  return visible(host ?? destination ?? workflowId ?? 'Everything')
 }
