@@ -98,10 +98,13 @@ test('opening a directory again waits for the close() of this process', async (t
 test('lock.waitMs waits for the process that has the directory', async (t) => {
   const dataDir = dataDirectory(t)
   const code = `
+    // A signal alone keeps no process alive.
+    setInterval(() => {}, 60_000)
+    const signal = new Promise((resolve) => process.once('SIGUSR2', resolve))
     console.log('open')
-    process.stdin.resume().once('end', () => {})
-    await new Promise((resolve) => process.once('SIGUSR2', resolve))
+    await signal
     await engine.close()
+    console.log('closed')
     process.exit(0)`
   const child = startChild('', code, { dataDir })
   t.after(() => child.kill())
@@ -109,6 +112,7 @@ test('lock.waitMs waits for the process that has the directory', async (t) => {
   await assert.rejects(Engine.open({ dataDir }), { code: 'ERR_SEND_DATA_DIR_LOCKED' })
   const opening = Engine.open({ dataDir, lock: { waitMs: 60_000 } })
   process.kill(/** @type {number} */ (child.pid), 'SIGUSR2')
+  await child.line('closed')
   const engine = await opening
   await engine.close()
   for (const waitMs of [-1, NaN, 3_600_001]) {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::intake::commit_call;
@@ -383,14 +384,22 @@ async fn deliver_alert(lanes: &Arc<Lanes>, text: String) {
 
 /// Looks at the values of an engine at intervals, and delivers its alerts.
 async fn watch(lanes: Weak<Lanes>, mut outbox: UnboundedReceiver<String>, every: Duration) {
+    let mut looks = tokio::time::interval(every);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks.reset();
     loop {
-        let next = tokio::time::timeout(every, outbox.recv()).await;
+        let next = tokio::select! {
+            _ = looks.tick() => None,
+            text = outbox.recv() => match text {
+                Some(text) => Some(text),
+                None => return,
+            },
+        };
         let Some(lanes) = lanes.upgrade() else { return };
         match next {
-            Ok(None) => return,
-            Ok(Some(text)) => deliver_alert(&lanes, text).await,
-            Err(_) if lanes.shared.stage.is_closed() => {}
-            Err(_) => lanes.shared.look_at_values(),
+            Some(text) => deliver_alert(&lanes, text).await,
+            None if lanes.shared.stage.is_closed() => {}
+            None => lanes.shared.look_at_values(),
         }
     }
 }

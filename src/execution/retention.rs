@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
+use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -34,6 +35,9 @@ impl Default for Retention {
     }
 }
 
+/// Empty places that an index may have beside those of what it holds.
+const SPARE: usize = 64;
+
 /// A delivery and what its execution is.
 pub type Found = (Arc<ExecutionInfo>, Entry);
 
@@ -51,6 +55,8 @@ pub struct Log {
 #[derive(Debug, Default)]
 struct Index {
     executions: HashMap<u64, Arc<ExecutionLog>>,
+    /// Executions that a journal brought back and that somebody still holds.
+    restored: HashMap<u64, Weak<ExecutionLog>>,
     /// Finished executions of a workflow, oldest first.
     finished_by_workflow: HashMap<Arc<str>, VecDeque<Arc<ExecutionLog>>>,
     /// Finished executions of all workflows, oldest first; forgotten ones leave empty places.
@@ -67,6 +73,26 @@ impl Log {
     /// Makes an execution findable. Doing it again changes nothing.
     pub fn register(&self, execution: &Arc<ExecutionLog>) {
         self.index().executions.insert(execution.serial(), Arc::clone(execution));
+    }
+
+    /// Returns the execution with this number, made by `restore` if nobody holds it: recovery and
+    /// replays of one execution count in the same tally.
+    pub fn restored(
+        &self,
+        serial: u64,
+        restore: impl FnOnce() -> ExecutionLog,
+    ) -> Arc<ExecutionLog> {
+        let mut index = self.index();
+        let held = index.restored.get(&serial).and_then(Weak::upgrade);
+        if let Some(known) = index.executions.get(&serial).cloned().or(held) {
+            return known;
+        }
+        if index.restored.len() > 2 * index.executions.len() + SPARE {
+            index.restored.retain(|_, execution| execution.strong_count() > 0);
+        }
+        let restored = Arc::new(restore());
+        index.restored.insert(serial, Arc::downgrade(&restored));
+        restored
     }
 
     /// Removes an execution of another process.
@@ -89,10 +115,13 @@ impl Log {
 
     /// Takes note that an execution is finished, and forgets what is over the limits.
     pub fn finish(&self, execution: &Arc<ExecutionLog>) {
-        if !execution.retain_once() {
+        let mut index = self.index();
+        // A replay may have opened it again, and late calls may come after it was forgotten.
+        let is_over = execution.state().is_finished();
+        let is_known = index.executions.contains_key(&execution.serial());
+        if !is_over || !is_known || !execution.retain_once() {
             return;
         }
-        let mut index = self.index();
         let now = Timestamp::steady();
         index.finished.push_back((now, Arc::downgrade(execution)));
         let of_workflow =
@@ -258,7 +287,7 @@ impl Log {
                 self.forget(index, &oldest);
             }
         }
-        if index.finished.len() > 2 * index.executions.len() + 64 {
+        if index.finished.len() > 2 * index.executions.len() + SPARE {
             index.finished.retain(|(_, execution)| execution.strong_count() > 0);
         }
     }
@@ -267,7 +296,8 @@ impl Log {
         if index.executions.remove(&execution.serial()).is_none() {
             return;
         }
-        self.bytes.fetch_sub(execution.state().bytes, Ordering::Relaxed);
+        execution.release();
+        self.bytes.fetch_sub(mem::take(&mut execution.state().bytes), Ordering::Relaxed);
         let workflow = &execution.info.workflow_id;
         if let Some(finished) = index.finished_by_workflow.get_mut(workflow) {
             if finished.front().is_some_and(|first| first.serial() == execution.serial()) {

@@ -181,8 +181,8 @@ impl ExecutionLog {
             state.open += 1;
             match before {
                 None => state.calls += 1,
-                // The call may have failed under another object of the same execution: the journal
-                // counts what it stores anew when that ends.
+                // The row that it was restored with may be older than the failure: the journal counts
+                // what it stores anew when it ends.
                 Some(Resolution::Failed) => {
                     state.tally.failed = state.tally.failed.saturating_sub(1);
                 }
@@ -291,7 +291,7 @@ impl ExecutionLog {
     /// Dismisses a dead letter.
     pub fn dismiss(&self, id: Uuid, at: Timestamp) {
         let mut state = self.state();
-        state.tally.failed -= 1;
+        state.tally.failed = state.tally.failed.saturating_sub(1);
         state.tally.dismissed += 1;
         if let Some(entry) = state.entries.iter_mut().find(|entry| entry.id == id) {
             entry.call_state.get_or_insert_default().dismissed_at = Some(at);
@@ -413,6 +413,11 @@ impl ExecutionLog {
     /// Claims the place among the finished executions; only the first claim is granted.
     pub(super) fn retain_once(&self) -> bool {
         !self.retained.swap(true, Ordering::Relaxed)
+    }
+
+    /// Gives the place among the finished executions back.
+    pub(super) fn release(&self) {
+        self.retained.store(false, Ordering::Relaxed);
     }
 
     fn tell(&self, state: &ExecutionState) -> bool {

@@ -53,6 +53,12 @@ impl Topic {
     const fn bit(self) -> u8 {
         1 << self as u8
     }
+
+    /// Returns `true` if its events wait for the first listener: what opening an engine shows is worth
+    /// as much as what it shows later.
+    const fn waits(self) -> bool {
+        matches!(self, Self::Alert | Self::Warning)
+    }
 }
 
 /// A warning event.
@@ -164,6 +170,10 @@ impl Subscriber {
         self.topics.fetch_or(topic.bit(), Ordering::Relaxed);
     }
 
+    fn listens_to(&self, topic: Topic) -> bool {
+        self.topics.load(Ordering::Relaxed) & topic.bit() != 0
+    }
+
     /// Removes a topic.
     pub fn ignore(&self, topic: Topic) {
         self.topics.fetch_and(!topic.bit(), Ordering::Relaxed);
@@ -227,13 +237,13 @@ pub struct Events {
     /// `true` if there are subscribers: events are many and subscribers few.
     listening: AtomicBool,
     subscriptions: Mutex<Vec<Arc<Subscriber>>>,
-    /// Warnings that wait for the first subscriber.
-    early: Mutex<Vec<String>>,
+    /// Events that wait for the first listener of their topic.
+    early: Mutex<Vec<(Topic, String)>>,
     /// The time of the last warning about the journal.
     last_trouble: Mutex<Option<Instant>>,
 }
 
-/// The most warnings that wait for the first subscriber.
+/// The most events of a topic that wait for its first listener.
 const MAX_EARLY: usize = 16;
 /// The shortest time between two warnings about the journal, because each failing write causes one.
 const TROUBLE_EVERY: Duration = Duration::from_secs(1);
@@ -256,7 +266,7 @@ impl Events {
         true
     }
 
-    /// Adds a subscriber, once. The first one gets the warnings from before.
+    /// Adds a subscriber, once. The first one of a topic gets the alerts and warnings from before.
     pub fn subscribe(&self, subscription: &Arc<Subscriber>) {
         let mut subscriptions = self.subscriptions();
         if !subscriptions.iter().any(|known| Arc::ptr_eq(known, subscription)) {
@@ -264,8 +274,9 @@ impl Events {
         }
         self.listening.store(true, Ordering::Release);
         drop(subscriptions);
-        for warning in std::mem::take(&mut *self.early()) {
-            subscription.push(warning);
+        let mut early = self.early();
+        for (_, event) in early.extract_if(.., |(topic, _)| subscription.listens_to(*topic)) {
+            subscription.push(event);
         }
     }
 
@@ -278,20 +289,20 @@ impl Events {
 
     /// Publishes an event to the subscribers of its topic; `event` is called only if there are any.
     pub fn emit<T: Serialize>(&self, topic: Topic, event: impl FnOnce() -> T) {
-        if !self.listening.load(Ordering::Acquire) {
-            if topic == Topic::Warning {
-                self.keep_early(to_pair(topic, &event()));
-            }
-            return;
-        }
-        let listening: Vec<_> = self
-            .subscriptions()
-            .iter()
-            .filter(|subscription| subscription.topics.load(Ordering::Relaxed) & topic.bit() != 0)
-            .cloned()
-            .collect();
+        let mut listening = self.listening_to(topic);
         if listening.is_empty() {
-            return;
+            if !topic.waits() {
+                return;
+            }
+            // A subscriber is added before it takes what is early.
+            let mut early = self.early();
+            listening = self.listening_to(topic);
+            if listening.is_empty() {
+                if early.iter().filter(|(waiting, _)| *waiting == topic).count() < MAX_EARLY {
+                    early.push((topic, to_pair(topic, &event())));
+                }
+                return;
+            }
         }
         let pair = to_pair(topic, &event());
         for subscription in listening {
@@ -299,14 +310,15 @@ impl Events {
         }
     }
 
-    fn keep_early(&self, warning: String) {
-        let mut early = self.early();
-        if early.len() < MAX_EARLY {
-            early.push(warning);
+    fn listening_to(&self, topic: Topic) -> Vec<Arc<Subscriber>> {
+        if !self.listening.load(Ordering::Acquire) {
+            return Vec::new();
         }
+        let subscriptions = self.subscriptions();
+        subscriptions.iter().filter(|subscriber| subscriber.listens_to(topic)).cloned().collect()
     }
 
-    fn early(&self) -> MutexGuard<'_, Vec<String>> {
+    fn early(&self) -> MutexGuard<'_, Vec<(Topic, String)>> {
         self.early.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -324,7 +336,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::{Events, MAX_WAITING_BYTES, PART_BYTES, Subscriber, Topic};
+    use super::{Events, MAX_EARLY, MAX_WAITING_BYTES, PART_BYTES, Subscriber, Topic};
 
     fn counted() -> (Arc<Subscriber>, Arc<AtomicUsize>) {
         let wakes = Arc::<AtomicUsize>::default();
@@ -371,17 +383,30 @@ mod tests {
     }
 
     #[test]
-    fn the_first_subscriber_gets_earlier_warnings() {
+    fn the_first_listener_gets_earlier_warnings_and_alerts() {
         let events = Events::default();
         events.journal_trouble("the disk is full");
         events.emit(Topic::Delivery, || 1);
         let ((first, _), (second, _)) = (counted(), counted());
-        events.subscribe(&first);
-        events.subscribe(&second);
+        for subscriber in [&first, &second] {
+            subscriber.listen(Topic::Warning);
+            events.subscribe(subscriber);
+        }
         let got: Vec<_> = parts(&first).into_iter().flatten().collect();
         assert_eq!(got.len(), 1);
         assert_eq!(got[0].1["message"], "the disk is full");
-        assert!(parts(&second).is_empty());
+        // Those who listen to something else leave it.
+        for n in 0..2 * MAX_EARLY {
+            events.emit(Topic::Alert, || n);
+        }
+        second.listen(Topic::Alert);
+        events.subscribe(&second);
+        let got: Vec<_> = parts(&second).into_iter().flatten().collect();
+        let expected: Vec<_> = (0..MAX_EARLY).map(|n| ("alert".to_owned(), n.into())).collect();
+        assert_eq!(got, expected);
+        events.emit(Topic::Alert, || 7);
+        assert_eq!(parts(&second).len(), 1);
+        assert!(parts(&first).is_empty());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The suite of [`History`](crate::journal::History).
 
+use std::sync::Arc;
+
 use super::{commit, completed, delivered, failed, lane};
 use uuid::Uuid;
 
@@ -15,6 +17,7 @@ pub(super) async fn check<J: Journal>(open: &impl Fn() -> J) {
     failed_calls_are_replayable(open()).await;
     a_replay_resolves_its_call(open()).await;
     a_dismissed_call_is_no_dead_letter(open()).await;
+    replays_in_parts_share_one_tally(open()).await;
 }
 
 /// Settles the first record of lane `a` as failed and the second as delivered; the third waits.
@@ -148,6 +151,33 @@ async fn a_replay_resolves_its_call(journal: impl Journal) {
     journal.settle(&record, failed());
     assert_eq!(counts(&journal).await, (2, 0, 0, 2));
     assert!(journal.replayable(&everything()).await.unwrap().calls.is_empty());
+}
+
+async fn replays_in_parts_share_one_tally(journal: impl Journal) {
+    let (commit, execution) = commit(&["a", "a"], completed());
+    journal.append(commit).await.unwrap();
+    let ids: Vec<Uuid> = execution.state().entries.iter().map(|entry| entry.id).collect();
+    drop(execution);
+    for _ in &ids {
+        let record = journal.lease(&lane("a")).await.unwrap();
+        journal.settle(&record, failed());
+    }
+    let mut parts = Vec::new();
+    for id in ids {
+        let part = Selection::Ids(vec![id], Force::No);
+        parts.append(&mut journal.replayable(&part).await.unwrap().calls);
+    }
+    assert!(Arc::ptr_eq(&parts[0].execution, &parts[1].execution));
+    for (seed, (Replayable { execution, item, .. }, after)) in
+        (98..).zip(parts.into_iter().zip([(1, 1, 0, 2), (2, 0, 0, 2)]))
+    {
+        let (items, completion) = (vec![(lane("a"), item)], Completion::Continues);
+        let part = Commit { execution, seed, items, completion, forwards: None };
+        journal.append(part).await.unwrap();
+        let record = journal.lease(&lane("a")).await.unwrap();
+        journal.settle(&record, delivered());
+        assert_eq!(counts(&journal).await, after);
+    }
 }
 
 async fn a_dismissed_call_is_no_dead_letter(journal: impl Journal) {

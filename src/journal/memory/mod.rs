@@ -72,11 +72,11 @@ impl MemoryJournal {
         if completion == Completion::Over {
             return self.apply_late(&execution, seed, &items);
         }
-        self.log.register(&execution);
         let mut elsewhere = Vec::new();
         let lanes = if completion.discards() {
             let entries = items.iter().map(|(_, item)| discarded(item, seed));
             self.log.add_bytes(execution.add_discarded(entries, self.log.budget()));
+            self.log.register(&execution);
             Vec::new()
         } else {
             let (here, others): (Vec<_>, Vec<_>) =
@@ -193,6 +193,8 @@ impl MemoryJournal {
             let before = item.replay.as_deref().map(|replay| replay.before);
             (item.entry(seed, Status::Pending), before)
         }));
+        // With its calls, so that an end before them does not forget it.
+        self.log.register(execution);
         let mut touched: Vec<Lane> = Vec::new();
         let mut lanes = self.lanes();
         for (place, (seq, (lane, item))) in (first..).zip(items) {

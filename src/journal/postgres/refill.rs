@@ -400,12 +400,10 @@ impl Shared {
             self.ops.push_all([Op::Close { first_seq, keep: has_failed }]);
             return;
         }
-        let log = self.memory.log();
-        let log_of = log.execution(execution).unwrap_or_else(|| {
+        let log_of = self.memory.log().restored(execution, || {
             let StoredExecution { info, completion, tally, .. } = stored;
-            Arc::new(ExecutionLog::restored(info, execution, completion, tally))
+            ExecutionLog::restored(info, execution, completion, tally)
         });
-        log.register(&log_of);
         ownership.open.insert(first_seq, OpenPart { shard, left, has_failed, was_brought: true });
         self.in_lanes.fetch_add(left, Ordering::AcqRel);
         refill.calls += left;
@@ -467,12 +465,15 @@ impl Shared {
         (lane, Record { attempts, recovered, last_error, ..record }, due, is_interrupted)
     }
 
-    fn add_entry(&self, execution: &ExecutionLog, entry: Entry) -> usize {
-        if execution.is_restored() {
-            return execution.bring_back(entry);
-        }
-        self.withdrawn().remove(&entry.id);
-        execution.return_here(entry)
+    fn add_entry(&self, execution: &Arc<ExecutionLog>, entry: Entry) -> usize {
+        let place = if execution.is_restored() {
+            execution.bring_back(entry)
+        } else {
+            self.withdrawn().remove(&entry.id);
+            execution.return_here(entry)
+        };
+        self.memory.log().register(execution);
+        place
     }
 }
 

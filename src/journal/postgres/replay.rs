@@ -1,6 +1,6 @@
 //! Dead letters in the database: their selection, and their payloads, which stay encrypted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio_postgres::types::Type;
@@ -38,13 +38,12 @@ impl Shared {
         let (ids, force) = self.selected(selection).await?;
         let mut selected = Selected::default();
         let mut calls = HashSet::new();
-        let mut executions = HashMap::new();
         for id in ids {
             let chain = self.chain(id).await?;
             if chain.first().is_some_and(|first| !calls.insert(first.link.id)) {
                 continue;
             }
-            match self.failed_call(&chain, force, &mut executions).await? {
+            match self.failed_call(&chain, force).await? {
                 Ok(call) => selected.calls.push(call),
                 Err(reason) => selected.skipped.push((id, reason)),
             }
@@ -57,7 +56,6 @@ impl Shared {
         &self,
         chain: &[ChainRow],
         force: Force,
-        executions: &mut HashMap<u64, Arc<ExecutionLog>>,
     ) -> Result<std::result::Result<Replayable, SkipReason>> {
         let links: Vec<Link> = chain.iter().map(|row| row.link).collect();
         let replay: ReplayOf = match replay_of(&links, force) {
@@ -67,7 +65,7 @@ impl Shared {
         let code = links.iter().rev().find_map(|link| link.code).unwrap_or(ErrorKind::Internal);
         for ChainRow { seq, execution, .. } in chain.iter().rev() {
             let Some(item) = self.call(*seq).await? else { continue };
-            let Some(execution) = self.execution(*execution, executions).await? else { continue };
+            let Some(execution) = self.execution(*execution).await? else { continue };
             let item = Item {
                 replay: Some(Box::new(replay)),
                 recorded_at: Timestamp::now(),
@@ -80,14 +78,9 @@ impl Shared {
         Ok(Err(SkipReason::WithoutPayload))
     }
 
-    async fn execution(
-        &self,
-        serial: u64,
-        known: &mut HashMap<u64, Arc<ExecutionLog>>,
-    ) -> Result<Option<Arc<ExecutionLog>>> {
-        let live = self.memory.log().execution(serial);
-        if let Some(execution) = live.or_else(|| known.get(&serial).cloned()) {
-            return Ok(Some(execution));
+    async fn execution(&self, serial: u64) -> Result<Option<Arc<ExecutionLog>>> {
+        if let Some(live) = self.memory.log().execution(serial) {
+            return Ok(Some(live));
         }
         let mut columns = Columns::default();
         columns.number(int(serial));
@@ -95,9 +88,8 @@ impl Shared {
         let Some(row) = rows.first() else { return Ok(None) };
         let StoredExecution { info, completion, tally, .. } =
             RowReader::new("executions", row).execution()?;
-        let execution = Arc::new(ExecutionLog::restored(info, serial, completion, tally));
-        known.insert(serial, Arc::clone(&execution));
-        Ok(Some(execution))
+        let log = self.memory.log();
+        Ok(Some(log.restored(serial, || ExecutionLog::restored(info, serial, completion, tally))))
     }
 
     /// Returns the call with this number, if its payload is still there.

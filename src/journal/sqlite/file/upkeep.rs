@@ -154,12 +154,14 @@ impl Upkeep {
         if serials.is_empty() {
             return Ok(self.looked_at.is_some());
         }
+        let overwriting = Overwriting::begin(connection)?;
         let transaction = connection.unchecked_transaction()?;
         let again = search::forget(&transaction, &serials)?;
         for serial in serials {
             forget_execution(&transaction, serial)?;
         }
         transaction.commit()?;
+        drop(overwriting);
         self.unindexed += again;
         Ok(true)
     }
@@ -172,6 +174,26 @@ impl Upkeep {
         }
         Ok(())
     }
+}
+
+/// While it lives, SQLite overwrites what it deletes: bodies that are forgotten do not stay in free pages.
+struct Overwriting<'a>(&'a Connection);
+
+impl<'a> Overwriting<'a> {
+    fn begin(connection: &'a Connection) -> Result<Self> {
+        set_overwriting(connection, true)?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for Overwriting<'_> {
+    fn drop(&mut self) {
+        let _ = set_overwriting(self.0, false);
+    }
+}
+
+fn set_overwriting(connection: &Connection, on: bool) -> Result<()> {
+    connection.pragma_update_and_check(None, "secure_delete", on, |_| Ok(()))
 }
 
 /// The start of the newest execution.

@@ -2,7 +2,6 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Result as Rows, Row};
 use uuid::Uuid;
@@ -50,16 +49,13 @@ impl SqliteJournal {
     pub(crate) async fn find_replayable(&self, selection: &Selection) -> Result<Selected> {
         let selection = selection.clone();
         let (failed, skipped) = self.read(move |reader| reader.failed(&selection)).await?;
-        let mut restored: HashMap<u64, Arc<ExecutionLog>> = HashMap::new();
         let calls = failed.into_iter().map(|call| {
             let FailedCall { replay, code, execution: serial, row, item } = call;
-            let execution = restored.entry(serial).or_insert_with(|| {
-                self.memory.log().execution(serial).unwrap_or_else(|| {
-                    let RecoveredExecution { info, completion, tally, .. } = row;
-                    Arc::new(ExecutionLog::restored(info, serial, completion, tally))
-                })
+            let execution = self.memory.log().restored(serial, || {
+                let RecoveredExecution { info, completion, tally, .. } = row;
+                ExecutionLog::restored(info, serial, completion, tally)
             });
-            Replayable { replay, code, execution: Arc::clone(execution), item }
+            Replayable { replay, code, execution, item }
         });
         Ok(Selected { calls: calls.collect(), skipped })
     }

@@ -136,11 +136,10 @@ impl SqliteJournal {
                 break;
             }
             last = Some(left.first_seq);
-            let known = self.memory.log().execution(left.execution);
-            let log = known.unwrap_or_else(|| {
+            let serial = left.execution;
+            let log = self.memory.log().restored(serial, || {
                 let (completion, tally) = (execution.completion, execution.tally);
-                let serial = left.execution;
-                Arc::new(ExecutionLog::restored(execution.info, serial, completion, tally))
+                ExecutionLog::restored(execution.info, serial, completion, tally)
             });
             self.bring(&log, left, &mut refill);
         }
@@ -169,7 +168,6 @@ impl SqliteJournal {
             self.writer.push(Op::Close { first_seq, keep: failed });
             return;
         }
-        self.memory.log().register(execution);
         self.open_commits().insert(first_seq, OpenCommit { left: calls.len(), failed });
         refill.calls += calls.len();
         let recovered = calls.len().min(self.backlog.remaining());
@@ -196,6 +194,7 @@ impl SqliteJournal {
         }
         let attempts = entry.attempts;
         let place = execution.bring_back(entry);
+        self.memory.log().register(execution);
         let record = record(execution, seed, place, seq, item);
         let record = Record { recovered: true, attempts, last_error, ..record };
         refill.bytes += record.payload.cost();
