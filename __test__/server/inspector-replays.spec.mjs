@@ -83,7 +83,9 @@ test('a replay that ends behind the page says what it did', async (t) => {
 test('a plan that became stale says how many calls were skipped, and why', async (t) => {
   const { engine, url, run, target } = await inspected(t)
   const [one, two] = await run('p_stale', ['/fail', '/fail', '/fail', '/fail'])
-  const { page } = await openPage(t, `${url}/?view=calls`)
+  const { page } = await openPage(t, `${url}/?view=calls`, {
+    ...{ viewport: { width: 360, height: 740 }, colorScheme: 'dark' },
+  })
   const dialog = theDialog(page)
   target.repair()
   await page.getByRole('button', { name: 'Replay all failed' }).click()
@@ -155,6 +157,7 @@ test('a role that reads sees a replay, and can neither begin nor cancel one', as
   assert.equal(await dialog.getByRole('button', { name: 'Cancel' }).count(), 0)
   status = 'done'
   await dialog.getByText('Replayed 1 call.').waitFor()
+  await page.unrouteAll({ behavior: 'ignoreErrors' })
 })
 
 test('a replay that the engine does not know is named as such', async (t) => {

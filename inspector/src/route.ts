@@ -20,6 +20,8 @@ export interface Place {
   /** The shown attempt of the call, and the one that it is compared with. */
   try: string
   against: string
+  /** The period of the overview. */
+  period: string
   /** The replay whose progress is shown. */
   replay: string
 }
@@ -33,6 +35,7 @@ const NOWHERE: Place = {
   with: '',
   try: '',
   against: '',
+  period: '',
   replay: '',
 }
 
@@ -48,6 +51,7 @@ function read(): Place {
     with: query.get('with') ?? '',
     try: query.get('try') ?? '',
     against: query.get('against') ?? '',
+    period: query.get('period') ?? '',
     replay: query.get('replay') ?? '',
   }
 }
@@ -60,7 +64,17 @@ addEventListener('popstate', () => {
   place.value = read()
 })
 
-const MEMBERS = ['q', 'run', 'attempt', 'call', 'with', 'try', 'against', 'replay'] as const
+const MEMBERS = [
+  'q',
+  'run',
+  'attempt',
+  'call',
+  'with',
+  'try',
+  'against',
+  'period',
+  'replay',
+] as const
 
 /** Returns the address of a place; members that are not given are empty. */
 export function href(next: Partial<Place>): string {

@@ -6,6 +6,7 @@ import { useEffect } from 'preact/hooks'
 import { get, sentenceOf } from '../api.ts'
 import { duration, exactTime, number } from '../format.ts'
 import { onChange } from '../live.ts'
+import { go, place } from '../route.ts'
 import { now } from '../shell/clock.ts'
 import { HourChart } from './chart.tsx'
 import { allHours, type Overview, statusesOf } from './figures.ts'
@@ -32,13 +33,13 @@ const BREATH_MS = 5000
 const PERIODS = ['24h', '72h', '7d']
 
 export function OverviewScreen() {
-  const since = useSignal('24h')
+  const since = PERIODS.find((period) => period === place.value.period) ?? '24h'
   const figures = useSignal<Overview | undefined>(undefined)
   const problem = useSignal<string | undefined>(undefined)
   useEffect(() => {
     const read = async () => {
       try {
-        figures.value = await get<Overview>('overview', { since: since.value })
+        figures.value = await get<Overview>('overview', { since })
         problem.value = undefined
       } catch (error) {
         problem.value = sentenceOf(error)
@@ -46,7 +47,7 @@ export function OverviewScreen() {
     }
     void read()
     return onChange(read, BREATH_MS)
-  }, [since.value])
+  }, [since])
   return (
     <main class="overview">
       <div class="bar">
@@ -57,8 +58,8 @@ export function OverviewScreen() {
             <button
               type="button"
               key={period}
-              aria-pressed={period === since.value}
-              onClick={() => (since.value = period)}
+              aria-pressed={period === since}
+              onClick={() => go({ ...place.peek(), period }, { replace: true })}
             >
               {period}
             </button>
@@ -94,7 +95,7 @@ function Content({ figures }: { figures: Overview }) {
         <Tile
           name="Oldest waiting"
           value={
-            oldestWaitingAt ? duration(Math.max(0, now.value - Date.parse(oldestWaitingAt))) : '–'
+            oldestWaitingAt ? duration(wholeSeconds(now.value - Date.parse(oldestWaitingAt))) : '–'
           }
         />
         {statusesOf(hours).map(([name, count]) => (
@@ -113,6 +114,11 @@ function Content({ figures }: { figures: Overview }) {
       <Hosts figures={figures} />
     </>
   )
+}
+
+/** Returns milliseconds without those that only flicker. */
+function wholeSeconds(ms: number): number {
+  return 1000 * Math.max(0, Math.floor(ms / 1000))
 }
 
 function Tile({ name, value }: { name: string; value: string }) {

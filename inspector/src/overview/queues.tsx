@@ -43,11 +43,8 @@ export function Queues() {
       {pauses.map((pause) => (
         <PauseLine key={pause.since + pauseName(pause)} pause={pause} read={read} />
       ))}
-      {queues.length === 0 ? (
-        <p class="quiet">No queue has work.</p>
-      ) : (
-        <Table queues={queues} read={read} />
-      )}
+      {state.value && queues.length === 0 && <p class="quiet">No queue has work.</p>}
+      {queues.length > 0 && <Table queues={queues} read={read} />}
     </section>
   )
 }

@@ -17,7 +17,7 @@ export async function readPauses(calls: Call[]): Promise<void> {
 
 /** Returns the words after the state of a call; undefined if it has a time for its next attempt. */
 export function reasonOf(call: Call): string | undefined {
-  if (call.status === 'batched') return 'until its batch is full or old enough'
+  if (call.status === 'batched') return 'until it is full or old enough'
   if (!mayBeHeld(call)) return undefined
   const pause = pauses.value.find((one) => holds(one, call))
   if (pause?.all === true) return 'while everything is paused'
