@@ -5,6 +5,7 @@ import { test } from 'node:test'
 
 import { deadLettersBehindAGate, until } from '../support/dead-letters.mjs'
 import { inspected, openPage, violations } from '../support/page.mjs'
+import { serve } from '../support/serving.mjs'
 
 const READ = 'a-token-that-only-reads'
 const ACT = 'a-token-that-may-act'
@@ -172,6 +173,25 @@ test('a replay that the engine does not know is named as such', async (t) => {
   await dialog.getByRole('button', { name: 'Close' }).click()
   await dialog.waitFor({ state: 'hidden' })
   assert.ok(!page.url().includes('replay='))
+})
+
+test('a replay whose engine goes is not said to be over, nor to go on', async (t) => {
+  const { engine, url, port } = await deadLettersBehindAGate(t, 20)
+  const { page } = await openPage(t, `${url}/?view=calls`)
+  const dialog = theDialog(page)
+  await page.getByRole('button', { name: 'Replay all failed' }).click()
+  await page.getByRole('button', { name: 'Replay 20 calls' }).click()
+  await dialog.getByText(/^[1-9]\d* of 20 calls replayed$/).waitFor()
+  const { page: other } = await openPage(t, url)
+  const line = other.getByText('Replay under way: ')
+  await line.waitFor()
+  await engine.close({ timeoutMs: 0 })
+  await dialog.getByText('The server does not respond.').waitFor()
+  await serve(t, { port })
+  await dialog.getByText('does not know this replay any more').waitFor()
+  assert.doesNotMatch(await dialog.innerText(), /of 20|The server/)
+  assert.equal(await dialog.getByRole('button', { name: 'Cancel' }).count(), 0)
+  await line.waitFor({ state: 'detached' })
 })
 
 test('what waits of a search is retried, paused and resumed in bulk', async (t) => {

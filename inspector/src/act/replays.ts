@@ -75,7 +75,9 @@ async function read(id: string): Promise<boolean> {
     return true
   } catch (error) {
     const isUnknown = error instanceof ApiError && error.status === 404
-    change(id, { problem: isUnknown ? UNKNOWN : sentenceOf(error) })
+    // What is not known is not shown any more.
+    const lost = { ...replayOf(id), problem: UNKNOWN }
+    change(id, isUnknown ? lost : { problem: sentenceOf(error) })
     // A server that is gone may come back.
     return error instanceof ApiError && error.status !== 0
   }
@@ -129,7 +131,13 @@ export function followReplays(): () => void {
   const list = async () => {
     // The next look may succeed.
     const found = await listReplays().catch(() => undefined)
-    if (found) note(found)
+    if (!found) return
+    // One that the engine does not know any more neither goes on nor ended.
+    const known = new Set(found.map(({ id }) => id))
+    followed.value = followed.value.filter(
+      ({ id, status }) => status !== 'running' || known.has(id),
+    )
+    note(found)
   }
   const look = () => {
     if (behind.peek().some(({ status }) => status === 'running')) void list()
