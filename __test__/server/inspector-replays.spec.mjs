@@ -118,10 +118,13 @@ test('a stale dismissal says how many calls it left', async (t) => {
   await page.getByRole('button', { name: 'Dismiss all failed' }).click()
   await page.getByRole('button', { name: 'Dismiss 3 calls' }).waitFor()
   await engine.dismiss({ ids: [one?.id ?? ''] })
+  await run('p_late', ['/fail'])
   await page.getByRole('button', { name: 'Dismiss 3 calls' }).click()
   const said =
     'Dismissed 2 calls. 1 other call of the plan was resolved, dismissed or replayed since.'
   await page.getByText(said).waitFor()
+  const [late] = await engine.deliveries({ workflowId: 'p_late' })
+  assert.equal(late?.dismissedAt, undefined)
 })
 
 test('a role that reads sees a replay, and can neither begin nor cancel one', async (t) => {
