@@ -1,10 +1,10 @@
 // The hosts of the period, and those that calls wait for.
 
-import { duration, number, visible } from '../format.ts'
+import { duration, visible } from '../format.ts'
 import { href } from '../route.ts'
 import { quoted } from '../search/language.ts'
-import { isNarrow } from '../shell/narrow.ts'
 import { type Host, type Overview, waitingByHost } from './figures.ts'
+import { Count, Figures, Named } from './table.tsx'
 
 const COLUMNS = ['Delivered', 'Failed', 'Waiting', 'p50', 'p95']
 
@@ -12,42 +12,16 @@ export function Hosts({ figures }: { figures: Overview }) {
   const waiting = waitingByHost(figures)
   const hosts = [...figures.hosts, ...unknownHosts(figures.hosts, waiting)]
   if (hosts.length === 0) return null
-  // Where there is no room for one, a host has a line of its own.
-  const narrow = isNarrow.value
-  const columns = narrow ? COLUMNS : ['Host', ...COLUMNS]
   return (
     <section class="card">
       <h2>Hosts</h2>
-      <table class={`figures ${narrow ? 'stacked' : ''}`}>
-        <thead>
-          <tr>
-            {columns.map((name) => (
-              <th scope="col" key={name}>
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
+      <Figures name="Host" columns={COLUMNS}>
         {hosts.map((host) => (
-          <tbody key={host.host}>
-            {narrow && (
-              <tr>
-                <th scope="rowgroup" colSpan={columns.length}>
-                  <HostLink host={host.host} />
-                </th>
-              </tr>
-            )}
-            <tr>
-              {!narrow && (
-                <th scope="row">
-                  <HostLink host={host.host} />
-                </th>
-              )}
-              <Cells host={host} waiting={waiting.get(host.host) ?? 0} />
-            </tr>
-          </tbody>
+          <Named key={host.host} name={<HostLink host={host.host} />}>
+            <Cells host={host} waiting={waiting.get(host.host) ?? 0} />
+          </Named>
         ))}
-      </table>
+      </Figures>
     </section>
   )
 }
@@ -72,11 +46,6 @@ function Cells({ host, waiting }: { host: Host; waiting: number }) {
       <td>{ms(host.p95)}</td>
     </>
   )
-}
-
-/** A cell with a number; zeros stay in the background. */
-export function Count({ value, tone = '' }: { value: number; tone?: string }) {
-  return <td class={value === 0 ? 'quiet' : tone}>{number(value)}</td>
 }
 
 /** Returns the hosts that have calls which wait, and none that ended in the period. */

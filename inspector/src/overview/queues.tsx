@@ -9,7 +9,6 @@ import { ago, visible } from '../format.ts'
 import { onChange } from '../live.ts'
 import { mayAct } from '../session.ts'
 import { now } from '../shell/clock.ts'
-import { Count } from './hosts.tsx'
 import {
   type Pause,
   pauseName,
@@ -19,6 +18,7 @@ import {
   queueTarget,
   type Target,
 } from './pauses.ts'
+import { Count, Figures, Named } from './table.tsx'
 
 export function Queues() {
   const state = useSignal<QueueState | undefined>(undefined)
@@ -81,24 +81,13 @@ function PauseLine({ pause, read }: LineProperties) {
 }
 
 function Table({ queues, read }: { queues: Queue[]; read: () => Promise<void> }) {
-  const heads = ['Queue', 'State', 'Sending', 'Waiting', ...(mayAct() ? ['Act'] : [])]
+  const columns = ['State', 'Sending', 'Waiting', ...(mayAct() ? ['Act'] : [])]
   return (
-    <table class="figures">
-      <thead>
-        <tr>
-          {heads.map((name) => (
-            <th scope="col" key={name} class={name === 'State' ? 'words' : ''}>
-              {name}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {queues.map((queue) => (
-          <Row key={`${queue.destination} ${queue.lane}`} queue={queue} read={read} />
-        ))}
-      </tbody>
-    </table>
+    <Figures name="Queue" columns={columns}>
+      {queues.map((queue) => (
+        <Row key={`${queue.destination} ${queue.lane}`} queue={queue} read={read} />
+      ))}
+    </Figures>
   )
 }
 
@@ -107,19 +96,21 @@ const BREAKERS = { closed: 'Working', open: 'Breaker open', 'half-open': 'Being 
 function Row({ queue, read }: { queue: Queue; read: () => Promise<void> }) {
   const { destination, lane, inFlight, waiting, breaker, paused } = queue
   const isWell = breaker === 'closed' && !paused
+  const name = (
+    <>
+      <span class="tag">{visible(destination)}</span>{' '}
+      <bdi>{visible(lane.replace(/^https?:\/\//, ''))}</bdi>
+    </>
+  )
   return (
-    <tr>
-      <th scope="row">
-        <span class="tag">{visible(destination)}</span>{' '}
-        <bdi>{visible(lane.replace(/^https?:\/\//, ''))}</bdi>
-      </th>
+    <Named name={name}>
       <td class={`words ${isWell ? 'good-text' : 'warn-text'}`}>
         {paused ? 'Paused' : BREAKERS[breaker]}
       </td>
       <Count value={inFlight} />
       <Count value={waiting} />
       {mayAct() && <td>{!paused && <PauseButton queue={queue} read={read} />}</td>}
-    </tr>
+    </Named>
   )
 }
 
