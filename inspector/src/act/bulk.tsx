@@ -6,6 +6,9 @@ import { mayAct } from '../session.ts'
 import { actOnSearch } from './acts.ts'
 import type { Kind } from './plan.ts'
 
+/** The width of the menu in pixels. */
+const WIDTH = 216
+
 const OTHERS: [Kind, string][] = [
   ['dismiss', 'Dismiss all failed …'],
   ['retry', 'Retry all waiting now …'],
@@ -33,7 +36,7 @@ export function BulkActs({ q }: { q: string }) {
       >
         ⋯
       </button>
-      <div id="more-acts" class="menu" popover="auto" ref={menu} onToggle={placed}>
+      <div id="more-acts" class="menu" popover="auto" ref={menu} onBeforeToggle={placed}>
         {OTHERS.map(([kind, words]) => (
           <button type="button" class="plain" key={kind} onClick={() => begin(kind)}>
             {words}
@@ -44,10 +47,10 @@ export function BulkActs({ q }: { q: string }) {
   )
 }
 
-/** Puts an open menu below its button. */
+/** Puts a menu below its button before it opens. */
 function placed({ currentTarget }: Event & { currentTarget: HTMLElement }): void {
   const { bottom, right } =
     currentTarget.previousElementSibling?.getBoundingClientRect() ?? new DOMRect()
   currentTarget.style.top = `${bottom + 4}px`
-  currentTarget.style.left = `${Math.max(8, right - currentTarget.offsetWidth)}px`
+  currentTarget.style.left = `${Math.max(8, right - WIDTH)}px`
 }
