@@ -81,33 +81,12 @@ test('a search is replayed and dismissed in bulk', async (t) => {
   })
   assert.equal(delivered.length, 120)
   await page.getByRole('button', { name: 'Clear the search' }).click()
+  await page.getByRole('button', { name: 'More acts' }).click()
   await page.getByRole('button', { name: 'Dismiss all failed' }).click()
   await page.getByRole('button', { name: 'Dismiss 1 call' }).click()
   await page.getByText('Dismissed 1 call.').waitFor()
   const [other] = await engine.deliveries({ workflowId: 'p_other' })
   assert.ok(other?.dismissedAt)
-})
-
-test('an act that is cancelled says how far it came', async (t) => {
-  const { url, run } = await inspected(t)
-  for (let count = 0; count < 3; count++) await run('p_cancel', Array(40).fill('/fail'))
-  const { page } = await openPage(t, `${url}/?view=calls`)
-  /** @type {() => void} */
-  let release = () => {}
-  const held = new Promise((resolve) => (release = () => resolve(undefined)))
-  await page.getByRole('button', { name: 'Dismiss all failed' }).click()
-  await page.route('**/v1/dismissals', async (route) => {
-    await held
-    await route.continue()
-  })
-  const requested = page.waitForRequest('**/v1/dismissals')
-  await page.getByRole('button', { name: 'Dismiss 120 calls' }).click()
-  await requested
-  await page.getByText('0 of 120').waitFor()
-  await page.getByRole('button', { name: 'Cancel' }).click()
-  await page.getByText('stopping').waitFor()
-  release()
-  await page.getByText('Dismissed 50 calls, then cancelled.').waitFor()
 })
 
 test('a server that goes is noticed, and one that comes back is followed', async (t) => {

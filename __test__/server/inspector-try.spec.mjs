@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { until } from '../support/dead-letters.mjs'
 import { inspected, openPage, violations } from '../support/page.mjs'
 
 test('the list shows what began a run and what it said at its end', async (t) => {
@@ -56,6 +57,17 @@ test('a test call is written, sent, and shown with its response', async (t) => {
   assert.equal(await page.getByLabel('Address').inputValue(), `${target.url}/ok`)
   assert.match(await page.getByLabel('Headers').inputValue(), /^x-one: 1$/m)
   assert.deepEqual(errors, [])
+})
+
+test('on a narrow screen the result of a test call comes into view', async (t) => {
+  const { url, target } = await inspected(t, { try: true })
+  const viewport = { width: 360, height: 740 }
+  const { page } = await openPage(t, `${url}/?view=try`, { viewport })
+  await page.getByLabel('Address').fill(`${target.url}/ok`)
+  await page.getByRole('button', { name: 'Send' }).click()
+  const link = page.getByRole('link', { name: 'Open in its run' })
+  await link.waitFor()
+  await until(async () => ((await link.boundingBox())?.y ?? Infinity) < 300 || undefined)
 })
 
 test('the calls of a step fill the form, and nothing of the step runs', async (t) => {

@@ -125,6 +125,7 @@ test('a plan is run by its id: its calls, and no others', async (t) => {
     [one.id, three.id],
   )
   assert.match(ended.skips[0].reason, /was dismissed/)
+  assert.deepEqual(ended.reasons, { [ended.skips[0].reason]: 1 })
   const { body: part } = await ask(`/v1/replays/${id}?offset=1&limit=1`)
   assert.deepEqual(
     [part.data.deliveries.length, part.data.deliveries[0].replayOf, part.data.skips],

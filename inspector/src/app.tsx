@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks'
 
 import { Dialogs } from './act/dialog.tsx'
 import { QuestionDialog } from './act/question.tsx'
+import { ReplayLines } from './act/replay.tsx'
 import { isOnline, isSignedOut, sentenceOf } from './api.ts'
 import { CallList } from './call/list.tsx'
 import { isHelpOpen } from './keys.ts'
@@ -33,6 +34,7 @@ export function App() {
           The server does not respond. The page goes on as soon as it is back.
         </p>
       )}
+      <ReplayLines />
       <View />
       <Dialogs />
       <QuestionDialog />

@@ -50,11 +50,12 @@ export function dayName(time: string, now = new Date()): string {
 
 /** Returns a duration in at most four digits, such as `12.4 ms`. */
 export function duration(ms: number): string {
-  if (ms < 10) return `${Number(ms.toFixed(2))} ms`
-  if (ms < 1000) return `${Math.round(ms)} ms`
-  if (ms < 60_000) return `${Number((ms / 1000).toFixed(ms < 10_000 ? 2 : 1))} s`
-  const minutes = Math.floor(ms / 60_000)
-  if (minutes < 60) return `${minutes} min ${Math.round((ms % 60_000) / 1000)} s`
+  if (ms < 9.995) return `${Number(ms.toFixed(2))} ms`
+  if (ms < 999.5) return `${Math.round(ms)} ms`
+  if (ms < 59_950) return `${Number((ms / 1000).toFixed(ms < 10_000 ? 2 : 1))} s`
+  const seconds = Math.round(ms / 1000)
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`
   const hours = Math.floor(minutes / 60)
   return hours < 48
     ? `${hours} h ${minutes % 60} min`

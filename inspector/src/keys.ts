@@ -23,6 +23,8 @@ export function listenForKeys(): void {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return
     const { target } = event
     if (target instanceof Element && target.closest('input, textarea, select, dialog')) return
+    // An open menu closes first.
+    if (event.key === 'Escape' && window.document.querySelector(':popover-open')) return
     const action = ACTIONS[event.key]
     if (!action) return
     event.preventDefault()

@@ -20,6 +20,10 @@ export interface Place {
   /** The shown attempt of the call, and the one that it is compared with. */
   try: string
   against: string
+  /** The period of the overview. */
+  period: string
+  /** The replay whose progress is shown. */
+  replay: string
 }
 
 const NOWHERE: Place = {
@@ -31,6 +35,8 @@ const NOWHERE: Place = {
   with: '',
   try: '',
   against: '',
+  period: '',
+  replay: '',
 }
 
 function read(): Place {
@@ -45,6 +51,8 @@ function read(): Place {
     with: query.get('with') ?? '',
     try: query.get('try') ?? '',
     against: query.get('against') ?? '',
+    period: query.get('period') ?? '',
+    replay: query.get('replay') ?? '',
   }
 }
 
@@ -56,12 +64,24 @@ addEventListener('popstate', () => {
   place.value = read()
 })
 
+const MEMBERS = [
+  'q',
+  'run',
+  'attempt',
+  'call',
+  'with',
+  'try',
+  'against',
+  'period',
+  'replay',
+] as const
+
 /** Returns the address of a place; members that are not given are empty. */
 export function href(next: Partial<Place>): string {
   const to = { ...NOWHERE, ...next }
   const query = new URLSearchParams()
   if (to.screen !== 'runs') query.set('view', to.screen)
-  for (const name of ['q', 'run', 'attempt', 'call', 'with', 'try', 'against'] as const) {
+  for (const name of MEMBERS) {
     if (to[name] !== '') query.set(name, to[name])
   }
   return query.size > 0 ? `?${query}` : location.pathname

@@ -109,9 +109,25 @@ export interface RunDetail {
 }
 
 export interface ReplayPlan {
+  id: string
   count: number
   bytes: number
   hosts: Record<string, number>
   errors: Record<string, number>
   oldest?: string | null
+  /** Selected calls that cannot be replayed. */
+  skipped: number
+}
+
+/** A replay that the engine makes by itself. */
+export interface ReplayRun {
+  id: string
+  status: 'running' | 'done' | 'cancelled' | 'failed'
+  replayed: number
+  /** 0 until it is known. */
+  total: number
+  skipped: number
+  startedAt: string
+  endedAt?: string | null
+  error?: string | null
 }

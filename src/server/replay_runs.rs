@@ -1,5 +1,7 @@
 //! Replays in progress by REST: how far they are, what they made, and the way to cancel them.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -111,6 +113,9 @@ struct ReplayDetails {
     deliveries: Vec<NewDelivery>,
     /// The deliveries that cannot be replayed.
     skips: Vec<SkippedDelivery>,
+    /// The number of all of them for each reason.
+    #[schema(value_type = BTreeMap<String, usize>)]
+    reasons: BTreeMap<&'static str, usize>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -154,6 +159,7 @@ pub(super) async fn replay_run(
         replay: run.view().into(),
         deliveries: deliveries.into_iter().map(new).collect(),
         skips: skips.into_iter().map(skipped).collect(),
+        reasons: run.reasons(),
     };
     Ok(Json(OneReplayRun { data }))
 }

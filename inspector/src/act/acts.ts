@@ -1,122 +1,110 @@
-// Acts on dead letters: each shows its plan first, runs in steps that can be cancelled, and reports.
+// Acts on calls: each shows its plan first, asks once, can be cancelled, and says what it did.
 
 import { signal } from '@preact/signals'
 
-import { get, post, sentenceOf } from '../api.ts'
-import { plural } from '../format.ts'
-import type { Call, Page, ReplayPlan } from '../types.ts'
-
-export type Kind = 'replay' | 'dismiss'
-
-/** Calls that one request of a bulk act takes. */
-const CHUNK = 50
+import { sentenceOf } from '../api.ts'
+import type { Call } from '../types.ts'
+import { type Kind, type Plan, planDismissal, type Planner, planReplay, type Work } from './plan.ts'
+import { planPause, planResume, planRetry } from './waiting.ts'
 
 export interface Act {
+  /** Tells it from the acts before. */
+  number: number
   kind: Kind
-  /** The parameters of the selection by filter; undefined if it is by ids. */
-  filter: Record<string, string> | undefined
-  ids: string[]
-  plan: ReplayPlan | undefined
   stage: 'planning' | 'asking' | 'running' | 'done'
+  plan: Plan | undefined
+  /** While it plans, the calls that were read; then, how much is done. */
   done: number
   problem: string | undefined
-  cancelled: boolean
-  after: () => Promise<void>
+  /** The sentence that says what was done. */
+  result: string | undefined
+  isCancelled: boolean
 }
 
 export const act = signal<Act | undefined>(undefined)
+
+let work: Work | undefined
+let acts = 0
 
 export function isDeadLetter(call: Call): boolean {
   return call.status === 'failed' && !call.resolvedBy && !call.dismissedAt && !call.replayedBy
 }
 
 export function replaySelection(calls: Call[], after: () => Promise<void>): void {
-  void begin('replay', idsOf(calls), undefined, after)
+  void begin('replay', () => planReplay({ ids: idsOf(calls) }, after))
 }
 
 export function dismissSelection(calls: Call[], after: () => Promise<void>): void {
-  void begin('dismiss', idsOf(calls), undefined, after)
+  void begin('dismiss', () => planDismissal({ ids: idsOf(calls) }, after))
 }
 
-export function actOnFilter(kind: Kind, filter: Record<string, string>): void {
-  void begin(kind, [], filter, () => Promise.resolve())
+/** Begins an act on everything that a search of calls finds. */
+export function actOnSearch(kind: Kind, q: string): void {
+  const failed = { status: 'failed', ...(q === '' ? {} : { search: q }) }
+  const nothing = () => Promise.resolve()
+  const planners: Record<Kind, Planner> = {
+    replay: () => planReplay(failed, nothing),
+    dismiss: () => planDismissal(failed, nothing),
+    retry: (progress) => planRetry(q, progress),
+    pause: (progress) => planPause(q, progress),
+    resume: (progress) => planResume(q, progress),
+  }
+  void begin(kind, planners[kind])
 }
 
 function idsOf(calls: Call[]): string[] {
   return calls.map(({ id }) => id).sort()
 }
 
-function change(part: Partial<Act>): void {
-  if (act.value) act.value = { ...act.value, ...part }
-}
-
-async function begin(
-  kind: Kind,
-  ids: string[],
-  filter: Record<string, string> | undefined,
-  after: () => Promise<void>,
-): Promise<void> {
-  const stage = 'planning'
-  const empty = { plan: undefined, stage, done: 0, problem: undefined, cancelled: false } as const
-  act.value = { kind, ids, filter, after, ...empty }
+async function begin(kind: Kind, planner: Planner): Promise<void> {
+  const nothing = { plan: undefined, problem: undefined, result: undefined }
+  const own = ++acts
+  act.value = { ...nothing, number: own, kind, stage: 'planning', done: 0, isCancelled: false }
+  const { progress, change } = bound(own)
   try {
-    const selected = filter ?? { ids }
-    const { data } = await post<{ data: ReplayPlan }>('v1/replays', { ...selected, dry_run: true })
-    change({ plan: data, stage: 'asking' })
+    const planned = await planner(progress)
+    if (progress.isCancelled()) return
+    work = planned
+    change({ plan: planned.plan, stage: 'asking', done: 0 })
   } catch (error) {
     change({ problem: sentenceOf(error), stage: 'done' })
   }
 }
 
-/** Does what the plan says, in the original order of the calls. */
+/** Does what the plan says. */
 export async function confirm(): Promise<void> {
-  const started = act.value
-  if (started?.stage !== 'asking') return
+  const asked = act.value
+  if (asked?.stage !== 'asking' || !work) return
+  const { progress, change } = bound(asked.number)
   change({ stage: 'running' })
   try {
-    const found = started.filter ? await deadLettersOf(started.filter) : started.ids
-    // What failed since the plan was shown is newer, and was not agreed to.
-    const ids = found.slice(0, started.plan?.count)
-    for (let at = 0; at < ids.length; at += CHUNK) {
-      if (!act.value || act.value.cancelled) break
-      change({ done: act.value.done + (await perform(started.kind, ids.slice(at, at + CHUNK))) })
-    }
+    const result = await work.perform(progress)
+    if (result === undefined) act.value = undefined
+    else change({ result, stage: 'done' })
   } catch (error) {
-    change({ problem: sentenceOf(error) })
+    change({ problem: sentenceOf(error), stage: 'done' })
   }
-  change({ stage: 'done' })
-  await started.after()
 }
 
-async function perform(kind: Kind, ids: string[]): Promise<number> {
-  if (kind === 'dismiss') {
-    const { data } = await post<{ data: { dismissed: number } }>('v1/dismissals', { ids })
-    return data.dismissed
+/** Returns the ways to change one act, which end when it is left. */
+function bound(number: number) {
+  const change = (part: Partial<Act>) => {
+    if (act.value?.number === number) act.value = { ...act.value, ...part }
   }
-  const { data } = await post<{ data: { replayed: unknown[] } }>('v1/replays', { ids })
-  return data.replayed.length
+  const isCancelled = () => act.value?.number !== number || act.value.isCancelled
+  return { change, progress: { isCancelled, report: (done: number) => change({ done }) } }
 }
 
-/** Returns the ids of the dead letters that a filter selects, oldest first. */
-async function deadLettersOf(filter: Record<string, string>): Promise<string[]> {
-  const ids: string[] = []
-  let after: string | undefined
-  while (act.value?.cancelled === false) {
-    const page: Page<Call> = await get('v1/deliveries', { ...filter, limit: 100, after })
-    for (const call of page.data) if (isDeadLetter(call)) ids.push(call.id)
-    after = page.page_info.end_cursor ?? undefined
-    if (page.data.length < 100 || after === undefined) break
-  }
-  return ids.reverse()
+/** Acts that end with their only request, and those that go on by themselves. */
+const AT_ONCE = new Set<Kind>(['replay', 'dismiss'])
+
+export function canBeCancelled({ kind, stage, isCancelled }: Act): boolean {
+  return stage !== 'running' || (!isCancelled && !AT_ONCE.has(kind))
 }
 
+/** Cancels an act between its steps; one that is not agreed to, or over, is left. */
 export function cancel(): void {
-  if (act.value?.stage === 'running') change({ cancelled: true })
-  else act.value = undefined
-}
-
-/** Returns the sentence that says what was done. */
-export function reportOf({ kind, done, cancelled }: Act): string {
-  const verb = kind === 'replay' ? 'Replayed' : 'Dismissed'
-  return `${verb} ${plural(done, 'call')}${cancelled ? ', then cancelled' : ''}.`
+  const current = act.value
+  if (!current || !canBeCancelled(current)) return
+  act.value = current.stage === 'running' ? { ...current, isCancelled: true } : undefined
 }

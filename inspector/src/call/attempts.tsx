@@ -72,8 +72,8 @@ export function Attempts({ call }: { call: Call }) {
       {tries.length > 1 && missing > 0 && call.settledAt && (
         <p class="quiet">The log keeps the newest {tries.length} attempts.</p>
       )}
-      {call.attemptLog && <h3>Attempts</h3>}
-      {call.attemptLog && (
+      {tries.length > 1 && <h3>Attempts</h3>}
+      {tries.length > 1 && (
         <ol class="earlier">
           {tries.map((made) => (
             <Line key={made.attempt} made={made} isChosen={made === chosen && tries.length > 1} />

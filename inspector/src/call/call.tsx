@@ -3,7 +3,8 @@
 import { dismissButton, replayButton, retryButton } from '../act/buttons.tsx'
 import { isDeadLetter } from '../act/acts.ts'
 import { ago, bytes, exactTime, fineTime, visible } from '../format.ts'
-import { Countdown } from '../runs/tree.tsx'
+import { Waits } from '../runs/tree.tsx'
+import { reasonOf } from '../runs/waits.ts'
 import { go, href, place } from '../route.ts'
 import { mayAct, mayTry } from '../session.ts'
 import { now } from '../shell/clock.ts'
@@ -83,12 +84,20 @@ function edit(call: Call): void {
 
 function Problem({ call }: { call: Call }) {
   const problem = call.error ?? call.lastError
+  const reason = reasonOf(call)
+  if (!problem && reason !== undefined) {
+    return (
+      <p class="notice">
+        {callState(call).word} {reason}
+      </p>
+    )
+  }
   if (!problem) return null
   const isOver = call.error !== undefined
   return (
     <div class={`notice ${isOver ? 'bad' : 'warn'}`}>
       <ErrorText problem={problem} />
-      {!isOver && <Countdown call={call} />}
+      {!isOver && <Waits call={call} />}
     </div>
   )
 }
@@ -139,7 +148,7 @@ function Facts({ call }: { call: Call }) {
         <dt>Call</dt>
         <dd class="id">
           <code>{call.id}</code>
-          <CopyButton label="Copy link to the call" text={() => permalink(call)}>
+          <CopyButton isSmall label="Copy link to the call" text={() => permalink(call)}>
             Copy link
           </CopyButton>
         </dd>

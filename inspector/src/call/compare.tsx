@@ -6,7 +6,7 @@ import { exactTime } from '../format.ts'
 import { href, place } from '../route.ts'
 import { Badge, callState } from '../shell/status.tsx'
 import type { Call } from '../types.ts'
-import { type Line, partsOf } from './differences.ts'
+import { type Line, MAX_LINES, partsOf } from './differences.ts'
 import { Marked } from './shown.tsx'
 
 export function Compare({ left, right }: { left: Call; right: Call }) {
@@ -32,7 +32,7 @@ export function Compare({ left, right }: { left: Call; right: Call }) {
           </tr>
         </thead>
         {parts.map(
-          ({ title, lines }) =>
+          ({ title, lines, isCut }) =>
             lines.length > 0 && (
               <tbody key={title}>
                 <tr>
@@ -43,6 +43,13 @@ export function Compare({ left, right }: { left: Call; right: Call }) {
                 {lines.map((line, index) => (
                   <DiffRow key={index} line={line} />
                 ))}
+                {isCut && (
+                  <tr>
+                    <td colSpan={2} class="quiet">
+                      The first {MAX_LINES} lines are compared.
+                    </td>
+                  </tr>
+                )}
               </tbody>
             ),
         )}

@@ -11,10 +11,12 @@ export interface Line {
 export interface Part {
   title: string
   lines: Line[]
+  /** True if only the first lines are compared. */
+  isCut: boolean
 }
 
-/** Lines of a body that are compared; longer ones are shown in part. */
-const MAX_LINES = 400
+/** Lines of a body that are compared. */
+export const MAX_LINES = 400
 
 export function partsOf(left: Call, right: Call): Part[] {
   const parts: [string, string[], string[]][] = [
@@ -24,7 +26,11 @@ export function partsOf(left: Call, right: Call): Part[] {
     ['Response', headLines(left.response), headLines(right.response)],
     ['Response body', bodyLines(left, left.response), bodyLines(right, right.response)],
   ]
-  return parts.map(([title, a, b]) => ({ title, lines: aligned(a, b) }))
+  return parts.map(([title, a, b]) => ({
+    title,
+    lines: aligned(a.slice(0, MAX_LINES), b.slice(0, MAX_LINES)),
+    isCut: Math.max(a.length, b.length) > MAX_LINES,
+  }))
 }
 
 function resultLines(call: Call): string[] {
@@ -53,7 +59,7 @@ function bodyLines(call: Call, message: Message | undefined): string[] {
   if (!message) return []
   const body = call.destination === 'http' ? message.body : message
   const text = prettyOf(body) ?? rawOf(body)
-  return text === '' ? [] : text.split('\n').slice(0, MAX_LINES)
+  return text === '' ? [] : text.split('\n')
 }
 
 /** Returns two texts beside each other, equal lines at one height (a longest common subsequence). */

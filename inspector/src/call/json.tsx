@@ -2,7 +2,7 @@
 
 import { useSignal } from '@preact/signals'
 
-import { bytes } from '../format.ts'
+import { number } from '../format.ts'
 import { Marked } from './shown.tsx'
 
 const TOKEN = /("(?:[^"\\]|\\.)*"(?=\s*:))|("(?:[^"\\]|\\.)*")|(-?\d[\d.eE+-]*|true|false|null)/g
@@ -18,7 +18,7 @@ export function Json({ text }: { text: string }) {
       {tokens(isCut ? text.slice(0, FIRST) : text)}
       {isCut && (
         <button type="button" class="more" onClick={() => (isWhole.value = true)}>
-          … show all {bytes(text.length)}
+          … show all {number(text.length)} characters
         </button>
       )}
     </>

@@ -79,7 +79,10 @@ function HeaderTable({ headers, isCut }: { headers: Headers; isCut: boolean | un
   if (lines.length === 0) return null
   return (
     <details class="headers" open={lines.length <= 8}>
-      <summary>{plural(lines.length, 'header')}</summary>
+      <summary>
+        {isCut === true && 'The first '}
+        {plural(lines.length, 'header')}
+      </summary>
       <table>
         <tbody>
           {lines.map(([name, value], index) => (

@@ -2,7 +2,7 @@
 
 import { useSignal } from '@preact/signals'
 
-import { bytes, visible } from '../format.ts'
+import { number, visible } from '../format.ts'
 
 const REDACTED = /(\[redacted\]|%5Bredacted%5D)/gi
 
@@ -17,7 +17,7 @@ export function Shown({ text, max }: { text: string; max: number }) {
       </bdi>
       {shown.length < text.length && (
         <button type="button" class="more" onClick={() => (isWhole.value = true)}>
-          … show all {bytes(text.length)}
+          … show all {number(text.length)} characters
         </button>
       )}
     </>

@@ -73,6 +73,7 @@ export function LogList<T>(properties: Properties<T>) {
           onRange={onRange}
           onScroll={(at) => (scrolled.current = at)}
           top={top.value}
+          isComplete={feed.isComplete.value}
         >
           {head}
         </Virtual>

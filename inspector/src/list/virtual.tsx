@@ -9,9 +9,15 @@ export interface Item {
   render: () => ComponentChildren
 }
 
-interface Properties {
-  items: Item[]
+interface Names {
   label: string
+  name?: string
+  /** False if more rows may follow: their number is not known. */
+  isComplete?: boolean
+}
+
+interface Properties extends Names {
+  items: Item[]
   /** Called with the first and last visible item after each change. */
   onRange?: (first: number, last: number) => void
   /** Called with the distance from the top. */
@@ -19,12 +25,11 @@ interface Properties {
   children?: ComponentChildren
   /** A number that scrolls to the top when it changes. */
   top?: number
-  name?: string
 }
 
 const OVERSCAN = 400
 
-export function Virtual({ items, label, onRange, onScroll, children, top, name }: Properties) {
+export function Virtual({ items, onRange, onScroll, children, top, ...names }: Properties) {
   const box = useRef<HTMLDivElement>(null)
   const [view, setView] = useState({ top: 0, height: 900 })
   const offsets = useMemo(() => offsetsOf(items), [items])
@@ -53,9 +58,7 @@ export function Virtual({ items, label, onRange, onScroll, children, top, name }
       ref={box}
       onScroll={scrolled}
       role="table"
-      aria-label={label}
-      aria-rowcount={items.length}
-      data-rows={name}
+      {...attributesOf(items.length, names)}
       tabIndex={-1}
     >
       {children}
@@ -76,6 +79,10 @@ export function Virtual({ items, label, onRange, onScroll, children, top, name }
       </div>
     </div>
   )
+}
+
+function attributesOf(count: number, { label, name, isComplete = true }: Names) {
+  return { 'aria-label': label, 'aria-rowcount': isComplete ? count : -1, 'data-rows': name }
 }
 
 /** Returns the offset of each item, and the height of all at the end. */

@@ -5,25 +5,29 @@ import type { Hour } from './figures.ts'
 
 const HEIGHT = 100
 
-export function HourChart({ hours }: { hours: Hour[] }) {
-  const most = Math.max(1, ...hours.map(({ delivered, failed }) => delivered + failed))
+export function HourChart({ hours, isKnown }: { hours: Hour[]; isKnown: boolean }) {
+  const most = Math.max(0, ...hours.map(({ delivered, failed }) => delivered + failed))
+  const busiest = isKnown ? `${number(most)} in the busiest` : ''
   const first = hours[0]
   const last = hours.at(-1)
   return (
     <figure class="chart">
+      <div class="line-with-button">
+        <h2>Deliveries by hour</h2>
+        <span class="quiet">{busiest}</span>
+      </div>
       <svg
         viewBox={`0 0 ${hours.length * 10} ${HEIGHT}`}
         preserveAspectRatio="none"
         role="img"
-        aria-label={`Deliveries by hour, ${number(most)} in the busiest`}
+        aria-label={`Deliveries by hour, ${busiest}`}
       >
         {hours.map((hour, index) => (
-          <Bar key={hour.time} hour={hour} x={index * 10} most={most} />
+          <Bar key={hour.time} hour={hour} x={index * 10} most={most || 1} />
         ))}
       </svg>
       <figcaption class="quiet">
         <span>{first && `${dayName(first.time)} ${shortTime(first.time)}`}</span>
-        <span>{number(most)} in the busiest hour</span>
         <span>{last && `${dayName(last.time)} ${shortTime(last.time)}`}</span>
       </figcaption>
     </figure>

@@ -42,11 +42,13 @@ export interface Overview {
 
 const HOUR_MS = 3_600_000
 
-/** Returns every hour of a period in order, those without deliveries too. */
-export function allHours({ since, hours }: Overview, now: number): Hour[] {
+/** Returns every known hour of a period in order, those without deliveries too. */
+export function allHours({ since, hours, sampled }: Overview, now: number): Hour[] {
   const byTime = new Map(hours.map((hour) => [startOfHour(Date.parse(hour.time)), hour]))
   const found: Hour[] = []
-  for (let at = startOfHour(Date.parse(since)); at <= now; at += HOUR_MS) {
+  // Of a sample, nothing is known of the hours before it.
+  const first = sampled && byTime.size > 0 ? Math.min(...byTime.keys()) : Date.parse(since)
+  for (let at = startOfHour(first); at <= now; at += HOUR_MS) {
     const empty = { time: new Date(at).toISOString(), delivered: 0, failed: 0, statuses: {} }
     found.push(byTime.get(at) ?? empty)
   }

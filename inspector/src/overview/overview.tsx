@@ -4,15 +4,16 @@ import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 
 import { get, sentenceOf } from '../api.ts'
-import { duration, exactTime, number, visible } from '../format.ts'
+import { duration, exactTime, number } from '../format.ts'
 import { onChange } from '../live.ts'
-import { href } from '../route.ts'
-import { quoted } from '../search/language.ts'
+import { go, place } from '../route.ts'
 import { now } from '../shell/clock.ts'
 import { HourChart } from './chart.tsx'
-import { allHours, type Host, type Overview, statusesOf, waitingByHost } from './figures.ts'
+import { allHours, type Overview, statusesOf } from './figures.ts'
+import { Hosts } from './hosts.tsx'
 import { QueryBox } from './query.tsx'
 import { Queues } from './queues.tsx'
+import { Replays } from './replays.tsx'
 import { Streams } from './streams.tsx'
 
 /** The figures until they are known: the page keeps its layout. */
@@ -32,13 +33,13 @@ const BREATH_MS = 5000
 const PERIODS = ['24h', '72h', '7d']
 
 export function OverviewScreen() {
-  const since = useSignal('24h')
+  const since = PERIODS.find((period) => period === place.value.period) ?? '24h'
   const figures = useSignal<Overview | undefined>(undefined)
   const problem = useSignal<string | undefined>(undefined)
   useEffect(() => {
     const read = async () => {
       try {
-        figures.value = await get<Overview>('overview', { since: since.value })
+        figures.value = await get<Overview>('overview', { since })
         problem.value = undefined
       } catch (error) {
         problem.value = sentenceOf(error)
@@ -46,7 +47,7 @@ export function OverviewScreen() {
     }
     void read()
     return onChange(read, BREATH_MS)
-  }, [since.value])
+  }, [since])
   return (
     <main class="overview">
       <div class="bar">
@@ -57,8 +58,8 @@ export function OverviewScreen() {
             <button
               type="button"
               key={period}
-              aria-pressed={period === since.value}
-              onClick={() => (since.value = period)}
+              aria-pressed={period === since}
+              onClick={() => go({ ...place.peek(), period }, { replace: true })}
             >
               {period}
             </button>
@@ -70,6 +71,7 @@ export function OverviewScreen() {
         <Content figures={figures.value ?? NOTHING} />
       )}
       <Queues />
+      <Replays />
       {figures.value && <Streams streams={figures.value.streams} />}
       <QueryBox />
     </main>
@@ -79,8 +81,10 @@ export function OverviewScreen() {
 function Content({ figures }: { figures: Overview }) {
   const hours = allHours(figures, Date.now())
   const shown = (count: number) => (figures === NOTHING ? '–' : number(count))
+  // A sample is a part of what there is.
+  const more = figures.sampled ? '+' : ''
   const sum = (name: 'delivered' | 'failed') =>
-    shown(hours.reduce((all, hour) => all + hour[name], 0))
+    shown(hours.reduce((all, hour) => all + hour[name], 0)) + more
   const { oldestWaitingAt } = figures
   return (
     <>
@@ -91,25 +95,30 @@ function Content({ figures }: { figures: Overview }) {
         <Tile
           name="Oldest waiting"
           value={
-            oldestWaitingAt ? duration(Math.max(0, now.value - Date.parse(oldestWaitingAt))) : '–'
+            oldestWaitingAt ? duration(wholeSeconds(now.value - Date.parse(oldestWaitingAt))) : '–'
           }
         />
         {statusesOf(hours).map(([name, count]) => (
-          <Tile key={name} name={name} value={number(count)} />
+          <Tile key={name} name={name} value={number(count) + more} />
         ))}
       </dl>
       {figures.sampled && (
         <p class="notice">
-          The newest 50,000 deliveries since {exactTime(figures.since)} are counted.
+          Only the newest 50,000 deliveries since {exactTime(figures.since)} are counted, by hour
+          and by host.
         </p>
       )}
       <section class="card">
-        <h2>Deliveries by hour</h2>
-        <HourChart hours={hours} />
+        <HourChart hours={hours} isKnown={figures !== NOTHING} />
       </section>
       <Hosts figures={figures} />
     </>
   )
+}
+
+/** Returns milliseconds without those that only flicker. */
+function wholeSeconds(ms: number): number {
+  return 1000 * Math.max(0, Math.floor(ms / 1000))
 }
 
 function Tile({ name, value }: { name: string; value: string }) {
@@ -119,57 +128,4 @@ function Tile({ name, value }: { name: string; value: string }) {
       <dd>{value}</dd>
     </div>
   )
-}
-
-function Hosts({ figures }: { figures: Overview }) {
-  const waiting = waitingByHost(figures)
-  const hosts = [...figures.hosts, ...unknownHosts(figures.hosts, waiting)]
-  if (hosts.length === 0) return null
-  const ms = (value: number | null | undefined) =>
-    typeof value === 'number' ? duration(value) : '–'
-  return (
-    <section class="card">
-      <h2>Hosts</h2>
-      <table class="figures">
-        <thead>
-          <tr>
-            {['Host', 'Delivered', 'Failed', 'Waiting', 'p50', 'p95'].map((name) => (
-              <th scope="col" key={name}>
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {hosts.map(({ host, delivered, failed, p50, p95 }) => (
-            <tr key={host}>
-              <th scope="row">
-                <a data-go href={href({ screen: 'calls', q: searchFor(host) })}>
-                  <bdi>{visible(host)}</bdi>
-                </a>
-              </th>
-              <td>{number(delivered)}</td>
-              <td class={failed > 0 ? 'bad-text' : ''}>{number(failed)}</td>
-              <td class={waiting.get(host) ? 'busy-text' : ''}>{number(waiting.get(host) ?? 0)}</td>
-              <td>{ms(p50)}</td>
-              <td>{ms(p95)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  )
-}
-
-/** Returns the hosts that have calls which wait, and none that ended in the period. */
-function unknownHosts(hosts: Host[], waiting: Map<string, number>): Host[] {
-  const known = new Set(hosts.map(({ host }) => host))
-  const others = [...waiting].filter(([host, count]) => count > 0 && !known.has(host))
-  return others.map(([host]) => ({ host, delivered: 0, failed: 0 }))
-}
-
-const DESTINATIONS = new Set(['email', 's3', 'sql', 'sse', 'emit'])
-
-function searchFor(host: string): string {
-  return DESTINATIONS.has(host) ? `destination:${host}` : `host:${quoted(host)}`
 }

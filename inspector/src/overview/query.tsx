@@ -5,6 +5,9 @@ import { useSignal } from '@preact/signals'
 import { post, sentenceOf } from '../api.ts'
 import { plural, visible } from '../format.ts'
 
+/** Rows that a response has at most. */
+const PREVIEW = 1000
+
 interface Answer {
   resultSet?: { Rows: { Data: { VarCharValue?: string }[] }[] }
   resultsFilename?: string
@@ -103,6 +106,7 @@ function Rows({ answer, choose }: RowsProperties) {
         </table>
       </div>
       <p class="quiet">
+        {rows.length >= PREVIEW && 'The first '}
         {plural(rows.length, 'row')}
         {answer.resultsFilename && (
           <>

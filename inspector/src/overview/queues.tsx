@@ -5,39 +5,27 @@ import { useEffect } from 'preact/hooks'
 
 import { ask } from '../act/question.tsx'
 import { get, post, sentenceOf } from '../api.ts'
-import { ago, number, visible } from '../format.ts'
+import { ago, visible } from '../format.ts'
 import { onChange } from '../live.ts'
 import { mayAct } from '../session.ts'
 import { now } from '../shell/clock.ts'
-
-interface Queue {
-  destination: string
-  lane: string
-  inFlight: number
-  waiting: number
-  breaker: 'closed' | 'open' | 'half-open'
-  paused: boolean
-}
-
-interface Pause {
-  host?: string
-  destination?: string
-  workflowId?: string
-  all?: boolean
-  since: string
-}
-
-interface State {
-  queues: Queue[]
-  pauses: Pause[]
-}
+import {
+  type Pause,
+  pauseName,
+  pauseTarget,
+  type Queue,
+  type Queues as QueueState,
+  queueTarget,
+  type Target,
+} from './pauses.ts'
+import { Count, Figures, Named } from './table.tsx'
 
 export function Queues() {
-  const state = useSignal<State | undefined>(undefined)
+  const state = useSignal<QueueState | undefined>(undefined)
   const problem = useSignal<string | undefined>(undefined)
   const read = async () => {
     try {
-      state.value = (await get<{ data: State }>('v1/queues')).data
+      state.value = (await get<{ data: QueueState }>('v1/queues')).data
       problem.value = undefined
     } catch (error) {
       problem.value = sentenceOf(error)
@@ -53,13 +41,10 @@ export function Queues() {
       <h2>Queues</h2>
       {problem.value !== undefined && <p class="notice bad">{problem.value}</p>}
       {pauses.map((pause) => (
-        <PauseLine key={pause.since + nameOf(pause)} pause={pause} read={read} />
+        <PauseLine key={pause.since + pauseName(pause)} pause={pause} read={read} />
       ))}
-      {queues.length === 0 ? (
-        <p class="quiet">No queue has work.</p>
-      ) : (
-        <Table queues={queues} read={read} />
-      )}
+      {state.value && queues.length === 0 && <p class="quiet">No queue has work.</p>}
+      {queues.length > 0 && <Table queues={queues} read={read} />}
     </section>
   )
 }
@@ -70,13 +55,13 @@ interface LineProperties {
 }
 
 function PauseLine({ pause, read }: LineProperties) {
-  const name = nameOf(pause)
+  const name = pauseName(pause)
   const resume = () =>
     ask({
       title: `Resume ${name}?`,
       text: 'What waits there is attempted again.',
       verb: 'Resume',
-      perform: () => change('resume', targetOf(pause), `Resumed ${name}.`, read),
+      perform: () => change('resume', pauseTarget(pause), `Resumed ${name}.`, read),
     })
   return (
     <p class="notice warn line-with-button">
@@ -84,7 +69,7 @@ function PauseLine({ pause, read }: LineProperties) {
         <b>
           <bdi>{name}</bdi>
         </b>{' '}
-        is paused, since {ago(pause.since, now.value)}
+        was paused {ago(pause.since, now.value)}
       </span>
       {mayAct() && (
         <button type="button" onClick={resume}>
@@ -96,24 +81,13 @@ function PauseLine({ pause, read }: LineProperties) {
 }
 
 function Table({ queues, read }: { queues: Queue[]; read: () => Promise<void> }) {
-  const heads = ['Queue', 'State', 'Sending', 'Waiting', ...(mayAct() ? ['Act'] : [])]
+  const columns = ['State', 'Sending', 'Waiting', ...(mayAct() ? ['Act'] : [])]
   return (
-    <table class="figures">
-      <thead>
-        <tr>
-          {heads.map((name) => (
-            <th scope="col" key={name} class={name === 'State' ? 'words' : ''}>
-              {name}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {queues.map((queue) => (
-          <Row key={`${queue.destination} ${queue.lane}`} queue={queue} read={read} />
-        ))}
-      </tbody>
-    </table>
+    <Figures name="Queue" columns={columns}>
+      {queues.map((queue) => (
+        <Row key={`${queue.destination} ${queue.lane}`} queue={queue} read={read} />
+      ))}
+    </Figures>
   )
 }
 
@@ -122,19 +96,21 @@ const BREAKERS = { closed: 'Working', open: 'Breaker open', 'half-open': 'Being 
 function Row({ queue, read }: { queue: Queue; read: () => Promise<void> }) {
   const { destination, lane, inFlight, waiting, breaker, paused } = queue
   const isWell = breaker === 'closed' && !paused
+  const name = (
+    <>
+      <span class="tag">{visible(destination)}</span>{' '}
+      <bdi>{visible(lane.replace(/^https?:\/\//, ''))}</bdi>
+    </>
+  )
   return (
-    <tr>
-      <th scope="row">
-        <span class="tag">{visible(destination)}</span>{' '}
-        <bdi>{visible(lane.replace(/^https?:\/\//, ''))}</bdi>
-      </th>
+    <Named name={name}>
       <td class={`words ${isWell ? 'good-text' : 'warn-text'}`}>
         {paused ? 'Paused' : BREAKERS[breaker]}
       </td>
-      <td>{number(inFlight)}</td>
-      <td>{number(waiting)}</td>
+      <Count value={inFlight} />
+      <Count value={waiting} />
       {mayAct() && <td>{!paused && <PauseButton queue={queue} read={read} />}</td>}
-    </tr>
+    </Named>
   )
 }
 
@@ -155,8 +131,6 @@ function PauseButton({ queue, read }: { queue: Queue; read: () => Promise<void> 
   )
 }
 
-type Target = Partial<Record<'host' | 'destination' | 'workflow_id' | 'all', string>>
-
 async function change(
   verb: 'pause' | 'resume',
   target: Target,
@@ -166,20 +140,4 @@ async function change(
   await post(`v1/queues/${verb}`, target)
   await read()
   return sentence
-}
-
-/** Returns the target of a pause of a queue: the host for those of `http`, else the destination. */
-function queueTarget({ destination, lane }: Queue): Target {
-  if (destination !== 'http' || !URL.canParse(lane)) return { destination }
-  return { host: new URL(lane).host }
-}
-
-function targetOf({ host, destination, workflowId }: Pause): Target {
-  if (host !== undefined) return { host }
-  if (destination !== undefined) return { destination }
-  return workflowId === undefined ? { all: 'true' } : { workflow_id: workflowId }
-}
-
-function nameOf({ host, destination, workflowId }: Pause): string {
-  return visible(host ?? destination ?? workflowId ?? 'Everything')
 }

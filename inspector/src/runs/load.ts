@@ -5,6 +5,7 @@ import { signal } from '@preact/signals'
 import { ApiError, get, sentenceOf } from '../api.ts'
 import { isLive, onChange } from '../live.ts'
 import type { Call, Run, RunDetail } from '../types.ts'
+import { readPauses } from './waits.ts'
 
 export class RunModel {
   readonly detail = signal<RunDetail | undefined>(undefined)
@@ -30,6 +31,7 @@ export class RunModel {
   async read(): Promise<void> {
     try {
       const detail = await this.#get(this.#attempt)
+      await readPauses(detail.deliveries)
       const text = JSON.stringify(detail)
       if (text !== this.#text) this.detail.value = detail
       this.#text = text
@@ -65,6 +67,9 @@ export class RunModel {
     return run !== undefined && (run.status === 'running' || run.pending > 0)
   }
 }
+
+/** Calls of a run that the server returns at most. */
+export const MOST_CALLS = 10_000
 
 export interface StepGroup {
   step: string

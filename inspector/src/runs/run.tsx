@@ -5,7 +5,7 @@ import { useEffect, useLayoutEffect, useMemo } from 'preact/hooks'
 import { dismissButton, replayButton } from '../act/buttons.tsx'
 import { CallView } from '../call/call.tsx'
 import { Compare } from '../call/compare.tsx'
-import { ago, between, duration, exactTime, visible } from '../format.ts'
+import { ago, between, duration, exactTime, number, visible } from '../format.ts'
 import { replayAction } from '../keys.ts'
 import { href, place } from '../route.ts'
 import { mayAct } from '../session.ts'
@@ -16,7 +16,7 @@ import type { Call, Run, RunDetail } from '../types.ts'
 import { isDeadLetter, replaySelection } from '../act/acts.ts'
 import { Dest } from './list.tsx'
 import { CallTree } from './tree.tsx'
-import { RunModel } from './load.ts'
+import { MOST_CALLS, RunModel } from './load.ts'
 
 export function RunView() {
   const at = place.value
@@ -110,6 +110,12 @@ function Head({ detail, again }: { detail: RunDetail; again: () => Promise<void>
       {run.error && (
         <p class="notice bad">
           <bdi>{visible(run.error)}</bdi>
+        </p>
+      )}
+      {deliveries.length >= MOST_CALLS && (
+        <p class="notice">
+          Only the newest {number(MOST_CALLS)} calls of this run are shown. The list of calls has
+          all.
         </p>
       )}
       {run.message && (

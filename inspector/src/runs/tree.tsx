@@ -2,14 +2,15 @@
 
 import { useMemo } from 'preact/hooks'
 
-import { duration, plural, visible } from '../format.ts'
+import { between, duration, exactTime, plural, visible } from '../format.ts'
 import { type Item, Virtual } from '../list/virtual.tsx'
 import { href, place } from '../route.ts'
 import { now } from '../shell/clock.ts'
 import { callState, type Tone } from '../shell/status.tsx'
 import type { Call, RunDetail } from '../types.ts'
 import { resultOf, targetOf, verbOf } from '../call/target.ts'
-import { groupsOf, spanOf } from './load.ts'
+import { groupsOf, MOST_CALLS, spanOf } from './load.ts'
+import { reasonOf } from './waits.ts'
 
 interface Properties {
   detail: RunDetail
@@ -48,6 +49,7 @@ export function CallTree({ detail, open }: Properties) {
 
 function itemsOf(deliveries: Call[], span: Span, open: string | undefined, time: number): Item[] {
   const items: Item[] = []
+  const isPart = deliveries.length >= MOST_CALLS
   for (const { step, calls } of groupsOf(deliveries)) {
     items.push({
       key: `step-${step}`,
@@ -59,6 +61,7 @@ function itemsOf(deliveries: Call[], span: Span, open: string | undefined, time:
           </b>
           <span role="cell" class="quiet">
             {plural(calls.length, 'call')}
+            {isPart && ' shown'}
           </span>
         </div>
       ),
@@ -103,7 +106,8 @@ function Row({ call, span, isOpen, time }: RowProperties) {
         </span>
         <span class={`line small ${state.tone}-text`}>
           {state.word}
-          {call.status === 'pending' && <Countdown call={call} />}
+          <Waits call={call} />
+          {call.settledAt && <Took call={call} />}
           {call.attempts > 1 && <span class="quiet"> · {call.attempts} attempts</span>}
         </span>
       </span>
@@ -124,9 +128,26 @@ function shortTarget(call: Call): string {
   return `${host}${pathname}`.slice(0, 200)
 }
 
-export function Countdown({ call }: { call: Call }) {
+/** The reason why a call waits, or the time of its next attempt. */
+export function Waits({ call }: { call: Call }) {
+  const reason = reasonOf(call)
+  if (reason === undefined) return <Countdown call={call} />
+  return <span class="quiet"> · {reason}</span>
+}
+
+function Took({ call }: { call: Call }) {
+  const { recordedAt, settledAt = recordedAt } = call
+  return (
+    <span class="quiet" title={`Recorded ${exactTime(recordedAt)}`}>
+      {' '}
+      · {duration(between(recordedAt, settledAt))}
+    </span>
+  )
+}
+
+function Countdown({ call }: { call: Call }) {
   const { nextAttemptAt } = call
-  if (nextAttemptAt === undefined) return null
+  if (call.status !== 'pending' || nextAttemptAt === undefined) return null
   const left = Date.parse(nextAttemptAt) - now.value
   return (
     <span class="quiet">

@@ -6,9 +6,10 @@ interface Properties {
   label: string
   text: () => string
   children?: string
+  isSmall?: boolean
 }
 
-export function CopyButton({ label, text, children }: Properties) {
+export function CopyButton({ label, text, children, isSmall = false }: Properties) {
   const done = useSignal(false)
   const copy = async () => {
     await toClipboard(text())
@@ -19,7 +20,7 @@ export function CopyButton({ label, text, children }: Properties) {
   return (
     <button
       type="button"
-      class={children === undefined ? 'plain small' : ''}
+      class={children === undefined || isSmall ? 'plain small' : ''}
       aria-label={done.value ? 'Copied' : label}
       onClick={() => void copy()}
     >

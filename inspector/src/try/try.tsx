@@ -1,13 +1,14 @@
 // Try: a test call is written, sent, and shown with its response.
 
 import { useSignal } from '@preact/signals'
-import { useEffect, useMemo } from 'preact/hooks'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 
 import { post, sentenceOf } from '../api.ts'
 import { CallView } from '../call/call.tsx'
 import { visible } from '../format.ts'
 import { href } from '../route.ts'
 import { RunModel } from '../runs/load.ts'
+import { isNarrow } from '../shell/narrow.ts'
 import { callOf, draft, type Draft, EMPTY, METHODS } from './draft.ts'
 import { ExampleBox } from './example-box.tsx'
 
@@ -158,6 +159,12 @@ function Result({ run }: { run: string }) {
   useEffect(() => model.follow(''), [model])
   const detail = model.detail.value
   const call = detail?.deliveries[0]
+  const top = useRef<HTMLParagraphElement>(null)
+  const isThere = call !== undefined
+  useEffect(() => {
+    // On a narrow screen it is below the form.
+    if (isThere && isNarrow.peek()) top.current?.scrollIntoView()
+  }, [isThere])
   if (!detail || !call) {
     const problem = model.error.value
     return problem === undefined ? (
@@ -168,7 +175,7 @@ function Result({ run }: { run: string }) {
   }
   return (
     <>
-      <p class="try-link">
+      <p class="try-link" ref={top}>
         <a data-go href={href({ run, call: call.id })}>
           Open in its run
         </a>

@@ -3,7 +3,7 @@
 //! It holds no payload and does no work: `replay.rs` hands over the calls and reports here. Both lists
 //! are in memory and bounded; a plan or a replay that is left out is no longer known by its id.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -61,6 +61,8 @@ pub struct ReplayRun {
 struct ReplayState {
     total: usize,
     result: Replayed,
+    /// The number of skipped deliveries for each reason.
+    reasons: BTreeMap<&'static str, usize>,
     end: Option<ReplayEnd>,
 }
 
@@ -149,6 +151,12 @@ impl ReplayRun {
         )
     }
 
+    /// Returns the number of skipped deliveries for each reason.
+    #[must_use]
+    pub fn reasons(&self) -> BTreeMap<&'static str, usize> {
+        self.progress().reasons.clone()
+    }
+
     /// Returns its result.
     pub(super) fn result(&self) -> Replayed {
         self.progress().result.clone()
@@ -175,7 +183,10 @@ impl ReplayRun {
     pub(super) fn note_part(&self, total: usize, skipped: impl Iterator<Item = Skipped>) {
         let mut progress = self.progress();
         progress.total = total;
-        progress.result.skipped.extend(skipped);
+        for skipped in skipped {
+            *progress.reasons.entry(skipped.reason).or_default() += 1;
+            progress.result.skipped.push(skipped);
+        }
     }
 
     /// Notes calls that are handed over. Returns their number so far.
@@ -330,6 +341,16 @@ mod tests {
         assert_eq!(running.view().status, "failed");
         replays.begin();
         assert!(replays.find(running.id()).is_none());
+    }
+
+    #[test]
+    fn skipped_deliveries_are_counted_by_reason() {
+        let run = ReplayRun::new();
+        let skipped = |reason| Skipped { id: Uuid::nil(), reason };
+        run.note_part(2, [skipped("late"), skipped("lost")].into_iter());
+        run.note_part(2, std::iter::once(skipped("late")));
+        assert_eq!(run.reasons(), BTreeMap::from([("late", 2), ("lost", 1)]));
+        assert_eq!(run.view().skipped, 3);
     }
 
     #[tokio::test]
