@@ -28,8 +28,9 @@ use tower_service::Service as _;
 
 use super::feed::{self, Feed};
 use super::guarded::{Guarded, RequestTurns, WRITE_TIMEOUT};
+use super::metered::Metered;
 use super::multiplexed::{self, StreamTasks};
-use super::opening::{MAX_HEAD, beginning};
+use super::opening::{MAX_HEAD, PREFACE, beginning};
 use super::places::{Place, Places, held};
 use crate::streams::Following;
 
@@ -289,7 +290,7 @@ impl Served {
             .keep_alive_timeout(PONG)
             .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
             .max_concurrent_streams(256)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Metered::new(stream, PREFACE.len())), service);
         tokio::pin!(served);
         let mut stopping = false;
         loop {

@@ -11,6 +11,7 @@ mod events;
 mod feed;
 mod guarded;
 mod log;
+mod metered;
 mod multiplexed;
 mod opening;
 mod operations;
