@@ -21,6 +21,10 @@ const FRAMES: u32 = 4096;
 /// Those that may come each second.
 const FRAMES_PER_SECOND: u32 = 50;
 
+/// DATA frames without bytes that may come at once, and each second: to take one out costs little.
+const EMPTY_DATA: u32 = 1 << 16;
+const EMPTY_DATA_PER_SECOND: u32 = 1000;
+
 /// Bytes that one read takes.
 const BUFFER: usize = 16 << 10;
 
@@ -35,6 +39,7 @@ pub(super) struct Sieve {
     /// Bytes of the current frame that were not read.
     rest: usize,
     allowance: Allowance,
+    empty_data: Allowance,
     /// Frames that the allowance had from requests.
     earned: u64,
     /// Bytes of DATA.
@@ -43,12 +48,14 @@ pub(super) struct Sieve {
 
 impl Default for Sieve {
     fn default() -> Self {
+        let now = Instant::now();
         Self {
             buffer: vec![0; BUFFER].into(),
             passed: 0..0,
             held: 0..0,
             rest: 0,
-            allowance: Allowance::new(FRAMES, FRAMES_PER_SECOND, Instant::now()),
+            allowance: Allowance::new(FRAMES, FRAMES_PER_SECOND, now),
+            empty_data: Allowance::new(EMPTY_DATA, EMPTY_DATA_PER_SECOND, now),
             earned: 0,
             received: 0,
         }
@@ -120,6 +127,9 @@ impl Sieve {
             self.received += counted(head.length);
             return traffic.permits(self.received);
         }
+        if head.is_empty_data() {
+            return self.empty_data.spend(1, Instant::now);
+        }
         if self.allowance.spend(head.cost(), Instant::now) {
             return true;
         }
@@ -155,8 +165,11 @@ mod tests {
             loop {
                 let mut bytes = vec![0; read];
                 let mut buf = ReadBuf::new(&mut bytes);
-                traffic.begin_turn();
-                poll_fn(|cx| sieve.poll_read(&mut client, &traffic, cx, &mut buf)).await.unwrap();
+                let read = poll_fn(|cx| {
+                    traffic.begin_turn();
+                    sieve.poll_read(&mut client, &traffic, cx, &mut buf)
+                });
+                read.await.unwrap();
                 if buf.filled().is_empty() {
                     break;
                 }
@@ -190,9 +203,12 @@ mod tests {
         let mut bytes = vec![0; BUFFER];
         let mut length = 0;
         loop {
-            traffic.begin_turn();
             let mut buf = ReadBuf::new(&mut bytes);
-            let read = poll_fn(|cx| sieve.poll_read(&mut from, traffic, cx, &mut buf)).await;
+            let read = poll_fn(|cx| {
+                traffic.begin_turn();
+                sieve.poll_read(&mut from, traffic, cx, &mut buf)
+            });
+            let read = read.await;
             match (read, buf.filled().len()) {
                 (Err(error), _) => {
                     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
@@ -208,11 +224,17 @@ mod tests {
     #[tokio::test]
     async fn frames_that_move_nothing_are_read_to_a_limit() {
         let ping = frame(PING, 0, &[0; 8]);
-        for one in [ping.clone(), frame(DATA, 0, b""), frame(0x99, 0, b""), frame(4, 1, b"")] {
+        for (one, most) in [
+            (ping.clone(), FRAMES),
+            (frame(DATA, 0, b""), EMPTY_DATA),
+            (frame(DATA, END_STREAM, b""), FRAMES),
+            (frame(0x99, 0, b""), FRAMES),
+            (frame(4, 1, b""), FRAMES),
+        ] {
             let traffic = Traffic::default();
-            let some = one.repeat(FRAMES as usize);
+            let some = one.repeat(most as usize);
             assert!(read(&some, &traffic).await.1);
-            let (length, is_all) = read(&some.repeat(100), &traffic).await;
+            let (length, is_all) = read(&some.repeat(10), &traffic).await;
             assert!(!is_all && length <= some.len() + BUFFER, "{length}");
         }
         // Each request permits some more.
