@@ -5,10 +5,11 @@
 
 const { localError } = require('./errors.cjs')
 
+/** @typedef {import('../index.d.ts').CompletionReceipt} Receipt */
 /**
  * @typedef {object} Waiting
  * @property {string} executionId
- * @property {(receipt: object) => void} resolve
+ * @property {(receipt: Receipt) => void} resolve
  * @property {(error: unknown) => void} reject
  */
 
@@ -47,6 +48,7 @@ class Completions {
    * @param {{ executionId: string }} execution
    * @param {(ticket: number) => number | null | undefined} handOver returns the number of calls that were
    *   handed over, or nothing when it is known later
+   * @returns {Receipt | Promise<Receipt>}
    */
   receipt(execution, handOver) {
     const ticket = (this.#lastTicket = (this.#lastTicket + 1) >>> 0)

@@ -24,6 +24,7 @@ const {
 const { EngineHandle } = require('./native.cjs')
 const { optionsText } = require('./options.cjs')
 const { loadDestinations } = require('./send.cjs')
+const { memberOf } = require('./values.cjs')
 const { Warehouse } = require('./warehouse/index.cjs')
 
 /** @type {typeof import('./destinations/jobs.cjs')} Loaded with the first engine. */
@@ -97,19 +98,25 @@ class Engine {
    *
    * @template T
    * @param {unknown} options those of `execution()`
-   * @param {(execution: Execution) => T | Promise<T>} run
+   * @param {(execution: import('./execution.cjs').Execution) => T | Promise<T>} run
    */
   async run(options, run) {
     return require('./runner/workflow.cjs').runExecution(this, options, run)
   }
 
-  /** @param {unknown} [filter] */
+  /**
+   * @param {unknown} [filter]
+   * @returns {Promise<import('../index.d.ts').Delivery[]>}
+   */
   async deliveries(filter) {
     checkMembers('engine.deliveries()', filter, DELIVERIES, 'filter')
     return this.#parsed(() => this.#handle.engine.deliveries(filter))
   }
 
-  /** @param {unknown} [filter] */
+  /**
+   * @param {unknown} [filter]
+   * @returns {Promise<import('../index.d.ts').ExecutionSummary[]>}
+   */
   async executions(filter) {
     checkMembers('engine.executions()', filter, EXECUTIONS, 'filter')
     return this.#parsed(() => this.#handle.engine.executions(filter))
@@ -148,13 +155,19 @@ class Engine {
     await answered(called(() => this.#handle.engine.ready(options)))
   }
 
-  /** @param {unknown} target */
+  /**
+   * @param {unknown} target
+   * @returns {Promise<import('../index.d.ts').Pause[]>}
+   */
   async pause(target) {
     const checked = checkMembers('engine.pause()', target, PAUSE) ?? {}
     return this.#parsed(() => this.#handle.engine.pause(checked))
   }
 
-  /** @param {unknown} target */
+  /**
+   * @param {unknown} target
+   * @returns {Promise<import('../index.d.ts').Pause[]>}
+   */
   async resume(target) {
     const checked = checkMembers('engine.resume()', target, PAUSE) ?? {}
     return this.#parsed(() => this.#handle.engine.resume(checked))
@@ -340,21 +353,24 @@ function dataDirOf(text) {
   return typeof dataDir === 'string' ? resolve(dataDir) : undefined
 }
 
+/** @typedef {import('../index.d.ts').ReplaySignal} ReplaySignal */
+
 /**
- * @param {any} options
- * @returns {{ dryRun: boolean, signal?: AbortSignal }}
+ * @param {unknown} options
+ * @returns {{ dryRun: boolean, signal?: ReplaySignal }}
  */
 function checkedReplayOptions(options) {
-  const { dryRun = false, signal, ...rest } = options ?? {}
+  const given = /** @type {Record<string, unknown>} */ (options ?? {})
+  const { dryRun = false, signal, ...rest } = given
   const unknown = Object.keys(rest)[0]
   if (unknown) throw invalidArgument(`engine.replay(): unknown option ${unknown}`)
   if (typeof dryRun !== 'boolean') {
     throw invalidArgument('engine.replay(): dryRun must be true or false')
   }
-  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+  if (signal !== undefined && typeof memberOf(signal, 'addEventListener') !== 'function') {
     throw invalidArgument('engine.replay(): signal must be an AbortSignal')
   }
-  return { dryRun, signal }
+  return { dryRun, signal: /** @type {ReplaySignal | undefined} */ (signal) }
 }
 
 module.exports = { Engine }

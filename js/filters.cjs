@@ -9,7 +9,7 @@ const { unknown } = require('./suggest.cjs')
 
 /** @typedef {'text' | 'texts' | 'count' | 'number' | 'flag'} Type */
 
-/** @type {Record<Type, [wanted: string, is: (value: any) => boolean]>} */
+/** @type {Record<Type, [wanted: string, is: (value: unknown) => boolean]>} */
 const TYPES = {
   text: ['a text', (value) => typeof value === 'string'],
   texts: [
@@ -18,7 +18,8 @@ const TYPES = {
   ],
   count: [
     'a whole number from 0',
-    (value) => Number.isInteger(value) && value >= 0 && value < 2 ** 32,
+    (value) =>
+      typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 32,
   ],
   number: ['a number', (value) => typeof value === 'number'],
   flag: ['true or false', (value) => typeof value === 'boolean'],

@@ -1,6 +1,6 @@
 /* Deliveries in the log, by destination. */
 
-import type { DeliveryError, Send } from '../index'
+import type { DeliveryError, Send, Untyped } from '../index'
 
 /** The members of every delivery in the log: a call and its result. */
 export interface DeliveryBase {
@@ -103,7 +103,8 @@ type OwnDestination = Exclude<keyof Send, keyof BuiltinDeliveries>
 export type Delivery =
   | BuiltinDeliveries[keyof BuiltinDeliveries]
   | {
-      [Name in OwnDestination]: DeliveryOf<Name, Record<string, unknown>, any>
+      // The response is what `deliver` of that destination returned: its type is not declared anywhere.
+      [Name in OwnDestination]: DeliveryOf<Name, Record<string, unknown>, Untyped>
     }[OwnDestination]
 
 /** The `request` of an `http` delivery, as it was sent; secrets are redacted. */

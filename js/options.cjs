@@ -77,6 +77,16 @@ function urlIn(value) {
 }
 
 /**
+ * Returns the path that an option names, by itself or as a `file:` URL.
+ *
+ * @param {string | { readonly href: string }} value
+ */
+function pathText(value) {
+  const url = urlIn(value)
+  return url === undefined ? String(value) : fileURLToPath(url)
+}
+
+/**
  * Returns a key as text for Rust.
  *
  * @param {Uint8Array | string | undefined} key
@@ -113,4 +123,4 @@ function invalidOption(message) {
   return sendError(TypeError, 'ERR_SEND_INVALID_OPTION', `Engine.open(): ${message}`)
 }
 
-module.exports = { keyText, optionsText }
+module.exports = { keyText, optionsText, pathText }

@@ -2,6 +2,16 @@
 
 import type { Execution, ExecutionOptions, CompletionReceipt, Send } from '../index'
 
+/**
+ * Data of the step's own, whose type only the step knows: events, exports, props, accounts, responses. It is
+ * `any`, so that steps written for Pipedream type-check unchanged (`steps.fetch.$return_value.id`,
+ * `this.slack.$auth.oauth_access_token`): `unknown` would refuse each of these.
+ */
+export type Untyped = any
+
+/** Data by name. Not of `unknown`, which would refuse a value of an interface: that has no index signature. */
+export type UntypedRecord = Record<string, Untyped>
+
 /** How a step ended. */
 export type StepStatus = 'returned' | 'threw' | 'ended' | 'exited' | 'suspended'
 
@@ -10,38 +20,44 @@ export interface HttpResponse {
   /** The status code. */
   status?: number
   /** The headers. */
-  headers?: Record<string, any>
-  /** The body, as the trigger of the runner takes it. */
-  body?: any
+  headers?: UntypedRecord
+  /** The body, of any type that the trigger of the runner takes. */
+  body?: Untyped
   /** `true`: the runner gets the response now, through its option `respond`. */
   immediate?: boolean
-  [key: string]: any
+  /** Members that the trigger of the runner knows. */
+  [key: string]: Untyped
 }
 
 /** The links that a paused workflow goes on by. */
 export interface ResumeLinks {
   resume_url: string
   cancel_url: string
-  [key: string]: any
+  /** Links that the runner adds. */
+  [key: string]: Untyped
 }
 
-/** `$.flow` of a step. All members but `exit` are the runner's, by its option `flow`. */
+/**
+ * `$.flow` of a step. All members but `exit` are the runner's, by its option `flow`: the runner defines what
+ * they return.
+ */
 export interface StepFlow {
   /** Ends the workflow after this step. It does not throw: what follows in the step still runs. */
   exit(reason?: unknown): void
   /** Pauses the workflow after this step. Calls that were recorded before are handed over first. */
-  suspend(...args: any[]): any
+  suspend(...args: unknown[]): Untyped
   /** The same, for a time. */
-  delay(...args: any[]): any
+  delay(...args: unknown[]): Untyped
   /** Runs the step again later. */
-  rerun(...args: any[]): any
+  rerun(...args: unknown[]): Untyped
   /** Goes on with a paused workflow. */
-  resume(...args: any[]): any
+  resume(...args: unknown[]): Untyped
   /** Starts another workflow. */
-  trigger(...args: any[]): any
+  trigger(...args: unknown[]): Untyped
   /** Starts `timeoutMs` again, and calls the runner's function of this name. */
-  refreshTimeout(...args: any[]): any
-  [name: string]: any
+  refreshTimeout(...args: unknown[]): Untyped
+  /** Members that the runner adds. */
+  [name: string]: Untyped
 }
 
 /** `$.context`: what the runner gives over what the execution knows. */
@@ -59,8 +75,9 @@ export interface StepContext {
   /** `true` for a replay. */
   replay: boolean
   /** How often the step ran. */
-  run: { runs: number; [key: string]: any }
-  [key: string]: any
+  run: UntypedRecord & { runs: number }
+  /** Members that the runner adds. */
+  [key: string]: Untyped
 }
 
 /** The `$` of a component. */
@@ -70,49 +87,53 @@ export interface StepDollar {
   /** Exports a value: later steps find it as `steps.NAME[name]`. */
   export(name: string, value: unknown): void
   /** Answers the trigger. The last response counts. */
-  respond(response: HttpResponse): Promise<any>
+  respond(response: HttpResponse): Promise<void>
   /** Control over the workflow. */
   flow: StepFlow
   /** The context of the run. */
   context: StepContext
-  /** The event that triggered the workflow. */
-  event: any
-  /** The runner's file store. */
-  files: any
+  /** The event that triggered the workflow, of the type that its sender gave it. */
+  event: Untyped
+  /** The runner's file store, with the functions that the runner gives it. */
+  files: Untyped
   /** The files that came with the event. */
-  attachments: Record<string, any>
+  attachments: UntypedRecord
   /** `respond()` under the name that it has for HTTP interfaces. */
-  interface: { http: { respond(response: HttpResponse): Promise<any> } }
+  interface: { http: { respond(response: HttpResponse): Promise<void> } }
   /** A store of the step's own. */
   service: { readonly db: StepStore }
 }
 
 /** A store of keys and JSON values, as `$.service.db` has it. */
 export interface StepStore {
-  get(key: string): any
+  /** Returns the value, of the type that the step stored. */
+  get(key: string): Untyped
   /** `ttl`: seconds that the entry lives. */
-  set(key: string, value: any, options?: { ttl?: number | null }): any
-  has?(key: string): any
-  delete?(key: string): any
+  set(key: string, value: unknown, options?: { ttl?: number | null }): unknown
+  has?(key: string): unknown
+  delete?(key: string): unknown
   /** Seconds from now; `null` for ever. */
-  setTtl?(key: string, ttl: number | null): any
-  keys?(): any
-  values?(): any
-  entries?(): any
-  size?: any
-  clear?(): any
+  setTtl?(key: string, ttl: number | null): unknown
+  keys?(): unknown
+  values?(): unknown
+  entries?(): unknown
+  size?: unknown
+  clear?(): unknown
 }
 
-/** A `data_store` prop: the functions of a store, each of which returns a promise. */
-export interface DataStore extends AsyncIterable<[string, any]> {
-  get(key: string): Promise<any>
-  set(key: string, value: any, options?: { ttl?: number | null }): Promise<void>
+/**
+ * A `data_store` prop: the functions of a store, each of which returns a promise. Values have the type that
+ * the step stored.
+ */
+export interface DataStore extends AsyncIterable<[string, Untyped]> {
+  get(key: string): Promise<Untyped>
+  set(key: string, value: unknown, options?: { ttl?: number | null }): Promise<void>
   has(key: string): Promise<boolean>
   delete(key: string): Promise<void>
   setTtl(key: string, ttl: number | null): Promise<void>
   keys(): Promise<string[]>
-  values(): Promise<any[]>
-  entries(): Promise<Array<[string, any]>>
+  values(): Promise<Untyped[]>
+  entries(): Promise<Array<[string, Untyped]>>
   size(): Promise<number>
   clear(): Promise<void>
 }
@@ -127,24 +148,27 @@ export interface StepServices {
   /**
    * Where the values of `$checkpoint` are kept, by `WORKFLOW/STEP`. A `Map` will do. Default: memory.
    */
-  checkpoint?: { get(key: string): any; set(key: string, value: any): any }
+  checkpoint?: { get(key: string): unknown; set(key: string, value: unknown): unknown }
 }
 
 /** The services of a runner for the steps that it runs. */
 export interface StepHostOptions {
   /** Members of `$.flow`. Default: none, each throws `ERR_SEND_NOT_SUPPORTED`. */
-  flow?: Record<string, any>
+  flow?: UntypedRecord
   /** Stores. Default: those of the engine. */
   services?: StepServices
   /** Members of `$.context` and `steps.trigger.context`. Default: what the execution knows. */
-  context?: Record<string, any>
-  /** Called for `$.respond({ immediate: true })`. Default: the response is in the result alone. */
-  respond?: (response: any) => unknown
+  context?: UntypedRecord
+  /**
+   * Called for `$.respond({ immediate: true })`, with what the step passed. Default: the response is in the
+   * result alone.
+   */
+  respond?: (response: Untyped) => unknown
   /** `$attachments`, by name. Default: those of the event, else none. */
-  attachments?: Record<string, any>
+  attachments?: UntypedRecord
   /** `$.files`. Default: none, its use throws `ERR_SEND_NOT_SUPPORTED`. */
   files?: object
-  /** Milliseconds that a step may take; then it counts as thrown, `ERR_SEND_TIMEOUT`. Default: any. */
+  /** Milliseconds that a step may take; then it counts as thrown, `ERR_SEND_TIMEOUT`. Default: no limit. */
   timeoutMs?: number
 }
 
@@ -159,14 +183,14 @@ export interface StepOptions extends StepHostOptions {
    * Exports of earlier steps, by step name. `steps.trigger` is completed by `event`, `raw_event` and
    * `context` where they are absent. Default: `{}`.
    */
-  steps?: Record<string, any>
+  steps?: UntypedRecord
   /**
    * Values of a component's props, and the `params` of a v1 step. Defaults that the component declares
    * are filled in, and apps among the props get their methods. Default: `{}`.
    */
-  props?: Record<string, any>
+  props?: UntypedRecord
   /** Accounts by prop name or app: `auths` of a v1 step, `this.<app>.$auth` of a component. Default: `{}`. */
-  auths?: Record<string, any>
+  auths?: UntypedRecord
 }
 
 /** How a step ran. A step that threw loses none of it. Deliveries are not in it: see the log. */
@@ -185,11 +209,11 @@ export interface StepResult {
    * The exports, `steps[name]` of later steps: everything the step exported with `$.export()` or assigned to
    * `this`, and what it returned as `$return_value`.
    */
-  exports: Record<string, any>
-  /** The export `$summary`. */
-  summary: any
-  /** The argument of the last `$.respond()`, for the response of the HTTP trigger. */
-  response: any
+  exports: UntypedRecord
+  /** The export `$summary`, of the type that the step exported. */
+  summary: Untyped
+  /** The argument of the last `$.respond()`, as the step passed it, for the response of the HTTP trigger. */
+  response: Untyped
   /** The calls of `$.flow` that reached the runner, in order. */
   flow: Array<{ name: string; arguments: unknown[] }>
   /** Warnings about the run, one sentence each. */
@@ -222,9 +246,9 @@ export interface WorkflowStep {
   /** The step. */
   step: StepTarget
   /** Values of its props. Default: `{}`. */
-  props?: Record<string, any>
+  props?: UntypedRecord
   /** Its accounts. Default: those of the workflow. */
-  auths?: Record<string, any>
+  auths?: UntypedRecord
   /** Milliseconds that it may take. Default: those of the workflow. */
   timeoutMs?: number
 }
@@ -236,7 +260,7 @@ export interface Workflow extends StepHostOptions, Omit<ExecutionOptions, 'workf
   /** The steps in their order, by name. */
   steps: Record<string, StepTarget | WorkflowStep>
   /** Accounts of all steps, by prop name or app. Default: `{}`. */
-  auths?: Record<string, any>
+  auths?: UntypedRecord
 }
 
 /** How a workflow ran. */
@@ -250,13 +274,13 @@ export interface WorkflowOutcome {
   /** The results of the steps that ran. */
   steps: Record<string, StepResult>
   /** Their exports. */
-  exports: Record<string, Record<string, any>>
+  exports: Record<string, UntypedRecord>
   /** The value that the last step returned. */
   returnValue: unknown
   /** The value that the last step threw. */
   error: unknown
-  /** The response for the trigger: that of the last step that gave one. */
-  response: any
+  /** The response for the trigger, as the last step that gave one passed it. */
+  response: Untyped
   /** The step that the workflow stopped at. */
   stoppedAt?: string
   /** The receipt of `execution.complete()`; absent when it was refused after a throw. */
@@ -282,8 +306,8 @@ type PropType =
   | '$.interface.timer'
   | (string & {})
 
-/** The declaration of one prop. */
-export type PropDeclaration = { type?: PropType; [key: string]: any } | PropType
+/** The declaration of one prop. Its other members are what Pipedream's editor knows of it. */
+export type PropDeclaration = { type?: PropType; [key: string]: Untyped } | PropType
 
 /** The declarations of a component's props. */
 export type PropDeclarations = Record<string, PropDeclaration>
@@ -295,9 +319,11 @@ export interface HttpRequestProp {
     status: number
     statusText: string
     headers: Record<string, string>
-    data: any
+    /** The data of the response, of the type that the service sends. */
+    data: Untyped
   }>
-  [key: string]: any
+  /** The settings of the request. */
+  [key: string]: Untyped
 }
 
 interface PropValuesByType {
@@ -307,60 +333,61 @@ interface PropValuesByType {
   'integer[]': number[]
   boolean: boolean
   'boolean[]': boolean[]
-  app: { $auth: Record<string, any>; [key: string]: any }
+  app: UntypedRecord & { $auth: UntypedRecord }
   data_store: DataStore
   http_request: HttpRequestProp
-  '$.service.db': {
-    get(key: string): any
-    set(key: string, value: any, options?: { ttl?: number | null }): any
-    [key: string]: any
-  }
-  '$.interface.http': { respond(response: HttpResponse): Promise<any>; [key: string]: any }
+  '$.service.db': UntypedRecord & StepStore
+  '$.interface.http': UntypedRecord & { respond(response: HttpResponse): Promise<void> }
 }
 
 type TypeOf<Declaration> = Declaration extends { type: infer Type } ? Type : Declaration
 
+/** The value of a prop: of its declared type, or whatever was configured for a type that is not known. */
 type PropValue<Declaration> =
   TypeOf<Declaration> extends infer Type
     ? Type extends keyof PropValuesByType
       ? PropValuesByType[Type]
-      : any
-    : any
+      : Untyped
+    : Untyped
 
 /** The `this` of a component's `run` and methods: props, methods, and what they assign. */
 export type StepThis<Props, Methods> = {
   [Name in keyof Props]: PropValue<Props[Name]>
-} & Methods & {
-    $checkpoint: any
-    [name: string]: any
+} & Methods &
+  UntypedRecord & {
+    /** The value that outlives a run, of the type that the step assigned. */
+    $checkpoint: Untyped
   }
 
 /** The argument of `run` of a component. */
 export interface RunArguments {
   /** The exports of earlier steps, by name, and the trigger. */
-  steps: Record<string, any> & {
-    trigger: { event: any; raw_event: any; context: StepContext; [key: string]: any }
-  }
+  steps: UntypedRecord & { trigger: UntypedRecord & { context: StepContext } }
   /** The members of `$`. */
   $: StepDollar
-  /** The event that triggered the workflow. */
-  event: any
+  /** The event that triggered the workflow, of the type that its sender gave it. */
+  event: Untyped
   /** Accounts by prop name or app. */
-  auths: Record<string, any>
+  auths: UntypedRecord
 }
 
 /** A v2 step or an action. */
 export interface Component<Props extends PropDeclarations, Methods> {
   props?: Props
   methods?: Methods & ThisType<StepThis<Props, Methods>>
-  run(this: StepThis<Props, Methods>, args: RunArguments): any
-  [key: string]: any
+  /** Runs the step. Returns what later steps find as `$return_value`. */
+  run(this: StepThis<Props, Methods>, args: RunArguments): Untyped
+  /** Members that Pipedream knows: `key`, `name`, `version` and others. */
+  [key: string]: Untyped
 }
+
+/** A method of a component. Its parameters and its result may be without annotations. */
+type Method = (...args: Untyped[]) => Untyped
 
 /** Returns its argument: components are plain objects. It types `this`, `steps` and `$` of `run`. */
 export declare function defineComponent<
   const Props extends PropDeclarations = {},
-  Methods extends Record<string, (...args: any[]) => any> = {},
+  Methods extends Record<string, Method> = {},
 >(component: Component<Props, Methods>): Component<Props, Methods>
 
 /**
@@ -429,7 +456,7 @@ export interface LoadedStep {
   /** Its absolute path. */
   path: string
   /** The function of a v1 step, or the component. */
-  default: ((...args: any[]) => unknown) | Record<string, any>
+  default: ((...args: Untyped[]) => unknown) | UntypedRecord
   /** Pinned imports for which another version is installed. Each is a process warning too. */
   warnings: Array<string>
 }

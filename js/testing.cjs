@@ -27,14 +27,20 @@ const MAX_BODY = 10 << 20
 /** Options of a recording beside those of a step. */
 const OWN = ['workflowId', 'executionId', 'attempt', 'stepName', 'destinations', 'strict']
 
+/** @typedef {import('./runner/options.cjs').Input & import('../types/testing.cjs').RecordOptions} Checked */
+/** @typedef {import('./execution.cjs').Execution} Execution */
+/** @typedef {ReturnType<Execution['step']>} Step */
+/** @typedef {Record<string, unknown[]>} Sent */
+/** @typedef {import('../index.d.ts').HttpRequestLog} HttpRequestLog */
+
 /**
  * Runs a step and returns what it sent, by destination, with how it ended.
  *
  * @param {unknown} target
- * @param {any} [options]
+ * @param {unknown} [given]
  */
-async function recordStep(target, options = {}) {
-  checkOptions('recordStep()', options, [...OWN, ...STEP])
+async function recordStep(target, given = {}) {
+  const options = /** @type {Checked} */ (checkOptions('recordStep()', given, [...OWN, ...STEP]))
   const resolved = resolveTarget(target, 'recordStep()')
   const { sent, value } = await record(options, (execution) =>
     runResolved(
@@ -55,14 +61,14 @@ async function recordStep(target, options = {}) {
  * Calls a function with a `$send` and returns what it sent: for code that gets `$send` or `$` as an
  * argument.
  *
- * @param {(step: any) => unknown} use
- * @param {any} [options]
+ * @param {(step: Step) => unknown} use
+ * @param {unknown} [given]
  */
-async function recordSends(use, options = {}) {
+async function recordSends(use, given = {}) {
   if (typeof use !== 'function') {
     throw invalidArgument('recordSends(): the first argument must be a function')
   }
-  checkOptions('recordSends()', options, OWN)
+  const options = /** @type {Checked} */ (checkOptions('recordSends()', given, OWN))
   const { runInStep } = require('./runner/globals.cjs')
   const { sent } = await record(options, async (execution) => {
     const step = execution.step(options.stepName ?? 'code')
@@ -74,18 +80,18 @@ async function recordSends(use, options = {}) {
 /**
  * Returns an execution for a step whose `$.flow.suspend()` must not hand anything over.
  *
- * @param {any} execution
- * @returns {any}
+ * @param {Execution} execution
+ * @returns {import('./runner/run.cjs').Running}
  */
 function unflushed(execution) {
   const { executionId, workflowId } = execution
-  return { executionId, workflowId, step: (/** @type {string} */ name) => execution.step(name) }
+  return { executionId, workflowId, step: (name) => execution.step(name) }
 }
 
 /**
  * @template T
- * @param {any} options
- * @param {(execution: any) => Promise<T>} run
+ * @param {Checked} options
+ * @param {(execution: Execution) => Promise<T>} run
  */
 async function record({ workflowId = 'p_test', executionId, attempt, destinations, strict }, run) {
   const names = ownNames(destinations)
@@ -123,15 +129,15 @@ function ownNames(destinations) {
 /**
  * Takes the calls of an execution, which is discarded: none of them is delivered.
  *
- * @param {any} engine
- * @param {any} execution
+ * @param {Engine} engine
+ * @param {Execution} execution
  * @param {string[]} names destinations of its own
  */
 async function sentBy(engine, execution, names) {
   const { executionId } = execution
   const rows = await engine.deliveries({ executionId, limit: ALL })
   execution.discard()
-  /** @type {Record<string, any>} */
+  /** @type {Sent} */
   const sent = { all: [] }
   for (const name of [...NAMES, ...names]) sent[name] = []
   for (const { destination, request: logged } of rows.reverse()) {
@@ -146,19 +152,21 @@ async function sentBy(engine, execution, names) {
  * Returns a request as it is compared in a test.
  *
  * @param {string} destination
- * @param {any} request
+ * @param {object} request
  */
 function shownRequest(destination, request) {
-  if (destination === 'http') return withData(request)
+  if (destination === 'http') return withData(/** @type {HttpRequestLog} */ (request))
+  const isBuiltIn = NAMES.some((name) => name === destination)
+  const { truncated, body } = /** @type {Record<string, unknown>} */ (request)
   // The log shows what is no object as its text.
-  const isText = !NAMES.includes(/** @type {any} */ (destination)) && request.truncated === false
-  return isText && typeof request.body === 'string' ? JSON.parse(request.body) : request
+  const isText = !isBuiltIn && truncated === false && typeof body === 'string'
+  return isText ? JSON.parse(body) : request
 }
 
 /**
  * Returns an HTTP request with its JSON body as `data`.
  *
- * @param {any} request
+ * @param {HttpRequestLog} request
  */
 function withData(request) {
   const { body, bodyEncoding, headers } = request

@@ -40,6 +40,17 @@ function unchecked(source, key) {
   }
 }
 
+/**
+ * Returns a member of a value of any type; `undefined` for `undefined` and `null`, which have none.
+ *
+ * @param {unknown} value
+ * @param {string} name
+ * @returns {unknown}
+ */
+function memberOf(value, name) {
+  return /** @type {Record<string, unknown> | null | undefined} */ (value)?.[name]
+}
+
 /** Characters of a value that a message shows. */
 const MAX_SHOWN = 100
 
@@ -93,4 +104,4 @@ function cut(text, most) {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text
 }
 
-module.exports = { cut, isObject, isRecord, messageOf, shown, unchecked, wellFormed }
+module.exports = { cut, isObject, isRecord, memberOf, messageOf, shown, unchecked, wellFormed }

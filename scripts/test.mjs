@@ -43,6 +43,7 @@ const STAGES = {
     run('cargo', ['clippy', '--locked', '--workspace', '--all-targets', '--', '--deny', 'warnings'])
     bin('eslint', ['--max-warnings', '0', '.'])
     run(process.execPath, ['scripts/check-prose.mjs'])
+    run(process.execPath, ['scripts/check-types.mjs'])
   },
   rust() {
     installPostgres()

@@ -1,4 +1,4 @@
-import type { HttpResponse, Send, Step, StepContext } from '../index.js'
+import type { HttpResponse, Send, Step, StepContext, Untyped, UntypedRecord } from '../index.js'
 import { defineComponent as define } from '../index.js'
 
 /**
@@ -23,7 +23,7 @@ export declare function $end(message?: unknown): never
  *
  * @throws `ERR_SEND_NO_STEP` outside a step.
  */
-export declare function $respond(response: HttpResponse): Promise<any>
+export declare function $respond(response: HttpResponse): Promise<void>
 
 /** Returns its argument: components are plain objects. It types `this`, `steps` and `$` of `run`. */
 export declare const defineComponent: typeof define
@@ -53,14 +53,14 @@ declare global {
   // `var` and function declarations, so that `globalThis.$send` has a type too.
   var $send: Send
   function $end(message?: unknown): never
-  function $respond(response: HttpResponse): Promise<any>
+  function $respond(response: HttpResponse): Promise<void>
   var defineComponent: typeof define
-  /** What triggered the workflow; `undefined` outside a step, as are the following. */
-  var $event: any
+  /** What triggered the workflow, of its sender's type; `undefined` outside a step, as are the following. */
+  var $event: Untyped
   /** What is known of the run. */
   var $context: StepContext
-  /** A value of the step that outlives its run. */
-  var $checkpoint: any
+  /** A value that outlives the run, of the type that the step assigned. */
+  var $checkpoint: Untyped
   /** The files that came with the event, by name. */
-  var $attachments: Record<string, any>
+  var $attachments: UntypedRecord
 }

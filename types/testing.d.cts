@@ -5,6 +5,7 @@ import type {
   StepOptions,
   StepResult,
   StepTarget,
+  Untyped,
 } from '../index.js'
 
 /** Options of {@link recordSends}. Unknown keys are refused. */
@@ -26,19 +27,22 @@ export interface RecordOptions {
 /** Options of {@link recordStep}. Unknown keys are refused. */
 export interface RecordStepOptions extends RecordOptions, StepOptions {}
 
-/** What a step sent, by destination, in the order of the calls. Secrets are redacted, as in the log. */
+/**
+ * What a step sent, by destination, in the order of the calls, with the data as the step passed it. Secrets
+ * are redacted, as in the log.
+ */
 export interface Sent {
   /** Requests as they would be sent, with `data` where the body is JSON. */
-  http: Array<HttpRequestLog & { data?: any }>
+  http: Array<HttpRequestLog & { data?: Untyped }>
   email: EmailRequestLog[]
-  s3: Array<{ bucket: string; prefix?: string; payload: any }>
-  sql: Array<{ table: string; payload: any }>
-  sse: Array<{ channel: string; payload: any }>
-  emit: Array<{ event?: any; raw_event?: any; channel?: string }>
+  s3: Array<{ bucket: string; prefix?: string; payload: Untyped }>
+  sql: Array<{ table: string; payload: Untyped }>
+  sse: Array<{ channel: string; payload: Untyped }>
+  emit: Array<{ event?: Untyped; raw_event?: Untyped; channel?: string }>
   /** All calls. */
-  all: Array<{ destination: string; request: any }>
+  all: Array<{ destination: string; request: Untyped }>
   /** Calls of destinations of your own. */
-  [destination: string]: any[]
+  [destination: string]: Untyped[]
 }
 
 /**

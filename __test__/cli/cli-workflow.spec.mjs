@@ -100,6 +100,10 @@ for (const [args, message] of [
   [['a.js', 'b.js', '--step', 'x'], /--step names a single step/],
   [['a.js', 'b.js', '--props', 'c.json'], /--props has c, but the steps are a, b/],
   [['a.js', '--steps', 'no.json'], /--steps no\.json: there is no such file/],
+  [['a.js', '--steps', 'list.json'], /--steps list\.json: it must hold an object/],
+  [['a.js', '--props', 'null.json'], /--props null\.json: it must hold an object/],
+  [['a.js', 'b.js', '--props', 'null.json'], /--props null\.json: it must hold an object/],
+  [['a.js', '--auths', 'list.json'], /--auths list\.json: it must hold an object/],
   [['a.js', 'b.js', 'bad.js'], /bad\.js:1:8: it is no step/],
 ]) {
   test(`refuses bad usage before a step runs: ${args.join(' ')}`, async (t) => {
@@ -108,6 +112,8 @@ for (const [args, message] of [
       'b.js': '1',
       'bad.js': 'return (',
       'c.json': '{ "c": {} }',
+      'list.json': '[]',
+      'null.json': 'null',
     }
     const { code, stderr, bodies } = await run(t, files, args)
     assert.match(stderr, message)

@@ -318,53 +318,6 @@ test('what is no journal is refused with what to do', async (t) => {
   assert.match(message, /damaged or no journal/)
 })
 
-test('the log forgets what is over its limits', async (t) => {
-  const server = await receiver(t)
-  const dataDir = dataDirectory(t)
-  const options = { dataDir, durability: /** @type {const} */ ('os'), egress: LOCAL }
-  const first = await Engine.open({ ...options, log: { maxExecutionsPerWorkflow: 3 } })
-  for (let n = 0; n < 20; n++) {
-    await finish(record(first, [{ url: server.url, data: String(n) }], n % 2 ? 'p_odd' : 'p_even'))
-  }
-  await first.close()
-  const second = await openEngine(t, { ...options, log: { maxExecutionsPerWorkflow: 2 } })
-  /** @type {import('../../index.d.ts').ExecutionSummary[]} */
-  let left = []
-  do left = await second.executions({ limit: 100 })
-  while (left.length > 4)
-  assert.deepEqual(left.map(({ workflowId }) => workflowId).sort(), [
-    'p_even',
-    'p_even',
-    'p_odd',
-    'p_odd',
-  ])
-  const bodies = (await second.deliveries()).map(({ request }) => /** @type {any} */ (request).body)
-  assert.deepEqual(bodies, ['19', '18', '17', '16'])
-})
-
-test('what the log forgot is in no file of the directory', async (t) => {
-  const server = await receiver(t)
-  const dataDir = dataDirectory(t)
-  const options = { dataDir, durability: /** @type {const} */ ('os'), egress: LOCAL }
-  const name = (/** @type {number} */ n) => `body-${String(n).padStart(3, '0')}-end`
-  const first = await Engine.open(options)
-  // Small ones share a page; large ones have pages of their own.
-  const sizes = [1, 40, 900]
-  for (let n = 0; n < 60; n++) {
-    const data = name(n).repeat(sizes[n % sizes.length])
-    await finish(record(first, [{ url: server.url, data }], 'p_forgetful'))
-  }
-  await first.close()
-  const second = await Engine.open({ ...options, log: { maxExecutionsPerWorkflow: 3 } })
-  while ((await second.executions({ limit: 100 })).length > 3);
-  await second.close()
-  const files = readdirSync(dataDir).map((file) => readFileSync(join(dataDir, file), 'latin1'))
-  const found = Array.from({ length: 60 }, (_, n) => n).filter((n) =>
-    files.some((text) => text.includes(name(n))),
-  )
-  assert.deepEqual(found, [57, 58, 59])
-})
-
 test('a directory that is removed under an open engine is noticed', async (t) => {
   const dataDir = dataDirectory(t)
   const engine = await openEngine(t, { dataDir })

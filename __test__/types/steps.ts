@@ -131,6 +131,28 @@ export async function running(engine: Engine): Promise<void> {
   if (result.status === 'failed') return
 }
 
+interface Settings {
+  channel: string
+}
+
+/** Values of interfaces are taken where data of a step is meant, and such data needs no annotation. */
+export async function named(engine: Engine, settings: Settings): Promise<void> {
+  const steps = { fetch: settings }
+  const options = { props: settings, auths: settings, context: settings, flow: settings }
+  const { exports, response, summary } = await runStep(engine, older, {
+    ...options,
+    ...{ workflowId: 'p', steps, attachments: settings },
+    respond: (answer) => answer.body.text,
+  })
+  exactly<string>(exports.total.text)
+  exactly<string>(response.body.text)
+  exactly<string>(summary.text)
+  const { rows } = await engine.sql('SELECT 1')
+  exactly<string>(rows[0].name.text)
+  engine.subscribe({ emitterId: 'p' }, ({ event }) => exactly<string>(event.body.text))
+  engine.destination('slack', { deliver: ([{ argument }]) => exactly<string>(argument.text) })
+}
+
 export function narrowed(delivery: Delivery): void {
   switch (delivery.destination) {
     case 'http':

@@ -2,9 +2,11 @@
 
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
 
+import engineOptions from '../options.cjs'
+import values from '../values.cjs'
 import { UsageError } from './usage.mjs'
 
 /** The file that is read when --config names none. */
@@ -18,10 +20,11 @@ const DATA_DIR_VARIABLE = 'DOLLAR_SEND_DATA_DIR'
 
 const EXAMPLE = "export default { dataDir: './.dollar-send', email: { smtp: '…' } }"
 
+/** @typedef {import('../../index.js').EngineOptions} EngineOptions */
 /**
  * @typedef {object} Configuration
  * @property {string} [file] the file it was read from; absent without one
- * @property {any} options of `Engine.open()`
+ * @property {EngineOptions} options of `Engine.open()`, which checks them
  * @property {string} [dataDir] absolute
  */
 
@@ -53,10 +56,10 @@ export async function configuration({ config, dataDir }, directory = 'required')
 /**
  * The same folder that `Engine.open()` opens: relative to the working directory, or by a URL.
  *
- * @param {unknown} dataDir
+ * @param {string | { readonly href: string }} dataDir
  */
 function folderOf(dataDir) {
-  return dataDir instanceof URL ? fileURLToPath(dataDir) : resolve(String(dataDir))
+  return resolve(engineOptions.pathText(dataDir))
 }
 
 /** @param {string | undefined} option @returns {{ path: string, source: string } | undefined} */
@@ -66,7 +69,7 @@ function namedDirectory(option) {
   return variable ? { path: variable, source: DATA_DIR_VARIABLE } : undefined
 }
 
-/** @param {string} file @returns {Promise<any>} the options that the file exports */
+/** @param {string} file @returns {Promise<EngineOptions>} the options that the file exports */
 async function optionsIn(file) {
   const path = resolve(file)
   if (!existsSync(path)) throw new UsageError(`--config ${file}: there is no such file.`)
@@ -95,7 +98,7 @@ function faultOf(options) {
   if (typeof options === 'function') return 'a function (export what it returns)'
   if (typeof options !== 'object') return `a ${typeof options}`
   if (Array.isArray(options)) return 'a list'
-  if (typeof (/** @type {any} */ (options).then) === 'function')
+  if (typeof values.memberOf(options, 'then') === 'function')
     return 'a promise (write export default await …)'
   return undefined
 }

@@ -52,11 +52,13 @@ export async function pauseCommand(act, settings) {
   return EXIT.delivered
 }
 
-/** @param {any[]} pauses @returns {string} a line each */
+/** @typedef {import('../../index.js').Pause} Pause */
+
+/** @param {Pause[]} pauses @returns {string} a line each */
 function pausesText(pauses) {
   if (pauses.length === 0) return 'Nothing is paused.\n'
   const paint = createPaint(process.stdout)
-  const line = (/** @type {any} */ { host, destination, workflowId, since }) => {
+  const line = (/** @type {Pause} */ { host, destination, workflowId, since }) => {
     const [kind, name] = host
       ? ['host', host]
       : destination

@@ -9,6 +9,8 @@ const require = createRequire(import.meta.url)
 const { keyText } = require('../options.cjs')
 
 /** @typedef {import('./config.mjs').Configuration} Configuration */
+/** @typedef {import('./print.mjs').Logged} Logged */
+/** @typedef {import('../../index.js').ExecutionSummary} ExecutionSummary */
 
 /** The log of a data directory, which may be in use by another process. */
 export class Directory {
@@ -21,13 +23,13 @@ export class Directory {
     this.#key = keyText(options.journal?.key)
   }
 
-  /** @param {Record<string, unknown>} filter @returns {Promise<any[]>} newest first */
+  /** @param {Record<string, unknown>} filter @returns {Promise<Logged[]>} newest first */
   async deliveries(filter) {
     const native = require('../native.cjs')
     return JSON.parse(await asUsage(() => native.readLog(this.#path, this.#key, filter)))
   }
 
-  /** @param {Record<string, unknown>} filter @returns {Promise<any[]>} newest first */
+  /** @param {Record<string, unknown>} filter @returns {Promise<ExecutionSummary[]>} newest first */
   async executions(filter) {
     const native = require('../native.cjs')
     return JSON.parse(await asUsage(() => native.readExecutions(this.#path, filter)))
@@ -40,7 +42,7 @@ const ALL = 1_000_000
 /**
  * The ids that prefixes name.
  *
- * @param {{ deliveries(filter: Record<string, unknown>): Promise<any[]> }} source
+ * @param {{ deliveries(filter: Record<string, unknown>): Promise<{ id: string }[]> }} source
  * @param {string[]} prefixes
  * @returns {Promise<string[]>}
  * @throws {UsageError} when one names none or several

@@ -77,15 +77,15 @@ export async function addressOf(dataDir) {
  * @param {Configuration} configured
  * @param {object} options of `Engine.open()`
  * @param {string} verb what the command does, for messages
- * @returns {Promise<{ engine: any, address?: undefined } | { engine?: undefined, address: string }>}
+ * @returns {Promise<{ engine: import('../engine.cjs').Engine, address?: undefined } | { engine?: undefined, address: string }>}
  * @throws {UsageError} when the directory is in use, and has no server
  */
 export async function openOrFind(configured, options, verb) {
-  const { Engine } = /** @type {any} */ ((await import('../index.cjs')).default)
+  const { Engine } = (await import('../index.cjs')).default
   try {
     return { engine: await Engine.open(options) }
   } catch (error) {
-    const { code, message } = /** @type {any} */ (error)
+    const { code, message } = /** @type {NodeJS.ErrnoException} */ (error)
     if (code !== 'ERR_SEND_DATA_DIR_LOCKED') return asUsage(() => Promise.reject(error))
     const address = await addressOf(String(configured.dataDir))
     if (address) return { address }

@@ -56,7 +56,7 @@ function cellsOf(delivery, length) {
   const [style, mark] = STATES[/** @type {keyof typeof STATES} */ (status)] ?? ['yellow', '…']
   const code = response?.status
   const time = response?.durationMs
-  const good = code >= 200 && code < 300
+  const good = code !== undefined && code >= 200 && code < 300
   return [
     { text: mark, style },
     { text: status, style },
@@ -116,7 +116,7 @@ const RUN_STYLES = /** @type {const} */ ({ completed: 'green', failed: 'red', di
 /**
  * Executions, one line each.
  *
- * @param {any[]} executions rows of `engine.executions()`
+ * @param {import('../../index.js').ExecutionSummary[]} executions rows of `engine.executions()`
  * @param {Paint} paint
  * @param {number} [width] of the terminal
  * @returns {string}

@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 
 import loader from '../runner/load.cjs'
+import values from '../values.cjs'
 import { locateJsonError } from './json.mjs'
 import { UsageError } from './usage.mjs'
 
@@ -35,11 +36,11 @@ async function existingFile(what, file) {
 }
 
 /**
- * The value of `--event` or `--props`.
+ * The value of an option that names a file of JSON, such as `--event`.
  *
  * @param {string} option
  * @param {string | undefined} file `-` is standard input
- * @returns {Promise<any>} `{}` without a file
+ * @returns {Promise<unknown>} `{}` without a file
  * @throws {UsageError} with line and column when it is not JSON
  */
 export async function loadJson(option, file) {
@@ -53,7 +54,7 @@ export async function loadJson(option, file) {
     return JSON.parse(json)
   } catch (error) {
     const place = locateJsonError(json)
-    const name = file === '-' ? 'standard input' : file
+    const name = nameOf(file)
     if (json.trim() === '')
       throw new UsageError(`${option} ${name}: it is empty; an empty object is {}.`)
     if (!place)
@@ -66,12 +67,30 @@ export async function loadJson(option, file) {
   }
 }
 
+/** @param {string} file as the command line names it */
+function nameOf(file) {
+  return file === '-' ? 'standard input' : file
+}
+
+/**
+ * The value of an option that must be an object: `--props`, `--steps` or `--auths`.
+ *
+ * @param {string} option
+ * @param {string | undefined} file
+ * @throws {UsageError}
+ */
+export async function loadObject(option, file) {
+  const value = await loadJson(option, file)
+  if (values.isRecord(value)) return value
+  throw new UsageError(`${option} ${nameOf(String(file))}: it must hold an object, such as {}.`)
+}
+
 /**
  * The reason why a file cannot be a step, if that is what `error` says; any other error is the file's own.
  *
  * @param {string} file
  * @param {string} path
- * @param {any} error
+ * @param {unknown} error
  * @returns {UsageError | undefined}
  */
 function refusalOf(file, path, error) {
@@ -79,7 +98,7 @@ function refusalOf(file, path, error) {
   const [sentence] = message.split('\n')
   switch (codeOf(error)) {
     case 'ERR_SEND_INVALID_ARGUMENT':
-      if (typeof error.path !== 'string') return undefined
+      if (typeof values.memberOf(error, 'path') !== 'string') return undefined
       return new UsageError(message.replace(path, () => file))
     case 'ERR_MODULE_NOT_FOUND':
     case 'MODULE_NOT_FOUND':
@@ -119,7 +138,7 @@ export async function loadStep(file) {
 export async function loadEnvironment(file) {
   if (file === undefined) return
   const path = await existingFile('--env-file', file)
-  const load = /** @type {any} */ (process).loadEnvFile
+  const load = process.loadEnvFile
   if (typeof load !== 'function') {
     throw new UsageError('--env-file needs Node.js 20.12 or later; use node --env-file instead.')
   }

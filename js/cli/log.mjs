@@ -11,7 +11,7 @@ import { terminalWidth } from './table.mjs'
 import { Interrupt, watchProcess } from './watch.mjs'
 
 /** @typedef {import('./arguments.mjs').LogSettings} LogSettings */
-/** @typedef {import('./print.mjs').Delivery} Delivery */
+/** @typedef {import('./print.mjs').Logged} Delivery */
 
 /** The time between two looks of --follow. */
 const LOOK_MS = 500
@@ -64,13 +64,13 @@ export function asText(deliveries, verbose) {
 /**
  * Prints what is there, and then each delivery when it is terminal, until the process is asked to end.
  *
- * @param {{ deliveries(filter: Record<string, string | number>): Promise<any[]> }} source
+ * @param {{ deliveries(filter: Record<string, string | number>): Promise<Delivery[]> }} source
  * @param {Record<string, string | number>} filter
- * @param {any[]} found
+ * @param {Delivery[]} found
  * @param {LogSettings} settings
  */
 async function follow(source, filter, found, { json, verbose }) {
-  const print = (/** @type {any[]} */ deliveries) => {
+  const print = (/** @type {Delivery[]} */ deliveries) => {
     if (deliveries.length === 0) return
     const lines = json
       ? deliveries.map((delivery) => `${harmlessJson(delivery, 0)}\n`).join('')
@@ -80,7 +80,7 @@ async function follow(source, filter, found, { json, verbose }) {
   const watch = watchProcess(() => {})
   const terminal = found.filter(isTerminal)
   /** The end of each delivery that the next look may see again. */
-  let seen = new Map(terminal.map(({ id, settledAt }) => [id, Date.parse(settledAt)]))
+  let seen = new Map(terminal.map((delivery) => [delivery.id, endOf(delivery)]))
   let newest = Math.max(Date.now(), ...seen.values())
   print(found.reverse())
   try {
@@ -91,10 +91,10 @@ async function follow(source, filter, found, { json, verbose }) {
       const settledSince = new Date(since).toISOString()
       const all = await source.deliveries({ ...filter, settledSince, limit: LOOK_AT })
       const fresh = all.filter(({ id }) => !seen.has(id))
-      for (const { id, settledAt } of fresh) seen.set(id, Date.parse(settledAt))
+      for (const delivery of fresh) seen.set(delivery.id, endOf(delivery))
       for (const end of seen.values()) newest = Math.max(newest, end)
       seen = new Map([...seen].filter(([, end]) => end >= newest - OVERLAP_MS))
-      print(fresh.sort((one, other) => Date.parse(one.settledAt) - Date.parse(other.settledAt)))
+      print(fresh.sort((one, other) => endOf(one) - endOf(other)))
     }
   } catch (error) {
     if (error instanceof Interrupt) return 0
@@ -102,6 +102,11 @@ async function follow(source, filter, found, { json, verbose }) {
   } finally {
     watch.stop()
   }
+}
+
+/** @param {Delivery} delivery that is terminal */
+function endOf({ settledAt }) {
+  return Date.parse(String(settledAt))
 }
 
 /** @param {{ status: string }} delivery */

@@ -7,12 +7,34 @@ import { harmless, harmlessColours, oneLine } from './paint.mjs'
 
 /** @typedef {import('./paint.mjs').Paint} Paint */
 /**
+ * A request or a response of the log, with what a destination may have of it.
+ *
+ * @typedef {object} Side
+ * @property {string} [method]
+ * @property {string} [url]
+ * @property {Record<string, unknown> | [string, unknown][]} [headers]
+ * @property {unknown} [body]
+ * @property {unknown} [data] the body, where it was JSON
+ * @property {string} [bodyEncoding]
+ * @property {number} [bodyBytes]
+ * @property {boolean} [truncated]
+ * @property {number} [status]
+ * @property {number} [durationMs]
+ * @property {{ status: number, method: string, url: string }[]} [redirects]
+ * @property {string} [subject] of a mail
+ * @property {string} [bucket] of an object
+ * @property {string} [key]
+ * @property {string} [table] of a row
+ * @property {string} [id] of an event
+ */
+/**
  * A delivery of the log.
  *
  * @typedef {object} Delivery
  * @property {string} [id]
  * @property {string} [replayOf]
  * @property {string} [recordedAt]
+ * @property {string} [settledAt]
  * @property {string} [workflowId]
  * @property {string} [executionId]
  * @property {{ code: string, message: string }} [lastError] why it waits for another attempt
@@ -21,12 +43,14 @@ import { harmless, harmlessColours, oneLine } from './paint.mjs'
  * @property {number} index
  * @property {string} destination
  * @property {string} status
- * @property {any} request
- * @property {any} [response]
+ * @property {Side} request
+ * @property {Side} [response]
  * @property {{ code: string, message: string, phase?: string }} [error]
  * @property {string[]} warnings
  * @property {number} attempts
  */
+/** @typedef {Delivery & { id: string }} Logged A delivery as the log has it. */
+/** @typedef {import('../runner/run.cjs').Result} Result */
 
 /** How much of a body is shown; the log has more of it. */
 const MAX_BODY_LINES = 40
@@ -70,7 +94,7 @@ function counted(count, noun) {
 /**
  * A body's lines: JSON indented, long ones cut with a note of what is missing.
  *
- * @param {any} side a request or response of the log
+ * @param {Side} side a request or response of the log
  * @returns {string[]}
  */
 export function bodyLines(side) {
@@ -101,13 +125,13 @@ export function bodyLines(side) {
   return lines
 }
 
-/** @param {any} headers @returns {string[]} */
+/** @param {Side['headers']} headers @returns {string[]} */
 function headerLines(headers) {
   const pairs = Array.isArray(headers) ? headers : Object.entries(headers ?? {})
   return pairs.flatMap(([name, value]) => [value].flat().map((one) => oneLine(`${name}: ${one}`)))
 }
 
-/** @param {any} side @returns {string[]} what is known besides headers and body, one line each */
+/** @param {Side} side @returns {string[]} what is known besides headers and body, one line each */
 function otherLines(side) {
   return Object.entries(side)
     .filter(([name, value]) => !SHOWN.includes(name) && value !== undefined && value !== null)
@@ -121,7 +145,7 @@ function otherLines(side) {
  *
  * @param {string} sign
  * @param {string[]} first
- * @param {any} side
+ * @param {Side} side
  * @returns {string[]}
  */
 function exchangeLines(sign, first, side) {
@@ -143,14 +167,14 @@ function titleLine(delivery, paint) {
   return `${paint(colour, mark)} ${paint('bold', oneLine(delivery.destination))}${oneLine(target)}${state}${place}`
 }
 
-/** @param {any} response @param {Paint} paint @returns {string[]} */
+/** @param {Side} response @param {Paint} paint @returns {string[]} */
 function statusLines(response, paint) {
   if (response.status === undefined) return otherLines(response)
   const time =
     response.durationMs === undefined ? '' : paint('dim', `  ${Math.round(response.durationMs)} ms`)
   const good = response.status >= 200 && response.status < 300
   const reason = STATUS_CODES[response.status] ?? ''
-  const hops = (response.redirects ?? []).map((/** @type {any} */ hop) =>
+  const hops = (response.redirects ?? []).map((hop) =>
     oneLine(`${hop.status} -> ${hop.method} ${hop.url}`),
   )
   return [
@@ -204,7 +228,7 @@ function shown(value, colors) {
 /**
  * What the step said besides sending: its exports, and how it ended.
  *
- * @param {any} result of `runStep`
+ * @param {Result} result
  * @param {Paint} paint
  * @returns {string} empty when there is nothing to say
  */

@@ -40,13 +40,15 @@ function given(members) {
  */
 export function pauseSettings(command, others, values, place) {
   const { host, destination, workflow, all } = values
-  const target = given({ host, destination, workflowId: workflow, all: all || undefined })
+  /** @type {Record<string, string | true | undefined>} */
+  const members = { host, destination, workflowId: workflow, all: all || undefined }
+  const target = given(members)
   if (others.length > 0 || Object.keys(target).length !== 1)
     throw new UsageError(
       `${command} needs one of --host, --destination, --workflow and --all, and no arguments.`,
     )
   const { config, dataDir, url, token, json } = place
-  return { config, dataDir, url, token, json, target: /** @type {any} */ (target) }
+  return { config, dataDir, url, token, json, target }
 }
 
 /**

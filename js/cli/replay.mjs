@@ -16,7 +16,7 @@ import { leftText, waitForDeliveries } from './wait.mjs'
 import { Interrupt, watchProcess } from './watch.mjs'
 
 /** @typedef {import('./arguments.mjs').ReplaySettings} ReplaySettings */
-/** @typedef {import('./print.mjs').Delivery & { id: string }} Delivery */
+/** @typedef {import('./print.mjs').Logged} Delivery */
 /** @typedef {import('./server.mjs').Skipped} Skipped */
 /**
  * The plan of an engine.
@@ -81,7 +81,7 @@ export async function replayCommand(settings) {
 /**
  * The selection of `engine.replay()`.
  *
- * @param {{ deliveries(filter: Record<string, unknown>): Promise<any[]> }} source
+ * @param {{ deliveries(filter: Record<string, unknown>): Promise<{ id: string }[]> }} source
  * @param {ReplaySettings} settings
  * @returns {Promise<Record<string, unknown>>}
  */

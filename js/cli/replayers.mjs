@@ -6,6 +6,7 @@ import { Server, ServerError } from './server.mjs'
 
 /** @typedef {import('./replay.mjs').Delivery} Delivery */
 /** @typedef {import('./replay.mjs').Replayer} Replayer */
+/** @typedef {import('../engine.cjs').Engine} Engine */
 
 /** What is left when the command ends waits in the journal. */
 const CLOSE_MS = 2000
@@ -46,7 +47,7 @@ class Deliveries {
 export class LocalReplayer {
   #configured
   #settings
-  /** @type {any} The engine that plans, then the one that delivers. */ #engine
+  /** @type {Engine} The engine that plans, then the one that delivers. */ #engine
   /** @type {Record<string, unknown>} */ #selection = {}
   #deliveries = new Deliveries()
 
@@ -68,7 +69,7 @@ export class LocalReplayer {
   /**
    * @param {import('./config.mjs').Configuration} configured
    * @param {import('./arguments.mjs').ReplaySettings} settings
-   * @param {any} engine
+   * @param {Engine} engine
    */
   constructor(configured, settings, engine) {
     this.#configured = configured
@@ -85,17 +86,20 @@ export class LocalReplayer {
   /** @type {Replayer['run']} */
   async run({ onProgress, signal }) {
     await this.#engine.close({ timeoutMs: 0 })
-    const { Engine } = /** @type {any} */ ((await import('../index.cjs')).default)
+    const { Engine } = (await import('../index.cjs')).default
     const options = engineOptions(this.#configured, this.#settings)
     this.#engine = await asUsage(() => Engine.open(options))
     this.#engine.on('warning', (/** @type {{ message: string }} */ warning) => {
       process.stderr.write(`! ${oneLine(warning.message)}\n`)
     })
     let all = 0
-    this.#engine.on('replay', (/** @type {any} */ { replayed, total }) => {
-      all = total
-      onProgress(replayed, total)
-    })
+    this.#engine.on(
+      'replay',
+      (/** @type {{ replayed: number, total: number }} */ { replayed, total }) => {
+        all = total
+        onProgress(replayed, total)
+      },
+    )
     const plan = await asUsage(() => this.#engine.replay(this.#selection, { dryRun: true }))
     const { replayed, skipped, cancelled } = await asUsage(() =>
       this.#engine.replay({ plan: plan.id }, { signal }),
@@ -111,8 +115,8 @@ export class LocalReplayer {
     return this.#deliveries.look(ids, (filter) => this.#engine.deliveries(filter))
   }
 
-  close() {
-    return this.#engine.close({ timeoutMs: CLOSE_MS })
+  async close() {
+    await this.#engine.close({ timeoutMs: CLOSE_MS })
   }
 }
 

@@ -8,9 +8,10 @@ import root from '../index.cjs'
 import components from '../runner/component.cjs'
 import results from '../runner/result.cjs'
 import runner from '../runner/run.cjs'
+import values from '../values.cjs'
 import { configuration } from './config.mjs'
 import { asUsage, engineOptions } from './engine.mjs'
-import { loadEnvironment, loadJson, loadStep } from './load.mjs'
+import { loadEnvironment, loadJson, loadObject, loadStep } from './load.mjs'
 import { createPaint, harmless, harmlessJson, oneLine } from './paint.mjs'
 import { asText as deliveriesText } from './log.mjs'
 import { formatResult, formatSummary } from './print.mjs'
@@ -19,18 +20,20 @@ import { EXIT } from './usage.mjs'
 import { leftText, waitForDeliveries } from './wait.mjs'
 import { Interrupt, watchProcess } from './watch.mjs'
 
-/** @type {any} the engine's own types are those of `index.d.ts`; this file only passes them on */
 const { Engine } = root
 
 /** @typedef {import('./arguments.mjs').RunSettings} RunSettings */
-/** @typedef {import('./print.mjs').Delivery} Delivery */
+/** @typedef {import('./print.mjs').Logged} Delivery */
+/** @typedef {import('../engine.cjs').Engine} Engine */
+/** @typedef {import('../runner/run.cjs').Result} Result */
+/** @typedef {import('./sequence.mjs').Dictionary} Dictionary */
 /** @typedef {import('./sequence.mjs').NamedStep} NamedStep */
 /**
  * How a run went.
  *
  * @typedef {object} Outcome
  * @property {string} executionId
- * @property {any} [result] how the step ended; absent when it did not
+ * @property {Result & { steps?: Record<string, Result> }} [result] how the step ended; absent when it did not
  * @property {{ error: unknown }} [thrown]
  * @property {Interrupt} [interrupt]
  * @property {Delivery[]} deliveries in call order
@@ -48,7 +51,7 @@ const CLOSE_MS = 2000
 /**
  * The deliveries of an execution as the log has them now, in call order.
  *
- * @param {import('../../index.js').Engine} engine
+ * @param {Engine} engine
  * @param {string} executionId
  * @returns {Promise<Delivery[]>}
  */
@@ -60,7 +63,7 @@ async function logged(engine, executionId) {
 /**
  * Waits for the deliveries of a completed execution.
  *
- * @param {import('../../index.js').Engine} engine
+ * @param {Engine} engine
  * @param {string} executionId
  * @param {number} waitMs
  * @returns {Promise<Delivery[]>}
@@ -68,14 +71,13 @@ async function logged(engine, executionId) {
 async function settle(engine, executionId, waitMs) {
   // Batches are not waited for until they are due.
   void engine.flush().catch(() => {})
-  const look = () => /** @type {Promise<any[]>} */ (logged(engine, executionId))
-  return waitForDeliveries(look, { waitMs })
+  return waitForDeliveries(() => logged(engine, executionId), { waitMs })
 }
 
 /**
  * Runs the steps in one execution and waits for their deliveries.
  *
- * @param {import('../../index.js').Engine} engine
+ * @param {Engine} engine
  * @param {NamedStep[]} steps
  * @param {RunSettings} settings
  * @param {import('./sequence.mjs').Input} input
@@ -90,7 +92,7 @@ async function execute(engine, steps, settings, input) {
     outcome.thrown ??= { error }
   })
   let handedOver = false
-  const complete = async (/** @type {any} */ end = undefined) => {
+  const complete = async (/** @type {{ error?: unknown } | undefined} */ end = undefined) => {
     const receipt = await execution.complete(end)
     handedOver = true
     return receipt
@@ -138,8 +140,9 @@ function exitStatus({ interrupt, thrown, deliveries }) {
 /** @param {unknown} error @returns {string} */
 function errorText(error) {
   const text = error instanceof Error ? inspect(error) : `The step threw ${inspect(error)}`
-  const failure = /** @type {any} */ (error)?.completionError
-  return failure ? `${text}\nIts deliveries were not handed over: ${failure.message}` : text
+  const failure = values.memberOf(error, 'completionError')
+  if (!failure) return text
+  return `${text}\nIts deliveries were not handed over: ${values.memberOf(failure, 'message')}`
 }
 
 /** @param {Outcome} outcome @param {number} waitMs @returns {string} what belongs on standard error */
@@ -159,7 +162,7 @@ function complaints({ thrown, interrupt, deliveries }, waitMs) {
       'Private and local addresses are refused unless --allow names them: --allow 127.0.0.0/8',
     )
   }
-  const left = interrupt ? '' : leftText(/** @type {any[]} */ (deliveries), waitMs)
+  const left = interrupt ? '' : leftText(deliveries, waitMs)
   return `${lines.map((line) => `${harmless(line)}\n`).join('')}${left}`
 }
 
@@ -186,7 +189,7 @@ function jsonable(value) {
   }
 }
 
-/** @param {any} result of a step @returns {Record<string, unknown>} what the report has of it */
+/** @param {Partial<Result>} result of a step @returns {Record<string, unknown>} what the report has of it */
 function said({ returnValue, exports, end, exit, response }) {
   return Object.fromEntries(
     Object.entries({ returnValue, exports, end, exit, response })
@@ -217,7 +220,7 @@ function asJson({ executionId, result, thrown, deliveries }) {
  * Loads the steps that `settings` name.
  *
  * @param {RunSettings} settings
- * @param {any} props
+ * @param {Dictionary} props
  * @returns {Promise<NamedStep[]>}
  */
 async function loadSteps({ files, step }, props) {
@@ -243,15 +246,15 @@ export async function runCommand(settings) {
   // The step's own console.log must not get between the lines of the JSON.
   if (settings.json) globalThis.console = new Console(process.stderr)
   const event = await loadJson('--event', settings.event)
-  const props = await loadJson('--props', settings.props)
-  const earlier = await loadJson('--steps', settings.steps)
-  const auths = await loadJson('--auths', settings.auths)
+  const props = await loadObject('--props', settings.props)
+  const earlier = await loadObject('--steps', settings.steps)
+  const auths = await loadObject('--auths', settings.auths)
   await loadEnvironment(settings.envFile)
   const steps = await loadSteps(settings, props)
   const configured = await configuration(settings, 'optional')
   const engine = await asUsage(() => Engine.open(engineOptions(configured, settings)))
-  engine.on('warning', (/** @type {any} */ warning) => {
-    process.stderr.write(`! ${oneLine(String(warning?.message ?? inspect(warning)))}\n`)
+  engine.on('warning', (/** @type {import('../../index.js').WarningEvent} */ { message }) => {
+    process.stderr.write(`! ${oneLine(message)}\n`)
   })
   const outcome = await execute(engine, steps, settings, { event, steps: earlier, auths })
   process.stdout.write(settings.json ? asJson(outcome) : asText(outcome, settings.verbose))

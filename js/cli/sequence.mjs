@@ -4,8 +4,11 @@ import { basename, dirname, extname, resolve } from 'node:path'
 
 import { UsageError } from './usage.mjs'
 
-/** @typedef {{ name: string, target: any, props: Record<string, any> }} NamedStep */
-/** @typedef {{ event: unknown, steps: Record<string, any>, auths: Record<string, any> }} Input */
+/** @typedef {import('../runner/steps.cjs').Dictionary} Dictionary */
+/** @typedef {import('../runner/run.cjs').Result} Result */
+/** @typedef {import('../runner/component.cjs').Target} Target */
+/** @typedef {{ name: string, target: Target, props: Dictionary }} NamedStep */
+/** @typedef {{ event: unknown, steps: Dictionary, auths: Dictionary }} Input */
 
 /**
  * Names for the steps of files, as later steps find them in `steps`.
@@ -40,8 +43,8 @@ function ownName(file) {
  * The props of each step: those of a single step, or by the names of several.
  *
  * @param {string[]} names
- * @param {any} props
- * @returns {Record<string, any>[]}
+ * @param {Dictionary} props
+ * @returns {Dictionary[]}
  */
 export function propsOf(names, props) {
   if (names.length === 1) return [props]
@@ -49,7 +52,7 @@ export function propsOf(names, props) {
     if (names.includes(name)) continue
     throw new UsageError(`--props has ${name}, but the steps are ${names.join(', ')}.`)
   }
-  return names.map((name) => props[name] ?? {})
+  return names.map((name) => /** @type {Dictionary} */ (props[name] ?? {}))
 }
 
 /**
@@ -57,13 +60,14 @@ export function propsOf(names, props) {
  *
  * @param {NamedStep[]} steps
  * @param {Input} input
- * @param {(step: NamedStep, input: Input & { props: Record<string, any> }) => Promise<any>} run
- * @returns {Promise<any>} the result of the last step that ran, and with several steps all as `steps`
+ * @param {(step: NamedStep, input: Input & { props: Dictionary }) => Promise<Result>} run
+ * @returns {Promise<Result & { steps?: Record<string, Result> }>} the result of the last step that ran, and with several steps all as `steps`
  */
 export async function runInOrder(steps, input, run) {
   const exported = { ...input.steps }
-  /** @type {Record<string, any>} */
+  /** @type {Record<string, Result>} */
   const results = {}
+  /** @type {Result | undefined} */
   let result
   for (const step of steps) {
     result = await run(step, { ...input, steps: { ...exported }, props: step.props })
@@ -71,5 +75,6 @@ export async function runInOrder(steps, input, run) {
     exported[step.name] = result.exports
     if (result.status !== 'returned') break
   }
-  return steps.length > 1 ? { ...result, steps: results } : result
+  const last = /** @type {Result} */ (result)
+  return steps.length > 1 ? { ...last, steps: results } : last
 }

@@ -8,7 +8,6 @@ import { oneLine } from './paint.mjs'
 import { TOKENS_VARIABLE } from './server.mjs'
 import { Interrupt, watchProcess } from './watch.mjs'
 
-/** @type {any} */
 const { Engine } = root
 
 /** @typedef {import('./arguments.mjs').ServeSettings} ServeSettings */
@@ -23,7 +22,7 @@ const NOT_DELIVERING =
  * The options of the server: those of the configuration, then those of the command line.
  *
  * @param {ServeSettings} settings
- * @param {any} [own] those of the configuration
+ * @param {import('../../index.js').ServerOptions} [own] those of the configuration
  */
 function serverOptions({ host, port, tokens, cors, publicUrl, publicStreams }, own = {}) {
   const given = (process.env[TOKENS_VARIABLE] ?? '').split(',').map((token) => token.trim())
@@ -53,6 +52,7 @@ export async function serveCommand(settings) {
     ...(delivers ? {} : LOOKING),
   }
   const engine = await asUsage(() => Engine.open(options))
+  const url = String(engine.address()?.url)
   engine.on('warning', (/** @type {{ message: string }} */ warning) => {
     process.stderr.write(`! ${oneLine(warning.message)}\n`)
   })
@@ -60,13 +60,13 @@ export async function serveCommand(settings) {
   // The server keeps no process alive.
   const alive = setInterval(() => {}, 2 ** 30)
   try {
-    process.stdout.write(`Listening on ${engine.address().url}\n`)
+    process.stdout.write(`Listening on ${url}\n`)
     process.stderr.write(
       `Data directory: ${oneLine(String(configured.dataDir))}\n` +
         (configured.file === undefined ? '' : `Configuration: ${oneLine(configured.file)}\n`) +
         (delivers ? '' : `${NOT_DELIVERING}\n`),
     )
-    if (settings.open) void showPage(engine.address().url)
+    if (settings.open) void showPage(url)
     await Promise.race([watch.interrupted, watch.crashed])
   } catch (error) {
     if (!(error instanceof Interrupt)) throw error

@@ -1,5 +1,6 @@
 // The server of a running engine, as the commands use it.
 
+import values from '../values.cjs'
 import { UsageError } from './usage.mjs'
 
 /** Where tokens may stand that are not to be seen in a list of processes. */
@@ -24,6 +25,10 @@ const PARAMETERS = /** @type {Record<string, string>} */ ({
   dryRun: 'dry_run',
 })
 
+/** @typedef {import('./print.mjs').Logged} Logged */
+/** @typedef {import('../../index.js').ExecutionSummary} ExecutionSummary */
+/** @typedef {import('../../index.js').Pause} Pause */
+/** @typedef {{ data?: unknown, message?: unknown, error?: unknown }} Body */
 /** @typedef {{ id: string, reason: string }} Skipped */
 /**
  * @typedef {object} ReplayState
@@ -33,6 +38,10 @@ const PARAMETERS = /** @type {Record<string, string>} */ ({
  * @property {number} total
  * @property {string | null} error
  */
+
+/** @typedef {{ replay: ReplayState, deliveries: { id: string }[], skips: Skipped[] }} ReplayPart */
+
+/** @typedef {Error & { cause?: { message?: string, code?: string } }} FetchError */
 
 /** A server that cannot be reached, or refuses. */
 export class ServerError extends Error {}
@@ -56,12 +65,12 @@ export class Server {
     this.#headers = known ? { authorization: `Bearer ${known}` } : {}
   }
 
-  /** @param {Record<string, unknown>} filter @returns {Promise<any[]>} newest first */
+  /** @param {Record<string, unknown>} filter @returns {Promise<Logged[]>} newest first */
   deliveries(filter) {
     return this.#rows('/v1/deliveries', filter, 'id')
   }
 
-  /** @param {Record<string, unknown>} filter @returns {Promise<any[]>} newest first */
+  /** @param {Record<string, unknown>} filter @returns {Promise<ExecutionSummary[]>} newest first */
   executions(filter) {
     return this.#rows('/v1/executions', filter, 'cursor')
   }
@@ -74,8 +83,8 @@ export class Server {
    */
   async plan(selection) {
     const { data } = await this.#post('/v1/replays', { ...selection, dryRun: true })
-    if (typeof data?.id !== 'string') throw this.#stranger()
-    return data
+    if (typeof values.memberOf(data, 'id') !== 'string') throw this.#stranger()
+    return /** @type {import('./replay.mjs').Plan} */ (data)
   }
 
   /**
@@ -85,7 +94,8 @@ export class Server {
    * @returns {Promise<ReplayState>}
    */
   async beginReplay(plan) {
-    return (await this.#post('/v1/replays', { plan, wait: false })).data
+    const { data } = await this.#post('/v1/replays', { plan, wait: false })
+    return /** @type {ReplayState} */ (data)
   }
 
   /**
@@ -93,10 +103,11 @@ export class Server {
    *
    * @param {string} id
    * @param {number} offset
-   * @returns {Promise<{ replay: ReplayState, deliveries: { id: string }[], skips: Skipped[] }>}
+   * @returns {Promise<ReplayPart>}
    */
   async replayed(id, offset) {
-    return (await this.#json(`/v1/replays/${id}?limit=${PAGE}&offset=${offset}`)).data
+    const { data } = await this.#json(`/v1/replays/${id}?limit=${PAGE}&offset=${offset}`)
+    return /** @type {ReplayPart} */ (data)
   }
 
   /** @param {string} id of a replay */
@@ -107,19 +118,21 @@ export class Server {
   /**
    * @param {'pause' | 'resume'} act
    * @param {Record<string, unknown>} target
-   * @returns {Promise<any[]>} the pauses
+   * @returns {Promise<Pause[]>} the pauses
    */
   async changePauses(act, target) {
     const { data } = await this.#post(`/v1/queues/${act}`, target)
-    if (!Array.isArray(data?.pauses)) throw this.#stranger()
-    return data.pauses
+    const pauses = values.memberOf(data, 'pauses')
+    if (!Array.isArray(pauses)) throw this.#stranger()
+    return pauses
   }
 
   /** @param {Record<string, unknown>} filter @returns {Promise<number>} */
   async retryNow(filter) {
     const { data } = await this.#post('/v1/queues/retry-now', filter)
-    if (typeof data?.retried !== 'number') throw this.#stranger()
-    return data.retried
+    const retried = values.memberOf(data, 'retried')
+    if (typeof retried !== 'number') throw this.#stranger()
+    return retried
   }
 
   /** @param {string} path @param {Record<string, unknown>} members by the names of the API */
@@ -163,13 +176,13 @@ export class Server {
     )
   }
 
-  /** @param {string} path @param {RequestInit} [init] @returns {Promise<any>} */
+  /** @param {string} path @param {RequestInit} [init] @returns {Promise<Body>} */
   async #json(path, init = {}) {
     const response = await this.request(path, init)
-    /** @type {any} */
-    const body = await response.json().catch(() => ({}))
+    const body = /** @type {Body} */ (await response.json().catch(() => ({})))
     if (response.ok) return body
-    const reason = body.message ?? body.error?.message ?? body.error ?? response.statusText
+    const { message, error } = body
+    const reason = message ?? values.memberOf(error, 'message') ?? error ?? response.statusText
     const token = response.status === 401 ? ` Give a token: --token, or ${TOKENS_VARIABLE}.` : ''
     throw new ServerError(`${this.#url} answered ${response.status}: ${reason}.${token}`)
   }
@@ -188,7 +201,7 @@ export class Server {
         headers: { ...this.#headers, ...init.headers },
       })
     } catch (error) {
-      const { name, message, cause } = /** @type {any} */ (error)
+      const { name, message, cause } = /** @type {FetchError} */ (error)
       if (name === 'TimeoutError') {
         const seconds = ANSWER_MS / 1000
         throw new ServerError(`${this.#url} did not answer within ${seconds} s.`, { cause: error })

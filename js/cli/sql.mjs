@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 
+import engineOptions from '../options.cjs'
 import duckdb from '../warehouse/duckdb/index.cjs'
 import { configuration } from './config.mjs'
 import { createPaint, harmless, oneLine } from './paint.mjs'
@@ -14,6 +15,13 @@ import { table, terminalWidth } from './table.mjs'
 import { EXIT, UsageError } from './usage.mjs'
 
 /** @typedef {import('./arguments.mjs').SqlSettings} SqlSettings */
+/** @typedef {import('../warehouse/duckdb/process/query.cjs').Written} Written */
+/**
+ * @typedef {object} Answer What a server says to a query.
+ * @property {{ toDisplay?: string }} [error]
+ * @property {{ Rows: { Data: { VarCharValue?: string }[] }[] }} [resultSet] the names, then the rows
+ * @property {string} [resultsFilename]
+ */
 /**
  * @typedef {object} Found
  * @property {string[]} names
@@ -56,8 +64,8 @@ export async function sqlCommand(settings) {
  */
 async function askDirectory({ query, timeoutMs = TIMEOUT_MS, ...place }, use) {
   const { dataDir, options } = await configuration(place)
-  const chosen = options.sql?.duckdb?.file
-  const file = chosen ?? join(String(dataDir), 'warehouse', 'warehouse.duckdb')
+  const chosen = options.sql?.duckdb?.file ?? join(String(dataDir), 'warehouse', 'warehouse.duckdb')
+  const file = engineOptions.pathText(chosen)
   if (!existsSync(file)) throw new UsageError(`There is no warehouse in ${dataDir} yet.`)
   const results = mkdtempSync(join(tmpdir(), 'dollar-send-'))
   const warehouse = new duckdb.DuckDb({
@@ -72,9 +80,9 @@ async function askDirectory({ query, timeoutMs = TIMEOUT_MS, ...place }, use) {
     const work = { op: 'query', query, format: 'csv', preview: SHOWN }
     const answer = await alive(warehouse.ask({ ...work, timeoutMs, maxBytes: MAX_BYTES }))
     if ('failed' in answer) throw new QueryError(advised(answer.failed))
-    const { columns, rowCount, file: result, preview } = /** @type {any} */ (answer.done)
+    const { columns, rowCount, file: result, preview } = /** @type {Written} */ (answer.done)
     await use({
-      names: columns.map((/** @type {{ name: string }} */ { name }) => name),
+      names: columns.map(({ name }) => name),
       rows: preview,
       count: rowCount,
       csv: async () => createReadStream(result),
@@ -113,20 +121,19 @@ async function askServer({ url, query, token }, use) {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ query }),
   })
-  /** @type {any} */
-  const answer = await response.json().catch(() => ({}))
+  const answer = /** @type {Answer} */ (await response.json().catch(() => ({})))
   const { error, resultSet, resultsFilename } = answer
   if (error) throw new QueryError(error.toDisplay ?? String(error))
   if (!resultSet) throw new QueryError(`${url} answered ${response.status}, and no result`)
-  const [names, ...rows] = resultSet.Rows.map((/** @type {any} */ { Data }) =>
-    Data.map((/** @type {any} */ { VarCharValue }) => VarCharValue ?? null),
+  const [head, ...rows] = resultSet.Rows.map(({ Data }) =>
+    Data.map(({ VarCharValue }) => VarCharValue ?? null),
   )
   await use({
-    names,
+    names: head.map(String),
     rows,
     csv: async () => {
       const file = await server.request(`/sql/csv/${resultsFilename}`)
-      return Readable.fromWeb(/** @type {any} */ (file.body))
+      return Readable.fromWeb(/** @type {import('node:stream/web').ReadableStream} */ (file.body))
     },
   })
 }

@@ -2,7 +2,7 @@
 
 import { showProgress } from './progress.mjs'
 
-/** @typedef {import('./print.mjs').Delivery & { id: string }} Delivery */
+/** @typedef {import('./print.mjs').Logged} Delivery */
 
 /** The time between two looks. */
 const LOOK_MS = 200

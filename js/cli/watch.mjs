@@ -35,13 +35,13 @@ export function watchProcess(onLateError) {
         'The step never ended: its promise is pending, and nothing is left that could settle it',
       ),
     )
-  /** @param {NodeJS.Signals} signal */
+  /** @param {unknown} signal */
   const onSignal = (signal) => {
     const interrupt = new Interrupt(/** @type {'SIGINT' | 'SIGTERM'} */ (signal))
     if (++interrupts > 1) process.exit(interrupt.exitStatus)
     interrupted.reject(interrupt)
   }
-  /** @type {[string, (...args: any[]) => void][]} */
+  /** @type {[string, (argument: unknown) => void][]} */
   const listeners = [
     ['uncaughtException', onCrash],
     ['unhandledRejection', onCrash],

@@ -8,10 +8,12 @@
  * used its checkpoint.
  */
 
+const { messageOf } = require('../values.cjs')
+
 /**
  * @typedef {object} CheckpointStore `services.checkpoint`; a `Map` is one
- * @property {(key: string) => any} get
- * @property {(key: string, value: any) => any} set
+ * @property {(key: string) => unknown} get
+ * @property {(key: string, value: unknown) => unknown} set
  */
 
 class Checkpoint {
@@ -19,7 +21,7 @@ class Checkpoint {
   #key
   #isUsed = false
   #isLoaded = false
-  /** @type {any} */ #value
+  /** @type {unknown} */ #value
 
   /**
    * @param {CheckpointStore} store
@@ -57,7 +59,7 @@ class Checkpoint {
       await this.#store.set(this.#key, copy(this.#value))
       return undefined
     } catch (error) {
-      return `the checkpoint is not kept: ${/** @type {any} */ (error)?.message ?? error}`
+      return `the checkpoint is not kept: ${messageOf(error)}`
     }
   }
 

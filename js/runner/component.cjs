@@ -9,11 +9,12 @@
 
 const { inspect } = require('node:util')
 const { invalidArgument } = require('../errors.cjs')
+const { memberOf } = require('../values.cjs')
 const { PROVIDED, isProvided, missingProps, typeWarnings } = require('./props.cjs')
 const { isObject } = require('./steps.cjs')
 
-/** @typedef {(...args: any[]) => unknown} Callable */
-/** @typedef {Record<string, any>} Dictionary */
+/** @typedef {(...args: unknown[]) => unknown} Callable */
+/** @typedef {import('./steps.cjs').Dictionary} Dictionary */
 /**
  * @typedef {{ kind: 'function', run: Callable } | { kind: 'component', run: Callable, component: Dictionary }} Target
  */
@@ -78,7 +79,7 @@ function resolveTarget(given, where = 'runStep()') {
       `${where}: ${JSON.stringify(target.name ?? target.key ?? 'the component')} is an event source; only actions and code steps can be run`,
     )
   }
-  return { kind: 'component', run: target.run, component: target }
+  return { kind: 'component', run: /** @type {Callable} */ (target.run), component: target }
 }
 
 /** @param {Dictionary} self @param {unknown} methods */
@@ -120,7 +121,8 @@ function definitionOf(definition) {
   if (!isObject(own)) return undefined
   if (!Array.isArray(own.propDefinition)) return own
   const [app, name] = own.propDefinition
-  return { .../** @type {any} */ (appOf(app))?.propDefinitions?.[name], ...own }
+  const declared = memberOf(memberOf(appOf(app), 'propDefinitions'), String(name))
+  return { .../** @type {object | undefined} */ (declared), ...own }
 }
 
 /**
@@ -184,9 +186,9 @@ function componentThis(component, props, auths, provider) {
     const definition = definitionOf(declared[name])
     const value = props[name] ?? (props[name] === null ? null : defaultOf(definition))
     const app = isApp(definition) ? definition : hasMethods(value) ? value : undefined
-    if (app) self[name] = appInstance(name, app, value, auths[name] ?? auths[app.app])
+    if (app) self[name] = appInstance(name, app, value, auths[name] ?? auths[String(app.app)])
     else if (definition && isProvided(definition, value)) {
-      self[name] = PROVIDED[definition.type](name, value, provider)
+      self[name] = PROVIDED[String(definition.type)](name, value, provider)
     } else {
       if (value !== undefined) self[name] = value
       if (definition) plain[name] = { definition, value }

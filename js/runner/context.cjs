@@ -18,7 +18,7 @@ const { invalidArgument, sendError } = require('../errors.cjs')
  *
  * @typedef {object} CurrentStep
  * @property {string} name
- * @property {Record<string, any>} $send
+ * @property {object} $send
  * @property {import('./host.cjs').StepHost} [host]
  */
 

@@ -15,6 +15,7 @@
 const { currentHost, currentStep, runInStep, stepIfAny } = require('./context.cjs')
 const { NAMES } = require('../send.cjs')
 const { prototypeWith } = require('../unknown-destination.cjs')
+const { memberOf } = require('../values.cjs')
 
 /** @typedef {import('./host.cjs').StepHost} StepHost */
 
@@ -34,7 +35,7 @@ function sender(name) {
   /** @param {unknown[]} args */
   const send = (...args) => {
     const destinations = currentStep(`$send.${name}`).$send
-    const method = destinations[name]
+    const method = memberOf(destinations, name)
     if (typeof method !== 'function') {
       throw new TypeError(
         `$send.${name} is not a destination; available: ${Object.keys(destinations).join(', ')}`,
@@ -58,7 +59,7 @@ const isInStep = (name) => Object.hasOwn(stepIfAny()?.$send ?? {}, name)
  * An ordinary object, so that a test may put a spy in the place of a function. What is not built in
  * is found at the call.
  *
- * @type {any}
+ * @type {Record<string, (...args: unknown[]) => unknown>}
  */
 const $send = Object.assign(
   Object.create(prototypeWith(sender, isInStep)),

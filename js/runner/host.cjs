@@ -8,12 +8,14 @@
 
 const { inspect } = require('node:util')
 const { invalidArgument } = require('../errors.cjs')
+const { memberOf } = require('../values.cjs')
 const { leftover } = require('./leftover.cjs')
 const { contextOf, eventOf, isObject, stepsOf } = require('./steps.cjs')
 const { NO_FILES, unsupported } = require('./unsupported.cjs')
 
-/** @typedef {Record<string, any>} Dictionary */
-/** @typedef {import('./run.cjs').Execution} Execution */
+/** @typedef {import('./steps.cjs').Dictionary} Dictionary */
+/** @typedef {import('./component.cjs').Callable} Callable */
+/** @typedef {import('./run.cjs').Running} Execution */
 /** @typedef {import('./options.cjs').Input} Input */
 /** @typedef {{ name: string, arguments: unknown[] }} FlowCall */
 /** @typedef {import('./checkpoint.cjs').Checkpoint} Checkpoint */
@@ -31,7 +33,7 @@ class StepHost {
   /** @type {Map<string, unknown> | undefined} Globals that the step replaced for itself. */ replaced
   /** @type {Checkpoint} */ checkpoint
   /** @type {NodeJS.Timeout | undefined} */ deadline
-  /** @type {{ type: string, resource: any }[]} Timers and requests that the step started. */
+  /** @type {import('./leftover.cjs').Started[]} Timers and requests that the step started. */
   started = []
   isOver = false
   #isLate = false
@@ -53,7 +55,7 @@ class StepHost {
     this.#input = input
     this.checkpoint = checkpoint
     const { executionId = '', workflowId = '' } = execution
-    const given = input.steps?.trigger?.context
+    const given = memberOf(input.steps?.trigger, 'context')
     const known = isObject(given) ? given : {}
     this.event = eventOf(input)
     this.context = contextOf({ executionId, workflowId, attempt }, { ...known, ...input.context })
@@ -61,7 +63,7 @@ class StepHost {
   }
 
   get attachments() {
-    return this.#input.attachments ?? this.#input.event?.attachments ?? {}
+    return this.#input.attachments ?? memberOf(this.#input.event, 'attachments') ?? {}
   }
 
   /**
@@ -82,14 +84,14 @@ class StepHost {
   /**
    * Keeps the response for the trigger; the last one counts. With `immediate` the runner gets it now.
    *
-   * @param {any} response
+   * @param {unknown} response
    * @returns {Promise<void>}
    */
   respond(response) {
     if (this.late('$.respond()')) return Promise.resolve()
     this.response = response
     const { respond } = this.#input
-    if (!respond || response?.immediate !== true) return Promise.resolve()
+    if (!respond || memberOf(response, 'immediate') !== true) return Promise.resolve()
     const responded = (async () => {
       await respond(response)
     })()
@@ -143,7 +145,7 @@ class StepHost {
   /** @param {unknown[]} args */
   #refreshTimeout(args) {
     if (this.late('$.flow.refreshTimeout()')) return undefined
-    const refresh = this.#input.flow?.refreshTimeout
+    const refresh = /** @type {Callable | undefined} */ (this.#input.flow?.refreshTimeout)
     if (typeof refresh !== 'function' && !this.deadline) {
       throw unsupported('$.flow.refreshTimeout()', 'timeoutMs or flow: { refreshTimeout }')
     }
@@ -173,7 +175,7 @@ class StepHost {
   /**
    * Returns the `$` of a component: the step's own plus what a runner adds.
    *
-   * @param {import('./context.cjs').CurrentStep & { $?: Dictionary }} step
+   * @param {import('./run.cjs').Step} step
    * @param {(name: string) => unknown} serviceDb
    * @returns {Dictionary}
    */

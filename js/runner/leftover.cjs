@@ -17,12 +17,23 @@ const { setImmediate } = globalThis
 /** More than a message has a use for. */
 const MAX_STARTED = 1000
 
-/** @type {Record<string, (resource: any) => string | undefined>} Names what is under way, by its type. */
+/** @typedef {{ type: string, resource: object }} Started A resource of `async_hooks`. */
+/** @typedef {{ hasRef(): boolean, _destroyed?: boolean }} Timer */
+/** @typedef {{ host: string, destroyed: boolean, res?: { complete: boolean } }} Request */
+
+/** @type {Record<string, (resource: object) => string | undefined>} Names what is under way, by its type. */
 const UNDER_WAY = {
-  Timeout: (timer) => (timer._destroyed || !timer.hasRef() ? undefined : 'a timer'),
-  Immediate: (timer) => (timer._destroyed || !timer.hasRef() ? undefined : 'an immediate'),
-  HTTPCLIENTREQUEST: ({ req }) =>
-    !req || req.destroyed || req.res?.complete ? undefined : `a request to ${req.host}`,
+  Timeout: (timer) => (isUnderWay(/** @type {Timer} */ (timer)) ? 'a timer' : undefined),
+  Immediate: (timer) => (isUnderWay(/** @type {Timer} */ (timer)) ? 'an immediate' : undefined),
+  HTTPCLIENTREQUEST(resource) {
+    const { req } = /** @type {{ req?: Request }} */ (resource)
+    return !req || req.destroyed || req.res?.complete ? undefined : `a request to ${req.host}`
+  },
+}
+
+/** @param {Timer} timer */
+function isUnderWay(timer) {
+  return !timer._destroyed && timer.hasRef()
 }
 
 let running = 0
@@ -53,7 +64,7 @@ function unwatch() {
 /**
  * Returns what a step started that is still under way.
  *
- * @param {{ type: string, resource: any }[]} started
+ * @param {Started[]} started
  */
 function leftover(started) {
   for (const { type, resource } of started) {

@@ -21,21 +21,24 @@
  * @typedef {object} LoadedStep
  * @property {'module' | 'expression' | 'body' | 'object'} form
  * @property {string} path absolute
- * @property {((...args: any[]) => unknown) | Record<string, any>} default
+ * @property {Callable | Dictionary} default
  * @property {string[]} warnings such as an installed version that does not satisfy a pin
  */
 
 const { resolve } = require('node:path')
 const { fileURLToPath, pathToFileURL } = require('node:url')
 const { invalidArgument } = require('../errors.cjs')
+const { memberOf } = require('../values.cjs')
 const { StepSyntaxError } = require('./loading/compile.cjs')
 const { Graph } = require('./loading/graph.cjs')
 const { importerOf } = require('./loading/packages.cjs')
 const { notAStep } = require('./loading/source.cjs')
 const { withThis } = require('./loading/this.cjs')
+const { isObject } = require('./steps.cjs')
 
 /** @typedef {import('./loading/analysis.cjs').Analysis} Analysis */
-/** @typedef {(...args: any[]) => any} Callable */
+/** @typedef {import('./loading/compile.cjs').Callable} Callable */
+/** @typedef {import('./steps.cjs').Dictionary} Dictionary */
 
 /** Names that CommonJS adds to a module's exports. */
 const INTEROP = new Set(['default', 'module.exports', '__esModule'])
@@ -129,21 +132,18 @@ function calledAnew(code) {
   /** @this {unknown} @param {unknown[]} args */
   return function step(...args) {
     const self = this ?? {}
-    return code.call(self).apply(self, args)
+    return /** @type {Callable} */ (code.call(self)).apply(self, args)
   }
 }
-
-/** @param {unknown} value @returns {value is Record<string, any>} */
-const isObject = (value) => typeof value === 'object' && value !== null
 
 /**
  * The step among the exports of a module: the default one, the module itself, or the only one.
  *
- * @param {Record<string, any>} namespace
+ * @param {import('./loading/packages.cjs').Namespace} namespace
  * @param {string} path
  */
 function stepOf(namespace, path) {
-  /** @type {any} */
+  /** @type {unknown} */
   let value = namespace
   for (
     let depth = 0;
@@ -152,17 +152,18 @@ function stepOf(namespace, path) {
   ) {
     value = value.default
   }
-  if (typeof value === 'function' || typeof value?.run === 'function') return value
+  if (isStep(value)) return value
   const names = isObject(value) ? Object.keys(value).filter((name) => !INTEROP.has(name)) : []
-  if (names.length === 1 && isStep(value[names[0]])) return value[names[0]]
-  return checkedStep(value, path, names)
+  const single = names.length === 1 ? memberOf(value, names[0]) : undefined
+  return isStep(single) ? single : checkedStep(value, path, names)
 }
 
-/** @param {any} value */
-const isStep = (value) => typeof value === 'function' || typeof value?.run === 'function'
+/** @param {unknown} value @returns {value is Callable | Dictionary} */
+const isStep = (value) =>
+  typeof value === 'function' || typeof memberOf(value, 'run') === 'function'
 
 /**
- * @param {any} value
+ * @param {unknown} value
  * @param {string} path
  * @param {string[]} [names] of exports
  */

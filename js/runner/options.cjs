@@ -6,19 +6,22 @@
 const { inspect } = require('node:util')
 const { invalidArgument } = require('../errors.cjs')
 const { unknown: unknownName } = require('../suggest.cjs')
+const { memberOf } = require('../values.cjs')
 const { isObject } = require('./steps.cjs')
 
 /**
- * @typedef {object} Input
- * @property {any} [event]
- * @property {Record<string, any>} [steps]
- * @property {Record<string, any>} [props]
- * @property {Record<string, any>} [auths]
- * @property {Record<string, any>} [flow]
- * @property {Record<string, any>} [services]
- * @property {Record<string, any>} [context]
- * @property {(response: any) => unknown} [respond]
- * @property {Record<string, any>} [attachments]
+ * @typedef {import('./steps.cjs').Dictionary} Dictionary
+ *
+ * @typedef {object} Input The options that were checked.
+ * @property {unknown} [event]
+ * @property {Dictionary} [steps]
+ * @property {Dictionary} [props]
+ * @property {Dictionary} [auths]
+ * @property {Dictionary} [flow]
+ * @property {{ db?: unknown, checkpoint?: import('./checkpoint.cjs').CheckpointStore }} [services]
+ * @property {Dictionary} [context]
+ * @property {(response: unknown) => unknown} [respond]
+ * @property {Dictionary} [attachments]
  * @property {object} [files]
  * @property {number} [timeoutMs]
  */
@@ -26,8 +29,10 @@ const { isObject } = require('./steps.cjs')
 /** What one run of an execution takes: the options of `engine.execution()`. */
 const RUN = ['executionId', 'attempt', 'trigger', 'traceparent', 'tracestate', 'emitDepth']
 /** What the runner provides. */
-const HOST = ['flow', 'services', 'context', 'respond', 'attachments', 'files', 'timeoutMs']
-const STEP = ['event', 'steps', 'props', 'auths', ...HOST]
+const HOST = /** @type {const} */ ([
+  ...['flow', 'services', 'context', 'respond', 'attachments', 'files', 'timeoutMs'],
+])
+const STEP = /** @type {const} */ (['event', 'steps', 'props', 'auths', ...HOST])
 
 const SERVICES = ['db', 'checkpoint']
 
@@ -37,11 +42,12 @@ const OBJECTS = ['steps', 'props', 'auths', 'flow', 'context', 'attachments', 'f
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
 /**
- * Checks an options object.
+ * Checks an options object, and returns it.
  *
  * @param {string} where the function, for messages
- * @param {any} options
+ * @param {unknown} options
  * @param {readonly string[]} known
+ * @returns {Dictionary & Input}
  */
 function checkOptions(where, options, known) {
   if (!isObject(options) || Array.isArray(options)) {
@@ -58,6 +64,7 @@ function checkOptions(where, options, known) {
     throw invalidArgument(`${where}: respond must be a function`)
   }
   checkTimeout(where, options.timeoutMs)
+  return options
 }
 
 /** @param {string} where @param {unknown} value */
@@ -66,22 +73,22 @@ function checkObject(where, value) {
   throw invalidArgument(`${where} must be an object, not ${shown(value)}`)
 }
 
-/** @param {string} where @param {any} services */
+/** @param {string} where @param {unknown} services an object, or nothing */
 function checkServices(where, services) {
-  if (services === undefined) return
+  if (!isObject(services)) return
   const unknown = Object.keys(services).find((name) => !SERVICES.includes(name))
   if (unknown !== undefined) {
     throw invalidArgument(`${where}: ${unknownName('option', unknown, SERVICES, 'services.')}`)
   }
   const { db, checkpoint } = services
-  if (db !== undefined && typeof db !== 'function' && typeof db?.get !== 'function') {
+  if (db !== undefined && typeof db !== 'function' && typeof memberOf(db, 'get') !== 'function') {
     throw invalidArgument(
       `${where}: services.db must be a store, or a function that returns one for a name`,
     )
   }
   if (
     checkpoint !== undefined &&
-    !(typeof checkpoint?.get === 'function' && typeof checkpoint.set === 'function')
+    !['get', 'set'].every((name) => typeof memberOf(checkpoint, name) === 'function')
   ) {
     throw invalidArgument(`${where}: services.checkpoint must have the functions get and set`)
   }
@@ -98,25 +105,26 @@ function checkTimeout(where, timeoutMs) {
 }
 
 /**
- * Checks that a value is a text that is not empty.
+ * Returns a value that is a text and not empty; refuses any other.
  *
  * @param {string} where
  * @param {unknown} value
  */
 function checkName(where, value) {
-  if (typeof value === 'string' && value !== '') return
+  if (typeof value === 'string' && value !== '') return value
   throw invalidArgument(`${where} must be a text that is not empty`)
 }
 
 /**
  * Returns the members that an object has, without those that are undefined.
  *
- * @param {Record<string, any>} options
- * @param {readonly string[]} names
- * @returns {Record<string, any>}
+ * @template {object} Options
+ * @template {keyof Options} Name
+ * @param {Options} options
+ * @param {readonly Name[]} names
  */
 function pick(options, names) {
-  /** @type {Record<string, any>} */
+  /** @type {Partial<Pick<Options, Name>>} */
   const picked = {}
   for (const name of names) if (options[name] !== undefined) picked[name] = options[name]
   return picked

@@ -6,15 +6,17 @@
 const { inspect } = require('node:util')
 const { HttpRequest } = require('./http-request.cjs')
 const { dataStore } = require('./services.cjs')
+const { memberOf } = require('../values.cjs')
 const { isObject } = require('./steps.cjs')
 
-/** @typedef {Record<string, any>} Dictionary */
+/** @typedef {import('./steps.cjs').Dictionary} Dictionary */
+/** @typedef {import('./http-request.cjs').Settings} Settings */
 /** @typedef {{ host: import('./host.cjs').StepHost, services: import('./services.cjs').Services }} Provider */
 
 /**
  * What the runner puts in the place of a value, by the type of the prop.
  *
- * @type {Record<string, (name: string, value: any, provider: Provider) => unknown>}
+ * @type {Record<string, (name: string, value: unknown, provider: Provider) => unknown>}
  */
 const PROVIDED = {
   '$.service.db': (name, _, { services }) => services.open(`${services.key}/${name}`),
@@ -24,18 +26,19 @@ const PROVIDED = {
   '$.interface.timer': (_name, value) => (isObject(value) ? { ...value } : {}),
   data_store: (name, value, { services }) =>
     dataStore(() => services.open(typeof value === 'string' && value !== '' ? value : name)),
-  http_request: (name, value) => new HttpRequest(name, value),
+  http_request: (name, value) => new HttpRequest(name, /** @type {Settings | undefined} */ (value)),
 }
 
 /**
  * Returns whether the runner provides a prop. A store that the caller gives as the value stays.
  *
  * @param {Dictionary} definition
- * @param {any} value
+ * @param {unknown} value
  */
 function isProvided({ type }, value) {
-  if (!Object.hasOwn(PROVIDED, type)) return false
-  return typeof (value?.get ?? value?.execute ?? value?.respond) !== 'function'
+  if (!Object.hasOwn(PROVIDED, String(type))) return false
+  const given = ['get', 'execute', 'respond'].map((name) => memberOf(value, name))
+  return typeof given.find((member) => member !== undefined && member !== null) !== 'function'
 }
 
 /** Props that are no values: texts for the person who configures the step. */

@@ -18,11 +18,17 @@ const ATTACHED = new WeakSet()
 function endOf(thrown) {
   try {
     if (!isObject(thrown) || !Object.hasOwn(thrown, '__pd_end')) return undefined
-    return isObject(thrown.__pd_end) ? /** @type {any} */ (thrown.__pd_end) : undefined
+    const end = thrown.__pd_end
+    return isObject(end) ? /** @type {{ message?: unknown, ts: string }} */ (end) : undefined
   } catch {
     // A proxy or a getter that throws.
     return undefined
   }
+}
+
+/** @param {unknown} value */
+function isAttached(value) {
+  return isObject(value) && ATTACHED.has(value)
 }
 
 /**
@@ -36,7 +42,7 @@ function endOf(thrown) {
 function attach(thrown, name, value) {
   try {
     if (!isObject(thrown)) return false
-    if (Object.hasOwn(thrown, name) && !ATTACHED.has(thrown[name])) return false
+    if (Object.hasOwn(thrown, name) && !isAttached(thrown[name])) return false
     Object.defineProperty(thrown, name, { value, configurable: true, writable: true })
     ATTACHED.add(value)
     return true
@@ -49,7 +55,8 @@ function attach(thrown, name, value) {
  * Completes the execution of a step that threw. Never rejects: the step's own error is the one to
  * report. Returns the receipt, if there is one.
  *
- * @param {{ complete(outcome?: { error?: unknown }): Promise<any> }} execution
+ * @template Receipt
+ * @param {{ complete(outcome?: { error?: unknown }): Promise<Receipt> }} execution
  * @param {unknown} thrown
  */
 async function completeFailed(execution, thrown) {

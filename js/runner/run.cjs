@@ -8,6 +8,7 @@
  */
 
 const { sendError } = require('../errors.cjs')
+const { memberOf } = require('../values.cjs')
 const { Checkpoint } = require('./checkpoint.cjs')
 const { componentThis, resolveTarget } = require('./component.cjs')
 const { runInStep } = require('./context.cjs')
@@ -21,16 +22,23 @@ require('./globals.cjs')
 /** @typedef {import('./component.cjs').Target} Target */
 /** @typedef {import('./options.cjs').Input} Input */
 /** @typedef {import('./services.cjs').HostState} HostState */
-/** @typedef {import('./context.cjs').CurrentStep & { $?: Record<string, any> }} Step */
+/** @typedef {import('./steps.cjs').Dictionary} Dictionary */
+/** @typedef {import('../../index.d.ts').CompletionReceipt} Receipt */
+/** @typedef {import('./context.cjs').CurrentStep & { $?: { send?: unknown } }} Step */
 /**
- * @typedef {object} Execution What running a step needs of an execution.
+ * @typedef {object} Running What running a step needs of an execution.
  * @property {string} [executionId]
  * @property {string} [workflowId]
  * @property {(name: string) => Step} step
- * @property {() => Promise<any>} [flush]
- * @property {(outcome?: { error?: unknown }) => Promise<any>} complete
+ * @property {() => Promise<unknown>} [flush]
+ *
+ * @typedef {object} Ending What ending an execution needs of it.
+ * @property {(outcome?: { error?: unknown }) => Promise<Receipt>} complete
  * @property {() => unknown} discard
+ *
+ * @typedef {Running & Ending} Execution
  */
+/** @typedef {ReturnType<typeof resultOf>} Result */
 /** @typedef {'returned' | 'threw' | 'ended' | 'exited' | 'suspended'} Status */
 
 // Taken now, so that the clock of a test does not stand for it later.
@@ -39,22 +47,22 @@ const { setTimeout, clearTimeout } = globalThis
 /**
  * Runs a step of an execution. Rejects for wrong arguments alone: what the step throws is in the result.
  *
- * @param {Execution} execution
+ * @param {Running} execution
  * @param {HostState} state of the execution's engine
  * @param {string} name the step's
  * @param {unknown} given the step
- * @param {any} [options]
+ * @param {unknown} [options]
  */
 async function runGiven(execution, state, name, given, options = {}) {
   checkName('execution.run(): the name of the step', name)
-  checkOptions('execution.run()', options, STEP)
-  return runResolved(execution, state, name, resolveTarget(given, 'execution.run()'), options)
+  const input = checkOptions('execution.run()', options, STEP)
+  return runResolved(execution, state, name, resolveTarget(given, 'execution.run()'), input)
 }
 
 /**
  * Runs a step whose target and options were checked.
  *
- * @param {Execution} execution
+ * @param {Running} execution
  * @param {HostState} state
  * @param {string} name
  * @param {Target} target
@@ -117,7 +125,7 @@ function selfOf(target, input, host, services) {
  *
  * @param {Target} target
  * @param {Step & { host: StepHost }} step
- * @param {Record<string, any>} self
+ * @param {Dictionary} self
  * @param {Input} input
  * @param {import('./services.cjs').Services} services
  * @param {Promise<never> | undefined} abandoned
@@ -171,7 +179,7 @@ async function raced(running, { name, host }, timeoutMs, abandoned) {
  * neither props nor methods.
  *
  * @param {Target} target
- * @param {Record<string, any>} self
+ * @param {Dictionary} self
  * @param {Set<string>} before names that it had before the step ran
  * @param {StepHost} host
  */
@@ -183,7 +191,7 @@ function exportsOfThis(target, self, before, host) {
       if (target.kind === 'component' && typeof value === 'function') continue
       host.exports.set(name, value)
     } catch (error) {
-      keepWarning(host, `this.${name} is not exported: ${/** @type {any} */ (error)?.message}`)
+      keepWarning(host, `this.${name} is not exported: ${memberOf(error, 'message')}`)
     }
   }
 }
@@ -194,7 +202,7 @@ function keepWarning(host, warning) {
 }
 
 /**
- * @param {Execution} execution
+ * @param {Running} execution
  * @param {string} name
  * @param {StepHost} host
  * @param {{ returnValue?: unknown, thrown?: { error: unknown } }} outcome

@@ -5,12 +5,13 @@
 
 const { isObject } = require('./steps.cjs')
 
+/** @typedef {import('./steps.cjs').Dictionary} Dictionary */
 /** @typedef {import('./checkpoint.cjs').CheckpointStore} CheckpointStore */
 /**
  * @typedef {object} Kept What an engine keeps for the steps that it runs.
  * @property {string} [dataDir] its data directory, absolute
- * @property {Map<string, any>} [checkpoints]
- * @property {Map<string, any>} [stores]
+ * @property {Map<string, unknown>} [checkpoints]
+ * @property {Map<string, unknown>} [stores]
  *
  * @typedef {object} HostState
  * @property {Kept} kept
@@ -22,7 +23,7 @@ const { isObject } = require('./steps.cjs')
  * @typedef {object} Services What one step has of them.
  * @property {string} key the step's own, `WORKFLOW/STEP`
  * @property {CheckpointStore} checkpoint
- * @property {(name: string) => any} open opens the store of a name
+ * @property {(name: string) => unknown} open opens the store of a name
  */
 
 /**
@@ -31,7 +32,7 @@ const { isObject } = require('./steps.cjs')
  * @param {HostState} state
  * @param {string} workflowId
  * @param {string} stepName
- * @param {{ db?: any, checkpoint?: CheckpointStore } | undefined} given
+ * @param {import('./options.cjs').Input['services']} given
  * @returns {Services}
  */
 function servicesFor(state, workflowId, stepName, given) {
@@ -55,22 +56,20 @@ function servicesFor(state, workflowId, stepName, given) {
  * Returns the store of `services.db` with the functions that a `data_store` prop has: each returns a
  * promise.
  *
- * @param {() => any} open
+ * @param {() => unknown} open
  */
 function dataStore(open) {
-  /** @type {any} */
+  /** @type {Dictionary | undefined} */
   let store
   const call = async (/** @type {string} */ name, /** @type {unknown[]} */ args) => {
-    store ??= await open()
+    store ??= /** @type {Dictionary} */ (await open())
     const member = store[name]
     return typeof member === 'function' ? member.apply(store, args) : member
   }
   const listed = async (/** @type {string} */ name) => {
     const values = await call(name, [])
     // A `Map` returns iterators.
-    return isObject(values) && Symbol.iterator in values
-      ? Array.from(/** @type {any} */ (values))
-      : values
+    return isIterable(values) ? Array.from(values) : values
   }
   return {
     get: (/** @type {string} */ key) => call('get', [key]),
@@ -92,9 +91,14 @@ function dataStore(open) {
       await call('clear', [])
     },
     async *[Symbol.asyncIterator]() {
-      yield* await listed('entries')
+      yield* /** @type {Iterable<unknown>} */ (await listed('entries'))
     },
   }
+}
+
+/** @param {unknown} value @returns {value is Iterable<unknown>} */
+function isIterable(value) {
+  return isObject(value) && Symbol.iterator in value
 }
 
 module.exports = { dataStore, servicesFor }

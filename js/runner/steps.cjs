@@ -8,7 +8,7 @@
  * member of it, changes neither the runner's objects nor what other steps see.
  */
 
-/** @typedef {Record<string, any>} Dictionary */
+/** @typedef {Record<string, unknown>} Dictionary */
 
 /** @param {unknown} value @returns {value is Dictionary} */
 function isObject(value) {

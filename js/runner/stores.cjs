@@ -16,6 +16,7 @@ const fs = require('node:fs')
 const { join } = require('node:path')
 const { inspect } = require('node:util')
 const { invalidArgument } = require('../errors.cjs')
+const { memberOf, messageOf } = require('../values.cjs')
 
 /** @typedef {{ key: string, json: string, expiresAt: number | null }} Entry */
 
@@ -192,7 +193,7 @@ class FileEntries {
     try {
       text = fs.readFileSync(path, 'utf8')
     } catch (error) {
-      if (/** @type {any} */ (error).code === 'ENOENT') return undefined
+      if (memberOf(error, 'code') === 'ENOENT') return undefined
       throw error
     }
     try {
@@ -235,8 +236,7 @@ function jsonOf(key, value) {
   try {
     json = JSON.stringify(value)
   } catch (cause) {
-    const message = /** @type {any} */ (cause)?.message ?? cause
-    throw invalidArgument(`the value of ${inspect(key)} cannot be stored: ${message}`)
+    throw invalidArgument(`the value of ${inspect(key)} cannot be stored: ${messageOf(cause)}`)
   }
   if (json !== undefined) return json
   throw invalidArgument(

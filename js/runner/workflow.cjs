@@ -7,6 +7,7 @@
 
 const { invalidArgument } = require('../errors.cjs')
 const { stateOf } = require('../execution.cjs')
+const { memberOf } = require('../values.cjs')
 const { resolveTarget } = require('./component.cjs')
 const { HOST, RUN, STEP, checkName, checkOptions, pick, shown } = require('./options.cjs')
 const { attach, completeFailed } = require('./result.cjs')
@@ -14,7 +15,9 @@ const { runResolved } = require('./run.cjs')
 const { isObject } = require('./steps.cjs')
 
 /** @typedef {import('./run.cjs').Execution} Execution */
-/** @typedef {{ execution(options: any): Execution }} Engine */
+/** @typedef {{ execution(options: unknown): Execution }} Engine */
+/** @typedef {import('./options.cjs').Input} Input */
+/** @typedef {import('./run.cjs').Result} Result */
 /** @typedef {import('./component.cjs').Target} Target */
 
 /** The name of a step whose caller gives none: Pipedream's own name for a first code cell. */
@@ -25,22 +28,18 @@ const DEFAULT_STEP_NAME = 'code'
  *
  * @param {Engine} engine
  * @param {unknown} target
- * @param {any} options
+ * @param {unknown} given
  */
-async function runStep(engine, target, options) {
-  checkOptions('runStep()', options, ['workflowId', 'stepName', ...RUN, ...STEP])
+async function runStep(engine, target, given) {
+  const options = checkOptions('runStep()', given, ['workflowId', 'stepName', ...RUN, ...STEP])
   checkName('runStep(): workflowId', options.workflowId)
-  if (options.stepName !== undefined) checkName('runStep(): stepName', options.stepName)
+  const { stepName } = options
+  const name =
+    stepName === undefined ? DEFAULT_STEP_NAME : checkName('runStep(): stepName', stepName)
   const resolved = resolveTarget(target)
   const execution = engine.execution(pick(options, ['workflowId', ...RUN]))
   const result = await orDiscard(execution, () =>
-    runResolved(
-      execution,
-      stateOf(execution),
-      options.stepName ?? DEFAULT_STEP_NAME,
-      resolved,
-      pick(options, STEP),
-    ),
+    runResolved(execution, stateOf(execution), name, resolved, pick(options, STEP)),
   )
   if (result.status !== 'threw') {
     const receipt = await execution.complete()
@@ -76,10 +75,11 @@ async function orDiscard(execution, run) {
 /**
  * Runs a function with an execution, and completes that when the function has ended.
  *
+ * @template {Pick<Execution, 'complete'>} Run
  * @template T
- * @param {Engine} engine
- * @param {any} options
- * @param {(execution: any) => T | Promise<T>} run
+ * @param {{ execution(options: unknown): Run }} engine
+ * @param {unknown} options
+ * @param {(execution: Run) => T | Promise<T>} run
  */
 async function runExecution(engine, options, run) {
   if (typeof run !== 'function') {
@@ -97,7 +97,7 @@ async function runExecution(engine, options, run) {
     await execution.complete()
   } catch (error) {
     // The function completed or discarded it itself.
-    if (/** @type {any} */ (error).code !== 'ERR_SEND_EXECUTION_COMPLETED') throw error
+    if (memberOf(error, 'code') !== 'ERR_SEND_EXECUTION_COMPLETED') throw error
   }
   return value
 }
@@ -106,7 +106,7 @@ async function runExecution(engine, options, run) {
  * @typedef {object} PlannedStep
  * @property {string} name
  * @property {Target} target
- * @property {any} own the options of this step
+ * @property {Input} own the options of this step
  */
 
 /** The options of one step of a workflow. */
@@ -117,20 +117,21 @@ const OWN = ['props', 'auths', 'timeoutMs']
  * not just return.
  *
  * @param {Engine} engine
- * @param {any} workflow
+ * @param {unknown} given the workflow
  * @param {unknown} [event]
  */
-async function runWorkflow(engine, workflow, event = {}) {
+async function runWorkflow(engine, given, event = {}) {
   const known = ['id', 'steps', 'auths', ...RUN, ...HOST]
-  checkOptions('runWorkflow()', workflow, known)
+  const workflow = checkOptions('runWorkflow()', given, known)
   checkName('runWorkflow(): id', workflow.id)
   const planned = plannedSteps(workflow.steps)
   const execution = engine.execution({ workflowId: workflow.id, ...pick(workflow, RUN) })
   const shared = { ...pick(workflow, [...HOST, 'auths']), event }
-  /** @type {Record<string, any>} */
+  /** @type {Record<string, Result>} */
   const results = {}
-  /** @type {Record<string, any>} */
+  /** @type {Record<string, Result['exports']>} */
   const exports = {}
+  /** @type {Result | undefined} */
   let last
   try {
     for (const { name, target, own } of planned) {
@@ -145,7 +146,7 @@ async function runWorkflow(engine, workflow, event = {}) {
     await completeFailed(execution, refusal)
     throw refusal
   }
-  const outcome = outcomeOf(execution, results, exports, last)
+  const outcome = outcomeOf(execution, results, exports, /** @type {Result} */ (last))
   const receipt =
     outcome.status === 'threw'
       ? await completeFailed(execution, outcome.error)
@@ -155,9 +156,9 @@ async function runWorkflow(engine, workflow, event = {}) {
 
 /**
  * @param {Execution} execution
- * @param {Record<string, any>} results
- * @param {Record<string, any>} exports
- * @param {any} last the result of the last step that ran
+ * @param {Record<string, Result>} results
+ * @param {Record<string, Result['exports']>} exports
+ * @param {Result} last the result of the last step that ran
  */
 function outcomeOf(execution, results, exports, last) {
   const { status, error, returnValue } = last
@@ -201,8 +202,8 @@ function plannedSteps(steps) {
       throw invalidArgument(`runWorkflow(): a step cannot be called ${name}: ${reason}`)
     }
     const { step, ...own } = isEntry(given) ? given : { step: given }
-    checkOptions(`runWorkflow(): steps.${name}`, own, OWN)
-    return { name, target: resolveTarget(step, `runWorkflow(): steps.${name}`), own }
+    const where = `runWorkflow(): steps.${name}`
+    return { name, own: checkOptions(where, own, OWN), target: resolveTarget(step, where) }
   })
 }
 
@@ -210,7 +211,7 @@ function plannedSteps(steps) {
  * Returns whether a step is given with options: `{ step, props }`.
  *
  * @param {unknown} given
- * @returns {given is Record<string, any>}
+ * @returns {given is Record<string, unknown>}
  */
 function isEntry(given) {
   return (

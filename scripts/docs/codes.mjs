@@ -13,9 +13,9 @@ import { flat, wrapped } from './text.mjs'
  * @returns {Array<{ code: string, text: string }>}
  */
 export function codesOf(type) {
-  const declarations = readFileSync(join(ROOT, 'index.d.ts'), 'utf8')
+  const declarations = readFileSync(join(ROOT, 'js/codes.d.ts'), 'utf8')
   const [, union] =
-    new RegExp(`^export type ${type} =\\n([^]*?)\\n\\n`, 'm').exec(declarations) ?? []
+    new RegExp(`^export type ${type} =\\n([^]*?)\\n(?:\\n|(?![^]))`, 'm').exec(declarations) ?? []
   if (union === undefined) throw new Error(`There is no type ${type}`)
   const members = [...union.matchAll(/(?:(\/\*\*[^]*?\*\/)\s*)?\| '(\w+)'/g)]
   return members.map(([, comment = '', code]) => ({ code, text: flat(comment) }))

@@ -26,7 +26,7 @@ const SETTINGS = /^(package(-lock)?|[jt]sconfig(\..+)?)\.json$/
  * @property {string} [path] of its own file
  * @property {string} [code]
  * @property {string} [language] when it is not JavaScript
- * @property {Record<string, any>} [props]
+ * @property {Record<string, unknown>} [props]
  */
 /**
  * @typedef {object} Workflow

@@ -23,7 +23,7 @@ const JAVASCRIPT = /^(js|javascript|node(js)?([\d._-].*)?|typescript|ts|esm|comm
 /** Nesting that a file may have. */
 const MAX_DEPTH = 200
 
-/** @typedef {Record<string, any>} Dictionary */
+/** @typedef {Record<string, unknown>} Dictionary */
 /**
  * @typedef {object} FoundStep
  * @property {string} name

@@ -11,7 +11,7 @@ import { UsageError } from '../usage.mjs'
  * @property {string} code
  * @property {boolean} isModule
  * @property {string} [path] of the file it is from
- * @property {Record<string, any>} [props]
+ * @property {Record<string, unknown>} [props]
  */
 
 /** A name that is a file's on every system, and stays in its folder. @param {string} name */

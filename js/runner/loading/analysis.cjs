@@ -24,7 +24,7 @@ const { hasModuleSyntax, IMPORT, isFunction, readModule, stringValue } = require
  * @property {boolean} usesRequire without declaring it
  * @property {boolean} hasFormat the text alone says which kind of module it is
  * @property {boolean} usesThis an arrow function that is exported may use `this`
- * @property {(scope: object) => (...args: any[]) => any} compiled
+ * @property {(scope: object) => import('./compile.cjs').Callable} compiled
  */
 
 const MODULE_WORDS = new Set(['exports', 'module'])

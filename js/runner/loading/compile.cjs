@@ -15,7 +15,9 @@ const isForeignRealm = runInThisContext('Object') !== Object
 const [OPEN, CLOSE] = [`(function(${SCOPE}){with(${SCOPE}){return `, '\n}})']
 
 const AsyncFunction = /** @type {FunctionConstructor} */ ((async () => {}).constructor)
-const AsyncGeneratorFunction = /** @type {any} */ (async function* () {}.constructor)
+const AsyncGeneratorFunction = /** @type {AsyncGeneratorFunctionConstructor} */ (
+  async function* () {}.constructor
+)
 const STEP = 'event,steps,params,auths'
 
 /**
@@ -34,7 +36,8 @@ const WRAPPERS = {
   shadowed: [AsyncFunction, 'async function', STEP, 'return await(async()=>{', '\n})()'],
 }
 
-/** @typedef {[make: FunctionConstructor, word: string, parameters: string, open: string, close: string]} Shape */
+/** @typedef {(...args: unknown[]) => unknown} Callable */
+/** @typedef {[make: new (...texts: string[]) => object, word: string, parameters: string, open: string, close: string]} Shape */
 /** @typedef {keyof typeof WRAPPERS} Wrapper */
 
 /** A text that is not JavaScript, with its place from 1. */
@@ -56,7 +59,7 @@ class StepSyntaxError extends Error {
  * @param {Wrapper} wrapper
  * @param {string} path
  * @param {string} [before] statements before the code
- * @returns {(scope: object) => (...args: any[]) => any}
+ * @returns {(scope: object) => Callable}
  * @throws {StepSyntaxError}
  */
 function compile(code, wrapper, path, before = '') {
@@ -68,7 +71,7 @@ function compile(code, wrapper, path, before = '') {
     script = new Script(`${head}\n${code}${tail}`, {
       filename: path,
       lineOffset: -1,
-      importModuleDynamically: /** @type {any} */ (constants)?.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+      importModuleDynamically: constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER,
     })
     checkEnclosed(code, wrapper, before)
   } catch (error) {
@@ -78,7 +81,7 @@ function compile(code, wrapper, path, before = '') {
     ? // An indirect eval is the only way to run in the realm of this file; it has no offsets.
       () => (0, eval)(`${head}${code}${tail}\n//# sourceURL=${path}`)
     : () => script.runInThisContext()
-  /** @type {((scope: object) => (...args: any[]) => any) | undefined} */
+  /** @type {((scope: object) => Callable) | undefined} */
   let made
   return (scope) => (made ??= run())(scope)
 }
@@ -108,11 +111,12 @@ function checkEnclosed(code, wrapper, before) {
 }
 
 /**
- * @param {any} error of V8
+ * @param {unknown} thrown by V8
  * @param {string} code
  * @param {string} path
  */
-function syntaxError(error, code, path) {
+function syntaxError(thrown, code, path) {
+  const error = /** @type {Error} */ (thrown)
   if (error instanceof StepSyntaxError) return error
   if (error.name === 'RangeError') return new StepSyntaxError('it is nested too deeply')
   const stack = String(error.stack)

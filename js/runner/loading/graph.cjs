@@ -19,7 +19,7 @@ const { IMPORT, SCOPE } = require('./syntax.cjs')
 const { lexicalThis } = require('./this.cjs')
 
 /** @typedef {import('./analysis.cjs').Analysis} Analysis */
-/** @typedef {Record<string | symbol, any>} Namespace */
+/** @typedef {import('./packages.cjs').Namespace} Namespace */
 /**
  * @typedef {object} Module A module, from wherever it comes.
  * @property {Namespace} [namespace] there after the evaluation, for our own modules after linking
@@ -128,7 +128,7 @@ class Graph {
     module.namespace = namespace
     scope[SCOPE] = exporter(namespace, analysis)
     const self = analysis.usesThis ? lexicalThis(() => ({})) : undefined
-    const body = analysis.compiled(scope).call(self)
+    const body = /** @type {AsyncGenerator} */ (analysis.compiled(scope).call(self))
     // Its functions exist from here on, for modules that import each other.
     body.next()
     this.#link(module, scope, path)
@@ -237,11 +237,11 @@ class Graph {
       }
       return native(typeof specifier === 'string' ? unpinned(specifier) : specifier)
     }
-    /** @param {string} specifier @param {any} [options] */
+    /** @param {string} specifier @param {{ paths?: string[] }} [options] */
     const resolve = (specifier, options) => native.resolve(unpinned(specifier), options)
-    Object.assign(resolve, { paths: native.resolve.paths })
     const { cache, main, extensions } = native
-    return /** @type {any} */ (Object.assign(require, { resolve, cache, main, extensions }))
+    const members = { resolve: Object.assign(resolve, { paths: native.resolve.paths }) }
+    return Object.assign(require, { ...members, cache, main, extensions })
   }
 
   /** @param {string} path */

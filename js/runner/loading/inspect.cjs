@@ -52,17 +52,17 @@ const PROP_TYPES = /** @type {Record<string, string>} */ ({
  * @returns {Uses}
  */
 function usesOf(analysis) {
-  const names = [
-    'destinations',
-    'packages',
-    'files',
-    'steps',
-    'env',
-    'accounts',
-    'needs',
-    'unsupported',
-  ]
-  const uses = /** @type {any} */ (Object.fromEntries(names.map((name) => [name, new Set()])))
+  /** @type {Uses} */
+  const uses = {
+    destinations: new Set(),
+    packages: new Set(),
+    files: new Set(),
+    steps: new Set(),
+    env: new Set(),
+    accounts: new Set(),
+    needs: new Set(),
+    unsupported: new Set(),
+  }
   for (const { specifier } of references(analysis)) noteImport(specifier, uses)
   const { tokens } = analysis
   for (let at = 0; at < tokens.length; at++) {

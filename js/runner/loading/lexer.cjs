@@ -139,8 +139,10 @@ class Lexer {
     const character = this.source[this.at]
     if (character === '"' || character === "'") return this.add(STRING, this.stringEnd(character))
     if (character === '`') return this.template(this.at + 1, -1)
-    if (character === '}' && this.open.at(-1)?.mark === '`') {
-      return this.template(this.at + 1, /** @type {any} */ (this.open.pop()).index)
+    const open = this.open.at(-1)
+    if (character === '}' && open?.mark === '`') {
+      this.open.pop()
+      return this.template(this.at + 1, open.index)
     }
     if (character === '/' && this.beginsRegex()) return this.add(REGEX, this.regexEnd())
     const word = this.match(PLAIN_WORD) ?? this.match(WORD)

@@ -8,19 +8,25 @@ const nodeModule = require('node:module')
 const { dirname, join } = require('node:path')
 const { pathToFileURL } = require('node:url')
 const { types } = require('node:util')
+const { memberOf } = require('../../values.cjs')
 const { isForeignRealm } = require('./compile.cjs')
 const { pinOf, satisfies } = require('./pins.cjs')
+
+/** @typedef {Record<string | symbol, unknown>} Namespace */
+/**
+ * @typedef {NodeJS.Module & { _compile(code: string, path: string, format: string): void }} CompilingModule
+ *   A module of Node.js, whose types leave this function out.
+ */
 
 /**
  * `import()` as in the file at `path`, which need not be an ES module.
  *
  * @param {string} path
- * @returns {(specifier: string) => Promise<Record<string, any>>}
+ * @returns {(specifier: string) => Promise<Namespace>}
  */
 function importerOf(path) {
   if (isForeignRealm) return (specifier) => importByRequire(path, specifier)
-  const Module = /** @type {any} */ (nodeModule)
-  const owner = new Module(path)
+  const owner = /** @type {CompilingModule} */ (new nodeModule(path))
   owner.filename = path
   // Code of a CommonJS module is the only code whose import() resolves from a path of our choice, in
   // every version of Node.
@@ -54,17 +60,17 @@ async function importByRequire(path, specifier) {
 }
 
 /**
- * @param {any} exports of a CommonJS module, or the namespace of an ES module that `require` loads
- * @returns {Record<string, any>} as an import sees it
+ * @param {unknown} exports of a CommonJS module, or the namespace of an ES module that `require` loads
+ * @returns {Namespace} as an import sees it
  */
 function namespaceOf(exports) {
-  if (types.isModuleNamespaceObject(exports)) return exports
+  if (types.isModuleNamespaceObject(exports)) return /** @type {Namespace} */ (exports)
   const isObject =
     (typeof exports === 'object' || typeof exports === 'function') && exports !== null
   const names = isObject ? Object.keys(exports) : []
   const namespace = Object.create(null)
   for (const name of names.filter((name) => name !== 'default')) {
-    Object.defineProperty(namespace, name, { enumerable: true, get: () => exports[name] })
+    Object.defineProperty(namespace, name, { enumerable: true, get: () => memberOf(exports, name) })
   }
   return Object.defineProperty(namespace, 'default', { enumerable: true, value: exports })
 }

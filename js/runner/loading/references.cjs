@@ -6,6 +6,7 @@
 const { createRequire } = require('node:module')
 const { extname, sep } = require('node:path')
 const { fileURLToPath, pathToFileURL } = require('node:url')
+const { memberOf } = require('../../values.cjs')
 const { analyse } = require('./analysis.cjs')
 const { isForeignRealm, StepSyntaxError } = require('./compile.cjs')
 const { pinOf } = require('./pins.cjs')
@@ -136,7 +137,7 @@ class Files {
     try {
       return isOurs ? this.analysis(path) : undefined
     } catch (error) {
-      const isRefusal = /** @type {any} */ (error).code === 'ERR_SEND_INVALID_ARGUMENT'
+      const isRefusal = memberOf(error, 'code') === 'ERR_SEND_INVALID_ARGUMENT'
       if (!(error instanceof StepSyntaxError) && !isRefusal) throw error
       if (!isRefusal) this.#broken.add(path)
       this.#analyses.set(path, undefined)

@@ -81,9 +81,11 @@ function decode(path, bytes) {
   throw refusal(path, isUtf16 ? 'it is UTF-16; save it as UTF-8' : 'it is not text in UTF-8')
 }
 
+/** @typedef {{ stripTypeScriptTypes?: (text: string) => string }} TypeStripper Node.js from 22.13 on. */
+
 /** @param {string} path @param {string} text @returns {string} */
 function withoutTypes(path, text) {
-  const strip = /** @type {any} */ (nodeModule).stripTypeScriptTypes
+  const strip = /** @type {TypeStripper} */ (nodeModule).stripTypeScriptTypes
   if (typeof strip !== 'function') {
     throw refusal(
       path,

@@ -39,8 +39,8 @@ function lexicalThis(base) {
 /**
  * An ordinary function that calls `step` with its own `this` as the lexical one.
  *
- * @param {(...args: any[]) => unknown} step
- * @returns {(...args: any[]) => unknown}
+ * @param {(...args: unknown[]) => unknown} step
+ * @returns {(...args: unknown[]) => unknown}
  */
 function withThis(step) {
   /** @this {unknown} @param {unknown[]} args */

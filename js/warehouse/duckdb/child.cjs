@@ -9,6 +9,7 @@ const { rm } = require('node:fs/promises')
 const { startProcess } = require('./start.cjs')
 
 /** @typedef {import('./answers.cjs').Answer} Answer */
+/** @typedef {{ id: number, answer: Answer, isOver: boolean }} Answered a message of the process */
 /** @typedef {{ ended: string, isTooLate: boolean }} Ended the process ended before it answered */
 /**
  * @typedef {object} Running
@@ -120,10 +121,12 @@ class Child {
   #start() {
     const child = startProcess(this.#settings)
     this.#isTooLate = false
+    /** @type {Running['waiting']} */
     const waiting = new Map()
     /** @type {Running} */
     const running = { process: child, waiting, said: '', ended: Promise.resolve(), isOver: false }
-    child.on('message', (/** @type {any} */ { id, answer, isOver }) => {
+    child.on('message', (message) => {
+      const { id, answer, isOver } = /** @type {Answered} */ (message)
       running.isOver ||= isOver
       waiting.get(id)?.(answer)
       waiting.delete(id)
@@ -135,7 +138,7 @@ class Child {
     // None of it keeps this process alive.
     child.unref()
     child.channel?.unref()
-    const stderr = /** @type {any} */ (child.stderr)
+    const stderr = /** @type {import('node:net').Socket | null} */ (child.stderr)
     stderr?.unref()
     return running
   }

@@ -7,7 +7,7 @@
 // again, and never becomes part of another text unless DuckDB has read it as one SELECT by itself.
 
 const { WarehouseError } = require('./failure.cjs')
-const { messageOf } = require('../../../values.cjs')
+const { memberOf, messageOf } = require('../../../values.cjs')
 
 /** The functions that make rows of their arguments. Others read files, or change settings. */
 const TABLE_FUNCTIONS = new Set([
@@ -157,12 +157,12 @@ async function readsOnly(connection, text) {
   return true
 }
 
-/** @param {any} statement */
+/** @param {unknown} statement as DuckDB's parser wrote it */
 function checkFunctions(statement) {
   const nodes = [statement]
   for (let node = nodes.pop(); node !== undefined; node = nodes.pop()) {
-    if (node?.type === 'TABLE_FUNCTION') {
-      const name = String(node.function?.function_name).toLowerCase()
+    if (memberOf(node, 'type') === 'TABLE_FUNCTION') {
+      const name = String(memberOf(memberOf(node, 'function'), 'function_name')).toLowerCase()
       if (!TABLE_FUNCTIONS.has(name)) throw refused(`It calls ${name}()`)
     }
     for (const member of Object.values(node ?? {})) {

@@ -23,6 +23,15 @@ const { watchMemory } = require('./memory.cjs')
  * @property {string[]} places where packages are looked for
  */
 
+/**
+ * @typedef {{ op: 'query' } & import('./query.cjs').Question} Query
+ * @typedef {{ op: 'look', table: string, batch: string }} Look
+ * @typedef {{ op: 'load' } & import('./load.cjs').Load} Load
+ * @typedef {{ op: 'open' | 'retire' | 'release' | 'close' }} Other
+ * @typedef {{ id: number, work: Query | Look | Load | Other }} Asked A message of the process that started
+ *   this one.
+ */
+
 /** @type {Settings} */
 const settings = JSON.parse(process.argv[2])
 const memory = watchMemory(settings)
@@ -32,7 +41,7 @@ let database
 let working = 0
 let isClosing = false
 
-/** @param {any} work */
+/** @param {Asked['work']} work */
 async function done(work) {
   if (work.op === 'release') return database?.close()
   database ??= new Database(loadPackage(settings.places), settings)
@@ -53,7 +62,7 @@ async function done(work) {
   }
 }
 
-/** @param {{ id: number, work: any }} asked */
+/** @param {Asked} asked */
 async function answer({ id, work }) {
   working++
   memory.begin()
@@ -94,7 +103,7 @@ async function close() {
 // The process that started this one says when it ends; signals for all of a group do not.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {})
 process.on('disconnect', end)
-process.on('message', (/** @type {any} */ asked) => {
+process.on('message', (/** @type {Asked} */ asked) => {
   if (asked.work.op === 'close') void close()
   else void answer(asked)
 })

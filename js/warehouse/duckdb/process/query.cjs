@@ -23,6 +23,7 @@ const { createWriter } = require('./write.cjs')
  * @property {number} leftMs of the time that it may take
  * @property {string} file is written
  */
+/** @typedef {Awaited<ReturnType<typeof written>>} Written What is answered: the rows themselves are in the file. */
 
 /** Rows become text until there is so much of it, which is then written. */
 const WRITE_CHARACTERS = 1 << 16
