@@ -12,6 +12,7 @@ import { durability } from './groups/durability.mjs'
 import { https } from './groups/https.mjs'
 import { isolation } from './groups/isolation.mjs'
 import { memory } from './groups/memory.mjs'
+import { postgres } from './groups/postgres.mjs'
 import { recording } from './groups/recording.mjs'
 import { scaling } from './groups/scaling.mjs'
 import { search } from './groups/search.mjs'
@@ -34,6 +35,7 @@ const GROUPS = {
   batches,
   streams,
   warehouse,
+  postgres,
   search,
 }
 const MINIMUM_ROUNDS = 5

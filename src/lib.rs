@@ -11,6 +11,7 @@ pub mod egress;
 pub mod engine;
 pub mod error;
 pub mod execution;
+pub mod frames;
 pub mod id;
 pub mod jobs;
 pub mod journal;

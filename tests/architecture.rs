@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 /// The modules from the ground up, each with the modules that it may use. `binding` may use
 /// everything.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("error", &[]),
     ("time", &[]),
+    ("frames", &[]),
     ("pattern", &[]),
     ("percent", &[]),
     ("private", &[]),
@@ -20,7 +21,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("delivery", &["error"]),
     ("execution", &["delivery", "error", "time"]),
     ("recording", &["delivery", "error", "execution", "id", "time"]),
-    ("egress", &["delivery", "error"]),
+    ("egress", &["delivery", "error", "frames"]),
     ("postgres", &["delivery", "egress", "error", "percent"]),
     ("observability", &["time"]),
     ("jobs", &["delivery"]),
@@ -84,6 +85,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "engine",
             "error",
             "execution",
+            "frames",
             "observability",
             "pattern",
             "redact",
@@ -96,7 +98,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
 ];
 
 /// Modules whose documentation is in plain English. A module is added when it is rewritten.
-const PLAIN: [&str; 22] = [
+const PLAIN: [&str; 23] = [
     "config",
     "delivery",
     "destinations",
@@ -104,6 +106,7 @@ const PLAIN: [&str; 22] = [
     "engine",
     "error",
     "execution",
+    "frames",
     "id",
     "jobs",
     "journal",

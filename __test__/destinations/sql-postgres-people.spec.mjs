@@ -2,6 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+
+import pg from 'pg'
 
 import { nextEvent } from '../support/engine.mjs'
 import { openLoader } from '../support/loader.mjs'
@@ -29,14 +32,18 @@ test('while a long query runs, other readers do not wait for a new column', asyn
   await until("SELECT count(*) FROM pg_locks WHERE relation = 'busy'::regclass AND granted")
   const delayed = nextEvent(engine, 'warning', ({ code }) => code === 'BATCH_DELAYED')
   const loading = load('busy', [{ a: 2, b: 'new' }])
+  const reader = new pg.Client({ connectionString: server.url })
+  await reader.connect()
   let longest = 0
   let ended = false
   const reading = (async () => {
     while (!ended) {
       const begun = performance.now()
-      await server.psql('SELECT count(*) FROM busy')
+      await reader.query('SELECT count(*) FROM busy')
       longest = Math.max(longest, performance.now() - begun)
+      await pause(20)
     }
+    await reader.end()
   })()
   assert.match((await delayed).message, /55P03/)
   await server.psql(
@@ -47,7 +54,8 @@ test('while a long query runs, other readers do not wait for a new column', asyn
   ended = true
   await reading
   // A lock is waited for no longer than a second, and a reader no longer than that.
-  assert.ok(longest < 10_000, `${longest} ms`)
+  t.diagnostic(`the longest wait: ${longest.toFixed(0)} ms`)
+  assert.ok(longest < 3000, `${longest} ms`)
   assert.deepEqual(await server.rows('SELECT a, b FROM busy ORDER BY a'), [
     { a: 1, b: null },
     { a: 2, b: 'new' },

@@ -18,13 +18,16 @@ const PASSWORD = 'secret-of-the-tests'
 /** Defaults that a server may have, and that must not matter. */
 const ODD = { datestyle: 'SQL, DMY', timezone: 'Asia/Tokyo', extra_float_digits: '-5' }
 
+/** Settings of a server whose data need not survive a test. */
+const OF_TESTS = { fsync: 'off', ...ODD }
+
 /**
  * Starts a server with one database.
  *
  * @param {{ after(fn: () => unknown): void }} t
- * @param {{ certificate?: { cert: string, key: string } }} [options]
+ * @param {{ certificate?: { cert: string, key: string }, settings?: Record<string, string> }} [options]
  */
-export async function postgresServer(t, { certificate } = {}) {
+export async function postgresServer(t, { certificate, settings: given = OF_TESTS } = {}) {
   const bin = postgresPath()
   if (!bin) return assert.fail('PostgreSQL is missing: run `node scripts/postgres-server.mjs`')
   const root = mkdtempSync(join(tmpdir(), 'dollar-send-postgres-'))
@@ -38,8 +41,7 @@ export async function postgresServer(t, { certificate } = {}) {
     listen_addresses: '127.0.0.1',
     port,
     unix_socket_directories: '',
-    fsync: 'off',
-    ...ODD,
+    ...given,
     ...(certificate && {
       ssl: 'on',
       ssl_cert_file: written('cert', certificate.cert),

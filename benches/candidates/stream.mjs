@@ -1,5 +1,5 @@
 // One round of isolation: a steady stream of calls to fifty fast hosts, with or without another to a
-// host that never answers. Each call carries the time at which it was recorded.
+// host that never answers, or to hosts that flood. Each call carries the time at which it was recorded.
 
 import { createRequire } from 'node:module'
 
@@ -13,12 +13,19 @@ const {
   fastPerTick,
   holePerTick,
   holeAtStart,
+  flooding,
 } = JSON.parse(process.argv[2])
 const { Engine } = createRequire(import.meta.url)(entry)
 
-const engine = await Engine.open({ egress: { allow: ['127.0.0.0/8'] } })
+const engine = await Engine.open({
+  egress: { allow: ['127.0.0.0/8'] },
+  ...(flooding && { http: { tls: { ca: flooding.ca } } }),
+})
 const completions = []
 let next = 0
+
+/** Ticks between two calls to each host that floods. */
+const FLOODING_EVERY = 25
 
 function completed(workflowId, record) {
   const execution = engine.execution({ workflowId })
@@ -44,6 +51,15 @@ function sendIntoHole(count) {
   })
 }
 
+function sendToFlooding(count) {
+  if (!flooding) return
+  const { urls } = flooding
+  completed('p_flooding', ($send) => {
+    for (let index = 0; index < count; index++)
+      $send.http({ method: 'POST', url: urls[index % urls.length], data: { index } })
+  })
+}
+
 function stream(stage, duration) {
   const start = performance.now()
   let ticks = 0
@@ -53,6 +69,7 @@ function stream(stage, duration) {
       for (; ticks < due; ticks++) {
         sendFast(stage)
         sendIntoHole(holePerTick)
+        if (ticks % FLOODING_EVERY === 0) sendToFlooding(flooding?.urls.length)
       }
       if (performance.now() - start > duration * 1000) resolve(clearInterval(timer))
     }, tickMs)

@@ -9,7 +9,7 @@ import { startNginx } from '../servers/nginx.mjs'
 import { counted } from '../servers/load.mjs'
 import { pairedRatios } from '../statistics.mjs'
 import { detail, figure } from '../table.mjs'
-import { HOSTS as ISOLATED, isolation } from './isolation.mjs'
+import { HOSTS as ISOLATED, besideBlackHole } from './isolation.mjs'
 import { makeHosts, notMeasured, resumption } from './resumption.mjs'
 
 const WARM_UP = 4_000
@@ -45,7 +45,7 @@ export async function https(settings) {
     const parts = [
       await throughput(settings, certificate, built),
       built ? await resumption(settings, hosts) : { details: [], figures: notMeasured() },
-      await isolation(settings, certificate),
+      await besideBlackHole(settings, certificate),
     ]
     return {
       details: parts.flatMap(({ details }) => details),

@@ -1,4 +1,5 @@
-// A host that accepts connections and never answers must not slow down the others.
+// A host that accepts connections and never answers must not slow down the others, and neither do hosts
+// that flood their connections.
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -34,8 +35,17 @@ const STREAM = {
 /** What a call counts that had not arrived when the round ended: the default deadline. */
 const LATE_MS = 5_000
 
+/** Every figure of the group. */
+export async function isolation(settings) {
+  const [silent, floods] = [await besideBlackHole(settings), await flooded(settings)]
+  return {
+    details: [...silent.details, ...floods.details],
+    figures: [...silent.figures, ...floods.figures],
+  }
+}
+
 /** With a certificate, all hosts speak TLS. */
-export async function isolation(settings, certificate) {
+export async function besideBlackHole(settings, certificate) {
   const name = nameOf(certificate)
   if (!(await isBuilt(settings.entry)))
     return { details: [], figures: [figure(name, '<=', 1.2, 'x')] }
@@ -49,6 +59,38 @@ export async function isolation(settings, certificate) {
     })
     return { details: detailsOf(results, certificate), figures: figuresOf(name, results) }
   } finally {
+    server.stop()
+  }
+}
+
+const FLOODED = 'p99 of 50 fast hosts, beside 16 that flood HTTP/2 against without'
+
+/** The same beside sixteen hosts that flood their connections, four calls a second to each. */
+async function flooded(settings) {
+  if (!(await isBuilt(settings.entry)))
+    return { details: [], figures: [figure(FLOODED, '<=', 1.3, 'x')] }
+  const server = await startClockedServer()
+  const hostile = await startHosts('flooding.mjs')
+  try {
+    const argument = { entry: settings.entry, urls: server.urls, ...STREAM, holePerTick: 0 }
+    const { urls, ca } = hostile
+    const run = (flooding) => () => round(server, { ...argument, flooding })
+    const results = await interleave(settings.rounds, {
+      without: run(undefined),
+      with: run({ urls, ca }),
+    })
+    if ((await hostile.take()) === 0) throw new Error('nothing reached the hosts that flood')
+    const p99 = (rounds) => rounds.map((round) => round.p99)
+    return {
+      details: Object.entries(results).map(([name, rounds]) =>
+        detail(`call to arrival, ${name} hosts that flood: p99`, 'ms', p99(rounds)),
+      ),
+      figures: [
+        figure(FLOODED, '<=', 1.3, 'x', pairedRatios(p99(results.with), p99(results.without))),
+      ],
+    }
+  } finally {
+    hostile.stop()
     server.stop()
   }
 }
@@ -89,15 +131,17 @@ function figuresOf(name, results) {
   return [figure(name, '<=', 1.2, 'x', pairedRatios(p99(results.with), p99(results.without)))]
 }
 
-async function startClockedServer(certificate) {
-  const path = fileURLToPath(new URL('../servers/clocked.mjs', import.meta.url))
-  const child = fork(path, certificate ? [JSON.stringify(certificate)] : [])
+const startClockedServer = (certificate) =>
+  startHosts('clocked.mjs', certificate ? [JSON.stringify(certificate)] : [])
+
+async function startHosts(script, args = []) {
+  const child = fork(fileURLToPath(new URL(`../servers/${script}`, import.meta.url)), args)
   const kill = () => child.kill('SIGTERM')
   process.once('exit', kill)
-  const [{ urls, blackHole }] = await once(child, 'message')
+  const [addresses] = await once(child, 'message')
   const take = async () => {
     child.send('take')
     return (await once(child, 'message'))[0]
   }
-  return { urls, blackHole, take, stop: kill }
+  return { ...addresses, take, stop: kill }
 }

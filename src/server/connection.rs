@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,27 +20,28 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tower_service::Service as _;
 
 use super::feed::{self, Feed};
-use super::guarded::{Guarded, HEAD_TIMEOUT, RequestTurns, WRITE_TIMEOUT};
+use super::guarded::{Guarded, RequestTurns, WRITE_TIMEOUT};
+use super::metered::Metered;
 use super::multiplexed::{self, StreamTasks};
+use super::opening::{MAX_HEAD, PREFACE, beginning};
+use super::places::{Place, Places, held};
 use crate::streams::Following;
 
-/// Connections at once.
-const MAX_CONNECTIONS: usize = 20_000;
-/// Bytes that the head of a request may have.
-const MAX_HEAD: u32 = 32 << 10;
-/// The interval of HTTP/2 pings, and the time-out of their replies.
-const PING: Duration = Duration::from_secs(20);
+/// The interval of HTTP/2 pings. Proxies end connections after 60 s of silence, the shortest of them.
+const PING: Duration = Duration::from_secs(45);
+/// The time-out of their replies.
+const PONG: Duration = Duration::from_secs(20);
+/// The time in which an idle connection ends whose place another has.
+const LAST_BYTES: Duration = Duration::from_secs(1);
 /// The wait before the next connection is accepted when the system has no more of them.
 const BREATH: Duration = Duration::from_millis(20);
-/// The connection preface of HTTP/2 (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
@@ -121,7 +121,7 @@ pub(super) async fn serve(
     mut stop: watch::Receiver<bool>,
     connections: ConnectionTasks,
 ) {
-    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Places::of_this_process();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -131,8 +131,8 @@ pub(super) async fn serve(
             tokio::time::sleep(BREATH).await;
             continue;
         };
-        // Who comes when the house is full is sent away.
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
+        // All connections have requests: this one is closed.
+        let Some(place) = places.take() else { continue };
         let served = Served {
             peer,
             routes: routes.clone(),
@@ -170,6 +170,11 @@ fn spawn(tasks: &ConnectionTasks, task: impl Future<Output = ()> + Send + 'stati
     tasks.spawn(task);
 }
 
+/// Resolves when the server is to stop.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 /// The shared parts that serve a connection.
 struct Served {
     peer: SocketAddr,
@@ -180,15 +185,16 @@ struct Served {
 }
 
 impl Served {
-    async fn run(mut self, mut stream: TcpStream, place: OwnedSemaphorePermit) {
+    async fn run(mut self, mut stream: TcpStream, place: Place) {
         // An event is small, and is to arrive at once.
         let _ = stream.set_nodelay(true);
         let begun = tokio::select! {
             begun = beginning(&mut stream, self.keep_alive) => begun,
+            () = place.is_reclaimed() => return,
             _ = self.stop.wait_for(|stop| *stop) => return,
         };
         match begun {
-            Ok((Version::HTTP_2, bytes)) => self.http2(Guarded::new(stream, bytes)).await,
+            Ok((Version::HTTP_2, bytes)) => self.http2(Guarded::new(stream, bytes), place).await,
             Ok((_, bytes)) => self.http1(stream, bytes, place).await,
             // The client was silent for too long, or disconnected.
             Err(_) => {}
@@ -208,15 +214,17 @@ impl Served {
         answered.unwrap_or_default()
     }
 
-    async fn http1(self, stream: TcpStream, beginning: Bytes, place: OwnedSemaphorePermit) {
+    async fn http1(self, stream: TcpStream, beginning: Bytes, place: Place) {
         let Self { peer, routes, keep_alive, mut stop, connections } = self;
         let connection = Connection::default();
         let handle = connection.clone();
         let turns = RequestTurns::default();
         let stream = Guarded::with_heads(stream, beginning, turns.clone());
         let kept = HeaderValue::try_from(format!("timeout={}", keep_alive.as_secs())).ok();
+        let requests = place.requests();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             turns.begin();
+            let guard = requests.begin();
             let (routes, handle, version) = (routes.clone(), handle.clone(), request.version());
             let (turns, kept) = (turns.clone(), kept.clone());
             Box::pin(async move {
@@ -232,14 +240,14 @@ impl Served {
                 if let (Some(kept), false) = (kept, response.headers().contains_key(CONNECTION)) {
                     response.headers_mut().insert(KEEP_ALIVE, kept);
                 }
-                Ok::<_, Infallible>(response)
+                Ok::<_, Infallible>(held(response, guard))
             })
         });
         let mut served = http1::Builder::new()
             .timer(TokioTimer::new())
             // Of the silence before a request; a head that has begun has less, see `Guarded`.
             .header_read_timeout(keep_alive)
-            .max_buf_size(MAX_HEAD as usize)
+            .max_buf_size(MAX_HEAD)
             .half_close(false)
             .serve_connection(TokioIo::new(stream), service);
         let mut stopping = false;
@@ -249,47 +257,52 @@ impl Served {
                 () = ended => return,
                 () = connection.is_cut() => return,
                 () = connection.0.taken.notified() => break,
-                _ = stop.wait_for(|stop| *stop), if !stopping => {
+                () = place.is_reclaimed() => {
+                    Pin::new(&mut served).graceful_shutdown();
+                    let ended = poll_fn(|context| Pin::new(&mut served).poll(context).map(drop));
+                    let _ = timeout(LAST_BYTES, ended).await;
+                    return;
+                }
+                () = stopped(&mut stop), if !stopping => {
                     stopping = true;
                     Pin::new(&mut served).graceful_shutdown();
                 }
             }
         }
-        let head = connection.0.head.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let (Some(following), Some(head)) = (connection.following(), head) else { return };
         let stream = served.into_parts().io.into_inner().into_inner();
-        // A task of its own: this one is as large as an HTTP connection.
-        let feed = Feed { stream, following, head };
-        spawn(&connections, async move {
-            feed.run(connection).await;
-            drop(place);
-        });
+        follow(&connections, connection, stream, place);
     }
 
-    async fn http2(self, stream: Guarded<TcpStream>) {
+    async fn http2(self, stream: Guarded<TcpStream>, place: Place) {
         let Self { peer, routes, mut stop, .. } = self;
+        let requests = place.requests();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let routes = routes.clone();
+            let (routes, guard) = (routes.clone(), requests.begin());
             async move {
                 let stream = multiplexed::current();
                 let response = Self::answer(routes, peer, stream.clone(), request).await;
-                Ok::<_, Infallible>(multiplexed::watched(response, stream))
+                Ok::<_, Infallible>(held(multiplexed::watched(response, stream), guard))
             }
         });
         let served = http2::Builder::new(StreamTasks)
             .timer(TokioTimer::new())
             .keep_alive_interval(PING)
-            .keep_alive_timeout(PING)
-            .max_header_list_size(MAX_HEAD)
+            .keep_alive_timeout(PONG)
+            .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
             .max_concurrent_streams(256)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Metered::new(stream, PREFACE.len())), service);
         tokio::pin!(served);
         let mut stopping = false;
         loop {
             tokio::select! {
                 // A broken connection affects only its client.
                 _ = served.as_mut() => return,
-                _ = stop.wait_for(|stop| *stop), if !stopping => {
+                () = place.is_reclaimed() => {
+                    served.as_mut().graceful_shutdown();
+                    let _ = timeout(LAST_BYTES, served.as_mut()).await;
+                    return;
+                }
+                () = stopped(&mut stop), if !stopping => {
                     stopping = true;
                     served.as_mut().graceful_shutdown();
                 }
@@ -298,38 +311,17 @@ impl Served {
     }
 }
 
-/// Reads until it is clear what a connection speaks. Returns that, and what was read.
-async fn beginning(
-    stream: &mut TcpStream,
-    keep_alive: Duration,
-) -> std::io::Result<(Version, Bytes)> {
-    let mut bytes = [0; PREFACE.len()];
-    let mut length = timely(keep_alive, stream.read(&mut bytes)).await?;
-    let begun = tokio::time::Instant::now();
-    loop {
-        if length == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        let read = || Bytes::copy_from_slice(&bytes[..length]);
-        if !PREFACE.starts_with(&bytes[..length]) {
-            return Ok((Version::HTTP_11, read()));
-        }
-        if length == PREFACE.len() {
-            return Ok((Version::HTTP_2, read()));
-        }
-        let left = HEAD_TIMEOUT.saturating_sub(begun.elapsed());
-        length += match timely(left, stream.read(&mut bytes[length..])).await? {
-            0 => return Err(ErrorKind::UnexpectedEof.into()),
-            more => more,
-        };
-    }
-}
-
-async fn timely<T>(
-    limit: Duration,
-    what: impl Future<Output = std::io::Result<T>>,
-) -> std::io::Result<T> {
-    tokio::time::timeout(limit, what).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
+/// Hands a connection over to the stream that it is to follow.
+fn follow(tasks: &ConnectionTasks, connection: Connection, stream: TcpStream, place: Place) {
+    let head = connection.0.head.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let (Some(following), Some(head)) = (connection.following(), head) else { return };
+    let feed = Feed { stream, following, head };
+    let request = place.requests().begin();
+    // A task of its own: that of an HTTP connection is large.
+    spawn(tasks, async move {
+        feed.run(connection).await;
+        drop((request, place));
+    });
 }
 
 /// Opens the socket.

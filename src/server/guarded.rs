@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use super::opening::next_read;
 
 /// The time-out of the head of a request, from its first byte on.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,6 +49,8 @@ struct HeadDeadline {
     turn: u64,
     begun: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Runs until the next part is to be read.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl HeadDeadline {
@@ -54,23 +58,35 @@ impl HeadDeadline {
     fn is_awaited(&mut self) -> bool {
         let turn = self.turns.count();
         if turn != self.turn {
-            *self = Self { turns: self.turns.clone(), turn, begun: None, timer: None };
+            *self = Self { turns: self.turns.clone(), turn, ..Self::default() };
         }
         turn.is_multiple_of(2)
     }
 
-    fn received(&mut self) {
+    fn received(&mut self, bytes: usize) {
         if self.is_awaited() {
-            self.begun.get_or_insert_with(Instant::now);
+            let begun = *self.begun.get_or_insert_with(Instant::now);
+            let next = next_read(begun, bytes).filter(|next| *next > begun);
+            self.pause = next.map(|next| Box::pin(sleep_until(next.min(begun + HEAD_TIMEOUT))));
         }
+    }
+
+    /// Returns whether nothing is to be read yet.
+    fn is_paused(&mut self, context: &mut Context<'_>) -> bool {
+        let is_paused = self.is_awaited()
+            && self.pause.as_mut().is_some_and(|pause| pause.as_mut().poll(context).is_pending());
+        if !is_paused {
+            self.pause = None;
+        }
+        is_paused
     }
 
     fn is_late(&mut self, context: &mut Context<'_>) -> bool {
         let Some(begun) = self.begun.filter(|_| self.turns.count() == self.turn) else {
             return false;
         };
-        let sleep = || Box::pin(tokio::time::sleep_until(begun + HEAD_TIMEOUT));
-        self.timer.get_or_insert_with(sleep).as_mut().poll(context).is_ready()
+        let timer = || Box::pin(sleep_until(begun + HEAD_TIMEOUT));
+        self.timer.get_or_insert_with(timer).as_mut().poll(context).is_ready()
     }
 }
 
@@ -111,8 +127,8 @@ impl<S> Guarded<S> {
             self.blocked = None;
             return written;
         }
-        let sleep = || Box::pin(tokio::time::sleep(WRITE_TIMEOUT));
-        let late = self.blocked.get_or_insert_with(sleep).as_mut().poll(context).is_ready();
+        let timer = || Box::pin(sleep(WRITE_TIMEOUT));
+        let late = self.blocked.get_or_insert_with(timer).as_mut().poll(context).is_ready();
         if late { Poll::Ready(Err(late_error("reads nothing"))) } else { Poll::Pending }
     }
 }
@@ -128,6 +144,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<Result<()>> {
         let this = &mut *self;
+        if this.head.as_mut().is_some_and(|head| head.is_paused(context)) {
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let read = if this.beginning.is_empty() {
             Pin::new(&mut this.stream).poll_read(context, buffer)
@@ -139,7 +158,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         let Some(head) = &mut this.head else { return read };
         if read.is_ready() {
             if buffer.filled().len() > before {
-                head.received();
+                head.received(buffer.filled().len() - before);
             }
             return read;
         }
@@ -212,6 +231,31 @@ mod tests {
         let begun = Instant::now();
         let error = guarded.read(&mut buffer).await.unwrap_err();
         assert_eq!((error.kind(), begun.elapsed()), (ErrorKind::TimedOut, HEAD_TIMEOUT));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_in_small_parts_is_read_a_few_times() {
+        let (mut client, server) = duplex(1024);
+        let mut guarded = Guarded::with_heads(server, Bytes::new(), RequestTurns::default());
+        let dripping = async {
+            loop {
+                client.write_all(b"x").await.unwrap();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let reading = async {
+            let (mut reads, mut buffer) = (0, vec![0; 64 << 10]);
+            while guarded.read(&mut buffer).await.is_ok() {
+                reads += 1;
+            }
+            reads
+        };
+        let begun = Instant::now();
+        tokio::select! {
+            () = dripping => unreachable!(),
+            reads = reading => assert!(reads <= 10, "{reads}"),
+        }
+        assert_eq!(begun.elapsed(), HEAD_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,12 +4,14 @@ import { createServer } from 'node:tls'
 
 import { listen } from './listen.mjs'
 
-export const [DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY] = [
-  0, 1, 3, 4, 5, 6, 7,
+export const [DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY] = [
+  0, 1, 2, 3, 4, 5, 6, 7,
 ]
+export const [WINDOW_UPDATE, CONTINUATION] = [8, 9]
 export const [END_STREAM, ACK, END_HEADERS] = [1, 1, 4]
 
-const PREFACE_BYTES = 24
+export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
+const PREFACE_BYTES = PREFACE.length
 const HEAD_BYTES = 9
 
 /**
@@ -26,8 +28,9 @@ const HEAD_BYTES = 9
  * @param {{ after(fn: () => unknown): void }} t
  * @param {{ cert: string, key: string }} certificate
  * @param {(line: Line, stream: number, number: number) => unknown} onRequest
+ * @param {(line: Line) => unknown} [onConnection]
  */
-export async function framesServer(t, certificate, onRequest) {
+export async function framesServer(t, certificate, onRequest, onConnection) {
   const state = { requests: 0, pings: 0, isMute: false, connections: 0 }
   const server = createServer({ ...certificate, ALPNProtocols: ['h2'] }, (socket) => {
     state.connections++
@@ -36,6 +39,7 @@ export async function framesServer(t, certificate, onRequest) {
     let skip = PREFACE_BYTES
     socket.on('error', () => {})
     line.write(SETTINGS, 0, 0)
+    onConnection?.(line)
     socket.on('data', (chunk) => {
       unread = Buffer.concat([unread, chunk])
       if (unread.length < skip) return
@@ -59,7 +63,7 @@ export async function framesServer(t, certificate, onRequest) {
   })
   server.on('tlsClientError', () => {})
   const seen = await listen(t, server)
-  return { state, url: `https://${seen.host}/hook` }
+  return { state, seen, url: `https://${seen.host}/hook` }
 }
 
 /**
@@ -73,12 +77,7 @@ function lineOf(socket) {
     /** @type {number} */ stream,
     payload = new Uint8Array(),
   ) => {
-    const head = Buffer.alloc(HEAD_BYTES)
-    head.writeUIntBE(payload.length, 0, 3)
-    head.writeUInt8(type, 3)
-    head.writeUInt8(flags, 4)
-    head.writeUInt32BE(stream, 5)
-    socket.write(Buffer.concat([head, payload]))
+    socket.write(frame(type, flags, stream, payload))
   }
   return {
     socket,
@@ -88,6 +87,23 @@ function lineOf(socket) {
       write(DATA, END_STREAM, stream, Buffer.from('ok'))
     },
   }
+}
+
+/**
+ * A frame (RFC 9113, 4.1).
+ *
+ * @param {number} type
+ * @param {number} flags
+ * @param {number} stream
+ * @param {Uint8Array} [payload]
+ */
+export function frame(type, flags, stream, payload = new Uint8Array()) {
+  const head = Buffer.alloc(HEAD_BYTES)
+  head.writeUIntBE(payload.length, 0, 3)
+  head.writeUInt8(type, 3)
+  head.writeUInt8(flags, 4)
+  head.writeUInt32BE(stream, 5)
+  return Buffer.concat([head, payload])
 }
 
 /**

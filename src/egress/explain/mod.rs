@@ -16,7 +16,7 @@ use url::{Host, Url};
 use super::Egress;
 use crate::delivery::Phase;
 
-pub(super) use protocol::TooMuchHead;
+pub(super) use protocol::{TooManyFrames, TooMuchHead};
 
 /// The host and port of a connection, and the proxy that it goes through.
 #[derive(Debug, Clone, PartialEq, Eq)]

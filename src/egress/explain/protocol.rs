@@ -21,6 +21,18 @@ impl fmt::Display for TooMuchHead {
 
 impl StdError for TooMuchHead {}
 
+/// A server sent more frames that move nothing, or more DATA, than its requests have room for.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::egress) struct TooManyFrames;
+
+impl fmt::Display for TooManyFrames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many frames")
+    }
+}
+
+impl StdError for TooManyFrames {}
+
 /// Returns the sentence of a cause that is an error of the protocol.
 pub(super) fn sentence(
     cause: &(dyn StdError + 'static),
@@ -29,6 +41,12 @@ pub(super) fn sentence(
 ) -> Option<String> {
     if cause.is::<TooMuchHead>() {
         return Some(too_large(place));
+    }
+    if cause.is::<TooManyFrames>() {
+        return Some(format!(
+            "the HTTP/2 connection to {place} was ended, because the server floods it with frames \
+             that belong to no response"
+        ));
     }
     if let Some(error) = cause.downcast_ref::<h2::Error>() {
         return http2(error, place);

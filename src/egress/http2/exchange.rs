@@ -13,6 +13,7 @@ use http::{Request, Response};
 use super::super::connections::BoxError;
 use super::super::head::{is_too_much, too_much};
 use super::shared::StreamSlot;
+use super::traffic::too_many_frames;
 
 /// Interim responses (1xx) that a server may send before its response.
 const MAX_INTERIM: usize = 100;
@@ -47,8 +48,12 @@ impl StreamSlot {
     ) -> Result<Response<Http2Body>, Ended> {
         let Some(sender) = self.sender.take() else { return Err(Ended::Unprocessed(None)) };
         let mut listening = Listening::new(self);
+        listening.slot.shared.traffic.request();
         let (response, upload) = match open(sender, request, body).await {
             Ok(opened) => opened,
+            Err(_) if listening.slot.shared.traffic.is_flooded() => {
+                return Err(listening.fail(too_many_frames().into()));
+            }
             Err(error) if error.is_remote() || error.is_io() || error.is_go_away() => {
                 listening.has_ended = true;
                 listening.slot.shared.retire();
@@ -176,6 +181,7 @@ impl Http2Body {
         let data = ready!(poll);
         self.listening.note();
         if let Some(Ok(bytes)) = &data {
+            self.listening.slot.shared.traffic.consume(bytes.len());
             // It fails only where the stream is over.
             let _ = self.received.flow_control().release_capacity(bytes.len());
         } else {
@@ -217,6 +223,10 @@ impl Listening {
         self.has_ended = true;
         let shared = &self.slot.shared;
         let is_from_server = error.is_remote();
+        // A stream that the server reset before has that end.
+        if shared.traffic.is_flooded() && !(is_from_server && error.is_reset()) {
+            return Ended::Failed(too_many_frames().into());
+        }
         match error.reason() {
             Some(Reason::HTTP_1_1_REQUIRED) if is_from_server => {
                 shared.retire();

@@ -18,7 +18,7 @@ use super::task;
 use super::traffic::{Counted, Traffic};
 
 /// Bytes of a response's body that a server may send ahead.
-const STREAM_WINDOW: u32 = 1 << 20;
+pub(super) const STREAM_WINDOW: u32 = 1 << 20;
 
 /// The same, of all streams of a connection.
 const CONNECTION_WINDOW: u32 = 8 << 20;

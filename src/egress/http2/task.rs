@@ -44,6 +44,7 @@ pub(super) async fn drive(
     pulse.ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut limit = connection.max_concurrent_send_streams();
     poll_fn(|cx| {
+        shared.traffic.begin_turn();
         if Pin::new(&mut connection).poll(cx).is_ready() {
             return Poll::Ready(());
         }
