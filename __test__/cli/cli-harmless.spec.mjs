@@ -17,7 +17,9 @@ import {
 import { formatDelivery } from '../../js/cli/print.mjs'
 import { runNode, startChild } from '../support/child.mjs'
 import { dataDirectory } from '../support/data-dir.mjs'
+import { PATIENT } from '../support/patience.mjs'
 import { receiver } from '../support/receiver.mjs'
+import { serve } from '../support/serving.mjs'
 
 const MAIN = fileURLToPath(new URL('../../js/cli/main.mjs', import.meta.url))
 
@@ -81,6 +83,44 @@ test('a log of what was sent and answered steers no terminal', async (t) => {
     assert.match(stdout, /500|"status"/)
     assert.doesNotMatch(stdout + stderr, STEERS)
     assert.doesNotMatch(stdout, /^✔/m)
+  }
+})
+
+test('a log that is read from a server steers no terminal', async (t) => {
+  const server = await receiver(t, (_, response) => {
+    response.writeHead(500, { 'x-odd': 'a\u009b2J' })
+    response.end(FOREIGN)
+  })
+  const { engine, url } = await serve(t)
+  const execution = engine.execution({ workflowId: `p_${FOREIGN}`, trigger: FOREIGN })
+  execution.step(FOREIGN).$send.http({ method: 'POST', url: server.origin, data: FOREIGN })
+  await execution.complete({ message: FOREIGN })
+  await execution.settled(PATIENT)
+  for (const command of [['log'], ['log', '-v'], ['log', '--json'], ['runs'], ['runs', '--json']]) {
+    const { stdout, stderr } = await runNode([MAIN, ...command, '--url', url])
+    assert.ok(stdout.includes('202e'), `${command}: ${stdout}${stderr}`)
+    assert.doesNotMatch(stdout + stderr, STEERS, command.join(' '))
+    assert.doesNotMatch(stdout, /^✔ http POST/m)
+  }
+})
+
+test('a server that is none of ours steers no terminal', async (t) => {
+  for (const [status, type, text] of /** @type {[number, string, string][]} */ ([
+    [500, 'text/plain', FOREIGN],
+    [400, 'application/json', JSON.stringify({ error: FOREIGN, code: FOREIGN })],
+    [200, 'application/json', JSON.stringify({ data: FOREIGN })],
+    [200, 'application/json', JSON.stringify({ data: [{ id: FOREIGN, workflowId: FOREIGN }] })],
+    [200, FOREIGN.replace(/[^ -~]/g, ''), FOREIGN],
+  ])) {
+    const server = await receiver(t, (_, response) => {
+      response.writeHead(status, { 'content-type': type })
+      response.end(text)
+    })
+    for (const command of ['log', 'runs', 'replay', 'pause', 'sql']) {
+      const more = { pause: ['all'], sql: ['SELECT 1'], replay: ['--yes'] }[command] ?? []
+      const { stdout, stderr } = await runNode([MAIN, command, ...more, '--url', server.origin])
+      assert.doesNotMatch(stdout + stderr, STEERS, `${command}: ${status} ${type}`)
+    }
   }
 })
 

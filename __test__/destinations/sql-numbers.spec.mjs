@@ -10,7 +10,7 @@ import { openWarehouse } from '../support/sql.mjs'
 const NUMBERS = [
   0, -0, 1, -1, 0.1, 1.5, 100, -2.5e-10, 1e15, 1e16, 123456789012345680000, 1e20, 1e21, 1.5e300, 1e-4,
   0.000123, 1e-5, 1.5e-5, -1e-6, 1e-7, 1.25e-7, 5e-324, 1.7976931348623157e308, 2 ** 53, 2 ** 63, 2 ** 64,
-  1234567890123456800, -1234567890123456800, 9007199254740991, 0.30000000000000004, 1e100, 1e-100,
+  1234567890123456800, -1234567890123456800, 9007199254740991, 2 ** 53 + 2, -(2 ** 53) - 2, 2 ** 60, 1e22, 0.30000000000000004, 1e100, 1e-100,
 ] // prettier-ignore
 
 /** Numbers of all sizes: every pattern of bits, and of the sizes at which spellings change. */
@@ -26,6 +26,13 @@ function randomNumbers(/** @type {number} */ count) {
     const number = bits.getFloat64(0)
     return Number.isFinite(number) ? number : n
   })
+}
+
+/** Rows in seven batches, of which one has the texts, too. @param {any[]} rows @param {any[]} texts */
+function scattered(rows, texts) {
+  const batches = Array.from({ length: 7 }, (_, batch) => rows.filter((_, n) => n % 7 === batch))
+  batches[3].push(...texts)
+  return batches
 }
 
 test('numbers become the texts that JavaScript writes, however they are batched', async (t) => {
@@ -44,6 +51,8 @@ test('numbers become the texts that JavaScript writes, however they are batched'
     ['together', [[...plain, ...text]], String],
     ['before', [text, plain], String],
     ['later', [plain, text], String],
+    ['scattered', scattered(plain, text), String],
+    ['scattered_inside', scattered(inside, inner), (n) => ({ v: String(n), l: [String(n)] })],
     ['nested', [nested, text], (n) => `[{"v":${n},"it's":{"w":[${n}]}}]`],
     ['nested_together', [[...nested, ...text]], (n) => `[{"v":${n},"it's":{"w":[${n}]}}]`],
     ['inside', [inside, inner], (n) => ({ v: String(n), l: [String(n)] })],
