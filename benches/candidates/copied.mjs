@@ -23,6 +23,7 @@ async function load(count) {
     for (let calls = 0; calls < callsEach && recorded < count; calls++, recorded++)
       $send.sql({ table, payload: made[recorded % distinct] })
     await execution.complete()
+    await engine.ready()
   }
   await engine.flush({ timeoutMs: FLUSH_TIMEOUT_MS })
 }
