@@ -398,7 +398,8 @@ export declare class Engine {
   /**
    * Pauses a host, a destination, a workflow or everything: nothing of it is attempted before
    * `resume()`. Attempts in flight go on, and calls are recorded as before. With `dataDir` a pause
-   * outlives the process. Resolves, with all pauses, when it is as durable as `complete()`.
+   * outlives the process; with `journal.postgres` every node holds to it within 250 ms. Resolves, with
+   * all pauses, when it is as durable as `complete()`.
    *
    * Rejects with `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_JOURNAL`, `ERR_SEND_CLOSED`.
    */
@@ -413,7 +414,8 @@ export declare class Engine {
   /**
    * Attempts deliveries now that wait for their next attempt, and probes hosts whose circuit breaker
    * is open. Paused deliveries stay paused. Batches that could not be stored are selected by
-   * `destination` alone, or with everything. Returns the number of deliveries.
+   * `destination` alone, or with everything. With `journal.postgres` every node does so. Returns the
+   * number of deliveries.
    *
    * Rejects with `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
    */
@@ -865,8 +867,9 @@ export interface EngineOptions {
    */
   strict?: boolean
   /**
-   * Delivers calls. With `false` the engine only shows what the data directory holds: calls are
-   * recorded and wait there for an engine that delivers. Needs `dataDir`. Default: `true`.
+   * Delivers calls. With `false` the engine only shows what the journal holds: calls are recorded and
+   * wait there for an engine that delivers; with `journal.postgres` other nodes deliver them. Needs
+   * `dataDir` or `journal.postgres`. Default: `true`.
    */
   deliver?: boolean
   /**

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 
 import { openEngine } from '../support/engine.mjs'
 import { fleetDatabase, until } from '../support/fleet.mjs'
+import { forwardedIn } from '../support/forwarded.mjs'
 import { callsOf, killEach, seededRandom } from '../support/kill.mjs'
 import { receiver } from '../support/receiver.mjs'
 
@@ -60,4 +61,32 @@ test("with onInterrupted: 'fail' no call arrives twice", async (t) => {
   const missing = new Set(failed.map(({ executionId, index }) => `${executionId}/${index}`))
   for (const call of callsOf(promised))
     assert.ok(arrived.has(call) || missing.has(call), `${call} was lost`)
+})
+
+test('6 kills forward each dead letter exactly once', async (t) => {
+  const database = await fleetDatabase(t)
+  const server = await receiver(t, (request, response) => {
+    response.statusCode = request.path === '/ok' ? 200 : 500
+    response.end()
+  })
+  const journal = database.journal({ leaseMs: 1000 })
+  const settings = () => ({ journal, url: server.origin })
+  const killing = { script: 'on-failed-killed.mjs', settings, kills: 6 }
+  await killEach(seededRandom(t), killing)
+  // Two nodes finish what the others left.
+  const engines = await Promise.all([1, 2].map(() => openEngine(t, { journal, onFailed: 'dead' })))
+  for (const engine of engines) engine.destination('dead', { deliver() {} })
+  await until(async () => {
+    const open = await database.rows(`SELECT 1 FROM fleet.executions WHERE finished_at IS NULL
+      UNION ALL SELECT 1 FROM fleet.forwards`)
+    return open.length === 0
+  })
+  const all = await engines[0].deliveries({ limit: 1_000_000 })
+  const failed = all.filter(({ status }) => status === 'failed').map(({ id }) => id)
+  const forwarded = all
+    .filter(({ destination }) => /** @type {string} */ (destination) === 'dead')
+    .map(({ request }) => forwardedIn(request))
+  t.diagnostic(`${failed.length} dead letters`)
+  assert.ok(failed.length > 6)
+  assert.deepEqual(forwarded.sort(), failed.sort(), 'each once, and nothing else')
 })

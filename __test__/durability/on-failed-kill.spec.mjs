@@ -5,6 +5,7 @@ import { test } from 'node:test'
 
 import { dataDirectory } from '../support/data-dir.mjs'
 import { openEngine } from '../support/engine.mjs'
+import { forwardedIn } from '../support/forwarded.mjs'
 import { callsOf, killEach, seededRandom } from '../support/kill.mjs'
 import { PATIENT } from '../support/patience.mjs'
 import { receiver } from '../support/receiver.mjs'
@@ -38,9 +39,3 @@ test(`${KILLS} kills forward each dead letter exactly once`, async (t) => {
   assert.deepEqual(forwarded.sort(), failed.sort(), 'each once, and nothing else')
   assert.equal(engine.stats().pending, 0)
 })
-
-/** @param {any} request as the log shows it */
-function forwardedIn(request) {
-  const { argument = request } = request
-  return (typeof argument === 'string' ? JSON.parse(argument) : argument).id
-}

@@ -1,32 +1,47 @@
 // A node of a fleet: it records what its parent asks for, and says what was kept, delivered and settled.
 //
-//   node fleet-node.mjs '{ "journal", "http" }' < lines of { "executionId", "urls" }
+//   node fleet-node.mjs '{ "journal", … }' < lines of { "executionId", "urls", "objects" } or { "call", "method", "args" }
 
 import { createInterface } from 'node:readline'
 
 import { Engine } from '../../js/index.mjs'
 import { LOCAL } from './engine.mjs'
 
-const { journal, http } = JSON.parse(process.argv[2])
-const engine = await Engine.open({ egress: LOCAL, journal, http })
+const engine = await Engine.open({ egress: LOCAL, ...JSON.parse(process.argv[2]) })
 const say = (/** @type {unknown[]} */ ...words) => console.log(words.join(' '))
 engine.on('delivery', ({ executionId, index, status }) => say('ended', executionId, index, status))
-say('open')
+say('open', engine.address()?.port)
 for await (const line of createInterface({ input: process.stdin })) {
-  const { executionId, urls } = JSON.parse(line)
-  record(executionId, urls).catch((error) => say('refused', executionId, error.code))
+  const { executionId, urls, objects, call, method, args } = JSON.parse(line)
+  if (method)
+    answer(method, args).then(
+      (value) => say('answer', call, JSON.stringify({ value })),
+      ({ code, message }) => say('answer', call, JSON.stringify({ code, message })),
+    )
+  else record(executionId, urls, objects).catch(({ code }) => say('refused', executionId, code))
 }
 await engine.close({ timeoutMs: 5000 })
 say('closed')
 
 /**
+ * @param {'replay' | 'dismiss' | 'pause' | 'resume' | 'retryNow'} method
+ * @param {[any]} args
+ */
+async function answer(method, args) {
+  return engine[method](...args)
+}
+
+/**
  * @param {string} executionId
  * @param {string[]} urls
+ * @param {number} objects the number of calls of `$send.s3`
  */
-async function record(executionId, urls) {
+async function record(executionId, urls, objects) {
   const execution = engine.execution({ workflowId: 'p_fleet', executionId })
   const { $send } = execution.step('step')
   for (const url of urls) $send.http({ method: 'POST', url, data: { executionId } })
+  for (let call = 0; call < objects; call++)
+    $send.s3({ bucket: 'bucket', prefix: 'p/', payload: { executionId, call } })
   await execution.complete()
   say('kept', executionId)
   const log = await execution.settled()

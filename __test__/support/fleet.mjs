@@ -66,11 +66,24 @@ export async function startNode(t, settings) {
   )
   /** The words of lines that begin with this one. @param {string} word */
   const words = (word) => said.filter(([first]) => first === word).map(([, ...rest]) => rest)
-  await until(() => words('open').length)
+  const [[port]] = await until(() => words('open').length && words('open'))
+  let calls = 0
   return {
     words,
-    /** @param {string} executionId @param {string[]} urls */
-    record: (executionId, urls) => child.stdin.write(`${JSON.stringify({ executionId, urls })}\n`),
+    /** The URL of its server, if it has one. */
+    url: `http://127.0.0.1:${port}`,
+    /** Calls a method of its engine. @param {string} method @param {unknown[]} args */
+    async call(method, ...args) {
+      const call = String(calls++)
+      child.stdin.write(`${JSON.stringify({ call, method, args })}\n`)
+      const [, ...text] = await until(() => words('answer').find(([name]) => name === call))
+      const { value, code, message } = JSON.parse(text.join(' '))
+      if (code) throw Object.assign(new Error(message), { code })
+      return value
+    },
+    /** @param {string} executionId @param {string[]} urls @param {number} [objects] */
+    record: (executionId, urls, objects = 0) =>
+      child.stdin.write(`${JSON.stringify({ executionId, urls, objects })}\n`),
     /** @param {NodeJS.Signals} signal */
     signal: (signal) => child.kill(signal),
     /** Lets it close its engine and end. */

@@ -1,18 +1,14 @@
 // A process whose calls fail, until it is killed.
 //
-//   node on-failed-killed.mjs '{ "dataDir", "url", "round", "seed" }'
+//   node on-failed-killed.mjs '{ "dataDir" or "journal", "url", "round", "seed" }'
 
 import { Engine } from '../../js/index.mjs'
 import { LOCAL } from './engine.mjs'
 import { random, runUntilKilled, settings } from './until-killed.mjs'
 
-const { dataDir, url } = settings
-const engine = await Engine.open({
-  dataDir,
-  egress: LOCAL,
-  onFailed: 'dead',
-  log: { maxExecutionsPerWorkflow: 1_000_000 },
-})
+const { dataDir, journal, url } = settings
+const place = journal ? { journal } : { dataDir, log: { maxExecutionsPerWorkflow: 1_000_000 } }
+const engine = await Engine.open({ ...place, egress: LOCAL, onFailed: 'dead' })
 engine.destination('dead', { deliver() {} })
 
 runUntilKilled(engine, async (execution) => {

@@ -169,8 +169,9 @@ export async function storeNow({ engine, execution }) {
  * @param {{ after(fn: () => unknown): void }} t
  * @param {number} port of the server
  * @param {(request: { method: string, path: string, number: number }) =>
- *   undefined | 'reset' | 'lose' | 'hang' | { status: number, code: string }} fault
- *   `reset`: the connection ends amid the body; `lose`: the server acts, and its answer is lost
+ *   undefined | 'reset' | 'lose' | 'keep' | 'hang' | { status: number, code: string }} fault
+ *   `reset`: the connection ends amid the body; `lose`: the server acts, and its answer is lost;
+ *   `keep`: the server acts, and never answers
  */
 export async function faulty(t, port, fault) {
   /** @type {Array<{ method: string, path: string }>} */
@@ -195,6 +196,7 @@ export async function faulty(t, port, fault) {
       async (answer) => {
         const answered = await buffer(answer)
         if (what === 'lose') return message.socket.destroy()
+        if (what === 'keep') return
         response.writeHead(answer.statusCode ?? 502, answer.headers).end(answered)
       },
     )

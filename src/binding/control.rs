@@ -130,7 +130,8 @@ impl Engine {
 
     /// Pauses a host, a destination, a workflow or everything: nothing of it is attempted before
     /// `resume()`. Attempts in flight go on, and calls are recorded as before. With `dataDir` a pause
-    /// outlives the process. Resolves, with all pauses, when it is as durable as `complete()`.
+    /// outlives the process; with `journal.postgres` every node holds to it within 250 ms. Resolves, with
+    /// all pauses, when it is as durable as `complete()`.
     ///
     /// Rejects with `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_JOURNAL`, `ERR_SEND_CLOSED`.
     #[napi(catch_unwind, ts_return_type = "Promise<Array<Pause>>")]
@@ -157,7 +158,8 @@ impl Engine {
 
     /// Attempts deliveries now that wait for their next attempt, and probes hosts whose circuit breaker
     /// is open. Paused deliveries stay paused. Batches that could not be stored are selected by
-    /// `destination` alone, or with everything. Returns the number of deliveries.
+    /// `destination` alone, or with everything. With `journal.postgres` every node does so. Returns the
+    /// number of deliveries.
     ///
     /// Rejects with `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_CLOSED`.
     #[napi(catch_unwind, ts_return_type = "Promise<number>")]
@@ -169,7 +171,7 @@ impl Engine {
         let open = self.open_engine().map(drop);
         self.ask(env, async move |engine| {
             open?;
-            let retried = engine.retry_now(&filter.read()?)?;
+            let retried = engine.retry_now(&filter.read()?).await?;
             Ok(u32::try_from(retried).unwrap_or(u32::MAX))
         })
     }

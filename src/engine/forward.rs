@@ -1,8 +1,8 @@
 //! Dead letters that are forwarded to another destination (`onFailed`).
 //!
-//! **Invariant:** a failed delivery is forwarded once. With a data directory its end and the note that
+//! **Invariant:** a failed delivery is forwarded once. In a durable journal its end and the note that
 //! it is to be forwarded are one write, and so are the forwarded call and the removal of the note: a
-//! crash leaves either the note or the call.
+//! crash leaves either the note or the call, and of two nodes one removes it.
 //! **Invariant:** what the destination itself, its webhooks or an alert could not deliver is not
 //! forwarded: there are no loops.
 
@@ -76,6 +76,11 @@ impl SharedParts {
         self.forward(DeadLetter::Settled(Arc::clone(&record.execution), record.place));
     }
 
+    /// Forwards a delivery that an earlier process, or another node, settled as failed.
+    pub(super) fn forward_stored(&self, id: Uuid) {
+        self.forward(DeadLetter::Stored(id));
+    }
+
     fn forward(&self, dead: DeadLetter) {
         let Some(forwards) = &self.forwards else { return };
         self.pending.begin(1);
@@ -124,7 +129,7 @@ pub(super) fn begin_forwarding(
         return Ok(());
     };
     for id in shared.journal.unforwarded()? {
-        shared.forward(DeadLetter::Stored(id));
+        shared.forward_stored(id);
     }
     shared.tasks.runtime.spawn(forward_all(Arc::downgrade(lanes), receiver));
     Ok(())

@@ -24,6 +24,7 @@ pub use lifecycle::{Drained, Handle, HttpServer, OpenExecution, registry, runtim
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
@@ -37,11 +38,11 @@ use crate::egress::Lookup;
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{DeliveryQuery, ExecutionQuery, Sample, Selection, deliveries_json};
 use crate::jobs::Thread;
-use crate::journal::{self, Lane};
+use crate::journal::{self, FleetWaiting, Lane, NodeFigures};
 use crate::observability::alerts::AlertStats;
 use crate::observability::changes::Changes;
 use crate::observability::events::Events;
-use crate::observability::metrics::{PauseView, Stats};
+use crate::observability::metrics::{FleetStats, PauseView, Stats};
 use crate::streams::{Registration, Streams, Subscriptions, Webhook, WebhookChange};
 use crate::time::Timestamp;
 use intake::{Intake, Replays};
@@ -88,6 +89,14 @@ impl Engine {
     #[must_use]
     pub fn runtime(&self) -> &Runtime {
         &self.shared.tasks.runtime
+    }
+
+    /// Refuses what is done with streams where many machines share the journal.
+    ///
+    /// # Errors
+    /// `NotSupported`.
+    pub fn check_streams(&self) -> Result<()> {
+        self.shared.refuse_in_fleet("a stream, a subscription or a webhook")
     }
 
     /// Returns the events of the workflows, and their followers.
@@ -154,10 +163,27 @@ impl Engine {
         self.shared.journal.samples(since).await
     }
 
-    /// Returns the time of the call that has waited longest.
+    /// Returns the number of calls that wait, and the time since which one does; of a fleet, those of
+    /// all nodes.
+    ///
+    /// # Errors
+    /// `Journal`.
+    pub async fn waiting(&self) -> Result<(usize, Option<Timestamp>)> {
+        if let Some(fleet) = self.shared.journal.fleet() {
+            let FleetWaiting { calls, since } = fleet.waiting().await?;
+            return Ok((calls, since));
+        }
+        let in_flight = self.shared.observers.counters.in_flight.load(Ordering::Relaxed);
+        let waiting = self.shared.pending_deliveries().saturating_sub(in_flight);
+        Ok((waiting, self.shared.journal.log().oldest_waiting()))
+    }
+
+    /// Returns the figures of this node of a fleet; `None`: there is no fleet.
     #[must_use]
-    pub fn oldest_waiting(&self) -> Option<Timestamp> {
-        self.shared.journal.log().oldest_waiting()
+    pub fn fleet_stats(&self) -> Option<FleetStats> {
+        let figures = self.shared.journal.fleet()?.figures();
+        let NodeFigures { node, nodes, shards, lease_age, inbox, inbox_lag } = figures;
+        Some(FleetStats { node, nodes, shards, lease_age, inbox, inbox_lag })
     }
 
     /// Returns the alerts of each kind.
@@ -187,12 +213,13 @@ impl Engine {
 
 /// The controls of the operator.
 impl Engine {
-    /// Attempts those deliveries now that wait for their next attempt. Returns their number.
+    /// Attempts those deliveries now that wait for their next attempt, at every node of a fleet. Returns
+    /// their number.
     ///
     /// # Errors
-    /// `Closed`.
-    pub fn retry_now(&self, filter: &RetryFilter) -> Result<usize> {
-        self.lanes.retry_now(filter)
+    /// `Closed`, `Journal`.
+    pub async fn retry_now(&self, filter: &RetryFilter) -> Result<usize> {
+        self.lanes.retry_now(filter).await
     }
 
     /// Returns the selection of a request.

@@ -2,7 +2,7 @@
 //! only ever made from it, so that recovery is the ordinary path.
 //!
 //! A journal makes five promises, each a trait: [`Queue`], [`Batches`], [`Recovery`], [`History`] and
-//! [`Records`]. Each has a suite in `contract`, which every journal passes. A journal never sends
+//! [`Records`]. One that many processes share has a [`Fleet`]. Each has a suite in `contract`, which every journal passes. A journal never sends
 //! anything and never looks into a payload. Waiting calls are leased from lanes in memory, which
 //! [`MemoryJournal`] owns; a durable journal fills them through [`Recovery`], in parts.
 //!
@@ -18,10 +18,10 @@ mod record;
 mod sqlite;
 
 pub use memory::MemoryJournal;
-pub use postgres::{Options as SharedOptions, PostgresJournal};
+pub use postgres::{Callbacks, Options as SharedOptions, PostgresJournal};
 pub use record::{
-    Commit, Completion, Delayed, Lane, Record, Refill, Refusal, Replayable, RestoredBatch,
-    SealedBatch, Selected,
+    ChangedRows, Commit, Completion, Delayed, FleetWaiting, Lane, NodeFigures, Record, Refill,
+    Refusal, Replayable, RestoredBatch, SealedBatch, Selected,
 };
 pub use sqlite::{
     Describe, Durability, OnInterrupted, Options, Report, SearchIndex, SqliteJournal, announce,
@@ -139,8 +139,28 @@ pub trait Recovery: Send + Sync {
     /// Returns the bytes of its file; 0 without one.
     fn bytes(&self) -> u64;
 
-    /// Returns the failed deliveries that are to be forwarded and are not. It may block.
+    /// Returns the failed deliveries that are to be forwarded and are not, unless they come with
+    /// [`Recovery::refill`]. It may block.
     fn unforwarded(&self) -> Result<Vec<Uuid>>;
+
+    /// Returns the fleet that shares the journal; `None`: it is this process's own.
+    fn fleet(&self) -> Option<&dyn Fleet>;
+}
+
+/// The nodes that share a journal, as one of them sees them.
+pub trait Fleet: Send + Sync {
+    /// Returns the figures of this node.
+    fn figures(&self) -> NodeFigures;
+
+    /// Counts what waits at all nodes.
+    fn waiting(&self) -> Promise<'_, Result<FleetWaiting>>;
+
+    /// Sends a command to the nodes that deliver, this one included, through [`Refill::commands`].
+    /// Returns the sum of their results.
+    fn command(&self, content: String) -> Promise<'_, Result<usize>>;
+
+    /// Returns this node's result of a command.
+    fn answer(&self, command: u64, result: usize);
 }
 
 /// The log: executions and their deliveries, including those of open buffers.

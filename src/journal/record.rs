@@ -1,12 +1,13 @@
 //! The types that go into a journal and come out of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::delivery::{Failure, Kind, Payload};
 use crate::error::{Error, ErrorKind};
-use crate::execution::{ExecutionLog, ReplayOf, SkipReason};
+use crate::execution::{ExecutionLog, ReplayOf, SkipReason, Status};
 use crate::recording::Item;
 use crate::time::Timestamp;
 
@@ -70,6 +71,9 @@ pub struct Refusal {
     pub error: Error,
     /// All of it.
     pub commit: Commit,
+    /// The deliveries that it repeats or forwards and that another process has replayed, dismissed or
+    /// forwarded meanwhile: the rest of it can be committed.
+    pub taken: Vec<Uuid>,
 }
 
 /// A handed-over call, leased for one attempt.
@@ -160,6 +164,51 @@ pub struct Refill {
     pub left: Vec<usize>,
     /// Executions of this process whose last delivery another one made.
     pub ended: Vec<Arc<ExecutionLog>>,
+    /// Rows of the log that other processes changed.
+    pub changed: ChangedRows,
+    /// `true` if registrations may have changed.
+    pub registrations_changed: bool,
+    /// Failed deliveries of taken shards that are to be forwarded and are not.
+    pub unforwarded: Vec<Uuid>,
+    /// Commands to this node, each with its number.
+    pub commands: Vec<(u64, String)>,
+}
+
+/// Rows of the log that changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ChangedRows {
+    /// The ids of executions.
+    pub executions: Vec<Arc<str>>,
+    /// Deliveries, each with the id of its execution and its status.
+    pub deliveries: Vec<(Uuid, Arc<str>, Status)>,
+    /// `true` if some are not named.
+    pub left_out: bool,
+}
+
+/// The figures of one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeFigures {
+    /// The node's number.
+    pub node: u64,
+    /// The nodes with a valid lease.
+    pub nodes: usize,
+    /// The shards that this node owns.
+    pub shards: usize,
+    /// The time since its lease was renewed.
+    pub lease_age: Duration,
+    /// Parts of commits that other nodes recorded for this one and that it has not taken.
+    pub inbox: usize,
+    /// The time for which the oldest of them has waited.
+    pub inbox_lag: Duration,
+}
+
+/// The calls that wait at all nodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FleetWaiting {
+    /// The calls that are not terminal and of which no attempt is under way.
+    pub calls: usize,
+    /// The beginning of the oldest execution among theirs.
+    pub since: Option<Timestamp>,
 }
 
 /// A call that can be replayed.

@@ -96,6 +96,18 @@ impl Changes {
         }
     }
 
+    /// Notes that something changed that is not named.
+    pub fn note_left_out(&self) {
+        if self.is_followed() {
+            self.collected().left_out = true;
+        }
+    }
+
+    /// Returns `true` while something follows.
+    pub fn is_followed(&self) -> bool {
+        self.followers.load(Ordering::Acquire) > 0
+    }
+
     /// Follows the changes, if fewer than `limit` do.
     pub fn follow(self: &Arc<Self>, limit: usize) -> Option<Follower> {
         let more = |count: usize| (count < limit).then_some(count + 1);
@@ -124,10 +136,6 @@ impl Changes {
         }
     }
 
-    fn is_followed(&self) -> bool {
-        self.followers.load(Ordering::Acquire) > 0
-    }
-
     fn collected(&self) -> MutexGuard<'_, Collected> {
         self.collected.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -144,7 +152,7 @@ impl Collected {
 
     /// Takes what was collected; `None`: nothing was.
     fn take(&mut self) -> Option<Report> {
-        if self.executions.is_empty() {
+        if self.executions.is_empty() && !self.left_out {
             return None;
         }
         let executions = std::mem::take(&mut self.executions).into_iter();

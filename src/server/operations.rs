@@ -19,7 +19,7 @@ use super::parameters::{Nothing, QueryParams};
 use super::response::{ApiError, CommonErrors, Problem};
 use super::state::Shared;
 use crate::observability::alerts::AlertStats;
-use crate::observability::metrics::Stats;
+use crate::observability::metrics::{FleetStats, Stats};
 
 /// The response of a passed check.
 #[derive(Serialize, ToSchema)]
@@ -81,7 +81,7 @@ pub(super) async fn metrics(
 ) -> Result<impl IntoResponse, ApiError> {
     let engine = shared.engine()?;
     let (stats, alerts) = (engine.stats(), engine.alert_stats());
-    let text = rendered(&stats, &alerts, engine.streams().followers());
+    let text = rendered(&stats, &alerts, engine.fleet_stats(), engine.streams().followers());
     Ok(([(CONTENT_TYPE, OPENMETRICS)], text))
 }
 
@@ -99,7 +99,12 @@ struct AlertLabels {
 /// Lanes that are shown, the busiest first: their names are hosts, of which there may be many.
 const MAX_LANES: usize = 100;
 
-fn rendered(stats: &Stats, alerts: &[AlertStats], clients: usize) -> String {
+fn rendered(
+    stats: &Stats,
+    alerts: &[AlertStats],
+    fleet: Option<FleetStats>,
+    clients: usize,
+) -> String {
     let mut registry = Registry::with_prefix("dollar_send");
     let counters = [
         ("calls_recorded", "Calls recorded since the engine was opened", stats.recorded),
@@ -137,6 +142,9 @@ fn rendered(stats: &Stats, alerts: &[AlertStats], clients: usize) -> String {
     registry.register("lane_in_flight", "Attempts under way in a lane", in_flight);
     registry.register("lane_waiting", "Deliveries that wait in a lane", waiting);
     registry.register("lane_breaker_open", "Whether a lane is left alone", open);
+    if let Some(fleet) = fleet {
+        register_fleet(&mut registry, fleet);
+    }
     let (raised, active) = (Family::<_, Counter>::default(), Family::<_, Gauge>::default());
     for alert in alerts {
         let labels = AlertLabels { kind: alert.kind.as_str() };
@@ -151,6 +159,26 @@ fn rendered(stats: &Stats, alerts: &[AlertStats], clients: usize) -> String {
         let _ = write!(text, "# EOF");
     }
     text
+}
+
+/// Adds what a node of a fleet knows of itself.
+fn register_fleet(registry: &mut Registry, fleet: FleetStats) {
+    let gauges = [
+        ("fleet_nodes", "Nodes with a valid lease", fleet.nodes),
+        ("fleet_shards", "Shards that this node owns", fleet.shards),
+        ("fleet_inbox", "Commits of other nodes that this one has not taken", fleet.inbox),
+    ];
+    for (name, help, value) in gauges {
+        registry.register(name, help, ConstGauge::new(signed(value)));
+    }
+    let times = [
+        ("fleet_lease_age", "Time since this node renewed its lease", fleet.lease_age),
+        ("fleet_inbox_lag", "Time for which the oldest of them has waited", fleet.inbox_lag),
+    ];
+    for (name, help, value) in times {
+        let seconds = ConstGauge::new(value.as_secs_f64());
+        registry.register_with_unit(name, help, Unit::Seconds, seconds);
+    }
 }
 
 fn signed(number: usize) -> i64 {

@@ -104,11 +104,14 @@ pub(super) struct Overview {
     hours: Vec<Hour>,
     /// The busiest hosts.
     hosts: Vec<Host>,
-    /// Deliveries that wait for their turn, for their batch or for their next attempt.
+    /// Deliveries that wait for their turn, for their batch or for their next attempt; with
+    /// `journal.postgres` those of all nodes.
     waiting: usize,
-    /// The time of the call that has waited longest.
+    /// The time of the call that has waited longest; with `journal.postgres` the beginning of its
+    /// execution.
     #[schema(format = DateTime)]
     oldest_waiting_at: Option<String>,
+    /// The queues; with `journal.postgres` those of this node.
     queues: Vec<QueueFigures>,
     /// The streams of workflows, those with most followers first.
     streams: Vec<StreamFigures>,
@@ -147,6 +150,7 @@ pub(super) async fn overview(
     let since = since.max(Timestamp::from_millis(now.as_millis().saturating_sub(MAX_MS)));
     let samples = engine.samples(since).await?;
     let stats = engine.stats();
+    let (waiting, oldest) = engine.waiting().await?;
     let queues = stats.lanes.iter().take(MAX_QUEUES).map(|lane| QueueFigures {
         destination: lane.destination,
         queue: lane.lane.clone(),
@@ -158,8 +162,8 @@ pub(super) async fn overview(
         since: since.to_string(),
         hours: hours(&samples),
         hosts: hosts(&samples),
-        waiting: stats.pending.saturating_sub(stats.in_flight),
-        oldest_waiting_at: engine.oldest_waiting().map(|at| at.to_string()),
+        waiting,
+        oldest_waiting_at: oldest.map(|at| at.to_string()),
         queues: queues.collect(),
         streams: engine.streams().list(MAX_STREAMS).into_iter().map(Into::into).collect(),
         sampled: samples.len() >= MAX_SAMPLES,

@@ -252,6 +252,6 @@ pub(super) async fn retry_now(
         error_code: wanted.error_code,
     };
     let filter = filter.checked(wanted.status.is_some())?;
-    let retried = shared.engine()?.retry_now(&filter)?;
+    let retried = shared.engine()?.retry_now(&filter).await?;
     Ok(Json(Retried { data: RetriedCount { retried } }))
 }

@@ -37,6 +37,24 @@ pub(super) enum CommonErrors {
     Closed(Problem),
 }
 
+/// The error responses of routes of streams, subscriptions and webhooks, for the document.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "the document alone reads it")]
+pub(super) enum StreamErrors {
+    /// A token is needed
+    #[response(status = 401)]
+    NoToken(Problem),
+    /// The request is of a page that may not make it, or the token only reads
+    #[response(status = 403)]
+    OtherOrigin(Problem),
+    /// The journal is shared by many machines, which have no streams yet
+    #[response(status = 501)]
+    NotInFleet(Problem),
+    /// The engine is closed
+    #[response(status = 503)]
+    Closed(Problem),
+}
+
 /// A refusal with its status.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -81,6 +99,7 @@ impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let status = match error.kind() {
             ErrorKind::InvalidArgument => StatusCode::BAD_REQUEST,
+            ErrorKind::NotSupported => StatusCode::NOT_IMPLEMENTED,
             ErrorKind::Closed | ErrorKind::JournalFull | ErrorKind::Journal => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

@@ -122,6 +122,7 @@ pub(super) fn routes(config: &Config, shared: &Shared) -> Router {
         })
         .with_state(shared.clone())
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(shared.clone(), has_streams))
         .layer(from_fn_with_state(shared.clone(), admit))
         .layer(from_fn_with_state(shared.clone(), in_time));
     let router = if config.cors.is_empty() { router } else { router.layer(cors(&config.cors)) };
@@ -162,6 +163,27 @@ async fn admit(State(shared): State<Shared>, mut request: Request, next: Next) -
         request.extensions_mut().insert(grant);
     }
     next.run(request).await
+}
+
+/// Refuses the routes of streams, subscriptions and webhooks where many machines share the journal.
+async fn has_streams(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let engine = shared.engine().ok().filter(|_| is_of_streams(request.uri().path()));
+    match engine.map(|engine| engine.check_streams()) {
+        Some(Err(error)) => ApiError::from(error).into_response(),
+        Some(Ok(())) | None => next.run(request).await,
+    }
+}
+
+fn is_of_streams(path: &str) -> bool {
+    const ROOTS: [&str; 6] = [
+        "/pipelines/",
+        "/v1/workflows/",
+        "/v1/subscriptions",
+        "/v1/auto_subscriptions",
+        "/v1/webhooks",
+        "/v1/users/me/",
+    ];
+    ROOTS.iter().any(|root| path.starts_with(root))
 }
 
 fn is_public(path: &str) -> bool {

@@ -83,6 +83,7 @@ impl Wanted {
         (status = 400, description = "This is no workflow's id, or a parameter is wrong", body = Problem),
         (status = 401, description = "A token or a signed URL is needed", body = Problem),
         (status = 403, description = "The request is of a page that may not make it", body = Problem),
+        (status = 501, description = "The journal is shared by many machines, which have no streams yet", body = Problem),
         (status = 503, description = "The engine is closed", body = Problem),
     ),
     security(("bearer" = []), ()),

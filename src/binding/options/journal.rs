@@ -89,6 +89,7 @@ impl Durable {
         &self,
         on_interrupted: journal::OnInterrupted,
         retention: Retention,
+        delivers: bool,
     ) -> Result<Option<journal::SharedOptions>> {
         let place = Place::open("journal");
         let Some(options) = &self.journal else { return Ok(None) };
@@ -128,6 +129,7 @@ impl Durable {
             lease,
             on_interrupted,
             retention,
+            delivers,
         }))
     }
 

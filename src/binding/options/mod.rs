@@ -74,8 +74,9 @@ pub struct EngineOptions {
     /// Throws warnings, such as ignored keys of a call or a URL that does not parse, at the call instead of
     /// logging them. Default: `false`.
     pub strict: Option<bool>,
-    /// Delivers calls. With `false` the engine only shows what the data directory holds: calls are
-    /// recorded and wait there for an engine that delivers. Needs `dataDir`. Default: `true`.
+    /// Delivers calls. With `false` the engine only shows what the journal holds: calls are recorded and
+    /// wait there for an engine that delivers; with `journal.postgres` other nodes deliver them. Needs
+    /// `dataDir` or `journal.postgres`. Default: `true`.
     pub deliver: Option<bool>,
     /// The destination that takes dead letters: one of `engine.destination()`, `'email'`, `'sql'` or
     /// `'emit'`. Each delivery that fails is forwarded once, as the log shows it, also across a crash
@@ -162,7 +163,8 @@ impl EngineOptions {
         };
         let retention = log.retention()?;
         let on_interrupted = http.on_interrupted()?;
-        let fleet = durable.shared(on_interrupted, retention)?;
+        let deliver = self.deliver.unwrap_or(true);
+        let fleet = durable.shared(on_interrupted, retention, deliver)?;
         let journal = durable.read(on_interrupted, retention, log.search())?;
         let resends = on_interrupted == crate::journal::OnInterrupted::Resend
             && (journal.is_some() || fleet.is_some());
@@ -176,7 +178,7 @@ impl EngineOptions {
             concurrency: if self.concurrency.is_some() { of_all } else { http.concurrency },
             name: self.name,
             strict: self.strict.unwrap_or_default(),
-            deliver: self.deliver.unwrap_or(true),
+            deliver,
             on_failed: self.on_failed.as_deref().map(|name| on_failed(&root, name)).transpose()?,
             alerts,
             late_calls: late_calls(&root, self.late_calls.as_deref())?,
@@ -204,14 +206,16 @@ impl EngineOptions {
 
     /// Refuses options that do not go together.
     fn check_combination(&self, root: &Place) -> Result<()> {
-        if self.journal.as_ref().is_some_and(|journal| journal.postgres.is_some()) {
+        let is_shared = self.journal.as_ref().is_some_and(|journal| journal.postgres.is_some());
+        if is_shared {
             self.check_shared(root)?;
         }
         if self.egress.as_ref().is_some_and(|egress| egress.proxy.is_some()) {
             self.http.as_ref().map_or(Ok(()), |http| check_behind_proxy(root, http))?;
         }
-        if self.deliver == Some(false) && self.data_dir.is_none() {
-            return Err(root.refuse("deliver", "false needs dataDir, where calls wait"));
+        if self.deliver == Some(false) && self.data_dir.is_none() && !is_shared {
+            let reason = "false needs dataDir or journal.postgres, where calls wait";
+            return Err(root.refuse("deliver", reason));
         }
         if self.name.as_deref() == Some("") {
             return Err(root.refuse("name", "must not be empty"));
@@ -221,13 +225,14 @@ impl EngineOptions {
 
     /// Refuses options that do not go with a shared journal.
     fn check_shared(&self, root: &Place) -> Result<()> {
-        let unsupported = "is not supported with journal.postgres yet";
         let has_file = self.sql.as_ref().is_some_and(SqlOptions::is_duckdb);
         let keeps = self.log.as_ref().is_some_and(|log| log.max_executions_per_workflow.is_some());
         let given = [
-            ("onFailed", self.on_failed.is_some(), unsupported),
-            ("server", self.server.is_some(), unsupported),
-            ("deliver", self.deliver == Some(false), "false needs dataDir, where calls wait"),
+            (
+                "onFailed",
+                self.on_failed.as_deref() == Some("emit"),
+                "'emit' is not supported with journal.postgres yet",
+            ),
             (
                 "sql.duckdb",
                 has_file,

@@ -68,8 +68,8 @@ fn a_shared_journal_refuses_what_it_cannot_do() {
             "unknown option journal.postgres.shard. Did you mean journal.postgres.shards?",
         ),
         (
-            r#"{"server":{},"journal":{"postgres":{}}}"#,
-            "server: is not supported with journal.postgres yet",
+            r#"{"onFailed":"emit","journal":{"postgres":{}}}"#,
+            "onFailed: 'emit' is not supported with journal.postgres yet",
         ),
         (
             r#"{"sql":{"duckdb":{"file":"x"}},"journal":{"postgres":{}}}"#,
@@ -113,7 +113,7 @@ fn options_that_exclude_each_other_are_refused() {
         (r#"{"onFailed":"http"}"#, "onFailed: 'http' needs a URL"),
         (r#"{"onFailed":"a b"}"#, "onFailed: \"a b\" is not the name of a destination"),
         (r#"{"sql":{}}"#, "sql.duckdb.file: is needed without dataDir"),
-        (r#"{"deliver":false}"#, "deliver: false needs dataDir"),
+        (r#"{"deliver":false}"#, "deliver: false needs dataDir or journal.postgres"),
         (
             r#"{"egress":{"proxy":"http://p:1"},"http":{"tls":{}}}"#,
             "http.tls: has no effect behind egress.proxy",

@@ -73,9 +73,15 @@ pub(crate) async fn commit_call(
     let items = vec![(Lane { kind, key }, item)];
     let completion = Completion::Completed { error: None, message: None };
     let commit = Commit { execution, seed, items, completion, forwards };
-    append(lanes, commit).await.map_err(|refusal| refusal.error)?;
-    reserved.keep();
-    Ok(())
+    match append(lanes, commit).await {
+        Ok(()) => {
+            reserved.keep();
+            Ok(())
+        }
+        // Another node has forwarded it.
+        Err(refusal) if !refusal.taken.is_empty() => Ok(()),
+        Err(refusal) => Err(refusal.error),
+    }
 }
 
 /// Publishes that an execution was completed with an error.

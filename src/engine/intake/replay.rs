@@ -11,9 +11,9 @@ use super::commit::{append, lane_of};
 use super::replay_runs::{ReplayRequest, ReplayRun, ReplayRuns, RunningReplay};
 use crate::engine::lanes::Lanes;
 use crate::error::{Error, Result};
-use crate::execution::{ExecutionLog, Force, Selection};
+use crate::execution::{ExecutionLog, Force, Selection, SkipReason};
 use crate::id::{delivery_id, id_seed};
-use crate::journal::{Commit, Completion, Lane, Replayable, Selected};
+use crate::journal::{Commit, Completion, Lane, Refusal, Replayable, Selected};
 use crate::observability::events::{ReplayProgress, Topic};
 use crate::recording::Item;
 use crate::time::Timestamp;
@@ -130,7 +130,7 @@ impl Replays {
             after += calls.len();
             let total = after + left;
             let skipped = skipped.into_iter().map(|(id, why)| Skipped { id, reason: why.as_str() });
-            run.note_part(total, skipped);
+            run.note_skipped(skipped);
             if !self.replay_part(calls, total, run).await? {
                 run.note_cancelled();
                 break;
@@ -147,13 +147,15 @@ impl Replays {
         total: usize,
         run: &ReplayRun,
     ) -> Result<bool> {
+        run.note_total(total);
         for group in self.groups(calls) {
             let replays = self.commit_group(group, run).await.map_err(|error| {
-                let done = run.view().replayed;
+                let view = run.view();
+                let (done, total) = (view.replayed, view.total);
                 Error::new(error.kind(), format!("{error} ({done} of {total} calls are replayed)"))
             })?;
             let Some(replays) = replays else { return Ok(false) };
-            let replayed = run.note_replayed(replays);
+            let (replayed, total) = run.note_replayed(replays);
             let id = run.id();
             let events = &self.lanes.shared.observers.events;
             events.emit(Topic::Replay, || ReplayProgress { id, replayed, total });
@@ -244,19 +246,44 @@ impl Replays {
         }
     }
 
+    /// Commits the calls of a group, without those that another process replays or dismisses meanwhile.
     /// `None`: the replay was cancelled before.
     async fn commit_group(
         &self,
-        group: ReplayGroup,
+        mut group: ReplayGroup,
         run: &ReplayRun,
     ) -> Result<Option<Vec<Replay>>> {
-        let ReplayGroup { execution, seed, items, replays, bytes } = group;
-        let Some(reserved) = self.reserved(bytes, run).await? else { return Ok(None) };
-        let completion = Completion::Continues;
-        let commit = Commit { execution, seed, items, completion, forwards: None };
-        append(&self.lanes, commit).await.map_err(|refusal| refusal.error)?;
-        reserved.keep();
-        Ok(Some(replays))
+        while !group.items.is_empty() {
+            let Some(reserved) = self.reserved(group.bytes, run).await? else { return Ok(None) };
+            let ReplayGroup { execution, seed, items, .. } = &mut group;
+            let (execution, items) = (Arc::clone(execution), std::mem::take(items));
+            let completion = Completion::Continues;
+            let commit = Commit { execution, seed: *seed, items, completion, forwards: None };
+            let Err(refusal) = append(&self.lanes, commit).await else {
+                reserved.keep();
+                return Ok(Some(group.replays));
+            };
+            let Refusal { error, commit, taken } = *refusal;
+            if taken.is_empty() {
+                return Err(error);
+            }
+            group.keep_without(commit.items, &taken);
+            self.skip_taken(taken, run).await?;
+        }
+        Ok(Some(Vec::new()))
+    }
+
+    /// Notes calls that another process replays or dismissed meanwhile, each with the reason.
+    async fn skip_taken(&self, taken: Vec<Uuid>, run: &ReplayRun) -> Result<()> {
+        let selection = Selection::Ids(taken.clone(), Force::No);
+        let Selected { skipped, .. } = self.lanes.shared.journal.replayable(&selection).await?;
+        let reason_of = |id| {
+            let found = skipped.iter().find(|(skipped, _)| *skipped == id);
+            // A dead letter again: the other replay has failed already.
+            found.map_or(SkipReason::UnderWay, |(_, reason)| *reason)
+        };
+        run.note_taken(taken.into_iter().map(|id| Skipped { id, reason: reason_of(id).as_str() }));
+        Ok(())
     }
 }
 
@@ -271,6 +298,15 @@ impl ReplayGroup {
         self.replays.push(Replay { id, replay_of });
         self.bytes += item.payload.cost();
         self.items.push((lane, item));
+    }
+
+    /// Takes the calls of a refused commit back, without those of these deliveries.
+    fn keep_without(&mut self, mut items: Vec<(Lane, Item)>, taken: &[Uuid]) {
+        let is_taken = |item: &Item| item.replay.as_ref().is_some_and(|of| taken.contains(&of.id));
+        items.retain(|(_, item)| !is_taken(item));
+        self.replays.retain(|replay| !taken.contains(&replay.replay_of));
+        self.bytes = items.iter().map(|(_, item)| item.payload.cost()).sum();
+        self.items = items;
     }
 }
 

@@ -60,6 +60,8 @@ pub struct ReplayRun {
 #[derive(Debug, Default)]
 struct ReplayState {
     total: usize,
+    /// Calls that another process has taken.
+    taken: usize,
     result: Replayed,
     /// The number of skipped deliveries for each reason.
     reasons: BTreeMap<&'static str, usize>,
@@ -92,6 +94,15 @@ pub struct ReplayView {
     pub ended_at: Option<Timestamp>,
     /// The reason why it failed.
     pub error: Option<String>,
+}
+
+impl ReplayState {
+    fn skip(&mut self, skipped: impl Iterator<Item = Skipped>) {
+        for skipped in skipped {
+            *self.reasons.entry(skipped.reason).or_default() += 1;
+            self.result.skipped.push(skipped);
+        }
+    }
 }
 
 impl ReplayRun {
@@ -179,21 +190,30 @@ impl ReplayRun {
         }
     }
 
-    /// Notes the number of its calls, and deliveries that cannot be replayed.
-    pub(super) fn note_part(&self, total: usize, skipped: impl Iterator<Item = Skipped>) {
+    /// Notes the number of its calls, those that were taken included.
+    pub(super) fn note_total(&self, total: usize) {
         let mut progress = self.progress();
-        progress.total = total;
-        for skipped in skipped {
-            *progress.reasons.entry(skipped.reason).or_default() += 1;
-            progress.result.skipped.push(skipped);
-        }
+        progress.total = total.saturating_sub(progress.taken);
     }
 
-    /// Notes calls that are handed over. Returns their number so far.
-    pub(super) fn note_replayed(&self, replays: Vec<Replay>) -> usize {
+    /// Notes deliveries that cannot be replayed.
+    pub(super) fn note_skipped(&self, skipped: impl Iterator<Item = Skipped>) {
+        self.progress().skip(skipped);
+    }
+
+    /// Notes calls that another process has taken.
+    pub(super) fn note_taken(&self, taken: impl ExactSizeIterator<Item = Skipped>) {
+        let mut progress = self.progress();
+        progress.taken += taken.len();
+        progress.total = progress.total.saturating_sub(taken.len());
+        progress.skip(taken);
+    }
+
+    /// Notes calls that are handed over. Returns their number so far, and that of all calls.
+    pub(super) fn note_replayed(&self, replays: Vec<Replay>) -> (usize, usize) {
         let mut progress = self.progress();
         progress.result.replayed.extend(replays);
-        progress.result.replayed.len()
+        (progress.result.replayed.len(), progress.total)
     }
 
     /// Notes that calls are left because it was cancelled.
@@ -347,10 +367,16 @@ mod tests {
     fn skipped_deliveries_are_counted_by_reason() {
         let run = ReplayRun::new();
         let skipped = |reason| Skipped { id: Uuid::nil(), reason };
-        run.note_part(2, [skipped("late"), skipped("lost")].into_iter());
-        run.note_part(2, std::iter::once(skipped("late")));
+        run.note_skipped([skipped("late"), skipped("lost")].into_iter());
+        run.note_taken(std::iter::once(skipped("late")));
         assert_eq!(run.reasons(), BTreeMap::from([("late", 2), ("lost", 1)]));
         assert_eq!(run.view().skipped, 3);
+        // Those that another process has are no calls of this replay any more.
+        run.note_total(5);
+        assert_eq!(run.view().total, 4);
+        run.note_taken([skipped("lost"), skipped("lost")].into_iter());
+        assert_eq!((run.view().total, run.view().skipped), (2, 5));
+        assert_eq!(run.reasons(), BTreeMap::from([("late", 2), ("lost", 3)]));
     }
 
     #[tokio::test]

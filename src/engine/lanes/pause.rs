@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::Lanes;
+use crate::engine::closed;
 use crate::engine::shared::SharedParts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Lane, Record};
@@ -95,6 +96,14 @@ enum RegisteredPause {
     Pause(PauseRecord),
 }
 
+/// Returns the pauses among all registrations.
+fn paused(registrations: &[String]) -> impl Iterator<Item = PauseRecord> {
+    registrations.iter().filter_map(|text| {
+        let RegisteredPause::Pause(pause) = serde_json::from_str(text).ok()?;
+        Some(pause)
+    })
+}
+
 /// Returns `true` for the registration of a pause.
 pub(crate) fn is_pause(text: &str) -> bool {
     serde_json::from_str::<RegisteredPause>(text).is_ok()
@@ -154,12 +163,25 @@ impl Pauses {
     /// The pauses of earlier processes, among all registrations.
     pub(crate) fn restore(registrations: &[String]) -> Self {
         let pauses = Self::default();
-        for text in registrations {
-            if let Ok(RegisteredPause::Pause(pause)) = serde_json::from_str(text) {
-                pauses.add(pause);
-            }
-        }
+        paused(registrations).for_each(|pause| pauses.add(pause));
         pauses
+    }
+
+    /// Takes on the pauses among all registrations. If one ended, returns the queues that may have work.
+    fn renew(&self, registrations: &[String]) -> Option<Vec<Lane>> {
+        let mut pauses: Vec<PauseRecord> = paused(registrations).collect();
+        pauses.sort_by_key(|pause| pause.since);
+        let mut state = self.state();
+        let before = std::mem::replace(&mut state.pauses, pauses);
+        self.any.store(!state.pauses.is_empty(), Ordering::Release);
+        let goes_on = |ended: &PauseRecord| state.pauses.iter().any(|p| p.target == ended.target);
+        if before.iter().all(goes_on) {
+            return None;
+        }
+        let lanes = state.lanes.drain().collect();
+        drop(state);
+        self.resumed.notify_waiters();
+        Some(lanes)
     }
 
     /// Returns `true` if something is paused.
@@ -300,11 +322,11 @@ impl Lanes {
     ///
     /// # Errors
     /// `Closed`, `Journal`.
-    pub(crate) async fn pause(&self, target: PauseTarget) -> Result<Vec<PauseView>> {
+    pub(crate) async fn pause(self: &Arc<Self>, target: PauseTarget) -> Result<Vec<PauseView>> {
         let SharedParts { stage, journal, pauses, .. } = &*self.shared;
         stage.check_open()?;
-        self.shared.refuse_in_fleet("engine.pause()")?;
         let _alone = pauses.changing.lock().await;
+        self.read_pauses().await?;
         if !pauses.state().pauses.iter().any(|pause| pause.target == target) {
             let pause = PauseRecord { target, since: Timestamp::now().as_millis() };
             let id = pause.target.id();
@@ -327,6 +349,7 @@ impl Lanes {
         let SharedParts { stage, journal, pauses, .. } = &*self.shared;
         stage.check_open()?;
         let _alone = pauses.changing.lock().await;
+        self.read_pauses().await?;
         let ended = pauses.ended_by(target);
         let changes = ended.iter().map(|target| (target.id(), None)).collect();
         journal.register(changes).await?;
@@ -334,6 +357,31 @@ impl Lanes {
         self.wake(lanes);
         self.release_held(None);
         Ok(pauses.views())
+    }
+
+    /// Takes on the pauses that other nodes of a fleet began or ended.
+    ///
+    /// # Errors
+    /// `Journal`.
+    pub(crate) async fn renew_pauses(self: &Arc<Self>) -> Result<()> {
+        let _alone = self.shared.pauses.changing.lock().await;
+        self.read_pauses().await
+    }
+
+    /// Reads the pauses of a fleet. The caller holds `changing`.
+    async fn read_pauses(self: &Arc<Self>) -> Result<()> {
+        let SharedParts { journal, pauses, tasks, .. } = &*self.shared;
+        if journal.fleet().is_none() {
+            return Ok(());
+        }
+        let reader = Arc::clone(journal);
+        let read = tasks.runtime.spawn_blocking(move || reader.registrations()).await;
+        let registrations = read.unwrap_or_else(|_| Err(closed()))?;
+        if let Some(lanes) = pauses.renew(&registrations) {
+            self.wake(lanes);
+            self.release_held(None);
+        }
+        Ok(())
     }
 }
 
@@ -387,6 +435,25 @@ mod tests {
         assert_eq!(pauses.waiting(|_| 3), 3);
         assert_eq!(pauses.views().iter().map(|p| p.since.as_millis()).collect::<Vec<_>>(), [1]);
         assert_eq!(pauses.remove(&[target]), std::slice::from_ref(&one));
+        assert!(!pauses.any() && !pauses.holds(&one));
+    }
+
+    #[test]
+    fn pauses_of_other_nodes_are_taken_on() {
+        let pauses = Pauses::default();
+        let one = lane(Kind::Http, "http://a:80");
+        let text = |target: PauseTarget| {
+            let pause = PauseRecord { target, since: 1 };
+            serde_json::to_string(&RegisteredPause::Pause(pause)).unwrap()
+        };
+        let (a, all) = (text(PauseTarget::Host("a".into())), text(PauseTarget::All));
+        let other = r#"{"service":{"destination":"s3"}}"#.to_owned();
+        assert_eq!(pauses.renew(&[a.clone(), all, other]), None);
+        assert!(pauses.holds(&one) && pauses.views().len() == 2);
+        assert_eq!(pauses.renew(std::slice::from_ref(&a)), Some(vec![one.clone()]));
+        assert!(pauses.holds(&one));
+        assert_eq!(pauses.renew(&[a]), None);
+        assert_eq!(pauses.renew(&[]), Some(vec![one.clone()]));
         assert!(!pauses.any() && !pauses.holds(&one));
     }
 

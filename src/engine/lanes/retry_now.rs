@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Lanes;
@@ -14,7 +15,8 @@ use crate::journal::Record;
 use crate::time::Timestamp;
 
 /// The deliveries that are attempted now. Absent members do not restrict.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct RetryFilter {
     /// Only these deliveries.
     pub ids: Option<Vec<Uuid>>,
@@ -75,17 +77,45 @@ impl RetryFilter {
     }
 }
 
+/// A command to every node of a fleet.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Command {
+    RetryNow(RetryFilter),
+}
+
 impl Lanes {
-    /// Attempts those deliveries now that wait for their next attempt, and probes their hosts. Paused
-    /// deliveries stay paused. Delayed batches are selected by their destination alone. Returns the
-    /// number of deliveries.
+    /// Attempts those deliveries now that wait for their next attempt, and probes their hosts, at every
+    /// node of a fleet. Paused deliveries stay paused. Delayed batches are selected by their destination
+    /// alone. Returns the number of deliveries.
     ///
     /// # Errors
-    /// `Closed`.
-    pub(crate) fn retry_now(self: &Arc<Self>, filter: &RetryFilter) -> Result<usize> {
-        let SharedParts { stage, journal, destinations, .. } = &*self.shared;
+    /// `Closed`, `Journal`.
+    pub(crate) async fn retry_now(self: &Arc<Self>, filter: &RetryFilter) -> Result<usize> {
+        let SharedParts { stage, journal, .. } = &*self.shared;
         stage.check_open()?;
-        self.shared.refuse_in_fleet("engine.retryNow()")?;
+        let Some(fleet) = journal.fleet() else { return Ok(self.retry_here(filter)) };
+        let command = serde_json::to_string(&Command::RetryNow(filter.clone()));
+        let text = command.map_err(|error| {
+            let message = "a command cannot be written";
+            Error::new(ErrorKind::Internal, message).with_source(error)
+        })?;
+        fleet.command(text).await
+    }
+
+    /// Does what a node of the fleet commands. A command of a newer version does nothing.
+    pub(crate) fn obey(self: &Arc<Self>, number: u64, text: &str) {
+        let result = match serde_json::from_str(text) {
+            Ok(Command::RetryNow(filter)) => self.retry_here(&filter),
+            Err(_) => 0,
+        };
+        if let Some(fleet) = self.shared.journal.fleet() {
+            fleet.answer(number, result);
+        }
+    }
+
+    fn retry_here(self: &Arc<Self>, filter: &RetryFilter) -> usize {
+        let SharedParts { journal, destinations, .. } = &*self.shared;
         let retried = AtomicUsize::new(0);
         let lanes = journal.hasten(Timestamp::now(), &|due, record| {
             let key = || destinations.lane(record.kind, &record.payload);
@@ -102,6 +132,6 @@ impl Lanes {
         } else {
             0
         };
-        Ok(retried.into_inner() + stored)
+        retried.into_inner() + stored
     }
 }

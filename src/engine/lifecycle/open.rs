@@ -22,8 +22,9 @@ use crate::engine::lanes::{Lanes, Pauses, Services, Webhooks, is_pause, is_servi
 use crate::engine::shared::{Observers, Pending, SharedParts, Stage, Tasks};
 use crate::error::{Error, Result};
 use crate::jobs::Jobs;
-use crate::journal::{Describe, Journal, MemoryJournal, PostgresJournal, Report, SqliteJournal};
-use crate::observability::events::Events;
+use crate::journal::{
+    Callbacks, Describe, Journal, MemoryJournal, PostgresJournal, Report, SqliteJournal,
+};
 use crate::streams::{Streams, Subscriptions};
 
 /// Opens an engine of its own, with `lookup` to resolve host names. Blocks.
@@ -38,7 +39,7 @@ pub(crate) fn open(config: Config, lookup: Arc<dyn Lookup>) -> Result<Arc<Engine
     let destinations = destinations(&config, egress.clone(), &streams, &subscriptions);
     let destinations = Arc::new(destinations.map_err(|error| error.within("Engine.open()"))?);
     let observers = Observers::default();
-    let journal = journal(&config, egress, &destinations, &observers.events)?;
+    let journal = journal(&config, egress, &destinations, &observers)?;
     let registrations = journal.registrations()?;
     let events = Arc::clone(&observers.events);
     let services = Services::open(&destinations, &*journal, &registrations, events)
@@ -108,17 +109,19 @@ fn journal(
     config: &Config,
     egress: Egress,
     destinations: &Arc<DestinationRegistry>,
-    events: &Arc<Events>,
+    observers: &Observers,
 ) -> Result<Arc<dyn Journal>> {
     let shows = Arc::clone(destinations);
     let describe: Describe = Box::new(move |kind, payload| shows.of(kind).describe(payload));
-    let events = Arc::clone(events);
+    let (events, changes) = (Arc::clone(&observers.events), Arc::clone(&observers.changes));
     let report: Report = Box::new(move |error| {
         events.journal_trouble(&error.to_string());
     });
     let within = |error: Error| error.within("Engine.open()");
     if let Some(options) = &config.fleet {
-        let opened = PostgresJournal::open(options.clone(), egress, describe, report);
+        let is_followed = Box::new(move || changes.is_followed());
+        let callbacks = Callbacks { describe, report, is_followed };
+        let opened = PostgresJournal::open(options.clone(), egress, callbacks);
         return Ok(Arc::new(opened.map_err(within)?));
     }
     let Some(options) = &config.journal else {

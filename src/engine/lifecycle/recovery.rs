@@ -7,7 +7,7 @@ use crate::delivery::Failure;
 use crate::engine::lanes::{HELD, Lanes};
 use crate::engine::shared::{PendingGuard, SharedParts};
 use crate::error::{ErrorKind, Result};
-use crate::journal::{Delayed, Refill};
+use crate::journal::{ChangedRows, Delayed, Refill};
 use crate::time::Timestamp;
 
 /// The wait before a journal that could not be read is read again.
@@ -64,8 +64,20 @@ async fn follow(lanes: Weak<Lanes>) {
 async fn bring_back_part(lanes: &Arc<Lanes>) -> Result<bool> {
     let shared = &lanes.shared;
     let Some(refill) = shared.journal.refill().await? else { return Ok(false) };
-    let Refill { lanes: refilled, calls, bytes, delayed, interrupted, batches, left, ended } =
-        refill;
+    let Refill {
+        lanes: refilled,
+        calls,
+        bytes,
+        delayed,
+        interrupted,
+        batches,
+        left,
+        ended,
+        changed,
+        registrations_changed,
+        unforwarded,
+        commands,
+    } = refill;
     shared.pending.begin(calls);
     shared.budget.add(bytes);
     for bytes in left {
@@ -73,6 +85,16 @@ async fn bring_back_part(lanes: &Arc<Lanes>) -> Result<bool> {
     }
     for execution in &ended {
         shared.publish_if_finished(execution);
+    }
+    note_changes(shared, &changed);
+    if registrations_changed {
+        shared.tasks.runtime.spawn(renew_pauses(Arc::downgrade(lanes)));
+    }
+    for id in unforwarded {
+        shared.forward_stored(id);
+    }
+    for (number, text) in commands {
+        lanes.obey(number, &text);
     }
     for record in interrupted {
         let message = "the process ended while the attempt was under way: its outcome is \
@@ -96,4 +118,28 @@ async fn bring_back_part(lanes: &Arc<Lanes>) -> Result<bool> {
         lanes.set_timer();
     }
     Ok(true)
+}
+
+/// Takes on the pauses of other nodes, however long the journal cannot be read.
+async fn renew_pauses(lanes: Weak<Lanes>) {
+    while let Some(lanes) = lanes.upgrade().filter(|lanes| !lanes.shared.stage.has_ended()) {
+        let Err(error) = lanes.renew_pauses().await else { return };
+        lanes.shared.observers.events.journal_trouble(&error.to_string());
+        drop(lanes);
+        tokio::time::sleep(PAUSE_AFTER_TROUBLE).await;
+    }
+}
+
+/// Notes what other processes changed in the log, for those who show it.
+fn note_changes(shared: &SharedParts, rows: &ChangedRows) {
+    let changes = &shared.observers.changes;
+    for id in &rows.executions {
+        changes.note_execution(id);
+    }
+    for (id, execution_id, status) in &rows.deliveries {
+        changes.note_delivery(*id, execution_id, status.as_str());
+    }
+    if rows.left_out {
+        changes.note_left_out();
+    }
 }

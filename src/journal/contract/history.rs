@@ -10,9 +10,11 @@ use crate::execution::{
     Before, DeliveryQuery, ExecutionCursor, ExecutionQuery, Force, Selection, SkipReason, Status,
 };
 use crate::journal::{Commit, Completion, Journal, Record, Replayable, Selected};
+use crate::time::Timestamp;
 
 pub(super) async fn check<J: Journal>(open: &impl Fn() -> J) {
     deliveries_are_found_newest_first(open()).await;
+    deliveries_are_found_by_their_ids_and_their_ends(open()).await;
     executions_are_found_newest_first(open()).await;
     failed_calls_are_replayable(open()).await;
     a_replay_resolves_its_call(open()).await;
@@ -50,6 +52,28 @@ async fn deliveries_are_found_newest_first(journal: impl Journal) {
     let failed = DeliveryQuery { status, ..all };
     assert_eq!(journal.deliveries(&failed, &[]).await.unwrap().len(), 1);
     assert_eq!(journal.count_deliveries(&failed, &[]).await.unwrap(), 1);
+}
+
+async fn deliveries_are_found_by_their_ids_and_their_ends(journal: impl Journal) {
+    let (commit, _) = commit(&["a", "a", "a"], completed());
+    journal.append(commit).await.unwrap();
+    settle_two(&journal).await;
+    let indexes = async |query: &DeliveryQuery| -> Vec<u32> {
+        let found = journal.deliveries(query, &[]).await.unwrap();
+        assert_eq!(journal.count_deliveries(query, &[]).await.unwrap(), found.len());
+        found.iter().map(|(_, entry)| entry.index).collect()
+    };
+    let all = journal.deliveries(&DeliveryQuery::default(), &[]).await.unwrap();
+    let ids = |places: &[usize]| Some(places.iter().map(|place| all[*place].1.id).collect());
+    for (places, expected) in [(&[0, 2][..], vec![2, 0]), (&[1][..], vec![1]), (&[][..], vec![])] {
+        let query = DeliveryQuery { ids: ids(places), ..DeliveryQuery::default() };
+        assert_eq!(indexes(&query).await, expected, "{places:?}");
+    }
+    let end = all[2].1.settled_at.unwrap();
+    let since = |settled_since| DeliveryQuery { settled_since, ..DeliveryQuery::default() };
+    assert_eq!(indexes(&since(Some(end))).await, [1, 0]);
+    let later = Timestamp::from_millis(end.as_millis() + 3_600_000);
+    assert!(indexes(&since(Some(later))).await.is_empty());
 }
 
 async fn executions_are_found_newest_first(journal: impl Journal) {

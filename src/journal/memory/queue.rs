@@ -11,7 +11,7 @@ use super::{Applied, MemoryJournal, lanes_of};
 use crate::error::Result;
 use crate::execution::{Settlement, Waiting};
 use crate::journal::{
-    Batches, Commit, Finished, Lane, Promise, Queue, Record, RecordFilter, Recovery, Refill,
+    Batches, Commit, Finished, Fleet, Lane, Promise, Queue, Record, RecordFilter, Recovery, Refill,
     Refusal, SealedBatch,
 };
 use crate::time::Timestamp;
@@ -134,5 +134,9 @@ impl Recovery for MemoryJournal {
 
     fn unforwarded(&self) -> Result<Vec<Uuid>> {
         Ok(Vec::new())
+    }
+
+    fn fleet(&self) -> Option<&dyn Fleet> {
+        None
     }
 }

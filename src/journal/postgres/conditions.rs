@@ -26,6 +26,14 @@ impl Conditions {
         conditions.equal("d.step", query.step.as_deref());
         conditions.equal("d.destination", query.destination.as_deref());
         conditions.equal("d.status", query.status.as_deref());
+        if let Some(ids) = &query.ids {
+            let place = conditions.place();
+            conditions.columns.add(Type::UUID_ARRAY, ids.iter().copied());
+            conditions.and(&format!("d.id = ANY(${place})"));
+        }
+        if let Some(since) = query.settled_since {
+            conditions.number("d.settled_at >= ", int(since.as_millis()));
+        }
         if let Some(search) = &query.search {
             conditions.of_search(search);
         }

@@ -2,12 +2,15 @@
 
 use tokio_postgres::Error as Postgres;
 use tokio_postgres::error::SqlState;
+use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind};
 use crate::postgres::ConnectError;
 
 /// The SQLSTATE of the function `fence`: the node was replaced.
 const REPLACED: &str = "DS001";
+/// The SQLSTATE of the function `claim`: another node has some of the deliveries, which the detail names.
+const TAKEN: &str = "DS002";
 
 /// The end of a transaction that was not committed for sure.
 #[derive(Debug)]
@@ -18,12 +21,25 @@ pub(super) enum Trouble {
     Broken(Error),
     /// The server refused it: it is not committed.
     Refused(Error),
+    /// Another node has replayed or dismissed these deliveries: it is not committed.
+    Taken(Vec<Uuid>),
+    /// The server ended it for another transaction, which waited for the same rows: it is not committed.
+    Contended,
 }
 
 impl From<Postgres> for Trouble {
     fn from(error: Postgres) -> Self {
         match error.as_db_error() {
             Some(said) if said.code().code() == REPLACED => Self::Replaced,
+            Some(said) if said.code().code() == TAKEN && !ids(said.detail()).is_empty() => {
+                Self::Taken(ids(said.detail()))
+            }
+            Some(said)
+                if [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE]
+                    .contains(said.code()) =>
+            {
+                Self::Contended
+            }
             // The server ended the session; a commit may have come before.
             Some(said) if matches!(said.code().code(), "57P01" | "57P02" | "57P03" | "25P03") => {
                 Self::Broken(failed(&error))
@@ -32,6 +48,12 @@ impl From<Postgres> for Trouble {
             None => Self::Broken(failed(&error)),
         }
     }
+}
+
+/// Reads an array of ids as PostgreSQL writes it.
+fn ids(text: Option<&str>) -> Vec<Uuid> {
+    let inner = text.unwrap_or_default().trim_matches(['{', '}']);
+    inner.split(',').filter_map(|id| id.parse().ok()).collect()
 }
 
 /// Returns the error of an operation on the database.

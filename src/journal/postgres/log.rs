@@ -111,7 +111,8 @@ impl Shared {
         let mut all = self.waiting_here(query, open);
         self.written().await?;
         all.extend(self.find_terminal(query).await?);
-        if query.status.as_deref().is_none_or(|status| status == Status::Pending.as_str()) {
+        let is_pending = |status: &str| status == Status::Pending.as_str();
+        if query.settled_since.is_none() && query.status.as_deref().is_none_or(is_pending) {
             all.extend(self.find_waiting(query).await?);
         }
         // A terminal delivery goes before what memory had of it.

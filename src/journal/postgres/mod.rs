@@ -6,13 +6,17 @@
 //!
 //! [`schema`] is the layout, [`ownership`] the shards of this node, [`node`] the thread that writes, renews
 //! the lease and takes over shards, [`write`] the statements of a transaction, [`poll`] follows other
-//! nodes, [`refill`] brings calls into the lanes, [`log`] has the queries.
+//! nodes, [`signals`] are what they tell each other beside calls, [`refill`] brings calls into the lanes, [`restore`] reads them, [`log`] has the queries.
 //! `docs/operating/many-machines.md` describes it for operators.
 
+mod answers;
 mod batches;
+mod changes;
+mod commands;
 mod conditions;
 mod connect;
 mod error;
+mod figures;
 mod log;
 mod node;
 mod op;
@@ -25,9 +29,13 @@ mod queue;
 mod records;
 mod refill;
 mod replay;
+mod restore;
 mod row;
 mod schema;
 mod shares;
+mod signals;
+mod statements;
+mod unacknowledged;
 mod write;
 
 use std::collections::{HashMap, HashSet};
@@ -47,6 +55,7 @@ use crate::egress::Egress;
 use crate::error::Result;
 use crate::execution::{ExecutionLog, Retention};
 use crate::postgres::{Connector, PostgreSqlServer};
+use figures::Figures;
 use op_queue::OpQueue;
 use ownership::Ownership;
 use params::Params;
@@ -73,7 +82,22 @@ pub struct Options {
     pub on_interrupted: OnInterrupted,
     /// The retention of the log.
     pub retention: Retention,
+    /// `true` if this node takes shards, and delivers their calls.
+    pub delivers: bool,
 }
+
+/// The functions that a shared journal calls.
+pub struct Callbacks {
+    /// Shows a payload without its secrets.
+    pub describe: Describe,
+    /// Reports a trouble.
+    pub report: Report,
+    /// Returns `true` while the changes of the log are shown.
+    pub is_followed: IsFollowed,
+}
+
+/// Returns `true` while the changes of the log are shown.
+pub(super) type IsFollowed = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A journal that the nodes of a fleet share.
 pub struct PostgresJournal {
@@ -109,6 +133,12 @@ struct Shared {
     cipher: Cipher,
     describe: Describe,
     report: Mutex<Report>,
+    is_followed: IsFollowed,
+    /// `true` while another node shows the changes of the log.
+    others_follow: AtomicBool,
+    /// `true` if another node notified this one of a signal.
+    is_signalled: AtomicBool,
+    figures: Mutex<Figures>,
     next_seq: AtomicU64,
     connector: Connector,
     reader: tokio::sync::Mutex<Option<Arc<Client>>>,
@@ -124,16 +154,11 @@ impl PostgresJournal {
     ///
     /// # Errors
     /// `InvalidOption`, `Journal`.
-    pub fn open(
-        options: Options,
-        egress: Egress,
-        describe: Describe,
-        report: Report,
-    ) -> Result<Self> {
+    pub fn open(options: Options, egress: Egress, callbacks: Callbacks) -> Result<Self> {
         let key = JournalKey::given(&options.key)?;
         let cipher = Cipher::new(&key)?;
         let connector = Connector::new(options.server.clone(), options.ca.as_deref(), egress)?;
-        let (shared, thread) = node::start(options, cipher, connector, describe, report)?;
+        let (shared, thread) = node::start(options, cipher, connector, callbacks)?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 }

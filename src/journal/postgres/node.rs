@@ -1,6 +1,7 @@
 //! The thread of the journal: it writes, renews the lease and looks after the shards.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -9,14 +10,14 @@ use tokio::runtime::Builder;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+use super::answers::{answer, answer_taken, expire, refuse};
 use super::connect::connect;
 use super::error::{Trouble, journal};
-use super::op::{AppendOp, Op, Waiter};
+use super::op::Op;
 use super::ownership::Ownership;
-use super::params::int;
-use super::write::{Context, run, statements};
-use super::{Describe, Options, Params, Report, Shared, partitions, poll, schema, shares};
-use crate::error::{Error, Result};
+use super::write::{Context, run, transaction};
+use super::{Callbacks, Options, Params, Shared, partitions, poll, schema, shares};
+use crate::error::Result;
 use crate::execution::{ExecutionLog, Retention};
 use crate::journal::MemoryJournal;
 use crate::journal::crypto::Cipher;
@@ -32,8 +33,7 @@ pub(super) fn start(
     options: Options,
     cipher: Cipher,
     connector: Connector,
-    describe: Describe,
-    report: Report,
+    callbacks: Callbacks,
 ) -> Result<(Arc<Shared>, JoinHandle<()>)> {
     let (opened, opening) = mpsc::channel();
     let thread = std::thread::Builder::new().name("dollar-send-journal".to_owned());
@@ -43,7 +43,7 @@ pub(super) fn start(
             return;
         };
         runtime.block_on(async {
-            match Node::open(options, cipher, connector, describe, report).await {
+            match Node::open(options, cipher, connector, callbacks).await {
                 Err(error) => drop(opened.send(Err(error))),
                 Ok(node) => {
                     let shared = Arc::clone(&node.shared);
@@ -78,12 +78,11 @@ pub(super) struct Node {
 }
 
 impl Node {
-    async fn open(
+    pub(super) async fn open(
         options: Options,
         cipher: Cipher,
         connector: Connector,
-        describe: Describe,
-        report: Report,
+        Callbacks { describe, report, is_followed }: Callbacks,
     ) -> Result<Self> {
         let client = connect(&connector).await.map_err(|error| error.within("Engine.open()"))?;
         let id = schema::open(&client, &options, &cipher).await?;
@@ -105,6 +104,10 @@ impl Node {
             cipher,
             describe,
             report: Mutex::new(report),
+            is_followed,
+            others_follow: false.into(),
+            is_signalled: false.into(),
+            figures: Mutex::default(),
             next_seq: (id.cast_unsigned() << BLOCK_BITS).into(),
             connector,
             reader: tokio::sync::Mutex::default(),
@@ -127,6 +130,7 @@ impl Node {
         let failed = |trouble| match trouble {
             Trouble::Replaced => super::error::replaced(),
             Trouble::Broken(error) | Trouble::Refused(error) => error,
+            Trouble::Contended | Trouble::Taken(_) => journal("the journal could not be opened"),
         };
         node.register(id).await.map_err(failed)?;
         node.upkeep().await.map_err(failed)?;
@@ -237,18 +241,27 @@ impl Node {
             lease_millis: millis(self.shared.options.lease),
             channel: &self.shared.channel,
             owned: &owned,
+            is_followed: self.shared.others_follow.load(Ordering::Acquire),
         };
-        let statements = statements(batch, &context);
+        let transaction = transaction(batch, &context);
         self.is_unknown = true;
-        let result = run(self.client()?, &self.shared.begin, &statements).await;
-        result.map_err(Trouble::from).inspect_err(|trouble| {
+        let result = run(self.client()?, &self.shared.begin, &transaction.statements).await;
+        let rows = result.map_err(Trouble::from).inspect_err(|trouble| {
             self.is_unknown = matches!(trouble, Trouble::Broken(_));
         })?;
         self.is_unknown = false;
         self.renewed(begun);
         self.shared.note_closed(batch);
+        let mut dismissed = rows[transaction.dismissals].iter();
+        let epoch = |shard| held.get(&shard).copied().filter(|_| owned.contains(&shard));
         for op in std::mem::take(batch) {
-            answer(op, |shard| held.get(&shard).copied().filter(|_| owned.contains(&shard)));
+            match op {
+                Op::Dismiss { waiter, .. } => {
+                    let rows = dismissed.next().into_iter().flatten();
+                    let _ = waiter.answer.send(Ok(rows.map(|row| row.get(0)).collect()));
+                }
+                op => answer(op, epoch),
+            }
         }
         Ok(())
     }
@@ -259,75 +272,12 @@ impl Node {
         let lease = self.shared.options.lease;
         let mut ownership = self.shared.ownership();
         let was_valid = ownership.is_valid();
+        ownership.renewed_at = begun;
         ownership.valid_until = begun + lease.saturating_sub(lease / 8);
         drop(ownership);
         if !was_valid {
             self.shared.wake_all();
         }
-    }
-
-    /// Answers the operations of a transaction whose commit was not acknowledged.
-    async fn committed_late(&mut self, batch: Vec<Op>) -> std::result::Result<(), Trouble> {
-        let held = self.shared.ownership().held.clone();
-        self.shared.note_closed(&batch);
-        let mut refused = Vec::new();
-        for op in batch {
-            match op {
-                // Its caller has the calls, and hands them over again.
-                Op::Append(append, None) => refused.push(append),
-                op => answer(op, |shard| held.get(&shard).copied()),
-            }
-        }
-        for append in refused {
-            self.undo(&append).await?;
-        }
-        Ok(())
-    }
-
-    /// Removes a commit that its caller was told was not made, unless other nodes deliver it.
-    async fn undo(&self, append: &AppendOp) -> std::result::Result<(), Trouble> {
-        if append.parts.is_empty() {
-            return Ok(());
-        }
-        let parts: Vec<i64> = append.parts.iter().map(|part| int(part.first_seq)).collect();
-        let ownership = self.shared.ownership().held.keys().copied().collect::<HashSet<u16>>();
-        let others = append.parts.iter().filter(|part| !ownership.contains(&part.shard)).count();
-        let client = self.client()?;
-        client.batch_execute(&self.shared.begin).await?;
-        let params = Params::of(&[(&parts as _, Type::INT8_ARRAY)]);
-        let taken = "DELETE FROM inbox WHERE first_seq = ANY($1)";
-        let waiting = client.query_typed(&format!("{taken} RETURNING 1"), params.values()).await?;
-        if waiting.len() < others {
-            client.batch_execute("ROLLBACK").await?;
-            return Ok(());
-        }
-        client
-            .query_typed("DELETE FROM commits WHERE first_seq = ANY($1)", params.values())
-            .await?;
-        let serial = int(append.execution.serial());
-        let params = Params::of(&[
-            (&serial as _, Type::INT8),
-            (&append.calls as _, Type::INT8),
-            (&append.open as _, Type::INT8),
-        ]);
-        let count = "UPDATE executions SET total = total - $2, open = open - $3, ended = NULL,
-            completed_at = NULL, error = NULL, finished_at = NULL WHERE serial = $1";
-        client.query_typed(count, params.values()).await?;
-        client.batch_execute("COMMIT").await?;
-        Ok(())
-    }
-
-    /// Returns `true` if the last transaction was committed.
-    async fn was_committed(&self) -> std::result::Result<bool, Trouble> {
-        let node = self.shared.ownership().node;
-        let client = self.client()?;
-        client.batch_execute(&self.shared.begin).await?;
-        // Waits for the transaction, if its session is still there.
-        let ask = "SELECT last_transaction FROM nodes WHERE id = $1 FOR UPDATE";
-        let rows = client.query_typed(ask, Params::of(&[(&node, Type::INT8)]).values()).await?;
-        client.batch_execute("COMMIT").await?;
-        let last: i64 = rows.first().map_or(0, |row| row.get(0));
-        Ok(last == self.number)
     }
 
     /// Deals with a trouble, and waits a moment.
@@ -347,6 +297,9 @@ impl Node {
                 self.note(&trouble);
                 refuse(batch, error);
             }
+            Trouble::Taken(ref taken) => answer_taken(batch, taken),
+            // The other transaction goes first.
+            Trouble::Contended => {}
         }
         let patience = self.shared.options.patience;
         let away = || {
@@ -403,9 +356,12 @@ impl Node {
         let client = self.client()?;
         let lease = millis(self.shared.options.lease);
         client.batch_execute(&self.shared.begin).await?;
-        let insert = "INSERT INTO nodes (id, expires_at)
-            VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond')";
-        let params = Params::of(&[(&id as _, Type::INT8), (&lease as _, Type::INT8)]);
+        let insert = "INSERT INTO nodes (id, expires_at, delivers)
+            VALUES ($1, clock_timestamp() + $2 * interval '1 millisecond', $3)";
+        let delivers = self.shared.options.delivers;
+        let values =
+            [(&id as _, Type::INT8), (&lease as _, Type::INT8), (&delivers as _, Type::BOOL)];
+        let params = Params::of(&values);
         client.query_typed(insert, params.values()).await?;
         client.batch_execute("COMMIT").await?;
         self.number = 0;
@@ -427,7 +383,7 @@ impl Node {
 
 impl Shared {
     /// Notes the parts whose ends are written.
-    fn note_closed(&self, batch: &[Op]) {
+    pub(super) fn note_closed(&self, batch: &[Op]) {
         let mut ownership = self.ownership();
         for op in batch {
             if let Op::Close { first_seq, .. } = op {
@@ -439,46 +395,6 @@ impl Shared {
 
 pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Answers the caller of an operation that was written.
-fn answer(op: Op, epoch: impl Fn(u16) -> Option<i64>) {
-    match op {
-        Op::Append(append, waiter) => {
-            if let Some(Waiter { answer, .. }) = waiter {
-                let parts = append.parts.iter().map(|part| epoch(part.shard)).collect();
-                let _ = answer.send(Ok(parts));
-            }
-        }
-        op => op.answer(Ok(())),
-    }
-}
-
-/// Refuses the callers of a transaction that the server refused. The other operations stay.
-fn refuse(batch: &mut Vec<Op>, error: &Error) {
-    let (awaited, rest): (Vec<Op>, Vec<Op>) =
-        std::mem::take(batch).into_iter().partition(|op| op.waits_since().is_some());
-    *batch = rest;
-    for op in awaited {
-        op.answer(Err(Error::new(error.kind(), error.to_string())));
-    }
-}
-
-/// Answers the callers that have waited for long. A commit that may be stored stays, without its
-/// caller, until that is known.
-fn expire(batch: &mut Vec<Op>, patience: Duration, is_unknown: bool, error: &dyn Fn() -> Error) {
-    let is_late = |op: &Op| op.waits_since().is_some_and(|since| since.elapsed() >= patience);
-    let (late, mut rest): (Vec<Op>, Vec<Op>) = std::mem::take(batch).into_iter().partition(is_late);
-    for op in late {
-        match op {
-            Op::Append(append, Some(waiter)) if is_unknown => {
-                let _ = waiter.answer.send(Err(error()));
-                rest.push(Op::Append(append, None));
-            }
-            op => op.answer(Err(error())),
-        }
-    }
-    *batch = rest;
 }
 
 /// Resolves with the result of a thread that runs on its own.

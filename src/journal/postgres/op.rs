@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::delivery::Failure;
 use crate::error::Result;
-use crate::execution::{Entry, ExecutionLog};
+use crate::execution::{Entry, ExecutionLog, Resolution};
 use crate::journal::SealedBatch;
 use crate::streams::{Event, EventId};
 use crate::time::Timestamp;
@@ -23,8 +23,8 @@ pub(super) struct Waiter<T = ()> {
 /// One thing to write.
 #[derive(Debug)]
 pub(super) enum Op {
-    /// A commit. The result has, for each part, the epoch under which this node owns its shard.
-    Append(Box<AppendOp>, Option<Waiter<Vec<Option<i64>>>>),
+    /// A commit.
+    Append(Box<AppendOp>, Option<Waiter<Appended>>),
     /// A delivery that is terminal.
     Settle(Box<SettledRow>),
     /// An attempt begins.
@@ -45,10 +45,12 @@ pub(super) enum Op {
     Forget { batch: u64 },
     /// An event was published.
     Keep { event: Arc<Event>, forgotten: Vec<EventId> },
-    /// Dead letters are dismissed.
-    Dismiss { dead: Vec<(u64, Uuid)>, at: Timestamp, waiter: Waiter },
+    /// Dead letters are dismissed. The result has those that still were some.
+    Dismiss { dead: Vec<Uuid>, at: Timestamp, waiter: Waiter<Vec<Uuid>> },
     /// Registrations change, each encrypted, or removed.
     Register { changes: Vec<(String, Option<Vec<u8>>)>, waiter: Waiter },
+    /// This node's result of a command.
+    Answer { command: u64, result: usize },
     /// All earlier operations are written.
     Sync(Waiter),
 }
@@ -59,9 +61,9 @@ impl Op {
         match self {
             Self::Append(_, waiter) => waiter.as_ref().map(|waiter| waiter.since),
             Self::Lease { waiter, .. } => waiter.as_ref().map(|waiter| waiter.since),
+            Self::Dismiss { waiter, .. } => Some(waiter.since),
             Self::Seal { waiter, .. }
             | Self::Note { waiter, .. }
-            | Self::Dismiss { waiter, .. }
             | Self::Register { waiter, .. }
             | Self::Sync(waiter) => Some(waiter.since),
             Self::Settle(_)
@@ -70,6 +72,7 @@ impl Op {
             | Self::Taken(_)
             | Self::Conclude { .. }
             | Self::Forget { .. }
+            | Self::Answer { .. }
             | Self::Keep { .. } => None,
         }
     }
@@ -90,6 +93,7 @@ impl Op {
             | Self::Keep { .. }
             | Self::Dismiss { .. }
             | Self::Register { .. }
+            | Self::Answer { .. }
             | Self::Sync(_) => false,
         }
     }
@@ -102,10 +106,12 @@ impl Op {
                     let _ = waiter.answer.send(Err(error));
                 }
             }
+            Self::Dismiss { dead, waiter, .. } => {
+                let _ = waiter.answer.send(result.map(|()| dead));
+            }
             Self::Lease { waiter: Some(waiter), .. }
             | Self::Seal { waiter, .. }
             | Self::Note { waiter, .. }
-            | Self::Dismiss { waiter, .. }
             | Self::Register { waiter, .. }
             | Self::Sync(waiter) => {
                 let _ = waiter.answer.send(result);
@@ -117,6 +123,7 @@ impl Op {
             | Self::Taken(_)
             | Self::Conclude { .. }
             | Self::Forget { .. }
+            | Self::Answer { .. }
             | Self::Keep { .. } => {}
         }
     }
@@ -134,12 +141,32 @@ pub(super) struct AppendOp {
     pub calls: i64,
     /// The change of its counts.
     pub counts: Counts,
-    /// The repeated deliveries, each with its replay.
-    pub replays: Vec<(Uuid, Uuid)>,
+    /// The deliveries that it repeats.
+    pub replays: Vec<ReplayClaim>,
+    /// The failed delivery that it forwards.
+    pub forwards: Option<Uuid>,
     /// The calls that wait, by shards.
     pub parts: Vec<Part>,
     /// The calls that are terminal already: they were discarded.
     pub settled: Vec<SettledRow>,
+}
+
+/// The result of a commit.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Appended {
+    /// It is stored. Each part has the epoch under which this node owns its shard.
+    Stored(Vec<Option<i64>>),
+    /// Nothing is stored: another node has replayed or dismissed these deliveries, which it repeats.
+    Taken(Vec<Uuid>),
+}
+
+/// A delivery that a commit repeats. It is claimed with the commit, or the commit is refused.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReplayClaim {
+    pub of: Uuid,
+    pub replay: Uuid,
+    /// The state in which it must be.
+    pub before: Resolution,
 }
 
 /// The end of an execution.
@@ -187,9 +214,12 @@ pub(super) struct Part {
 pub(super) struct SettledRow {
     pub seq: u64,
     pub execution: u64,
+    pub execution_id: Arc<str>,
     pub entry: Entry,
     /// The change of the counts of its execution; `None`: it was never open.
     pub counts: Option<Counts>,
+    /// The shard of its lane, if it is to be forwarded.
+    pub forwards_in: Option<u16>,
     /// Serialised warnings.
     pub warnings: Option<String>,
 }

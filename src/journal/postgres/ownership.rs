@@ -29,6 +29,8 @@ pub(super) struct Ownership {
     pub held: HashMap<u16, i64>,
     /// Shards that another node waits for: nothing of them is handed out.
     pub draining: HashSet<u16>,
+    /// The time at which its lease was renewed.
+    pub renewed_at: Instant,
     /// The time until which no other node takes a shard.
     pub valid_until: Instant,
     /// Parts with calls that are not terminal, by the number of their first call.
@@ -75,6 +77,7 @@ impl Ownership {
             node,
             held: HashMap::new(),
             draining: HashSet::new(),
+            renewed_at: Instant::now(),
             valid_until: Instant::now(),
             open: BTreeMap::new(),
             appending: HashSet::new(),

@@ -1,7 +1,8 @@
 //! Follows other nodes: what they recorded for this one, and the ends that they made.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use tokio::task::JoinHandle;
@@ -12,6 +13,7 @@ use super::connect::connect;
 use super::error::failed;
 use super::params::Columns;
 use super::row::RowReader;
+use super::signals::Signals;
 use super::{Shared, schema};
 use crate::error::Result;
 use crate::execution::Entry;
@@ -41,8 +43,10 @@ pub(super) fn start(shared: &Arc<Shared>) -> [JoinHandle<()>; 2] {
 
 async fn follow(shared: Arc<Shared>) {
     let mut client = None;
+    let mut signals = Signals::new();
     loop {
-        let _ = tokio::time::timeout(INTERVAL, shared.look.notified()).await;
+        let until = signals.next().min(Instant::now() + INTERVAL);
+        let _ = tokio::time::timeout_at(until.into(), shared.look.notified()).await;
         if client.as_ref().is_none_or(Client::is_closed) {
             client = connect(&shared.connector).await.ok();
         }
@@ -50,8 +54,11 @@ async fn follow(shared: Arc<Shared>) {
             tokio::time::sleep(RETRY_DELAY).await;
             continue;
         };
-        let looked = look(&shared, open).await;
-        if looked.is_err() {
+        let looked = async {
+            look(&shared, open).await?;
+            signals.look(&shared, open).await
+        };
+        if looked.await.is_err() {
             // The writer reports what is wrong with the database.
             client = None;
         }
@@ -66,11 +73,19 @@ async fn look(shared: &Arc<Shared>, client: &Client) -> Result<()> {
     };
     let mut columns = Columns::default();
     columns.add(Type::INT4_ARRAY, shards).number(PARTS_AT_ONCE);
-    let ask = "SELECT first_seq FROM inbox WHERE shard = ANY($1) ORDER BY first_seq LIMIT $2";
+    let ask = "SELECT first_seq,
+            greatest(extract(epoch FROM clock_timestamp() - at), 0)::float8 AS age
+        FROM inbox WHERE shard = ANY($1) ORDER BY first_seq LIMIT $2";
     let rows = query(shared, client, ask, &columns).await?;
-    let mut parts = Vec::new();
+    let (mut parts, mut oldest) = (Vec::new(), Duration::ZERO);
     for row in &rows {
-        parts.push(RowReader::new("inbox", row).get::<i64>("first_seq")?);
+        let row = RowReader::new("inbox", row);
+        parts.push(row.get::<i64>("first_seq")?);
+        oldest = oldest.max(Duration::from_secs_f64(row.get("age")?));
+    }
+    {
+        let mut figures = shared.figures();
+        (figures.inbox, figures.inbox_lag) = (parts.len(), oldest);
     }
     if !parts.is_empty() {
         let mut arrivals = shared.arrivals();
@@ -119,7 +134,8 @@ async fn find_ends(shared: &Arc<Shared>, client: &Client) -> Result<()> {
     Ok(())
 }
 
-async fn query(
+/// Runs a query on the connection that follows other nodes.
+pub(super) async fn query(
     shared: &Shared,
     client: &Client,
     sql: &str,
@@ -165,7 +181,12 @@ async fn listen(shared: Arc<Shared>) {
                         Err(_) => break,
                     },
                     message = messages.next() => match message {
-                        Some(Ok(AsyncMessage::Notification(_))) => shared.look.notify_one(),
+                        Some(Ok(AsyncMessage::Notification(told))) => {
+                            if matches!(told.payload(), "registrations" | "command") {
+                                shared.is_signalled.store(true, Ordering::Release);
+                            }
+                            shared.look.notify_one();
+                        }
                         Some(Ok(_)) => {}
                         Some(Err(_)) | None => break,
                     },

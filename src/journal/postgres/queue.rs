@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::op::{AppendOp, Counts, Ending, Op, Part, SettledRow};
+use super::error::journal;
+use super::op::{AppendOp, Appended, Counts, Ending, Op, Part, ReplayClaim, SettledRow};
 use super::ownership::{Closed, OpenPart};
 use super::{PostgresJournal, Shared};
 use crate::error::Result;
 use crate::execution::{
-    DeliveryRequest, Entry, ExecutionLog, Resolution, Settlement, Status, Waiting,
+    DeliveryRequest, Entry, ExecutionLog, ReplayOf, Resolution, Settlement, Status, Waiting,
 };
 use crate::id::delivery_id;
 use crate::journal::memory::{Applied, discarded, lanes_of};
@@ -31,15 +32,19 @@ impl Shared {
         let by_shard = self.by_shard(&commit.items);
         let append = match self.append_op(&commit, first_seq, &by_shard) {
             Ok(append) => append,
-            Err(error) => return Err(Box::new(Refusal { error, commit })),
+            Err(error) => return Err(Box::new(Refusal { error, commit, taken: vec![] })),
         };
         let parts: Vec<_> =
             append.parts.iter().map(|part| (part.first_seq, part.shard, part.calls)).collect();
         let appending = Appending::new(self, parts.iter().map(|(first_seq, ..)| *first_seq));
-        let epochs = self.ops.wait(|waiter| Op::Append(Box::new(append), Some(waiter))).await;
-        let epochs = match epochs {
-            Ok(epochs) => epochs,
-            Err(error) => return Err(Box::new(Refusal { error, commit })),
+        let appended = self.ops.wait(|waiter| Op::Append(Box::new(append), Some(waiter))).await;
+        let epochs = match appended {
+            Ok(Appended::Stored(epochs)) => epochs,
+            Ok(Appended::Taken(taken)) => {
+                let error = journal("another node has replayed or dismissed a call of this commit");
+                return Err(Box::new(Refusal { error, commit, taken }));
+            }
+            Err(error) => return Err(Box::new(Refusal { error, commit, taken: vec![] })),
         };
         let mut numbers = vec![0; by_shard.len()];
         for (place, seq) in by_shard.iter().zip(first_seq..) {
@@ -52,7 +57,7 @@ impl Shared {
 
     /// Returns the places of calls by their shards. The calls of a shard have consecutive numbers, and
     /// those of a lane keep their order.
-    fn by_shard(&self, items: &[(Lane, Item)]) -> Vec<usize> {
+    pub(super) fn by_shard(&self, items: &[(Lane, Item)]) -> Vec<usize> {
         let mut places: Vec<usize> = (0..items.len()).collect();
         places.sort_by_key(|place| self.shard_of(&items[*place].0));
         places
@@ -94,16 +99,22 @@ impl Shared {
         lanes
     }
 
-    fn append_op(&self, commit: &Commit, first_seq: u64, by_shard: &[usize]) -> Result<AppendOp> {
-        let Commit { execution, seed, items, completion, forwards: _ } = commit;
+    pub(super) fn append_op(
+        &self,
+        commit: &Commit,
+        first_seq: u64,
+        by_shard: &[usize],
+    ) -> Result<AppendOp> {
+        let Commit { execution, seed, items, completion, forwards } = commit;
         let discards = completion.discards();
         let rows = |(seq, (_, item)): (u64, &(Lane, Item))| {
             self.settled_row(seq, execution, discarded(item, *seed), None)
         };
         let settled = if discards { (first_seq..).zip(items).map(rows).collect() } else { vec![] };
         let replayed = |(_, item): &(Lane, Item)| {
-            let id = delivery_id(item.recorded_at, item.index, *seed);
-            item.replay.as_deref().map(|replay| (replay.id, id))
+            let replay = delivery_id(item.recorded_at, item.index, *seed);
+            let claim = |of: &ReplayOf| ReplayClaim { of: of.id, replay, before: of.before };
+            item.replay.as_deref().map(claim)
         };
         let mut counts = Counts::default();
         if discards {
@@ -123,6 +134,7 @@ impl Shared {
             calls: count(items.iter().filter(|(_, item)| item.replay.is_none()).count()),
             counts,
             replays: items.iter().filter_map(replayed).collect(),
+            forwards: *forwards,
             parts: if discards { vec![] } else { self.parts(items, by_shard, first_seq, *seed)? },
             settled,
         })
@@ -166,7 +178,16 @@ impl Shared {
         entry.replayable = None;
         let warnings = (!entry.warnings.as_slice().is_empty())
             .then(|| serde_json::to_string(&entry.warnings).unwrap_or_else(|_| "[]".to_owned()));
-        SettledRow { seq, execution: execution.serial(), entry, counts, warnings }
+        let execution_id = Arc::clone(&execution.info.execution_id);
+        SettledRow {
+            seq,
+            execution: execution.serial(),
+            execution_id,
+            entry,
+            counts,
+            forwards_in: None,
+            warnings,
+        }
     }
 
     fn settle_record(&self, record: &Record, settlement: Settlement) -> Finished {
@@ -183,6 +204,7 @@ impl Shared {
             let call = state.entries[record.place].call_state.as_deref();
             call.is_some_and(|state| state.resolved_by.is_some())
         };
+        let is_forwarded = settlement.is_forwarded;
         let settled = record.execution.settle(record.place, settlement, log.budget());
         log.add_bytes(settled.kept);
         let entry = record.execution.state().entries[record.place].clone();
@@ -192,8 +214,9 @@ impl Shared {
             counts.delivered = i64::from(status == Status::Delivered);
             counts.failed = i64::from(status == Status::Failed);
         }
-        let row = self.settled_row(record.seq, &record.execution, entry, Some(counts));
         let (part, closed) = ownership.count_down(record.seq, status);
+        let row = self.settled_row(record.seq, &record.execution, entry, Some(counts));
+        let row = SettledRow { forwards_in: is_forwarded.then_some(part.shard), ..row };
         let close = closed.map(|Closed { first_seq, keep }| Op::Close { first_seq, keep });
         self.ops.push_all([Op::Settle(Box::new(row))].into_iter().chain(close));
         drop(ownership);

@@ -39,8 +39,12 @@ pub(super) fn keep(event: &Event, forgotten: &[EventId], statements: &mut Vec<St
     }
 }
 
-/// Adds the statements that change registrations.
-pub(super) fn register(changes: &[(String, Option<Vec<u8>>)], statements: &mut Vec<Statement>) {
+/// Adds the statements that change registrations, and notify other nodes.
+pub(super) fn register(
+    changes: &[(String, Option<Vec<u8>>)],
+    channel: &str,
+    statements: &mut Vec<Statement>,
+) {
     for (id, ciphertext) in changes {
         let mut columns = Columns::default();
         if let Some(ciphertext) = ciphertext {
@@ -55,6 +59,13 @@ pub(super) fn register(changes: &[(String, Option<Vec<u8>>)], statements: &mut V
             statements.push(("DELETE FROM registrations WHERE id = ANY($1)", columns));
         }
     }
+    let mut columns = Columns::default();
+    columns.text(channel);
+    statements.push((
+        "WITH counted AS (UPDATE meta SET registrations = registrations + 1)
+         SELECT pg_notify($1, 'registrations')",
+        columns,
+    ));
 }
 
 impl Records for PostgresJournal {

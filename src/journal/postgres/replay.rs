@@ -136,8 +136,9 @@ impl Shared {
         dead.sort_unstable();
         dead.dedup();
         let at = Timestamp::now();
-        let written = dead.clone();
-        self.ops.wait(|waiter| Op::Dismiss { dead: written, at, waiter }).await?;
+        let ids = dead.iter().map(|(_, id)| *id).collect();
+        let dismissed = self.ops.wait(|waiter| Op::Dismiss { dead: ids, at, waiter }).await?;
+        dead.retain(|(_, id)| dismissed.contains(id));
         for (serial, id) in &dead {
             if let Some(execution) = self.memory.log().execution(*serial) {
                 execution.dismiss(*id, at);

@@ -3,14 +3,17 @@ CREATE TABLE meta (
     version integer NOT NULL,
     shards integer NOT NULL,
     key_check bytea NOT NULL,
-    next_block bigint NOT NULL DEFAULT 1
+    next_block bigint NOT NULL DEFAULT 1,
+    registrations bigint NOT NULL DEFAULT 0
 );
 CREATE TABLE nodes (
     id bigint PRIMARY KEY,
     opened_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     expires_at timestamptz NOT NULL,
     last_transaction bigint NOT NULL DEFAULT 0,
-    is_gone boolean NOT NULL DEFAULT false
+    is_gone boolean NOT NULL DEFAULT false,
+    delivers boolean NOT NULL,
+    follows boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 20);
 CREATE TABLE shards (
     shard integer PRIMARY KEY,
@@ -58,7 +61,8 @@ CREATE INDEX commits_open ON commits (shard, first_seq) WHERE is_open;
 CREATE INDEX commits_closed ON commits (execution) WHERE NOT is_open;
 CREATE TABLE inbox (
     first_seq bigint PRIMARY KEY,
-    shard integer NOT NULL
+    shard integer NOT NULL,
+    at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE TABLE attempts (
     seq bigint PRIMARY KEY,
@@ -115,8 +119,14 @@ CREATE TABLE deliveries (
 CREATE TABLE deliveries_other PARTITION OF deliveries DEFAULT;
 CREATE INDEX deliveries_of_execution ON deliveries (execution, seq);
 CREATE INDEX deliveries_of_call ON deliveries (call) WHERE call IS NOT NULL;
+CREATE INDEX deliveries_by_end ON deliveries USING brin (settled_at) WITH (autosummarize = on);
 CREATE INDEX deliveries_dead ON deliveries (id) WHERE status = 'failed'
     AND replayed_by IS NULL AND resolved_by IS NULL AND dismissed_at IS NULL;
+
+CREATE TABLE forwards (
+    delivery uuid PRIMARY KEY,
+    shard integer NOT NULL
+);
 
 CREATE TABLE events (
     id bigint PRIMARY KEY,
@@ -132,6 +142,27 @@ CREATE TABLE registrations (
     sealed bytea NOT NULL
 );
 
+-- Rows of the log that changed, for nodes that show them. There are none while no node follows.
+CREATE UNLOGGED TABLE changes (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    node bigint NOT NULL,
+    content text NOT NULL
+);
+
+-- Commands to the nodes that deliver, and their results. They are kept for a minute.
+CREATE TABLE commands (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    content text NOT NULL
+);
+CREATE TABLE command_results (
+    command bigint NOT NULL,
+    node bigint NOT NULL,
+    result bigint NOT NULL,
+    PRIMARY KEY (command, node)
+);
+
 -- Renews a node's lease and numbers its transaction. A node that was replaced changes nothing: the
 -- exception ends its transaction.
 CREATE FUNCTION fence(node bigint, number bigint, millis bigint) RETURNS void LANGUAGE plpgsql
@@ -142,5 +173,48 @@ BEGIN
     WHERE id = node AND NOT is_gone;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the node % was replaced', node USING ERRCODE = 'DS001';
+    END IF;
+END $$;
+
+-- Claims deliveries for their replays: each is repeated once, whichever nodes replay it at a time. One
+-- that is not in the expected state any more ends the transaction; the detail names all of these.
+CREATE FUNCTION claim(ids uuid[], replays uuid[], befores text[]) RETURNS void LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+DECLARE
+    taken uuid[];
+BEGIN
+    -- In one order, so that no two transactions wait for each other.
+    PERFORM 1 FROM deliveries d WHERE d.id = ANY(ids) ORDER BY d.id FOR UPDATE;
+    WITH claimed AS (
+        UPDATE deliveries d SET replayed_by = c.replay
+        FROM unnest(ids, replays, befores) AS c (id, replay, before)
+        WHERE d.id = c.id AND d.id = ANY(ids) AND d.replayed_by IS NULL AND CASE c.before
+            WHEN 'failed' THEN d.resolved_by IS NULL AND d.dismissed_at IS NULL
+            WHEN 'dismissed' THEN d.resolved_by IS NULL AND d.dismissed_at IS NOT NULL
+            ELSE true
+        END
+        RETURNING d.id
+    )
+    SELECT array_agg(c.id) INTO taken FROM unnest(ids) AS c (id)
+    WHERE c.id NOT IN (SELECT id FROM claimed);
+    IF taken IS NOT NULL THEN
+        RAISE EXCEPTION 'another node has replayed or dismissed a call'
+            USING ERRCODE = 'DS002', DETAIL = taken::text;
+    END IF;
+END $$;
+
+-- Takes the notes of deliveries that are forwarded with the transaction: each is forwarded once. One
+-- without a note ends the transaction; the detail names all of these.
+CREATE FUNCTION forward(ids uuid[]) RETURNS void LANGUAGE plpgsql
+SET search_path FROM CURRENT AS $$
+DECLARE
+    taken uuid[];
+BEGIN
+    PERFORM 1 FROM forwards f WHERE f.delivery = ANY(ids) ORDER BY f.delivery FOR UPDATE;
+    WITH forwarded AS (DELETE FROM forwards f WHERE f.delivery = ANY(ids) RETURNING f.delivery)
+    SELECT array_agg(c.id) INTO taken FROM unnest(ids) AS c (id)
+    WHERE c.id NOT IN (SELECT delivery FROM forwarded);
+    IF taken IS NOT NULL THEN
+        RAISE EXCEPTION 'another node has forwarded a call' USING ERRCODE = 'DS002', DETAIL = taken::text;
     END IF;
 END $$;

@@ -54,23 +54,28 @@ pub(super) async fn care(node: &mut Node) -> Done {
         client.query_typed("SELECT fence($1, $2, $3)", &params).await?;
         let now = int(Timestamp::now().as_millis());
         client.query_typed(TAKE_OVER, Params::of(&[(&now, Type::INT8)]).values()).await?;
-        let ask = "SELECT count(*), (SELECT count(*) FROM shards WHERE owner = $1)
+        let ask = "SELECT count(*) FILTER (WHERE delivers), count(*),
+                (SELECT count(*) FROM shards WHERE owner = $1)
             FROM nodes WHERE NOT is_gone";
         let rows = client.query_typed(ask, Params::of(&[(&id, Type::INT8)]).values()).await?;
-        let (nodes, mine): (i64, i64) = (rows[0].get(0), rows[0].get(1));
-        let shards = i64::from(node.shared.options.shards);
-        let share = (shards + nodes.max(1) - 1) / nodes.max(1);
+        let (delivering, nodes, mine): (i64, i64, i64) =
+            (rows[0].get(0), rows[0].get(1), rows[0].get(2));
+        client.query_typed(super::changes::FORGET, &[]).await?;
+        client.query_typed(super::commands::FORGET, &[]).await?;
+        let share = node.shared.share(delivering);
         let wanted = (share - mine).max(0);
         let params = Params::of(&[(&id as _, Type::INT8), (&wanted as _, Type::INT8)]);
         let taken = client.query_typed(TAKE, params.values()).await?;
         client.batch_execute("COMMIT").await?;
-        Ok::<_, tokio_postgres::Error>((taken, usize::try_from(mine - share).unwrap_or(0)))
+        Ok::<_, tokio_postgres::Error>((taken, mine - share, nodes))
     };
     let cared = cared.await;
     if cared.as_ref().is_err_and(|error| error.as_db_error().is_some()) {
         client.batch_execute("ROLLBACK").await?;
     }
-    let (taken, surplus) = cared?;
+    let (taken, surplus, nodes) = cared?;
+    let surplus = usize::try_from(surplus).unwrap_or(0);
+    node.shared.figures().nodes = usize::try_from(nodes).unwrap_or(0);
     node.renewed(begun);
     let taken: Vec<(i32, i64, i64)> =
         taken.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
@@ -116,6 +121,13 @@ pub(super) async fn leave(node: &mut Node) -> Done {
 }
 
 impl Shared {
+    /// Returns the number of shards that this node should have, of so many that deliver.
+    fn share(&self, delivering: i64) -> i64 {
+        let delivering = delivering.max(1);
+        let share = (i64::from(self.options.shards) + delivering - 1) / delivering;
+        if self.options.delivers { share } else { 0 }
+    }
+
     /// Notes shards that this node owns from here on, each with its epoch and its calls.
     fn take(&self, taken: &[(i32, i64, i64)]) {
         if taken.is_empty() {

@@ -1,6 +1,7 @@
 //! The journal over a real PostgreSQL, which each test starts: the contract, the model, two nodes, and
 //! what goes wrong.
 
+mod contention;
 mod server;
 
 use proptest::prelude::*;
@@ -25,14 +26,25 @@ fn options(server: &Server, schema: &str) -> Options {
         lease: Duration::from_secs(10),
         on_interrupted: OnInterrupted::Resend,
         retention: Retention { max_executions_per_workflow: 1000, ..Retention::default() },
+        delivers: true,
     }
 }
 
-fn open(options: Options) -> crate::error::Result<PostgresJournal> {
+fn egress() -> Egress {
     let policy = Policy::new(&crate::egress::Options::default()).unwrap();
-    let egress = Egress::new(policy, Arc::new(SystemLookup::new()));
-    let describe: Describe = Box::new(|_, payload| RequestLog::recorded(payload, 1024));
-    PostgresJournal::open(options, egress, describe, Box::new(|_| {}))
+    Egress::new(policy, Arc::new(SystemLookup::new()))
+}
+
+fn open(options: Options) -> crate::error::Result<PostgresJournal> {
+    PostgresJournal::open(options, egress(), callbacks())
+}
+
+fn callbacks() -> Callbacks {
+    Callbacks {
+        describe: Box::new(|_, payload| RequestLog::recorded(payload, 1024)),
+        report: Box::new(|_| {}),
+        is_followed: Box::new(|| true),
+    }
 }
 
 fn numbered(server: &Server, number: usize) -> Options {

@@ -2,22 +2,29 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::Poll;
 
 use futures_util::future::{BoxFuture, MaybeDone, maybe_done, poll_fn};
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
-use super::op::{AppendOp, Counts, Ending, Op, Part, SettledRow};
+use super::op::{AppendOp, Counts, Ending, Op, Part, ReplayClaim, SettledRow};
 use super::params::{Columns, int};
+use super::statements::{
+    ATTEMPTS, COMMITS, DELIVERIES, DISMISS, ENDS, EXECUTIONS, FORWARDS, INBOX, RESOLVE,
+};
 use crate::delivery::{Failure, Phase};
-use crate::execution::{DeliveryRequest, ExecutionInfo, Logged, LoggedBody, Status};
+use crate::execution::{DeliveryRequest, ExecutionInfo, Logged, LoggedBody, Resolution, Status};
 use crate::time::Timestamp;
 
 /// A statement and its parameters.
 pub(super) type Statement = (&'static str, Columns);
+
+/// A statement that is sent, with its rows.
+type Sent<'a> = BoxFuture<'a, Result<Vec<Row>, Error>>;
 
 /// What the statements of a transaction depend on beside its operations.
 pub(super) struct Context<'a> {
@@ -28,9 +35,11 @@ pub(super) struct Context<'a> {
     pub channel: &'a str,
     /// The shards of this node.
     pub owned: &'a HashSet<u16>,
+    /// `true` if another node shows the changes of the log.
+    pub is_followed: bool,
 }
 
-/// Runs a transaction whose statements are sent at once. Returns the first error.
+/// Runs a transaction whose statements are sent at once. Returns the rows of each statement.
 ///
 /// # Errors
 /// The error of the first statement that failed, or of the commit.
@@ -38,15 +47,15 @@ pub(super) async fn run(
     client: &Client,
     begin: &str,
     statements: &[Statement],
-) -> Result<(), Error> {
+) -> Result<Vec<Vec<Row>>, Error> {
     let params: Vec<_> = statements.iter().map(|(_, columns)| columns.params()).collect();
-    let mut sent: Vec<MaybeDone<BoxFuture<'_, Result<(), Error>>>> = Vec::new();
-    sent.push(maybe_done(Box::pin(client.batch_execute(begin))));
+    let execute = async |sql| client.batch_execute(sql).await.map(|()| Vec::new());
+    let mut sent: Vec<MaybeDone<Sent<'_>>> = Vec::new();
+    sent.push(maybe_done(Box::pin(execute(begin))));
     for ((sql, _), params) in statements.iter().zip(&params) {
-        let run = async { client.query_typed(sql, params.values()).await.map(drop) };
-        sent.push(maybe_done(Box::pin(run)));
+        sent.push(maybe_done(Box::pin(client.query_typed(sql, params.values()))));
     }
-    sent.push(maybe_done(Box::pin(client.batch_execute("COMMIT"))));
+    sent.push(maybe_done(Box::pin(execute("COMMIT"))));
     // Each is sent when it is polled first: in this order.
     poll_fn(|context| {
         let mut is_ready = true;
@@ -56,16 +65,30 @@ pub(super) async fn run(
         if is_ready { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    sent.iter_mut().filter_map(|one| Pin::new(one).take_output()).collect()
+    let results = sent.iter_mut().filter_map(|one| Pin::new(one).take_output());
+    let mut rows = results.collect::<Result<Vec<_>, Error>>()?;
+    rows.pop();
+    rows.remove(0);
+    Ok(rows)
+}
+
+/// The statements of a transaction.
+pub(super) struct Transaction {
+    pub statements: Vec<Statement>,
+    /// The places of those that dismiss dead letters, in the order of their operations.
+    pub dismissals: Range<usize>,
 }
 
 /// Returns the statements of a transaction.
-pub(super) fn statements(ops: &[Op], context: &Context<'_>) -> Vec<Statement> {
+pub(super) fn transaction(ops: &[Op], context: &Context<'_>) -> Transaction {
     let mut work = Work::default();
     for op in ops {
-        work.add(op);
+        work.add(op, context);
     }
     let mut statements = vec![fence(context)];
+    work.claims(&mut statements);
+    let dismissals = statements.len()..statements.len() + work.dismissals.len();
+    statements.append(&mut work.dismissals);
     work.executions(context, &mut statements);
     work.commits(context, &mut statements);
     work.deliveries(&mut statements);
@@ -75,7 +98,10 @@ pub(super) fn statements(ops: &[Op], context: &Context<'_>) -> Vec<Statement> {
     if !work.ended.is_empty() {
         statements.push(ends(&work.ended, context));
     }
-    statements
+    if context.is_followed {
+        statements.extend(super::changes::statement(ops, context.node));
+    }
+    Transaction { statements, dismissals }
 }
 
 /// Returns the statement that renews the lease, and ends the transaction of a node that was replaced.
@@ -91,7 +117,9 @@ struct Work<'a> {
     executions: BTreeMap<u64, ExecutionRow<'a>>,
     parts: Vec<(u64, &'a Part)>,
     settled: Vec<&'a SettledRow>,
-    replays: Vec<(Uuid, Uuid)>,
+    replays: Vec<ReplayClaim>,
+    dismissals: Vec<Statement>,
+    forwarded: Vec<Uuid>,
     attempts: BTreeMap<u64, Progress<'a>>,
     closed: Vec<(i64, bool)>,
     ended: BTreeMap<u64, (i64, Counts)>,
@@ -100,6 +128,8 @@ struct Work<'a> {
 
 struct ExecutionRow<'a> {
     info: &'a ExecutionInfo,
+    /// `true` for an execution of another node, or of an earlier one.
+    is_restored: bool,
     ending: Option<&'a Ending>,
     calls: i64,
     open: i64,
@@ -114,7 +144,7 @@ enum Progress<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn add(&mut self, op: &'a Op) {
+    fn add(&mut self, op: &'a Op, context: &Context<'_>) {
         match op {
             Op::Append(append, _) => self.append(append),
             Op::Settle(row) => {
@@ -140,7 +170,12 @@ impl<'a> Work<'a> {
             Op::Keep { event, forgotten } => {
                 super::records::keep(event, forgotten, &mut self.others);
             }
-            Op::Register { changes, .. } => super::records::register(changes, &mut self.others),
+            Op::Register { changes, .. } => {
+                super::records::register(changes, context.channel, &mut self.others);
+            }
+            Op::Answer { command, result } => {
+                self.others.push(super::commands::answer(*command, *result, context.node));
+            }
             Op::Dismiss { dead, at, .. } => self.dismiss(dead, *at),
             Op::Sync(_) => {}
         }
@@ -150,6 +185,7 @@ impl<'a> Work<'a> {
         let serial = append.execution.serial();
         let row = self.executions.entry(serial).or_insert_with(|| ExecutionRow {
             info: &append.execution.info,
+            is_restored: append.execution.is_restored(),
             ending: None,
             calls: 0,
             open: 0,
@@ -161,6 +197,7 @@ impl<'a> Work<'a> {
         row.counts += append.counts;
         self.parts.extend(append.parts.iter().map(|part| (serial, part)));
         self.replays.extend(&append.replays);
+        self.forwarded.extend(append.forwards);
         append.settled.iter().for_each(|row| self.settle(row));
     }
 
@@ -173,10 +210,25 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn dismiss(&mut self, dead: &[(u64, Uuid)], at: Timestamp) {
+    fn dismiss(&mut self, dead: &[Uuid], at: Timestamp) {
         let mut columns = Columns::default();
-        columns.add(Type::UUID_ARRAY, dead.iter().map(|(_, id)| *id)).number(int(at.as_millis()));
-        self.others.push((DISMISS, columns));
+        columns.add(Type::UUID_ARRAY, dead.iter().copied()).number(int(at.as_millis()));
+        self.dismissals.push((DISMISS, columns));
+    }
+
+    /// Claims the deliveries that are repeated, before anything else: their rows are locked before
+    /// those of their executions.
+    fn claims(&self, statements: &mut Vec<Statement>) {
+        if self.replays.is_empty() {
+            return;
+        }
+        let claims = || self.replays.iter();
+        let mut columns = Columns::default();
+        columns
+            .add(Type::UUID_ARRAY, claims().map(|claim| claim.of))
+            .add(Type::UUID_ARRAY, claims().map(|claim| claim.replay))
+            .texts(claims().map(|claim| Some(before(claim.before).into())));
+        statements.push(("SELECT claim($1, $2, $3)", columns));
     }
 
     fn executions(&self, context: &Context<'_>, statements: &mut Vec<Statement>) {
@@ -202,7 +254,7 @@ impl<'a> Work<'a> {
             .numbers(rows().map(|row| row.counts.failed))
             .numbers(rows().map(|row| row.counts.discarded))
             .numbers(rows().map(|row| row.counts.dismissed))
-            .number(context.node)
+            .numbers(rows().map(|row| if row.is_restored { 0 } else { context.node }))
             .number(int(Timestamp::now().as_millis()))
             .texts(rows().map(|row| text(row.info.trigger.as_deref()?)))
             .texts(rows().map(|row| text(row.ending?.message.as_deref()?)));
@@ -238,13 +290,7 @@ impl<'a> Work<'a> {
         if !self.settled.is_empty() {
             statements.push((DELIVERIES, delivery_columns(&self.settled)));
         }
-        if !self.replays.is_empty() {
-            let mut columns = Columns::default();
-            columns
-                .add(Type::UUID_ARRAY, self.replays.iter().map(|(id, _)| *id))
-                .add(Type::UUID_ARRAY, self.replays.iter().map(|(_, replay)| *replay));
-            statements.push((REPLAYS, columns));
-        }
+        self.forwards(statements);
         let resolved = self.settled.iter().filter_map(|row| {
             let call = row.entry.call_state.as_ref()?.call?;
             (row.entry.status == Status::Delivered).then_some((call, row.entry.id))
@@ -253,6 +299,23 @@ impl<'a> Work<'a> {
             let mut columns = Columns::default();
             columns.add(Type::UUID_ARRAY, [call]).add(Type::UUID_ARRAY, [by]);
             statements.push((RESOLVE, columns));
+        }
+    }
+
+    /// Notes what is to be forwarded, and takes the notes of what is forwarded.
+    fn forwards(&self, statements: &mut Vec<Statement>) {
+        let noted = self.settled.iter().filter_map(|row| Some((row.entry.id, row.forwards_in?)));
+        let (ids, shards): (Vec<Uuid>, Vec<i32>) =
+            noted.map(|(id, shard)| (id, i32::from(shard))).unzip();
+        if !ids.is_empty() {
+            let mut columns = Columns::default();
+            columns.add(Type::UUID_ARRAY, ids).add(Type::INT4_ARRAY, shards);
+            statements.push((FORWARDS, columns));
+        }
+        if !self.forwarded.is_empty() {
+            let mut columns = Columns::default();
+            columns.add(Type::UUID_ARRAY, self.forwarded.iter().copied());
+            statements.push(("SELECT forward($1)", columns));
         }
     }
 
@@ -308,6 +371,15 @@ impl<'a> Work<'a> {
                 statements.push((sql, columns));
             }
         }
+    }
+}
+
+/// Returns the name of a state for the function `claim`.
+const fn before(resolution: Resolution) -> &'static str {
+    match resolution {
+        Resolution::Failed => "failed",
+        Resolution::Dismissed => "dismissed",
+        Resolution::Delivered(_) => "delivered",
     }
 }
 
@@ -376,105 +448,3 @@ fn side(columns: &mut Columns, sides: impl Iterator<Item = Option<Logged>>, abse
         .add(Type::INT8_ARRAY, body().map(|body| body.map(|body| int(body.total()))))
         .add(Type::BOOL_ARRAY, body().map(|body| body.map(LoggedBody::is_complete)));
 }
-
-const DELIVERIES: &str = "
-    INSERT INTO deliveries (id, call_index, step, destination, status, attempts, recorded_at,
-        settled_at, request, request_body, request_body_bytes, request_body_complete, response,
-        response_body, response_body_bytes, response_body_complete, error_code, error_message,
-        error_phase, replay_of, call, resolved_by, seq, execution, warnings, attempt_log)
-    SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[],
-        $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], $10::bytea[], $11::bigint[],
-        $12::boolean[], $13::text[], $14::bytea[], $15::bigint[], $16::boolean[], $17::text[],
-        $18::text[], $19::text[], $20::uuid[], $21::uuid[], $22::uuid[], $23::bigint[],
-        $24::bigint[], $25::text[], $26::text[])
-    ON CONFLICT (id) DO NOTHING";
-
-const EXECUTIONS: &str = "
-    INSERT INTO executions AS e (serial, execution_id, workflow_id, attempt, started_at, emit_depth,
-        trace, ended, completed_at, error, total, open, failed, discarded, dismissed, trigger,
-        message, node, finished_at)
-    SELECT serial, execution_id, workflow_id, attempt, started_at, emit_depth, trace, ended,
-        completed_at, error, total, open, failed, discarded, dismissed, trigger, message, $16,
-        CASE WHEN ended IS NOT NULL AND open = 0 THEN $17 END
-    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
-        $7::text[], $8::text[], $9::bigint[], $10::text[], $11::bigint[], $12::bigint[],
-        $13::bigint[], $14::bigint[], $15::bigint[], $18::text[], $19::text[])
-        AS d (serial, execution_id, workflow_id, attempt, started_at, emit_depth, trace, ended,
-            completed_at, error, total, open, failed, discarded, dismissed, trigger, message)
-    ON CONFLICT (serial) DO UPDATE SET
-        ended = coalesce(e.ended, excluded.ended),
-        completed_at = coalesce(e.completed_at, excluded.completed_at),
-        error = coalesce(e.error, excluded.error),
-        message = coalesce(e.message, excluded.message),
-        total = e.total + excluded.total,
-        open = e.open + excluded.open,
-        failed = e.failed + excluded.failed,
-        discarded = e.discarded + excluded.discarded,
-        dismissed = e.dismissed + excluded.dismissed,
-        node = CASE WHEN e.ended IS NULL THEN excluded.node ELSE e.node END,
-        finished_at = CASE WHEN coalesce(e.ended, excluded.ended) IS NOT NULL
-            AND e.open + excluded.open = 0 THEN $17 END";
-
-const COMMITS: &str = "
-    INSERT INTO commits (first_seq, shard, calls, execution, seed, sealed)
-    SELECT * FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[],
-        $6::bytea[])";
-
-/// The parts of other nodes, which are notified once.
-const INBOX: &str = "
-    WITH added AS (
-        INSERT INTO inbox (first_seq, shard) SELECT * FROM unnest($1::bigint[], $2::int[])
-    )
-    SELECT pg_notify($3, 'calls')";
-
-const REPLAYS: &str = "
-    UPDATE deliveries d SET replayed_by = r.replay
-    FROM unnest($1::uuid[], $2::uuid[]) AS r (id, replay)
-    WHERE d.id = r.id AND d.id = ANY($1::uuid[])";
-
-const RESOLVE: &str = "
-    UPDATE deliveries SET resolved_by = ($2::uuid[])[1]
-    WHERE (id = ($1::uuid[])[1] OR call = ($1::uuid[])[1])
-        AND status = 'failed' AND resolved_by IS NULL";
-
-const DISMISS: &str = "
-    WITH gone AS (
-        UPDATE deliveries SET dismissed_at = $2 WHERE id = ANY($1::uuid[]) AND status = 'failed'
-            AND replayed_by IS NULL AND resolved_by IS NULL AND dismissed_at IS NULL
-        RETURNING execution
-    ), counted AS (SELECT execution, count(*) AS n FROM gone GROUP BY execution)
-    UPDATE executions e SET failed = e.failed - c.n, dismissed = e.dismissed + c.n
-    FROM counted c WHERE e.serial = c.execution";
-
-const ATTEMPTS: &str = "
-    INSERT INTO attempts AS a (seq, attempts, is_under_way, due_at, error_code, error_message,
-        error_phase)
-    SELECT seq, attempts, due_at IS NULL, due_at, error_code, error_message, error_phase
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[])
-        AS d (seq, attempts, due_at, error_code, error_message, error_phase)
-    ON CONFLICT (seq) DO UPDATE SET
-        attempts = excluded.attempts,
-        is_under_way = excluded.is_under_way,
-        due_at = excluded.due_at,
-        error_phase = CASE WHEN excluded.error_code IS NULL THEN a.error_phase
-            ELSE excluded.error_phase END,
-        error_message = coalesce(excluded.error_message, a.error_message),
-        error_code = coalesce(excluded.error_code, a.error_code)";
-
-/// Counts terminal deliveries. The last one finishes its execution, whichever node made it; the node
-/// that recorded it is notified.
-const ENDS: &str = "
-    WITH counted AS (
-        UPDATE executions e SET
-            open = e.open - d.n,
-            delivered = e.delivered + d.delivered,
-            failed = e.failed + d.failed,
-            finished_at = CASE WHEN e.open - d.n <= 0 AND e.ended IS NOT NULL THEN $5
-                ELSE e.finished_at END
-        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
-            AS d (serial, n, delivered, failed)
-        WHERE e.serial = d.serial AND e.serial = ANY($1::bigint[])
-        RETURNING e.node, e.finished_at
-    )
-    SELECT pg_notify($7, 'ends') FROM counted
-    WHERE finished_at IS NOT NULL AND node <> $6 LIMIT 1";

@@ -27,11 +27,11 @@ impl SqliteJournal {
         let first_seq = self.next_seq.fetch_add(calls as u64, Ordering::Relaxed);
         let append = match self.append_op(&commit, first_seq) {
             Ok(append) => append,
-            Err(error) => return Err(Box::new(Refusal { error, commit })),
+            Err(error) => return Err(Box::new(Refusal { error, commit, taken: vec![] })),
         };
         let waits = append.commit.is_some();
         if let Err(error) = self.writer.append(append).await {
-            return Err(Box::new(Refusal { error, commit }));
+            return Err(Box::new(Refusal { error, commit, taken: vec![] }));
         }
         if waits {
             let commit = OpenCommit { left: calls, failed: false };

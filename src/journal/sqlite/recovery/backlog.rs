@@ -15,7 +15,7 @@ use crate::journal::sqlite::read::{CallProgress, RecoveredCall, RecoveredCommit}
 use crate::journal::sqlite::row::{TALLY, int};
 use crate::journal::sqlite::write::Op;
 use crate::journal::sqlite::{OnInterrupted, OpenCommit, SqliteJournal};
-use crate::journal::{Delayed, Lane, Promise, Record, Recovery, Refill};
+use crate::journal::{Delayed, Fleet, Lane, Promise, Record, Recovery, Refill};
 use crate::time::Timestamp;
 
 /// Calls of the first part, so that the first of them leaves soon.
@@ -249,6 +249,10 @@ impl Recovery for SqliteJournal {
 
     fn unforwarded(&self) -> Result<Vec<Uuid>> {
         self.readers.get()?.unforwarded()
+    }
+
+    fn fleet(&self) -> Option<&dyn Fleet> {
+        None
     }
 }
 

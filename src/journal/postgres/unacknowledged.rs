@@ -1,0 +1,110 @@
+//! Transactions whose commit was not acknowledged: the next connection finds out whether they are
+//! committed.
+
+use std::collections::HashSet;
+
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::Params;
+use super::answers::answer;
+use super::error::Trouble;
+use super::node::Node;
+use super::op::{AppendOp, Op};
+use super::params::int;
+use crate::time::Timestamp;
+
+/// Takes the counts of a commit back. An execution that had ended before is over again.
+const UNDO: &str = "
+    UPDATE executions SET total = total - $2, open = open - $3,
+        failed = failed - $5, dismissed = dismissed - $6,
+        ended = CASE WHEN $4 THEN NULL ELSE ended END,
+        completed_at = CASE WHEN $4 THEN NULL ELSE completed_at END,
+        error = CASE WHEN $4 THEN NULL ELSE error END,
+        finished_at = CASE WHEN NOT $4 AND ended IS NOT NULL AND open - $3 <= 0 THEN $7 END
+    WHERE serial = $1";
+
+impl Node {
+    /// Answers the operations of a transaction whose commit was not acknowledged.
+    pub(super) async fn committed_late(
+        &mut self,
+        batch: Vec<Op>,
+    ) -> std::result::Result<(), Trouble> {
+        let held = self.shared.ownership().held.clone();
+        self.shared.note_closed(&batch);
+        let mut refused = Vec::new();
+        for op in batch {
+            match op {
+                // Its caller has the calls, and hands them over again.
+                Op::Append(append, None) => refused.push(append),
+                op => answer(op, |shard| held.get(&shard).copied()),
+            }
+        }
+        for append in refused {
+            self.undo(&append).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes a commit that its caller was told was not made, unless other nodes deliver it.
+    pub(super) async fn undo(&self, append: &AppendOp) -> std::result::Result<(), Trouble> {
+        if append.parts.is_empty() {
+            return Ok(());
+        }
+        let parts: Vec<i64> = append.parts.iter().map(|part| int(part.first_seq)).collect();
+        let ownership = self.shared.ownership().held.keys().copied().collect::<HashSet<u16>>();
+        let others = append.parts.iter().filter(|part| !ownership.contains(&part.shard)).count();
+        let client = self.client()?;
+        client.batch_execute(&self.shared.begin).await?;
+        let params = Params::of(&[(&parts as _, Type::INT8_ARRAY)]);
+        let taken = "DELETE FROM inbox WHERE first_seq = ANY($1)";
+        let waiting = client.query_typed(&format!("{taken} RETURNING 1"), params.values()).await?;
+        if waiting.len() < others {
+            client.batch_execute("ROLLBACK").await?;
+            return Ok(());
+        }
+        client
+            .query_typed("DELETE FROM commits WHERE first_seq = ANY($1)", params.values())
+            .await?;
+        let (of, replays): (Vec<Uuid>, Vec<Uuid>) =
+            append.replays.iter().map(|claim| (claim.of, claim.replay)).unzip();
+        let params = Params::of(&[(&of as _, Type::UUID_ARRAY), (&replays as _, Type::UUID_ARRAY)]);
+        let unclaim = "UPDATE deliveries SET replayed_by = NULL
+            WHERE id = ANY($1) AND replayed_by = ANY($2)";
+        client.query_typed(unclaim, params.values()).await?;
+        if let Some(forwarded) = append.forwards {
+            let shard = i32::from(append.parts[0].shard);
+            let params = Params::of(&[(&forwarded as _, Type::UUID), (&shard as _, Type::INT4)]);
+            let note =
+                "INSERT INTO forwards (delivery, shard) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            client.query_typed(note, params.values()).await?;
+        }
+        let serial = int(append.execution.serial());
+        let (ends, now) = (append.ending.is_some(), int(Timestamp::now().as_millis()));
+        let params = Params::of(&[
+            (&serial as _, Type::INT8),
+            (&append.calls as _, Type::INT8),
+            (&append.open as _, Type::INT8),
+            (&ends as _, Type::BOOL),
+            (&append.counts.failed as _, Type::INT8),
+            (&append.counts.dismissed as _, Type::INT8),
+            (&now as _, Type::INT8),
+        ]);
+        client.query_typed(UNDO, params.values()).await?;
+        client.batch_execute("COMMIT").await?;
+        Ok(())
+    }
+
+    /// Returns `true` if the last transaction was committed.
+    pub(super) async fn was_committed(&self) -> std::result::Result<bool, Trouble> {
+        let node = self.shared.ownership().node;
+        let client = self.client()?;
+        client.batch_execute(&self.shared.begin).await?;
+        // Waits for the transaction, if its session is still there.
+        let ask = "SELECT last_transaction FROM nodes WHERE id = $1 FOR UPDATE";
+        let rows = client.query_typed(ask, Params::of(&[(&node, Type::INT8)]).values()).await?;
+        client.batch_execute("COMMIT").await?;
+        let last: i64 = rows.first().map_or(0, |row| row.get(0));
+        Ok(last == self.number)
+    }
+}
