@@ -23,6 +23,7 @@ import { buildAddon, napi } from './build-addon.mjs'
 import { glibcNeeded, readNeeds } from './elf.mjs'
 import { isFresh } from './ensure-addon.mjs'
 import { guard } from './pack-guard.mjs'
+import { recompress } from './recompress.mjs'
 import { fail, json, run } from './run.mjs'
 import { addonFile, GLIBC_FLOOR, hostTarget, readManifest, ROOT, targets } from './targets.mjs'
 
@@ -197,6 +198,7 @@ function packed(folder, place) {
   const [{ filename }] = json('npm', ['pack', '--json', '--ignore-scripts'], { cwd: folder })
   const tarball = join(place, filename)
   renameSync(join(folder, filename), tarball)
+  recompress(tarball)
   return tarball
 }
 

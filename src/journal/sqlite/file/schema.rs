@@ -241,6 +241,7 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<Connection> {
              PRAGMA cache_size = -16384;
              PRAGMA temp_store = MEMORY;
              PRAGMA trusted_schema = OFF;
+             PRAGMA secure_delete = FAST;
              PRAGMA journal_size_limit = 67108864;"
         ))
         .map_err(failed)?;

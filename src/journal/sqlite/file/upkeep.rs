@@ -176,24 +176,26 @@ impl Upkeep {
     }
 }
 
-/// While it lives, SQLite overwrites what it deletes: bodies that are forgotten do not stay in free pages.
+/// While it lives, SQLite overwrites whole pages, too, that it deletes: bodies that are forgotten do not
+/// stay in free pages.
 struct Overwriting<'a>(&'a Connection);
 
 impl<'a> Overwriting<'a> {
     fn begin(connection: &'a Connection) -> Result<Self> {
-        set_overwriting(connection, true)?;
+        overwrite(connection, "ON")?;
         Ok(Self(connection))
     }
 }
 
 impl Drop for Overwriting<'_> {
     fn drop(&mut self) {
-        let _ = set_overwriting(self.0, false);
+        let _ = overwrite(self.0, "FAST");
     }
 }
 
-fn set_overwriting(connection: &Connection, on: bool) -> Result<()> {
-    connection.pragma_update_and_check(None, "secure_delete", on, |_| Ok(()))
+/// `FAST` overwrites rows, where that needs no page to be written that would not be.
+fn overwrite(connection: &Connection, mode: &str) -> Result<()> {
+    connection.pragma_update_and_check(None, "secure_delete", mode, |_| Ok(()))
 }
 
 /// The start of the newest execution.
