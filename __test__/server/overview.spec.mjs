@@ -75,7 +75,9 @@ test('the streams and their followers are in the overview', async (t) => {
   await run(engine, 'p_quiet', ($send) => $send.emit({ n: 1 }))
   const abort = new AbortController()
   t.after(() => abort.abort())
-  await fetch(`${url}/pipelines/p_followed/sse`, { signal: abort.signal })
+  const followed = await fetch(`${url}/pipelines/p_followed/sse`, { signal: abort.signal })
+  // A response that nobody holds is collected, and its connection closed.
+  t.after(() => followed.body?.cancel().catch(() => {}))
   const { streams } = (await ask('/overview')).body
   assert.deepEqual(streams, [
     { workflowId: 'p_followed', followers: 1, kept: 0 },
