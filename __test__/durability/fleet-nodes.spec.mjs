@@ -33,7 +33,7 @@ const isSpread = async (database, nodes) => {
 test('two nodes share the work, and the one that recorded hears of the end', async (t) => {
   const database = await fleetDatabase(t)
   const { urls, requests } = await hosts(t)
-  // Longer than a loaded machine makes a process wait: nobody is replaced here.
+  // Longer than a loaded machine makes a process wait: no node is replaced here.
   const settings = { journal: database.journal({ leaseMs: 20_000 }) }
   const one = await startNode(t, settings)
   const two = await startNode(t, settings)

@@ -121,7 +121,7 @@ test('the overview shows what waits by host, the streams, and their followers', 
   await begin('p_wait', ['/fail', '/fail'])
   while (engine.stats().retrying < 2) await new Promise(setImmediate)
   const followed = await fetch(`${url}/pipelines/p_news/sse`)
-  // A response that nobody holds is collected, and its connection closed.
+  // An unreferenced response is garbage-collected, which closes its connection.
   t.after(() => followed.body?.cancel())
   const { page } = await openPage(t, `${url}/?view=overview`)
   const { host } = new URL(target.url)

@@ -76,7 +76,7 @@ test('the streams and their followers are in the overview', async (t) => {
   const abort = new AbortController()
   t.after(() => abort.abort())
   const followed = await fetch(`${url}/pipelines/p_followed/sse`, { signal: abort.signal })
-  // A response that nobody holds is collected, and its connection closed.
+  // An unreferenced response is garbage-collected, which closes its connection.
   t.after(() => followed.body?.cancel().catch(() => {}))
   const { streams } = (await ask('/overview')).body
   assert.deepEqual(streams, [

@@ -1,5 +1,5 @@
-// Clients of the server that connect and say nothing, or little: they cost next to nothing, and keep
-// nobody out.
+// Clients of the server that connect and say nothing, or little: they cost next to nothing, and other
+// clients are served.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'

@@ -114,6 +114,21 @@ impl StreamKind {
     }
 }
 
+/// An event without its number.
+#[derive(Debug)]
+pub struct NewEvent {
+    /// The stream it goes into.
+    pub kind: StreamKind,
+    /// The workflow whose stream that is.
+    pub workflow_id: Arc<str>,
+    /// The delivery that publishes it.
+    pub delivery: Uuid,
+    /// The channel; empty for the default one.
+    pub name: Box<str>,
+    /// The number of emitted events that led to it.
+    pub depth: u32,
+}
+
 /// A published event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{Event, EventContent, EventId, Follower, Frame, StreamKind};
+use super::{Event, EventContent, EventId, Follower, Frame, NewEvent, StreamKind};
 use crate::time::Timestamp;
 
 /// Events that a stream keeps.
@@ -22,21 +22,6 @@ const KEEPALIVE: &[u8] = b":keepalive\n\n";
 pub const GAP: &str = ":gap";
 /// Characters of an id that a gap repeats.
 const MAX_REPEATED: usize = 64;
-
-/// An event without its number.
-#[derive(Debug)]
-pub struct NewEvent {
-    /// The stream it goes into.
-    pub kind: StreamKind,
-    /// The workflow whose stream that is.
-    pub workflow_id: Arc<str>,
-    /// The delivery that publishes it.
-    pub delivery: Uuid,
-    /// The channel; empty for the default one.
-    pub name: Box<str>,
-    /// The number of emitted events that led to it.
-    pub depth: u32,
-}
 
 /// The result of publishing an event.
 #[derive(Debug)]

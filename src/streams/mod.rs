@@ -12,10 +12,10 @@ mod raw_event;
 mod subscriptions;
 mod webhook;
 
-pub use event::{Event, EventContent, EventId, NoEventId, StreamKind};
+pub use event::{Event, EventContent, EventId, NewEvent, NoEventId, StreamKind};
 pub use follower::{Follower, TransferCoding};
 pub use frame::Frame;
-pub use hub::{Following, GAP, NewEvent, PersistEvents, Published, RECENT, StreamStats, Streams};
+pub use hub::{Following, GAP, PersistEvents, Published, RECENT, StreamStats, Streams};
 pub use raw_event::RawEvent;
 pub use subscriptions::{ERRORS, ListenerFilter, Registration, Subscription, Subscriptions};
 pub use webhook::{OVERLAP_S, Webhook, WebhookChange, WebhookState};

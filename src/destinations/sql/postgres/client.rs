@@ -99,9 +99,6 @@ impl PostgreSql {
     ///
     /// # Errors
     /// `InvalidOption`, `Internal`.
-    ///
-    /// # Errors
-    /// `InvalidOption`, `Internal`.
     pub(in crate::destinations::sql) fn new(
         config: config::PostgreSqlConfig,
         timeout: Duration,
