@@ -138,7 +138,8 @@ function installExtras() {
 function specs(node, files = globs()) {
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
   console.log(`Node ${version}`)
-  run(node, ['--test', ...knownOptions(node), ...files])
+  // This reporter tells the failures once more at the end, where the last lines of a long run are read.
+  run(node, ['--test', '--test-reporter=spec', ...knownOptions(node), ...files])
 }
 
 /**
