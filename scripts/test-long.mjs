@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { losePower } from '../__test__/reliability/crash.mjs'
 import { damageFiles } from '../__test__/reliability/damage.mjs'
 import { failDisks } from '../__test__/reliability/faults.mjs'
+import { disturbFleet } from '../__test__/reliability/fleet.mjs'
 
 /** @typedef {{ count: number, seed: number }} Settings */
 /** @typedef {{ test: string, count: number, seed: number, date: string, commit: string, violations: number }} Result */
@@ -27,6 +28,11 @@ const TESTS = {
     run: async (settings) => (await damageFiles(settings)).violations,
   },
   faults: { title: 'failing disks', count: 5_000, run: failDisks },
+  fleet: {
+    title: 'faults of a fleet',
+    count: 1_000,
+    run: async (settings) => (await disturbFleet(settings)).violations,
+  },
 }
 
 const results = new URL('../__test__/reliability/results.json', import.meta.url)

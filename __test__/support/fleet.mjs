@@ -95,7 +95,7 @@ export async function startNode(t, settings) {
 }
 
 /**
- * A way to the database that can be cut. Answers the URL through it.
+ * A way to the database that can be cut, or lose what is sent. Answers the URL through it.
  *
  * @param {{ after(fn: () => unknown): void }} t
  * @param {{ url: string, port: number }} database
@@ -103,15 +103,22 @@ export async function startNode(t, settings) {
 export async function cuttable(t, { url, port }) {
   /** @type {Set<import('node:net').Socket>} */
   const sockets = new Set()
-  let isCut = false
+  /** @type {'open' | 'cut' | 'silent'} */
+  let state = 'open'
+  const keep = (/** @type {import('node:net').Socket} */ socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('close', () => sockets.delete(socket))
+  }
   const server = createServer((socket) => {
-    if (isCut) return socket.destroy()
+    if (state === 'cut') return socket.destroy()
+    keep(socket)
+    if (state === 'silent') return
     const upstream = connect(port, '127.0.0.1')
-    for (const one of [socket, upstream]) {
-      sockets.add(one)
-      one.on('error', () => {})
-      one.on('close', () => sockets.delete(one))
-    }
+    keep(upstream)
+    // The end of one side is the end of the other.
+    socket.on('close', () => state !== 'silent' && upstream.destroy())
+    upstream.on('close', () => state !== 'silent' && socket.destroy())
     socket.pipe(upstream).pipe(socket)
   })
   server.listen(0, '127.0.0.1')
@@ -124,11 +131,16 @@ export async function cuttable(t, { url, port }) {
   return {
     url: url.replace(`:${port}/`, `:${own}/`),
     cut() {
-      isCut = true
+      state = 'cut'
       sockets.forEach((socket) => socket.destroy())
     },
+    /** From now on its connections carry nothing, also when new ones do again. */
+    silence() {
+      state = 'silent'
+      for (const socket of sockets) socket.unpipe()
+    },
     mend() {
-      isCut = false
+      state = 'open'
     },
   }
 }

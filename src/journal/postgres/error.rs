@@ -109,6 +109,11 @@ pub(super) fn closed() -> Error {
     journal("the journal is closed")
 }
 
+/// Returns the error of a database that does not respond.
+pub(super) fn silent() -> Error {
+    journal("the journal in PostgreSQL is not reachable: it does not respond")
+}
+
 /// Returns the refusal of what another node does now.
 pub(super) fn replaced() -> Error {
     journal("this node was replaced: it could not renew its lease in time")

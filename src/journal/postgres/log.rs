@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
 
 use super::conditions::{Conditions, first_at};
 use super::op::Op;
@@ -24,6 +24,8 @@ use crate::time::Timestamp;
 
 /// The time after which a search gives up.
 const MAX_SEARCH: Duration = Duration::from_secs(5);
+/// The longest time of a query, a little longer than the server's limit of a statement.
+const READ_LIMIT: Duration = Duration::from_secs(65);
 /// Rows that a search reads at once.
 const PAGE: usize = 500;
 
@@ -86,20 +88,28 @@ impl Shared {
 
     /// Runs a query.
     pub(super) async fn read(&self, sql: &str, columns: &Columns) -> Result<Vec<Row>> {
-        let client = {
-            let mut reader = self.reader.lock().await;
-            let open = reader.as_ref().filter(|client| !client.is_closed()).cloned();
-            if let Some(open) = open {
-                open
-            } else {
-                let connector = self.connector.clone();
-                let connect = async move { super::connect::connect(&connector).await };
-                let connected = self.handle.spawn(connect).await;
-                let client = connected.unwrap_or_else(|_| Err(super::error::closed()))?;
-                Arc::clone(reader.insert(Arc::new(client)))
-            }
+        let reading = async {
+            let client = self.reader().await?;
+            read_with(&client, &self.begin, sql, columns).await
         };
-        read_with(&client, &self.begin, sql, columns).await
+        tokio::select! {
+            read = tokio::time::timeout(READ_LIMIT, reading) => if let Ok(read) = read { return read },
+            () = self.silent.notified() => {}
+        }
+        *self.reader.lock().await = None;
+        Err(super::error::silent())
+    }
+
+    async fn reader(&self) -> Result<Arc<Client>> {
+        let mut reader = self.reader.lock().await;
+        if let Some(open) = reader.as_ref().filter(|client| !client.is_closed()) {
+            return Ok(Arc::clone(open));
+        }
+        let connector = self.connector.clone();
+        let connect = async move { super::connect::connect(&connector).await };
+        let connected = self.handle.spawn(connect).await;
+        let client = connected.unwrap_or_else(|_| Err(super::error::closed()))?;
+        Ok(Arc::clone(reader.insert(Arc::new(client))))
     }
 
     async fn find_deliveries(

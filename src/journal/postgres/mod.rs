@@ -86,6 +86,13 @@ pub struct Options {
     pub delivers: bool,
 }
 
+impl Options {
+    /// The wait for a response after which a connection is lost: the lease is then over too.
+    fn silence(&self) -> Duration {
+        self.patience.min(self.lease).max(Duration::from_secs(1))
+    }
+}
+
 /// The functions that a shared journal calls.
 pub struct Callbacks {
     /// Shows a payload without its secrets.
@@ -142,6 +149,8 @@ struct Shared {
     next_seq: AtomicU64,
     connector: Connector,
     reader: tokio::sync::Mutex<Option<Arc<Client>>>,
+    /// Notified when the database does not respond.
+    silent: Notify,
     /// The beginning of every transaction.
     begin: String,
     channel: String,

@@ -25,6 +25,8 @@ use crate::postgres::Connector;
 
 /// The wait before a connection or a transaction is tried again.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
+/// The longest time of the upkeep of the log's tables, as the server limits a statement.
+const UPKEEP_LIMIT: Duration = Duration::from_secs(60);
 /// Bits of a call's number that one opening gives.
 const BLOCK_BITS: u32 = 32;
 
@@ -98,6 +100,7 @@ impl Node {
             backlog: 0.into(),
             in_lanes: 0.into(),
             room: tokio::sync::Notify::new(),
+            silent: tokio::sync::Notify::new(),
             awaited: Mutex::default(),
             withdrawn: Mutex::default(),
             look: tokio::sync::Notify::new(),
@@ -111,7 +114,7 @@ impl Node {
             next_seq: (id.cast_unsigned() << BLOCK_BITS).into(),
             connector,
             reader: tokio::sync::Mutex::default(),
-            begin: schema::begin(&options.schema),
+            begin: schema::begin(&options.schema, options.lease),
             channel: poll::channel(&options.schema),
             handle: tokio::runtime::Handle::current(),
             is_closed: false.into(),
@@ -162,15 +165,16 @@ impl Node {
         }
         if self.client.is_some() {
             // What it leaves is taken at once, not after its lease.
-            let _ = shares::leave(&mut self).await;
+            let _ = shared.answered(shared.options.silence(), shares::leave(&mut self)).await;
         }
     }
 
     async fn care_all(&mut self) -> std::result::Result<(), Trouble> {
         self.connect().await?;
-        self.care().await?;
+        let shared = Arc::clone(&self.shared);
+        shared.answered(shared.options.silence(), self.care()).await?;
         if Instant::now() >= self.next_upkeep {
-            self.upkeep().await?;
+            shared.answered(UPKEEP_LIMIT, self.upkeep()).await?;
         }
         Ok(())
     }
@@ -220,6 +224,11 @@ impl Node {
 
     async fn write_batch(&mut self, batch: &mut Vec<Op>) -> std::result::Result<(), Trouble> {
         self.connect().await?;
+        let shared = Arc::clone(&self.shared);
+        shared.answered(shared.options.silence(), self.write_open(batch)).await
+    }
+
+    async fn write_open(&mut self, batch: &mut Vec<Op>) -> std::result::Result<(), Trouble> {
         if self.is_unknown && self.was_committed().await? {
             self.is_unknown = false;
             return self.committed_late(std::mem::take(batch)).await;
@@ -284,8 +293,12 @@ impl Node {
     async fn handle(&mut self, batch: &mut Vec<Op>, trouble: Trouble) {
         match trouble {
             Trouble::Replaced => {
-                let replaced = self.replace(batch).await;
+                let shared = Arc::clone(&self.shared);
+                let replaced = shared.answered(shared.options.silence(), self.replace(batch)).await;
                 if let Err(trouble) = replaced {
+                    if matches!(trouble, Trouble::Broken(_)) {
+                        self.client = None;
+                    }
                     self.note(&trouble);
                 }
             }
@@ -382,6 +395,22 @@ impl Node {
 }
 
 impl Shared {
+    /// Waits for the database, but not for longer than this: a network that loses packets closes no
+    /// connection. What waits on other connections then gives up as well.
+    async fn answered<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = std::result::Result<T, Trouble>>,
+    ) -> std::result::Result<T, Trouble> {
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            if let Ok(mut reader) = self.reader.try_lock() {
+                *reader = None;
+            }
+            self.silent.notify_waiters();
+            Err(Trouble::Broken(super::error::silent()))
+        })
+    }
+
     /// Notes the parts whose ends are written.
     pub(super) fn note_closed(&self, batch: &[Op]) {
         let mut ownership = self.ownership();

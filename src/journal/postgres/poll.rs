@@ -44,11 +44,13 @@ pub(super) fn start(shared: &Arc<Shared>) -> [JoinHandle<()>; 2] {
 async fn follow(shared: Arc<Shared>) {
     let mut client = None;
     let mut signals = Signals::new();
+    let silence = shared.options.silence();
     loop {
         let until = signals.next().min(Instant::now() + INTERVAL);
         let _ = tokio::time::timeout_at(until.into(), shared.look.notified()).await;
         if client.as_ref().is_none_or(Client::is_closed) {
-            client = connect(&shared.connector).await.ok();
+            let opened = tokio::time::timeout(silence, connect(&shared.connector)).await;
+            client = opened.ok().and_then(Result::ok);
         }
         let Some(open) = &client else {
             tokio::time::sleep(RETRY_DELAY).await;
@@ -58,7 +60,7 @@ async fn follow(shared: Arc<Shared>) {
             look(&shared, open).await?;
             signals.look(&shared, open).await
         };
-        if looked.await.is_err() {
+        if !matches!(tokio::time::timeout(silence, looked).await, Ok(Ok(()))) {
             // The writer reports what is wrong with the database.
             client = None;
         }

@@ -3,6 +3,8 @@
 //! A layout that is newer than this code is refused. There is one layout so far, so there is no step
 //! from an older one.
 
+use std::time::Duration;
+
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
@@ -14,6 +16,8 @@ use crate::journal::crypto::Cipher;
 /// The version of the layout that this code sets up.
 const VERSION: i32 = 1;
 const LAYOUT: &str = include_str!("schema.sql");
+/// The longest lease that a session without a sign of life may block.
+const MAX_IDLE: Duration = Duration::from_secs(60);
 /// The lock under which nodes set the layout up one after the other.
 const LOCK: i64 = 0x6473_6e64;
 /// What the key's check encrypts, so that another key is noticed before anything is taken.
@@ -25,12 +29,14 @@ pub(super) fn quoted(name: &str) -> String {
 }
 
 /// Returns the beginning of every transaction. Nothing outlives the transaction, so that a pooler may
-/// be in between.
-pub(super) fn begin(schema: &str) -> String {
+/// be in between. A session whose node fell silent holds its locks for half a lease at most, so that
+/// others can take over when that is over.
+pub(super) fn begin(schema: &str, lease: Duration) -> String {
+    let idle = lease.min(MAX_IDLE).as_millis() / 2;
     format!(
         "BEGIN; SET LOCAL search_path TO {}, pg_temp; SET LOCAL statement_timeout TO '60s'; \
          SET LOCAL lock_timeout TO '10s'; SET LOCAL datestyle TO 'ISO'; \
-         SET LOCAL idle_in_transaction_session_timeout TO '30s'; \
+         SET LOCAL idle_in_transaction_session_timeout TO {idle}; \
          SET LOCAL synchronous_commit TO on",
         quoted(schema)
     )

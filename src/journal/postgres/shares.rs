@@ -28,6 +28,11 @@ const TAKE_OVER: &str = "
     )
     UPDATE shards SET owner = NULL WHERE owner IN (SELECT id FROM gone)";
 
+/// Frees the shards of this node that it does not know of: what took them, or gave them back, was not
+/// acknowledged.
+const FREE_UNKNOWN: &str =
+    "UPDATE shards SET owner = NULL WHERE owner = $1 AND NOT shard = ANY($2)";
+
 const TAKE: &str = "
     WITH taken AS (
         UPDATE shards SET owner = $1, epoch = epoch + 1 WHERE shard IN (
@@ -45,6 +50,8 @@ const TAKE: &str = "
 pub(super) async fn care(node: &mut Node) -> Done {
     release_drained(node).await?;
     let id = node.shared.ownership().node;
+    let held: Vec<i32> =
+        node.shared.ownership().held.keys().map(|shard| i32::from(*shard)).collect();
     let (begun, lease) = (Instant::now(), millis(node.shared.options.lease));
     let client = node.client()?;
     client.batch_execute(&node.shared.begin).await?;
@@ -54,6 +61,8 @@ pub(super) async fn care(node: &mut Node) -> Done {
         client.query_typed("SELECT fence($1, $2, $3)", &params).await?;
         let now = int(Timestamp::now().as_millis());
         client.query_typed(TAKE_OVER, Params::of(&[(&now, Type::INT8)]).values()).await?;
+        let params = Params::of(&[(&id as _, Type::INT8), (&held as _, Type::INT4_ARRAY)]);
+        client.query_typed(FREE_UNKNOWN, params.values()).await?;
         let ask = "SELECT count(*) FILTER (WHERE delivers), count(*),
                 (SELECT count(*) FROM shards WHERE owner = $1)
             FROM nodes WHERE NOT is_gone";

@@ -1,0 +1,180 @@
+// Three nodes that share a journal in PostgreSQL, and faults of processes, network and database, one
+// after the other, while they work. Nothing that was promised is lost.
+
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { json } from 'node:stream/consumers'
+
+import { KEY, cuttable, until } from '../support/fleet.mjs'
+import { postgresServer } from '../support/postgres.mjs'
+import { randomOf } from '../support/random.mjs'
+import { FAULTS, LEASE } from './fleet-faults.mjs'
+import { Ledger, TAKE_OVER } from './fleet-ledger.mjs'
+import { startWorker } from './fleet-worker.mjs'
+
+const NODES = 3
+const LINES = 4
+/** Promises between two faults. */
+const PROMISES = 20
+/** Milliseconds after which what is missing counts as lost. */
+const LOST = 90_000
+
+/** @typedef {Awaited<ReturnType<typeof member>>} Member */
+
+/**
+ * Runs `count` rounds of one fault each. Returns the violations and what was seen.
+ *
+ * @param {{ count: number, seed: number, faults?: string[], loads?: boolean }} settings
+ *   `loads`: each execution has a row for a table, too
+ */
+export async function disturbFleet({ count, seed, faults = Object.keys(FAULTS), loads = true }) {
+  /** @type {Array<() => unknown>} */
+  const ends = []
+  const t = { after: (/** @type {() => unknown} */ end) => ends.unshift(end) }
+  try {
+    return await run(t, { count, faults, loads, random: randomOf(seed) })
+  } finally {
+    for (const end of ends) await end()
+  }
+}
+
+/**
+ * @param {{ after(fn: () => unknown): void }} t
+ * @param {{ count: number, faults: string[], loads: boolean, random: () => number }} settings
+ */
+async function run(t, { count, faults, loads, random }) {
+  const ledger = new Ledger()
+  const database = await postgresServer(t)
+  const hosts = [await host(t, ledger), await host(t, ledger)]
+  const members = await Promise.all(
+    Array.from({ length: NODES }, (_, at) => member(t, { at, database, hosts, ledger, loads })),
+  )
+  const fleet = { members, database }
+  /** @type {string[]} */
+  let order = []
+  let slowest = 0
+  for (let round = 0; round < count; round++) {
+    if (order.length === 0) order = shuffled(faults, random)
+    const name = String(order.pop())
+    const took = await disturb(fleet, { name, ledger, hosts, random })
+    slowest = Math.max(slowest, took)
+    if (process.env.FLEET_VERBOSE) console.log(round, name, took)
+    if (took > TAKE_OVER) ledger.violations.push(`round ${round}, ${name}: ${took} ms to take over`)
+    if (took > LOST) return { ...ledger.seen(), slowest }
+  }
+  await Promise.all(members.map((one) => one.end()))
+  await until(async () => {
+    const open = 'SELECT 1 FROM fleet.executions WHERE finished_at IS NULL LIMIT 1'
+    return (await database.rows(open)).length === 0
+  })
+  const rows =
+    loads &&
+    (await database.rows(
+      'SELECT line, turn::int AS turn, count(*)::int AS times FROM rows GROUP BY 1, 2',
+    ))
+  const log =
+    await database.rows(`SELECT e.execution_id AS id, d.call_index, count(*)::int AS times,
+      count(*) FILTER (WHERE d.status = 'delivered')::int AS delivered
+    FROM fleet.deliveries d JOIN fleet.executions e ON e.serial = d.execution
+    GROUP BY 1, 2 HAVING count(*) <> 1 OR bool_or(d.status <> 'delivered')`)
+  ledger.judge(hosts, rows, log)
+  return { ...ledger.seen(), slowest }
+}
+
+/**
+ * Lets the fleet work, disturbs it, and waits until it has caught up. Returns the milliseconds of that.
+ *
+ * @param {import('./fleet-faults.mjs').Fleet} fleet
+ * @param {{ name: string, ledger: Ledger, hosts: string[], random: () => number }} round
+ */
+async function disturb(fleet, { name, ledger, hosts, random }) {
+  const kept = () => [...ledger.promised.values()].reduce((sum, turns) => sum + turns.size, 0)
+  const before = kept()
+  const most = before + 1 + Math.floor(random() * PROMISES)
+  await until(() => kept() >= most)
+  const fault = { name, from: Date.now(), to: Infinity }
+  ledger.faults.push(fault)
+  await FAULTS[name](fleet, random)
+  const mended = Date.now()
+  const awaited = new Set(ledger.missing(hosts))
+  await until(() => {
+    for (const call of awaited) if (ledger.arrived.has(call)) awaited.delete(call)
+    return awaited.size === 0 || Date.now() - mended > LOST
+  })
+  const first = kept()
+  // Work goes on at each node, too.
+  await until(() => kept() > first || Date.now() - mended > LOST)
+  fault.to = Date.now()
+  return fault.to - mended
+}
+
+/**
+ * A node with its own way to the database, which can be replaced by another.
+ *
+ * @param {{ after(fn: () => unknown): void }} t
+ * @param {{ at: number, database: any, hosts: string[], ledger: Ledger, loads: boolean }} settings
+ */
+async function member(t, { at, database, hosts, ledger, loads }) {
+  const way = await cuttable(t, database)
+  const journal = { postgres: { url: way.url, schema: 'fleet' }, key: KEY, leaseMs: LEASE }
+  const batch = { intervalMs: 200 }
+  const sql = { postgres: { url: database.url }, batch }
+  const http = { perHostConcurrency: 1 }
+  let life = 0
+  const start = () =>
+    startWorker(
+      t,
+      {
+        name: `${at}.${life++}`,
+        lines: LINES,
+        hosts,
+        loads,
+        options: { journal: { ...journal, patienceMs: 5000 }, sql, http },
+      },
+      ([word, line, turn]) => {
+        if (word === 'kept') ledger.keep(line, Number(turn))
+        if (word === 'refused') ledger.refused.add(`${line}/${turn}`)
+      },
+    )
+  const self = {
+    way,
+    node: await start(),
+    async replace() {
+      await self.node.kill()
+      self.node = await start()
+    },
+    end: () => self.node.end(),
+  }
+  return self
+}
+
+/**
+ * A host that notes what arrives. Returns its URL.
+ *
+ * @param {{ after(fn: () => unknown): void }} t
+ * @param {Ledger} ledger
+ */
+async function host(t, ledger) {
+  const server = createServer(async (request, response) => {
+    const body = /** @type {any} */ (await json(request).catch(() => undefined))
+    if (!body) return
+    const key = String(request.headers['idempotency-key'] ?? '')
+    ledger.note({ host: url, ...body, key, at: Date.now() })
+    response.end('ok')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+  const url = `http://127.0.0.1:${port}/`
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return url
+}
+
+/** @param {string[]} all @param {() => number} random */
+function shuffled(all, random) {
+  const keyed = all.map((name) => ({ name, at: random() }))
+  return keyed.sort((one, other) => one.at - other.at).map(({ name }) => name)
+}
