@@ -89,6 +89,16 @@ pub trait Queue: Send + Sync {
     fn close(&self) -> Promise<'_, ()>;
 }
 
+/// The time during which one process has a lane: records that joined under two of them are in no batch
+/// together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tenure(pub i64);
+
+impl Tenure {
+    /// That of a journal which no other process takes work from.
+    pub const ONLY: Self = Self(0);
+}
+
 /// Batches of records that are stored together.
 ///
 /// **Invariant:** a sealed batch has the same records, in the same order, until it is forgotten, also
@@ -96,10 +106,19 @@ pub trait Queue: Send + Sync {
 pub trait Batches: Send + Sync {
     /// Takes the oldest waiting record of a lane into an open batch. This is not durable: if the
     /// process ends before [`Batches::seal`], the record waits in its lane again.
-    fn join(&self, lane: &Lane) -> Option<Record>;
+    fn join(&self, lane: &Lane) -> Option<(Record, Tenure)>;
 
-    /// Stores the records of a batch by their numbers, in this order.
-    fn seal<'a>(&'a self, batch: &'a SealedBatch, records: Vec<u64>) -> Promise<'a, Result<()>>;
+    /// Stores the records of a batch by their numbers, in this order. Returns `false` if the tenure
+    /// under which they joined is over: another process has them, and may store them itself.
+    fn seal<'a>(
+        &'a self,
+        batch: &'a SealedBatch,
+        tenure: Tenure,
+        records: Vec<u64>,
+    ) -> Promise<'a, Result<bool>>;
+
+    /// Gives up a record whose tenure is over.
+    fn leave(&self, record: &Record);
 
     /// Stores a note of the destination for a sealed batch, in place of the note before.
     fn note_batch<'a>(&'a self, batch: u64, note: Option<&'a str>) -> Promise<'a, Result<()>>;

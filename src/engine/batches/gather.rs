@@ -12,7 +12,7 @@ use super::{BatchLanes, ClosedBatch, TURN, encode, no_batches, origin};
 use crate::delivery::Failure;
 use crate::destinations::OpenBatch;
 use crate::engine::lanes::{Lanes, caught_now};
-use crate::journal::{Lane, Record, SealedBatch};
+use crate::journal::{Lane, Record, SealedBatch, Tenure};
 use crate::time::Timestamp;
 
 /// The wait before what the journal could not write is written again.
@@ -21,6 +21,8 @@ const PAUSE_AFTER_TROUBLE: Duration = Duration::from_secs(1);
 /// A batch that grows.
 struct GrowingBatch {
     batch: Box<dyn OpenBatch>,
+    /// Under which all its records joined.
+    tenure: Tenure,
     meter: BatchMeter,
     records: BatchRecords,
 }
@@ -76,8 +78,11 @@ impl BatchLanes {
         lanes: &Arc<Lanes>,
     ) {
         for turn in 1_usize.. {
-            let Some(record) = lanes.join(lane) else { return };
-            self.add_to_batch(lane, growing, record);
+            let Some((record, tenure)) = lanes.join(lane) else { return };
+            if let Some(ended) = growing.take_if(|growing| growing.tenure != tenure) {
+                ended.records.leave();
+            }
+            self.add_to_batch(lane, growing, record, tenure);
             let budget = &self.shared.budget;
             let full = growing.as_ref().and_then(|GrowingBatch { meter, .. }| {
                 meter.full().or_else(|| meter.memory_pressure(budget.bytes(), budget.limit()))
@@ -93,11 +98,19 @@ impl BatchLanes {
 
     /// Adds a record to the batch that grows, and begins one if there is none. What can be in no
     /// batch fails.
-    fn add_to_batch(&self, lane: &Lane, growing: &mut Option<GrowingBatch>, record: Record) {
+    fn add_to_batch(
+        &self,
+        lane: &Lane,
+        growing: &mut Option<GrowingBatch>,
+        record: Record,
+        tenure: Tenure,
+    ) {
         let added = match (&record.refused, &mut *growing) {
             (Some(failure), _) => Err((**failure).clone()),
             (None, Some(_)) => Ok(()),
-            (None, none) => self.begin_batch(lane, &record).map(|batch| *none = Some(batch)),
+            (None, none) => {
+                self.begin_batch(lane, &record, tenure).map(|batch| *none = Some(batch))
+            }
         };
         let added = added.and_then(|()| match growing {
             Some(growing) => caught_now(|| {
@@ -121,14 +134,19 @@ impl BatchLanes {
         }
     }
 
-    fn begin_batch(&self, lane: &Lane, first: &Record) -> Result<GrowingBatch, Failure> {
+    fn begin_batch(
+        &self,
+        lane: &Lane,
+        first: &Record,
+        tenure: Tenure,
+    ) -> Result<GrowingBatch, Failure> {
         let destination = self.shared.destinations.of(lane.kind);
         let batching = destination.batching().ok_or_else(|| no_batches(lane.kind))?;
         let batch = batching.begin(&lane.key, first.id, None);
         let limits = batching.limits().unwrap_or_default();
         let meter = BatchMeter::new(limits, Instant::now());
         let records = BatchRecords::new(Arc::clone(&self.shared), VecDeque::new());
-        Ok(GrowingBatch { batch, meter, records })
+        Ok(GrowingBatch { batch, tenure, meter, records })
     }
 
     /// Names a batch, and has it stored beside the next one.
@@ -138,7 +156,7 @@ impl BatchLanes {
         growing: Option<GrowingBatch>,
         reason: Reason,
     ) {
-        let Some(GrowingBatch { batch, records, .. }) = growing else { return };
+        let Some(GrowingBatch { batch, tenure, records, .. }) = growing else { return };
         let Some(first) = records.all.front() else { return };
         let (id, at) = (first.seq, Timestamp::now());
         let encoded = match encode(batch, at).await {
@@ -154,19 +172,25 @@ impl BatchLanes {
             records: records.all.len(),
         };
         let closed = ClosedBatch { sealed, encoded, records, checkpoint: None };
-        self.shared.tasks.spawn(Arc::clone(self).seal_and_store(closed));
+        self.shared.tasks.spawn(Arc::clone(self).seal_and_store(closed, tenure));
     }
 
-    async fn seal_and_store(self: Arc<Self>, closed: ClosedBatch) {
+    async fn seal_and_store(self: Arc<Self>, closed: ClosedBatch, tenure: Tenure) {
         // Before it is stored: from here on it is the same batch whatever happens.
-        loop {
+        let is_sealed = loop {
             let ClosedBatch { sealed, records, .. } = &closed;
             let numbers = records.all.iter().map(|record| record.seq);
-            let sealing = self.shared.journal.seal(sealed, numbers.collect());
-            let Err(error) = sealing.await else { break };
-            self.shared.observers.events.journal_trouble(&error.to_string());
+            let sealing = self.shared.journal.seal(sealed, tenure, numbers.collect());
+            match sealing.await {
+                Ok(is_sealed) => break is_sealed,
+                Err(error) => self.shared.observers.events.journal_trouble(&error.to_string()),
+            }
             tokio::time::sleep(PAUSE_AFTER_TROUBLE).await;
+        };
+        if is_sealed {
+            self.store(closed).await;
+        } else {
+            closed.records.leave();
         }
-        self.store(closed).await;
     }
 }

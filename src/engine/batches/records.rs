@@ -96,6 +96,15 @@ impl BatchRecords {
         true
     }
 
+    /// Leaves all to the process that has them now.
+    pub(super) fn leave(mut self) {
+        for record in std::mem::take(&mut self.all) {
+            let (record, bytes) = record.into_record();
+            self.shared.journal.leave(&record);
+            self.shared.keep_in_journal(bytes);
+        }
+    }
+
     /// Settles all as failed.
     pub(super) fn fail_all(mut self, failure: &Failure) {
         while self.settle_next(|_| failed_before_storing(failure.clone())) {}

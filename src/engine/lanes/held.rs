@@ -6,7 +6,7 @@ use super::Lanes;
 use super::webhooks::Barred;
 use crate::delivery::Failure;
 use crate::engine::shared::SharedParts;
-use crate::journal::{Lane, Record};
+use crate::journal::{Lane, Record, Tenure};
 use crate::time::Timestamp;
 
 /// The due time of a held delivery: not before it is released.
@@ -65,14 +65,14 @@ impl Lanes {
     }
 
     /// Takes the next record of a lane into a batch; a record whose workflow is paused is held.
-    pub(crate) fn join(self: &Arc<Self>, lane: &Lane) -> Option<Record> {
+    pub(crate) fn join(self: &Arc<Self>, lane: &Lane) -> Option<(Record, Tenure)> {
         let SharedParts { journal, pauses, .. } = &*self.shared;
         loop {
             if pauses.holds(lane) {
                 return None;
             }
-            let record = journal.join(lane)?;
-            let Some(note) = pauses.note(&record) else { return Some(record) };
+            let (record, tenure) = journal.join(lane)?;
+            let Some(note) = pauses.note(&record) else { return Some((record, tenure)) };
             let workflow = Arc::clone(&record.execution.info.workflow_id);
             journal.postpone(lane, record, HELD, note);
             self.recheck_hold(&HoldReason::Workflow(workflow));

@@ -11,12 +11,15 @@ pub(super) async fn check<J: Journal>(open: &impl Fn() -> J) {
 async fn records_of_a_batch_are_in_no_lane(journal: impl Journal) {
     let (commit, execution) = commit(&["a", "b", "a"], completed());
     journal.append(commit).await.unwrap();
-    let records: Vec<_> = std::iter::from_fn(|| journal.join(&lane("a"))).collect();
+    let joined: Vec<_> = std::iter::from_fn(|| journal.join(&lane("a"))).collect();
+    let tenure = joined[0].1;
+    let records: Vec<_> = joined.into_iter().map(|(record, _)| record).collect();
     assert_eq!(records.iter().map(|record| record.place).collect::<Vec<_>>(), [0, 2]);
     assert_eq!(records.iter().map(status).collect::<Vec<_>>(), [Status::Batched; 2]);
     assert_eq!(journal.waiting(&lane("a")), 0);
     let sealed = sealed(&records, "b/key");
-    journal.seal(&sealed, records.iter().map(|record| record.seq).collect()).await.unwrap();
+    let numbers = records.iter().map(|record| record.seq).collect();
+    assert!(journal.seal(&sealed, tenure, numbers).await.unwrap());
     journal.note_batch(sealed.id, Some("upload 7")).await.unwrap();
     journal.conclude(sealed.id, "{}");
     for record in &records {

@@ -30,12 +30,14 @@ async fn with_batches(journal: &impl Journal) -> (SealedBatch, Vec<Record>) {
         let (commit, _) = commit(&["a", "b", "a"], completed());
         journal.append(commit).await.unwrap();
     }
-    let mut records: Vec<_> = std::iter::from_fn(|| journal.join(&lane("a"))).collect();
+    let joined: Vec<_> = std::iter::from_fn(|| journal.join(&lane("a"))).collect();
+    let tenure = joined[0].1;
+    let mut records: Vec<_> = joined.into_iter().map(|(record, _)| record).collect();
     // The order of a batch is that of joining, whatever the numbers are.
     records[..5].reverse();
     let batch = sealed(&records[..5], "b/key");
     let numbers = records[..5].iter().map(|record| record.seq).collect();
-    journal.seal(&batch, numbers).await.unwrap();
+    assert!(journal.seal(&batch, tenure, numbers).await.unwrap());
     journal.note_batch(batch.id, Some("upload 7")).await.unwrap();
     (batch, records)
 }

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::execution::{Settlement, Waiting};
 use crate::journal::{
     Batches, Commit, Finished, Fleet, Lane, Promise, Queue, Record, RecordFilter, Recovery, Refill,
-    Refusal, SealedBatch,
+    Refusal, SealedBatch, Tenure,
 };
 use crate::time::Timestamp;
 
@@ -80,15 +80,22 @@ impl Queue for MemoryJournal {
 }
 
 impl Batches for MemoryJournal {
-    fn join(&self, lane: &Lane) -> Option<Record> {
+    fn join(&self, lane: &Lane) -> Option<(Record, Tenure)> {
         let record = self.pop(lane)?;
         record.execution.join(record.place);
-        Some(record)
+        Some((record, Tenure::ONLY))
     }
 
-    fn seal<'a>(&'a self, _batch: &'a SealedBatch, _records: Vec<u64>) -> Promise<'a, Result<()>> {
-        Box::pin(ready(Ok(())))
+    fn seal<'a>(
+        &'a self,
+        _batch: &'a SealedBatch,
+        _tenure: Tenure,
+        _records: Vec<u64>,
+    ) -> Promise<'a, Result<bool>> {
+        Box::pin(ready(Ok(true)))
     }
+
+    fn leave(&self, _record: &Record) {}
 
     fn note_batch<'a>(&'a self, _batch: u64, _note: Option<&'a str>) -> Promise<'a, Result<()>> {
         Box::pin(ready(Ok(())))

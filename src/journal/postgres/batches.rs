@@ -1,6 +1,7 @@
 //! Sealed batches, in the shard of their lane.
 
 use std::borrow::Cow;
+use std::future::ready;
 
 use tokio_postgres::types::Type;
 
@@ -9,7 +10,7 @@ use super::op::Op;
 use super::params::{Columns, int};
 use super::write::Statement;
 use crate::error::Result;
-use crate::journal::{Batches, Lane, Promise, Record, SealedBatch};
+use crate::journal::{Batches, Lane, Promise, Record, SealedBatch, Tenure};
 
 /// Returns the statement of an operation on a batch.
 pub(super) fn statement(op: &Op) -> Option<Statement> {
@@ -48,24 +49,42 @@ pub(super) fn statement(op: &Op) -> Option<Statement> {
 }
 
 impl Batches for PostgresJournal {
-    fn join(&self, lane: &Lane) -> Option<Record> {
+    fn join(&self, lane: &Lane) -> Option<(Record, Tenure)> {
         let shard = self.shared.shard_of(lane);
         let mut ownership = self.shared.ownership();
         if !ownership.is_valid() || !ownership.serves(shard) {
             return None;
         }
-        let mut record = self.shared.memory.join(lane)?;
+        let tenure = Tenure(*ownership.held.get(&shard)?);
+        let (mut record, _) = self.shared.memory.join(lane)?;
         // Nothing of it was sent.
         record.recovered = false;
         ownership.hand_out(shard, &record);
-        Some(record)
+        Some((record, tenure))
     }
 
-    fn seal<'a>(&'a self, batch: &'a SealedBatch, records: Vec<u64>) -> Promise<'a, Result<()>> {
+    fn seal<'a>(
+        &'a self,
+        batch: &'a SealedBatch,
+        tenure: Tenure,
+        records: Vec<u64>,
+    ) -> Promise<'a, Result<bool>> {
         let records = serde_json::to_string(&records).unwrap_or_default();
         let shard = self.shared.shard_of(&batch.lane);
         let batch = Box::new(batch.clone());
-        Box::pin(self.shared.ops.wait(move |waiter| Op::Seal { batch, shard, records, waiter }))
+        // Queued before the tenure can end: what is queued then is dropped.
+        let ownership = self.shared.ownership();
+        if ownership.held.get(&shard) != Some(&tenure.0) {
+            return Box::pin(ready(Ok(false)));
+        }
+        let written =
+            self.shared.ops.wait(move |waiter| Op::Seal { batch, shard, records, waiter });
+        drop(ownership);
+        Box::pin(async { written.await.map(|()| true) })
+    }
+
+    fn leave(&self, record: &Record) {
+        self.shared.left_elsewhere(record);
     }
 
     fn note_batch<'a>(&'a self, batch: u64, note: Option<&'a str>) -> Promise<'a, Result<()>> {

@@ -46,21 +46,23 @@ impl OpQueue {
         }
     }
 
-    /// Queues an operation and waits until it is written.
-    pub(super) async fn wait<T>(&self, op: impl FnOnce(Waiter<T>) -> Op) -> Result<T> {
+    /// Queues an operation at once. The result waits until it is written.
+    pub(super) fn wait<T: Send, F: FnOnce(Waiter<T>) -> Op>(
+        &self,
+        op: F,
+    ) -> impl Future<Output = Result<T>> + Send + use<T, F> {
         let (answer, written) = oneshot::channel();
-        {
-            let mut state = self.state();
-            if state.is_closed {
-                return Err(closed());
-            }
+        let mut state = self.state();
+        // What is closed drops the waiter.
+        if !state.is_closed {
             let since = Instant::now();
             state.ops.push_back(op(Waiter { answer, since }));
             state.since.get_or_insert(since);
             state.awaited += 1;
             self.ready.notify_one();
         }
-        written.await.unwrap_or_else(|_| Err(closed()))
+        drop(state);
+        async { written.await.unwrap_or_else(|_| Err(closed())) }
     }
 
     /// Accepts no more waiting callers.

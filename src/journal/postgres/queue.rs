@@ -248,7 +248,9 @@ impl Shared {
             return;
         }
         execution.leave();
-        self.withdrawn().insert(record.id);
+        // A record of a batch has no id of its own.
+        let id = execution.state().entries[record.place].id;
+        self.withdrawn().insert(id);
         self.awaited().insert(execution.serial(), Arc::clone(execution));
     }
 

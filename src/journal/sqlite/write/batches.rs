@@ -6,28 +6,32 @@ use super::op::{Op, Seal};
 use crate::error;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::sqlite::row::int;
-use crate::journal::{Batches, Lane, Promise, Record, SealedBatch};
+use crate::journal::{Batches, Lane, Promise, Record, SealedBatch, Tenure};
 
 /// Consecutive numbers: the first, and the count.
 pub(crate) type SeqRun = (u64, u64);
 
 impl Batches for SqliteJournal {
-    fn join(&self, lane: &Lane) -> Option<Record> {
-        let mut record = self.memory.join(lane)?;
+    fn join(&self, lane: &Lane) -> Option<(Record, Tenure)> {
+        let (mut record, tenure) = self.memory.join(lane)?;
         if std::mem::take(&mut record.recovered) {
             // Nothing of it was sent, and it makes room for others.
             self.backlog.note_settled();
         }
-        Some(record)
+        Some((record, tenure))
     }
 
     fn seal<'a>(
         &'a self,
         batch: &'a SealedBatch,
+        _tenure: Tenure,
         records: Vec<u64>,
-    ) -> Promise<'a, error::Result<()>> {
-        Box::pin(self.writer.seal(Box::new(Seal { batch: batch.clone(), records })))
+    ) -> Promise<'a, error::Result<bool>> {
+        let written = self.writer.seal(Box::new(Seal { batch: batch.clone(), records }));
+        Box::pin(async { written.await.map(|()| true) })
     }
+
+    fn leave(&self, _record: &Record) {}
 
     fn note_batch<'a>(
         &'a self,
