@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { losePower } from '../__test__/reliability/crash.mjs'
 import { damageFiles } from '../__test__/reliability/damage.mjs'
 import { failDisks } from '../__test__/reliability/faults.mjs'
+import { fuzz } from '../__test__/reliability/fuzz.mjs'
 
 /** @typedef {{ count: number, seed: number }} Settings */
 /** @typedef {{ test: string, count: number, seed: number, date: string, commit: string, violations: number }} Result */
@@ -27,6 +28,7 @@ const TESTS = {
     run: async (settings) => (await damageFiles(settings)).violations,
   },
   faults: { title: 'failing disks', count: 5_000, run: failDisks },
+  fuzz: { title: 'inputs of a fuzzer', count: 50_000_000, run: fuzz },
 }
 
 const results = new URL('../__test__/reliability/results.json', import.meta.url)
