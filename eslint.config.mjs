@@ -7,6 +7,7 @@ export default typescript.config(
     ignores: [
       'binding.cjs',
       'target/**',
+      'fuzz/target/**',
       'dist/**',
       'inspector/dist/**',
       'site/dist/**',

@@ -11,6 +11,7 @@ import { losePower } from '../__test__/reliability/crash.mjs'
 import { damageFiles } from '../__test__/reliability/damage.mjs'
 import { failDisks } from '../__test__/reliability/faults.mjs'
 import { disturbFleet } from '../__test__/reliability/fleet.mjs'
+import { fuzz } from '../__test__/reliability/fuzz.mjs'
 
 /** @typedef {{ count: number, seed: number }} Settings */
 /** @typedef {{ test: string, count: number, seed: number, date: string, commit: string, violations: number }} Result */
@@ -33,6 +34,7 @@ const TESTS = {
     count: 1_000,
     run: async (settings) => (await disturbFleet(settings)).violations,
   },
+  fuzz: { title: 'inputs of a fuzzer', count: 50_000_000, run: fuzz },
 }
 
 const results = new URL('../__test__/reliability/results.json', import.meta.url)

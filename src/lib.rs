@@ -12,6 +12,8 @@ pub mod engine;
 pub mod error;
 pub mod execution;
 pub mod frames;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod id;
 pub mod jobs;
 pub mod journal;

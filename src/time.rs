@@ -57,7 +57,10 @@ impl Timestamp {
     pub fn steady() -> Self {
         static START: OnceLock<(Timestamp, Duration)> = OnceLock::new();
         let (start, before) = START.get_or_init(|| (Self::now(), uptime()));
-        start.after(uptime().saturating_sub(*before))
+        let passed = uptime().saturating_sub(*before).as_millis();
+        Self::from_millis(
+            start.as_millis().saturating_add(u64::try_from(passed).unwrap_or(u64::MAX)),
+        )
     }
 
     /// The same point in time by the system's clock, which may have been set since the process
@@ -87,10 +90,11 @@ impl Timestamp {
         Duration::from_millis(now.saturating_sub(self.as_millis()))
     }
 
-    /// The point in time so much later.
+    /// The point in time so much later, a part of a millisecond rounded up: nothing is due early.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
-        let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        let millis = delay.as_nanos().div_ceil(1_000_000);
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
         Self::from_millis(self.as_millis().saturating_add(millis))
     }
 
@@ -169,6 +173,13 @@ mod tests {
         let (before, recent, after) = (Timestamp::now(), Timestamp::recent(), Timestamp::now());
         assert!(recent <= after);
         assert!(recent.as_millis() + 100 > before.as_millis());
+    }
+
+    #[test]
+    fn a_part_of_a_millisecond_is_rounded_up() {
+        for (delay, later) in [(0, 0), (1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2)] {
+            assert_eq!(at(5).after(Duration::from_nanos(delay)), at(5 + later), "{delay}");
+        }
     }
 
     const DAY: u64 = 86_400_000;

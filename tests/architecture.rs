@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules from the ground up, each with the modules that it may use. `binding` may use
 /// everything.
-const MAY_USE: [(&str, &[&str]); 23] = [
+const MAY_USE: [(&str, &[&str]); 24] = [
     ("error", &[]),
     ("time", &[]),
     ("frames", &[]),
@@ -94,11 +94,15 @@ const MAY_USE: [(&str, &[&str]); 23] = [
             "time",
         ],
     ),
+    (
+        "fuzzing",
+        &["destinations", "egress", "frames", "journal", "pattern", "postgres", "streams", "time"],
+    ),
     ("binding", &[]),
 ];
 
 /// Modules whose documentation is in plain English. A module is added when it is rewritten.
-const PLAIN: [&str; 23] = [
+const PLAIN: [&str; 24] = [
     "config",
     "delivery",
     "destinations",
@@ -107,6 +111,7 @@ const PLAIN: [&str; 23] = [
     "error",
     "execution",
     "frames",
+    "fuzzing",
     "id",
     "jobs",
     "journal",

@@ -12,6 +12,10 @@ use uuid::Uuid;
 /// Keys past this many are looked through for those that mean nothing any more.
 const MANY: usize = 10_000;
 
+/// A place that is nearer than this has come: due times count in milliseconds, so whoever asks again
+/// at one may be early by a part of one, and would otherwise ask over and over until it has passed.
+const EARLY: Duration = Duration::from_millis(1);
+
 /// A number of deliveries in a period, all at once or spread over it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -66,7 +70,7 @@ impl RateLimiter {
     pub fn admit(&mut self, id: Uuid, keys: Vec<RateKey>, now: Instant) -> Result<(), RateWait> {
         if let Some((place, option)) = self.reservations.get(&id) {
             let left = place.saturating_duration_since(now);
-            if !left.is_zero() {
+            if left >= EARLY {
                 return Err(RateWait { left, option: option.clone() });
             }
             self.reservations.remove(&id);
@@ -125,6 +129,22 @@ mod tests {
         assert_eq!(wait(5, later), 20_000);
         assert_eq!(wait(6, later), 40_000);
         assert_eq!(wait(4, later), 0);
+    }
+
+    #[test]
+    fn a_place_has_come_when_less_than_a_millisecond_is_left() {
+        let (mut limiter, now) = (RateLimiter::default(), Instant::now());
+        let mut wait = |id, at| {
+            let wait = limiter.admit(Uuid::from_u128(id), vec![key("a", 1, 200)], now + at);
+            wait.err().map(|wait| wait.left)
+        };
+        let micros = Duration::from_micros;
+        assert_eq!(wait(1, micros(0)), None);
+        assert_eq!(wait(2, micros(100)), Some(micros(199_900)));
+        assert_eq!(wait(2, micros(199_000)), Some(micros(1000)));
+        assert_eq!(wait(2, micros(199_001)), None);
+        // The one behind it is not any earlier.
+        assert_eq!(wait(3, micros(199_001)), Some(micros(200_999)));
     }
 
     #[test]

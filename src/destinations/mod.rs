@@ -13,6 +13,8 @@ pub mod email;
 pub mod emit;
 mod file;
 pub mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 pub mod http;
 mod json;
 mod registry;

@@ -16,6 +16,8 @@ mod connections;
 mod connector;
 mod explain;
 mod failure;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod gateway;
 mod head;
 mod http1;

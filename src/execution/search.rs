@@ -119,6 +119,17 @@ impl Search {
         Self { terms, since: None, until: None }
     }
 
+    /// Returns `true` if an execution may match with its own row. Otherwise, if it matches at all, one of
+    /// its deliveries has each term but statuses, together with the ids.
+    #[must_use]
+    pub fn admits_row(&self, info: &ExecutionInfo, view: &ExecutionView<'_>) -> bool {
+        let is_status = |term: &SearchTerm| term.field == SearchField::Status;
+        let has_statuses_alone = self.terms.iter().all(is_status);
+        let is_own = |term: &SearchTerm| has_statuses_alone || !is_status(term);
+        self.rest_of(info, view).terms.is_empty()
+            || self.terms.iter().any(|term| is_own(term) && term.is_in_view(view))
+    }
+
     /// Returns the statuses that a delivery may have, if they are restricted.
     #[must_use]
     pub fn statuses(&self) -> Option<Vec<Status>> {

@@ -12,6 +12,8 @@ mod codec;
 #[cfg(test)]
 mod contract;
 mod crypto;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod memory;
 mod postgres;
 mod record;

@@ -53,7 +53,7 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    const fn new(max_rows: usize) -> Self {
+    pub(super) const fn new(max_rows: usize) -> Self {
         Self { max_rows, head: [0; HEAD], known: 0, rest: 0, rows: 0, kept: 0, has_session: false }
     }
 

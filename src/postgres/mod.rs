@@ -5,6 +5,8 @@
 
 mod connector;
 mod framing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod server;
 mod tls;
 mod uri;

@@ -14,6 +14,8 @@ mod content;
 mod exchange;
 mod extra;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod header;
 mod item;
 mod limits;

@@ -1,6 +1,8 @@
 //! `$send.emit`: an event for the subscribers of the workflow, which can also be queried later.
 
 mod call;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod item;
 
 use std::sync::Arc;

@@ -15,6 +15,8 @@ mod decode;
 mod exchange;
 mod flatten;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod headers;
 mod item;
 mod logged_headers;

@@ -31,7 +31,7 @@ pub(super) fn origin(payload: &Payload) -> Option<String> {
 /// Returns the origin of a URL that is already in its normal form, without parsing the whole of it.
 /// Whatever might be normalised (case, numeric hosts, user-info, odd ports, IDNA) is left to the
 /// parser.
-fn plain_origin(url: &str) -> Option<String> {
+pub(super) fn plain_origin(url: &str) -> Option<String> {
     let (scheme, rest, own_port) = match url.split_once("://")? {
         ("http", rest) => ("http", rest, "80"),
         ("https", rest) => ("https", rest, "443"),

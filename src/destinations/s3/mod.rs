@@ -9,6 +9,8 @@ mod classify;
 mod client;
 mod config;
 mod credentials;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod item;
 mod key;
 mod lines;

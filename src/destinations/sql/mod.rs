@@ -9,6 +9,8 @@ mod clickhouse;
 mod config;
 pub mod duckdb;
 mod escapes;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod item;
 mod names;
 mod pace;

@@ -1,5 +1,7 @@
 //! `$send.sse`: an event for the browsers that follow the workflow's stream.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod item;
 
 use std::sync::Arc;

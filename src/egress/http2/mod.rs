@@ -8,6 +8,8 @@
 //! for a while after a PING, gets no further requests.
 
 mod exchange;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod shared;
 mod sieve;
 mod task;

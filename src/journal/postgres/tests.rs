@@ -173,6 +173,39 @@ async fn a_node_that_was_replaced_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_batch_of_a_node_that_was_replaced_is_not_sealed() {
+    use contract::{commit, completed, lane, sealed};
+    let Some(server) = Server::start() else { return };
+    let lease = Duration::from_secs(1);
+    let one = open(Options { lease, ..options(&server, "fleet") }).unwrap();
+    let (commit, _) = commit(&["a", "a"], completed());
+    one.append(commit).await.unwrap();
+    let joined: Vec<_> = std::iter::from_fn(|| one.join(&lane("a"))).collect();
+    let tenure = joined[0].1;
+    let records: Vec<_> = joined.into_iter().map(|(record, _)| record).collect();
+    let numbers: Vec<u64> = records.iter().map(|record| record.seq).collect();
+    one.shared.written().await.unwrap();
+    // It stands still, is taken for dead, and goes on as another node, to which all shards fall again.
+    server.sql("UPDATE fleet.nodes SET is_gone = true");
+    server.sql("UPDATE fleet.shards SET owner = NULL, epoch = epoch + 1");
+    follow_until(&one, || one.waiting(&lane("a")) == 2).await;
+    let batch = sealed(&records, "b/key");
+    assert!(!one.seal(&batch, tenure, numbers.clone()).await.unwrap());
+    assert_eq!(server.sql("SELECT count(*) FROM fleet.batches"), "0");
+    for record in &records {
+        one.leave(record);
+    }
+    // They wait in its lanes once more, and make a batch of their own.
+    let again: Vec<_> = std::iter::from_fn(|| one.join(&lane("a"))).collect();
+    let renewed = again[0].1;
+    assert_ne!(renewed, tenure);
+    let again: Vec<u64> = again.iter().map(|(record, _)| record.seq).collect();
+    assert_eq!(again, numbers);
+    assert!(one.seal(&batch, renewed, again).await.unwrap());
+    assert_eq!(server.sql("SELECT count(*) FROM fleet.batches"), "1");
+}
+
+#[tokio::test]
 async fn nothing_is_lost_while_the_database_is_restarted() {
     use contract::{commit, completed, delivered, lane};
     let Some(mut server) = Server::start() else { return };

@@ -95,6 +95,36 @@ async fn an_index_finds_what_a_look_at_each_row_finds() {
     assert_eq!(count(orphans), 0);
 }
 
+#[tokio::test]
+async fn a_run_without_a_segment_is_found_by_its_deliveries_in_one() {
+    let parent = tempfile::tempdir().unwrap();
+    let journal = open(parent.path());
+    contract::search::fill(&journal).await;
+    journal.close().await;
+    drop(journal);
+    let change = |statements: &str| {
+        let connection = rusqlite::Connection::open(parent.path().join(FILE)).unwrap();
+        connection.execute_batch(statements).unwrap();
+    };
+    change(
+        "DELETE FROM segments; DELETE FROM segment_rows; DELETE FROM postings;
+         DELETE FROM unindexed; INSERT INTO unindexed SELECT seq FROM deliveries;",
+    );
+    let journal = open(parent.path());
+    assert!(indexed(&journal).await > 0);
+    journal.close().await;
+    drop(journal);
+    change(
+        "INSERT OR IGNORE INTO unindexed
+         SELECT -1 - serial FROM executions WHERE ended IS NOT NULL",
+    );
+    let options = Options { search: SearchIndex::Off, ..Options::bare(parent.path().to_owned()) };
+    let report = Box::new(|error: &_| panic!("{error}"));
+    let journal = SqliteJournal::open(&options, describe(), report).unwrap();
+    bring_all_back(&journal).await;
+    contract::search::compare(&journal).await;
+}
+
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 48,

@@ -10,6 +10,8 @@
 mod auth;
 mod dots;
 mod extensions;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod reply;
 mod session;
 mod verdict;

@@ -57,42 +57,61 @@ pub(super) struct Zstd {
     decoder: Decoder<'static>,
     /// True if any frame is over, and with it perhaps the data.
     any_frame: bool,
+    /// The first bytes since the last frame.
+    magic: [u8; MAGIC_BYTES],
     /// Bytes since the last frame.
     begun: usize,
 }
 
-/// Bytes after a frame that are no frame yet: its magic number is of four.
+/// Bytes of the number that a frame begins with.
 const MAGIC_BYTES: usize = 4;
+
+/// Returns whether a frame begins so, one with data or one that is skipped.
+fn begins_frame(magic: &[u8]) -> bool {
+    let skippable = |magic: &[u8]| {
+        magic.split_first().is_none_or(|(first, rest)| {
+            first & 0xf0 == 0x50 && [0x2a, 0x4d, 0x18].starts_with(rest)
+        })
+    };
+    [0x28, 0xb5, 0x2f, 0xfd].starts_with(magic) || skippable(magic)
+}
 
 impl Zstd {
     /// Returns a decoder at the beginning of a body; `None` when there is no memory for it.
     pub(super) fn new() -> Option<Self> {
         let mut decoder = Decoder::new().ok()?;
         decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
-        Some(Self { decoder, any_frame: false, begun: 0 })
+        Some(Self { decoder, any_frame: false, magic: [0; MAGIC_BYTES], begun: 0 })
     }
 
-    const fn may_end(&self) -> bool {
-        self.any_frame && self.begun <= MAGIC_BYTES
+    /// Returns the bytes that may be read next: between two frames, none beyond the magic number, and
+    /// `None` if they are garbage.
+    fn next<'i>(&mut self, input: &'i [u8]) -> Option<&'i [u8]> {
+        if !self.any_frame || self.begun >= MAGIC_BYTES {
+            return Some(input);
+        }
+        let input = &input[..input.len().min(MAGIC_BYTES - self.begun)];
+        let end = self.begun + input.len();
+        self.magic[self.begun..end].copy_from_slice(input);
+        begins_frame(&self.magic[..end]).then_some(input)
     }
 }
 
 impl Coding for Zstd {
     fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, Fault> {
-        match self.decoder.run_on_buffers(input, output) {
-            Ok(status) => {
-                let over = status.remaining == 0;
-                self.any_frame |= over;
-                self.begun = if over { 0 } else { self.begun + status.bytes_read };
-                Ok(Step { read: status.bytes_read, written: status.bytes_written, done: false })
-            }
-            // What follows a frame and is none is garbage.
-            Err(_) if self.may_end() => Ok(Step { read: 0, written: 0, done: true }),
-            Err(_) => Err(Fault::Damaged(ZSTD)),
-        }
+        let Some(input) = self.next(input) else {
+            return Ok(Step { read: 0, written: 0, done: true });
+        };
+        let status = self.decoder.run_on_buffers(input, output);
+        let status = status.map_err(|_| Fault::Damaged(ZSTD))?;
+        let over = status.remaining == 0;
+        self.any_frame |= over;
+        self.begun = if over { 0 } else { self.begun + status.bytes_read };
+        Ok(Step { read: status.bytes_read, written: status.bytes_written, done: false })
     }
 
     fn finish(&self) -> Result<(), Fault> {
-        if self.may_end() { Ok(()) } else { Err(Fault::Short(ZSTD)) }
+        // The beginning of a magic number is garbage.
+        if self.any_frame && self.begun <= MAGIC_BYTES { Ok(()) } else { Err(Fault::Short(ZSTD)) }
     }
 }

@@ -181,3 +181,25 @@ fn a_window_larger_than_the_web_allows_is_refused() {
     let frame = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x88, 0, 0, 0];
     assert_eq!(decoded("zstd", &frame, 64).1, Some(Fault::Damaged("zstd")));
 }
+
+#[test]
+fn a_second_frame_is_damaged_however_it_arrives() {
+    let frame = zstd("one ");
+    // A block of the fourth type, which there is not.
+    let mut damaged = [0x28, 0xb5, 0x2f, 0xfd, 0x20, 5, 0x2f, 0, 0].to_vec();
+    damaged.extend(b"hello");
+    let wide = [0x28, 0xb5, 0x2f, 0xfd, 0, 0x88, 0, 0, 0];
+    for second in [&damaged[..], &wide] {
+        let body = [&frame, second].concat();
+        for size in [1, 3, 5, 1 << 20] {
+            let (text, fault) = decoded("zstd", &body, size);
+            assert_eq!(fault, Some(Fault::Damaged("zstd")), "{second:?} in pieces of {size}");
+            assert!("one ".starts_with(&text), "{text}");
+        }
+    }
+    // The beginning of no magic number.
+    let body = [&frame[..], &[0x28, 0x2a, 0x4d, 0x18, 1, 2, 3]].concat();
+    for size in [1, 3, 1 << 20] {
+        assert_eq!(decoded("zstd", &body, size), ("one ".to_owned(), None), "{size}");
+    }
+}

@@ -8,7 +8,7 @@ use super::super::types::{Field, Type};
 pub(super) const ARRIVED: &str = "_arrived_at";
 
 /// The names of columns in PostgreSQL. Fields below one are keys of a `jsonb`.
-pub(super) const NAMING: Naming = Naming {
+pub(in crate::destinations::sql) const NAMING: Naming = Naming {
     max_bytes: MAX_NAME,
     taken: &[ARRIVED, "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"],
     reserved: &[],

@@ -14,3 +14,5 @@ mod dialect;
 
 pub use crate::postgres::PostgreSqlServer;
 pub(super) use client::PostgreSql;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use dialect::NAMING;

@@ -65,6 +65,17 @@ impl<'a> Scan<'a> {
         Ok(false)
     }
 
+    /// Returns `true` if an execution may be found by its own row, see [`Search::admits_row`].
+    pub(in crate::journal::sqlite) fn admits_row(
+        &self,
+        serial: u64,
+        execution: &RecoveredExecution,
+    ) -> bool {
+        let RecoveredExecution { info, completion, tally, total } = execution;
+        let view = ExecutionView::of(serial, info, completion.as_ref(), *tally, *total);
+        self.search.is_none_or(|search| search.admits_row(info, &view))
+    }
+
     fn matches(&self, search: &Search, info: &ExecutionInfo, row: Columns<'_>) -> Rows<bool> {
         self.check_time()?;
         Ok(search.admits_subject(info, &subject(row)?))

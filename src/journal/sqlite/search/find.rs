@@ -14,12 +14,24 @@ use crate::execution::{
     DeliveryQuery, ExecutionInfo, ExecutionQuery, Found, Search, SearchField, SearchTerm,
 };
 use crate::journal::sqlite::read::{
-    COLUMNS, Conditions, RecoveredExecution, Scan, entry, first_at, id, info_of, read_execution,
+    COLUMNS, Conditions, RecoveredExecution, Scan, entry, execution, first_at, id, info_of,
+    read_execution,
 };
 use crate::journal::sqlite::row::{Columns, int};
 
 /// Rows without a segment that a query looks at. While there are more, the index is not used.
 const MAX_TAIL: usize = 32_768;
+
+/// The deliveries without a segment, between two ids. `CROSS JOIN` has SQLite begin with them: it
+/// would go through the ids of all deliveries otherwise.
+const TAIL: &str = "SELECT d.seq, d.id FROM unindexed u CROSS JOIN deliveries d ON d.seq = u.number
+     WHERE u.number > 0 AND d.id >= ?1 AND d.id < ?2";
+/// The executions of deliveries without a segment.
+const RUNS_OF_TAIL: &str = "SELECT DISTINCT d.execution
+     FROM unindexed u CROSS JOIN deliveries d ON d.seq = u.number ORDER BY 1 DESC";
+/// The executions without a segment, and those that go on: they have no row.
+const TAIL_OF_RUNS: &str = "SELECT serial FROM executions WHERE ended IS NULL
+     UNION SELECT -1 - number FROM unindexed WHERE number < 0 ORDER BY 1 DESC";
 
 /// Executions with their numbers.
 type Runs = Vec<(u64, RecoveredExecution)>;
@@ -97,10 +109,7 @@ impl<'a> Finder<'a> {
 
     fn look_at_tail(&mut self) -> Rows<()> {
         let (since, until) = self.period();
-        let mut select = self.connection.prepare_cached(
-            "SELECT d.seq, d.id FROM unindexed u JOIN deliveries d ON d.seq = u.number
-             WHERE u.number > 0 AND d.id >= ?1 AND d.id < ?2",
-        )?;
+        let mut select = self.connection.prepare_cached(TAIL)?;
         let bounds = [since.as_bytes().as_slice(), until.as_bytes().as_slice()];
         let rows = select.query_map(bounds, |row| {
             let row = Columns::new("deliveries", row);
@@ -199,14 +208,16 @@ pub(in crate::journal::sqlite) fn count(
         count += Segment::read(connection, row)?.count(&clauses)?;
     }
     let conditions = Conditions::of_deliveries(query);
-    let statement = format!(
-        "SELECT count(*) FROM unindexed u CROSS JOIN deliveries d ON d.seq = u.number {}",
-        conditions.text()
-    );
+    let statement = count_of_tail(&conditions);
     let mut select = connection.prepare_cached(&statement)?;
     let values = rusqlite::params_from_iter(&conditions.values);
     let tail: usize = select.query_row(values, |row| row.get(0))?;
     Ok(count + tail)
+}
+
+fn count_of_tail(conditions: &Conditions) -> String {
+    let text = conditions.text();
+    format!("SELECT count(*) FROM unindexed u CROSS JOIN deliveries d ON d.seq = u.number {text}")
 }
 
 /// Finds executions with matching texts or deliveries, newest first. The connection is in a
@@ -284,17 +295,16 @@ impl RunFinder<'_> {
         self.found.last().filter(|_| is_full).map(|(serial, _)| *serial)
     }
 
-    /// Looks at the executions of rows without a segment, and at those that go on: they have no row.
     fn look_at_tail(&mut self) -> Rows<()> {
-        let mut select = self.connection.prepare_cached(
-            "SELECT serial FROM executions WHERE ended IS NULL
-             UNION SELECT -1 - number FROM unindexed WHERE number < 0
-             UNION SELECT d.execution FROM unindexed u JOIN deliveries d ON d.seq = u.number
-             ORDER BY 1 DESC",
-        )?;
-        let serials = select.query_map([], |row| row.get(0))?;
-        let serials = serials.collect::<Rows<Vec<i64>>>()?;
-        self.look_at_each(serials)
+        let serials = self.serials(RUNS_OF_TAIL)?;
+        self.look_at_each(serials, Self::look_at_execution)?;
+        let serials = self.serials(TAIL_OF_RUNS)?;
+        self.look_at_each(serials, Self::look_at_row)
+    }
+
+    fn serials(&self, statement: &str) -> Rows<Vec<i64>> {
+        let mut select = self.connection.prepare_cached(statement)?;
+        select.query_map([], |row| row.get(0))?.collect()
     }
 
     fn look_at(&mut self, segment: &mut Segment<'_>, looks: &[(Vec<Clause>, Kinds)]) -> Rows<()> {
@@ -309,23 +319,38 @@ impl RunFinder<'_> {
         let mut of_places: Vec<_> = places.into_iter().map(|place| serials[place]).collect();
         of_places.sort_unstable_by_key(|serial| Reverse(*serial));
         of_places.dedup();
-        self.look_at_each(of_places)
+        self.look_at_each(of_places, Self::look_at_execution)
     }
 
     /// Looks at executions, the newest first.
-    fn look_at_each(&mut self, serials: Vec<i64>) -> Rows<()> {
+    fn look_at_each(
+        &mut self,
+        serials: Vec<i64>,
+        look: fn(&mut Self, u64) -> Rows<()>,
+    ) -> Rows<()> {
         for serial in serials.into_iter().map(i64::cast_unsigned) {
             if self.least().is_some_and(|least| serial < least) {
                 break;
             }
-            if self.before.is_none_or(|before| serial < before) && self.seen.insert(serial) {
-                self.look_at_execution(serial)?;
+            if self.before.is_none_or(|before| serial < before) && !self.seen.contains(&serial) {
+                look(self, serial)?;
             }
         }
         Ok(())
     }
 
+    /// Looks at an execution if its own row may have it found. Otherwise the row of a delivery leads to
+    /// it, which spares a look at each of its deliveries.
+    fn look_at_row(&mut self, serial: u64) -> Rows<()> {
+        let found = execution(self.connection, serial)?;
+        if found.is_some_and(|found| self.scan.admits_row(serial, &found)) {
+            self.look_at_execution(serial)?;
+        }
+        Ok(())
+    }
+
     fn look_at_execution(&mut self, serial: u64) -> Rows<()> {
+        self.seen.insert(serial);
         let mut select =
             self.connection.prepare_cached("SELECT * FROM executions WHERE serial = ?1")?;
         let read = select.query_row([int(serial)], |row| read_execution(self.connection, row));
@@ -339,5 +364,40 @@ impl RunFinder<'_> {
             self.found.truncate(self.query.limit());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::sqlite::file::{self, Durability};
+
+    #[test]
+    fn a_look_at_the_rows_without_a_segment_reads_no_other_delivery() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal.sqlite");
+        let connection = file::open(&path, Durability::Os).unwrap();
+        let text = |text: &str| Some(text.to_owned());
+        let query = DeliveryQuery {
+            status: text("failed"),
+            destination: text("http"),
+            step: text("s"),
+            workflow_id: text("p_1"),
+            ..DeliveryQuery::default()
+        };
+        let count = count_of_tail(&Conditions::of_deliveries(&query));
+        for statement in [TAIL, RUNS_OF_TAIL, &count] {
+            let explained = format!("EXPLAIN QUERY PLAN {statement}");
+            let mut explained = connection.prepare(&explained).unwrap();
+            let (mut rows, mut looks) = (explained.raw_query(), 0);
+            while let Some(row) = rows.next().unwrap() {
+                let look: String = row.get("detail").unwrap();
+                if look.contains(" d ") {
+                    looks += 1;
+                    assert_eq!(look, "SEARCH d USING INTEGER PRIMARY KEY (rowid=?)", "{statement}");
+                }
+            }
+            assert_eq!(looks, 1, "{statement}");
+        }
     }
 }
