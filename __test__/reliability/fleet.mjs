@@ -63,10 +63,13 @@ async function run(t, { count, faults, loads, random }) {
     if (took > LOST) return { ...ledger.seen(), slowest }
   }
   await Promise.all(members.map((one) => one.end()))
+  // What a node had not delivered when it was closed waits for another.
+  const last = await member(t, { at: NODES, lines: 0, database, hosts, ledger, loads })
   await until(async () => {
     const open = 'SELECT 1 FROM fleet.executions WHERE finished_at IS NULL LIMIT 1'
     return (await database.rows(open)).length === 0
   })
+  await last.end()
   const rows =
     loads &&
     (await database.rows(
@@ -112,9 +115,9 @@ async function disturb(fleet, { name, ledger, hosts, random }) {
  * A node with its own way to the database, which can be replaced by another.
  *
  * @param {{ after(fn: () => unknown): void }} t
- * @param {{ at: number, database: any, hosts: string[], ledger: Ledger, loads: boolean }} settings
+ * @param {{ at: number, lines?: number, database: any, hosts: string[], ledger: Ledger, loads: boolean }} settings
  */
-async function member(t, { at, database, hosts, ledger, loads }) {
+async function member(t, { at, lines = LINES, database, hosts, ledger, loads }) {
   const way = await cuttable(t, database)
   const journal = { postgres: { url: way.url, schema: 'fleet' }, key: KEY, leaseMs: LEASE }
   const batch = { intervalMs: 200 }
@@ -126,7 +129,7 @@ async function member(t, { at, database, hosts, ledger, loads }) {
       t,
       {
         name: `${at}.${life++}`,
-        lines: LINES,
+        lines,
         hosts,
         loads,
         options: { journal: { ...journal, patienceMs: 5000 }, sql, http },

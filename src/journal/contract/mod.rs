@@ -83,7 +83,7 @@ pub(super) fn failed() -> Settlement {
     Settlement { failure, ..delivered() }
 }
 
-fn sealed(records: &[Record], name: &str) -> SealedBatch {
+pub(super) fn sealed(records: &[Record], name: &str) -> SealedBatch {
     SealedBatch {
         id: records[0].seq,
         lane: lane("a"),

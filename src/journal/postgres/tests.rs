@@ -12,7 +12,7 @@ use crate::egress::{Egress, Policy, SystemLookup};
 use crate::error::ErrorKind;
 use crate::execution::RequestLog;
 use crate::journal::contract::{self, model};
-use crate::journal::{History, Queue, Recovery};
+use crate::journal::{Batches, History, Queue, Recovery};
 use server::Server;
 
 fn options(server: &Server, schema: &str) -> Options {
