@@ -261,11 +261,13 @@ fn files_stay_below_600_lines() {
     }
 }
 
-/// The lines of code of the function that begins at `first`, up to its closing brace.
+/// The lines of code of the function that begins at `first`, up to its closing brace, or of a declaration
+/// up to its semicolon.
 fn length(lines: &[&str], first: usize) -> usize {
     let indent = lines[first].len() - lines[first].trim_start().len();
-    let end = format!("{}}}", " ".repeat(indent));
-    let body = lines[first..].iter().take_while(|line| **line != end);
+    let [end, declared] = ["}", ")"].map(|end| format!("{}{end}", " ".repeat(indent)));
+    let is_end = |line: &str| line == end || (line.starts_with(&declared) && line.ends_with(';'));
+    let body = lines[first..].iter().take_while(|line| !is_end(line));
     body.filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//")).count()
 }
 
