@@ -138,7 +138,7 @@ function installExtras() {
 function specs(node, files = globs()) {
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
   console.log(`Node ${version}`)
-  // This reporter tells the failures once more at the end, where the last lines of a long run are read.
+  // `spec` repeats the failures at the end: the last lines of a long log are read first.
   run(node, ['--test', '--test-reporter=spec', ...knownOptions(node), ...files])
 }
 

@@ -12,8 +12,8 @@ use uuid::Uuid;
 /// Keys past this many are looked through for those that mean nothing any more.
 const MANY: usize = 10_000;
 
-/// A place that is nearer than this has come: due times count in milliseconds, so whoever asks again
-/// at one may be early by a part of one, and would otherwise ask over and over until it has passed.
+/// A delivery may go this much before its time. Due times are whole milliseconds, so one that is tried
+/// at its due time may be early by a part of one: it would be tried again at once until that is over.
 const EARLY: Duration = Duration::from_millis(1);
 
 /// A number of deliveries in a period, all at once or spread over it.

@@ -230,8 +230,9 @@ impl Node {
 
     async fn write_open(&mut self, batch: &mut Vec<Op>) -> std::result::Result<(), Trouble> {
         if self.is_unknown && self.was_committed().await? {
+            self.committed_late(batch).await?;
             self.is_unknown = false;
-            return self.committed_late(std::mem::take(batch)).await;
+            return Ok(());
         }
         if self.is_unknown {
             // The callers of these were refused.

@@ -25,23 +25,24 @@ const UNDO: &str = "
     WHERE serial = $1";
 
 impl Node {
-    /// Answers the operations of a transaction whose commit was not acknowledged.
+    /// Answers the operations of a transaction whose commit was not acknowledged. Commits whose callers
+    /// were refused stay in the batch until they are removed: the callers hand the calls over again.
     pub(super) async fn committed_late(
         &mut self,
-        batch: Vec<Op>,
+        batch: &mut Vec<Op>,
     ) -> std::result::Result<(), Trouble> {
         let held = self.shared.ownership().held.clone();
-        self.shared.note_closed(&batch);
-        let mut refused = Vec::new();
-        for op in batch {
-            match op {
-                // Its caller has the calls, and hands them over again.
-                Op::Append(append, None) => refused.push(append),
-                op => answer(op, |shard| held.get(&shard).copied()),
-            }
+        self.shared.note_closed(batch);
+        let is_refused = |op: &Op| matches!(op, Op::Append(_, None));
+        let (refused, stored): (Vec<Op>, Vec<Op>) =
+            std::mem::take(batch).into_iter().partition(is_refused);
+        *batch = refused;
+        for op in stored {
+            answer(op, |shard| held.get(&shard).copied());
         }
-        for append in refused {
-            self.undo(&append).await?;
+        while let Some(Op::Append(append, _)) = batch.last() {
+            self.undo(append).await?;
+            batch.pop();
         }
         Ok(())
     }
@@ -63,9 +64,12 @@ impl Node {
             client.batch_execute("ROLLBACK").await?;
             return Ok(());
         }
-        client
-            .query_typed("DELETE FROM commits WHERE first_seq = ANY($1)", params.values())
-            .await?;
+        let remove = "DELETE FROM commits WHERE first_seq = ANY($1) RETURNING 1";
+        if client.query_typed(remove, params.values()).await?.is_empty() {
+            // It was removed before, and that was not acknowledged.
+            client.batch_execute("ROLLBACK").await?;
+            return Ok(());
+        }
         let (of, replays): (Vec<Uuid>, Vec<Uuid>) =
             append.replays.iter().map(|claim| (claim.of, claim.replay)).unzip();
         let params = Params::of(&[(&of as _, Type::UUID_ARRAY), (&replays as _, Type::UUID_ARRAY)]);

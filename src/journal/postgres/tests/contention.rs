@@ -117,8 +117,11 @@ async fn a_replay_that_its_caller_was_refused_leaves_a_dead_letter() {
     assert_eq!(counts(&server), "1|1|0|0");
     one.close().await;
     let node = new_node(&server).await.unwrap();
-    node.undo(&append).await.unwrap();
-    assert_eq!(counts(&server), "1|0|1|0");
+    // Once more, as after a removal that was not acknowledged.
+    for _ in 0..2 {
+        node.undo(&append).await.unwrap();
+        assert_eq!(counts(&server), "1|0|1|0");
+    }
     let ended = "SELECT ended, completed_at FROM fleet.executions WHERE finished_at IS NOT NULL";
     assert_eq!(server.sql(ended), before);
     assert_eq!(server.sql("SELECT count(*) FROM fleet.deliveries WHERE replayed_by IS NULL"), "1");
