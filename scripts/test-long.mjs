@@ -12,6 +12,7 @@ import { damageFiles } from '../__test__/reliability/damage.mjs'
 import { failDisks } from '../__test__/reliability/faults.mjs'
 import { disturbFleet } from '../__test__/reliability/fleet.mjs'
 import { fuzz } from '../__test__/reliability/fuzz.mjs'
+import { disturbTime } from '../__test__/reliability/time.mjs'
 
 /** @typedef {{ count: number, seed: number }} Settings */
 /** @typedef {{ test: string, count: number, seed: number, date: string, commit: string, violations: number }} Result */
@@ -35,6 +36,7 @@ const TESTS = {
     run: async (settings) => (await disturbFleet(settings)).violations,
   },
   fuzz: { title: 'inputs of a fuzzer', count: 50_000_000, run: fuzz },
+  time: { title: 'processes with disturbed time', count: 1_000, run: disturbTime },
 }
 
 const results = new URL('../__test__/reliability/results.json', import.meta.url)

@@ -11,6 +11,7 @@ import { installCargoDeny } from './cargo-deny.mjs'
 import { installClickHouse } from './clickhouse.mjs'
 import { CORE_SPECS } from './core-specs.mjs'
 import { extrasOf } from './extras.mjs'
+import { installFaketime } from './faketime.mjs'
 import { installNode, installRuntimes, installTestRunners } from './npm-tools.mjs'
 import { installPostfix } from './postfix-server.mjs'
 import { installPostgres } from './postgres-server.mjs'
@@ -120,6 +121,7 @@ function installServers() {
   installPostfix()
   installRedis()
   installWebServers()
+  installFaketime()
 }
 
 /** What only some specs need, and what is large. */

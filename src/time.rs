@@ -1,7 +1,9 @@
 //! Points in time as the log keeps them.
 
+mod limit;
 mod plausible;
 
+pub use limit::{within, within_own};
 pub use plausible::{Look, Plausibility};
 
 use std::num::NonZeroU64;

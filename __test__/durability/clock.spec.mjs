@@ -1,31 +1,19 @@
 // The system's clock is set while an engine is open, or is wrong when one is opened.
 
 import assert from 'node:assert/strict'
-import { existsSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 
 import { echo } from '../support/servers/echo.mjs'
 import { startChild } from '../support/child.mjs'
+import { settableClock, withoutClock } from '../support/clock.mjs'
 import { dataDirectory } from '../support/data-dir.mjs'
 
-/** Where Debian's package `libfaketime` has it. */
-const LIBRARY = ['x86_64', 'aarch64']
-  .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)
-  .find((path) => existsSync(path))
-const skip = LIBRARY ? false : 'the package libfaketime is not installed'
+const skip = withoutClock()
 
-/** A clock that shows what `set` says. */
+/** A clock that shows what `set` says, beside this directory. */
 function clock(/** @type {string} */ directory) {
-  const file = `${directory}-clock`
-  const set = (/** @type {string} */ offset) => writeFileSync(file, offset)
-  set('+0d')
-  const variables = {
-    LD_PRELOAD: LIBRARY,
-    FAKETIME_TIMESTAMP_FILE: file,
-    FAKETIME_NO_CACHE: '1',
-    FAKETIME_DONT_FAKE_MONOTONIC: '1',
-  }
-  const exports = Object.entries(variables).map(([name, value]) => `export ${name}='${value}'`)
+  const { set, env } = settableClock(`${directory}-clock`)
+  const exports = Object.entries(env).map(([name, value]) => `export ${name}='${value}'`)
   return { set, limit: exports.join('; ') }
 }
 

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_postgres::{Client, Connection, Error};
 
@@ -45,10 +47,12 @@ pub struct Connector {
     server: PostgreSqlServer,
     egress: Egress,
     tls: Arc<ClientConfig>,
+    silence: Duration,
 }
 
 impl Connector {
-    /// Returns a connector; `ca` are the authorities to trust instead of the machine's, in PEM.
+    /// Returns a connector; `ca` are the authorities to trust instead of the machine's, in PEM. The
+    /// system ends connections whose other side acknowledges nothing for `silence`.
     ///
     /// # Errors
     /// `Internal`, and the reason for which the authorities cannot be used.
@@ -56,6 +60,7 @@ impl Connector {
         server: PostgreSqlServer,
         ca: Option<&str>,
         egress: Egress,
+        silence: Duration,
     ) -> crate::error::Result<Self> {
         let tls = match ca {
             None => egress.tls()?,
@@ -65,7 +70,7 @@ impl Connector {
             })?,
         };
         let tls = Arc::new(server.tls.with_protocol(tls));
-        Ok(Self { server, egress, tls })
+        Ok(Self { server, egress, tls, silence })
     }
 
     /// Opens a connection. The caller drives it.
@@ -90,6 +95,8 @@ impl Connector {
     async fn connect_to(&self, host: &str, port: u16) -> Result<(Client, Trusted), ConnectError> {
         let stream = self.egress.connect_operator(host, port).await;
         let stream = stream.map_err(ConnectError::Unreached)?;
+        // Where a system has no such limit, the waits for responses end.
+        let _ = limit_silence(&stream, self.silence);
         let stream = Framed::new(stream, self.server.asks_for_encryption());
         let tls = Encrypt { config: Arc::clone(&self.tls), host: host.to_owned() };
         let config = self.server.config(host);
@@ -98,7 +105,40 @@ impl Connector {
     }
 }
 
+/// Has the system end a connection whose other side acknowledges nothing for `limit`, also while it
+/// only waits for data.
+fn limit_silence(stream: &TcpStream, limit: Duration) -> std::io::Result<()> {
+    let socket = SockRef::from(stream);
+    // Systems count whole seconds.
+    let probe = (limit / 4).max(Duration::from_secs(1));
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(probe).with_interval(probe))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(limit))?;
+    Ok(())
+}
+
 fn late(host: &str, port: u16, seconds: u64) -> ConnectError {
     let message = format!("no connection to {host}:{port} within {seconds} s (connect_timeout)");
     ConnectError::Unreached(Failure::new(ErrorKind::Timeout, message).during(Phase::Connect))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_system_watches_a_connection_that_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        limit_silence(&stream, Duration::from_secs(10)).unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        #[cfg(target_os = "linux")]
+        {
+            assert_eq!(socket.tcp_keepalive_time().unwrap().as_secs(), 2);
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(10)));
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod reply;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,8 +23,7 @@ use crate::delivery::{Delays, Failure, Kind, Payload, RetryPolicy, Verdict};
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{RequestLog, ResponseLog};
 use crate::jobs::{Jobs, Thread};
-use crate::time::Timestamp;
-use crate::time::millis;
+use crate::time::{Timestamp, millis, within};
 
 use items::{Ends, Items, item};
 use reply::{ItemOutcome, JobReply};
@@ -241,10 +241,10 @@ impl CustomSet {
         let Some(handler) = handler else { return Err(gone()) };
         waiting.hand_to(handler.thread.as_ref(), &FunctionCall { batch, items });
         let limit = handler.options.timeout;
-        match tokio::time::timeout(limit, waiting.answered()).await {
-            Ok(Some(answer)) => Ok(JobReply::of(&answer)),
-            Ok(None) => Err(gone()),
-            Err(_) => Err(too_slow(kind, limit)),
+        match within(limit, pin!(waiting.answered())).await {
+            Some(Some(answer)) => Ok(JobReply::of(&answer)),
+            Some(None) => Err(gone()),
+            None => Err(too_slow(kind, limit)),
         }
     }
 

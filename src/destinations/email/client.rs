@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -23,6 +24,7 @@ use crate::destinations::{Attempt, Backend, BackendChoice, Destination, Exchange
 use crate::egress::{Egress, Progress};
 use crate::error::ErrorKind;
 use crate::execution::{RequestLog, ResponseLog};
+use crate::time::within;
 
 /// Deliveries past this many whose attempts are counted are forgotten.
 const MANY: usize = 10_000;
@@ -99,8 +101,8 @@ impl Email {
         let mails = (&prepared.mail, prepared.ascii.as_ref());
         let sending =
             progress.scope(self.relay.send(&self.config, server, mails, deferred, &progress));
-        let taken = tokio::time::timeout(self.config.timeout, sending).await;
-        let taken = taken.unwrap_or_else(|_| {
+        let taken = within(self.config.timeout, pin!(sending)).await;
+        let taken = taken.unwrap_or_else(|| {
             let limit = self.config.timeout.as_millis();
             let message = format!("the server did not take the mail within {limit} ms");
             let failure = Failure::new(ErrorKind::Timeout, message).during(progress.phase());

@@ -14,7 +14,6 @@ use url::Url;
 
 use super::charset::header_text;
 use super::classify::{classify_transport_error, is_without_cause, timed_out, verdict};
-use super::deadline::within;
 use super::exchange::{Hop, request_log, response_log, timings_log, unprepared_log};
 use super::item::Item;
 use super::redirect;
@@ -29,7 +28,7 @@ use crate::destinations::{Attempt, Destination, Exchange, Outcome};
 use crate::egress::{Client, Egress, Place, Progress, ResponseOrigin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{RequestLog, Trace};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, within_own};
 
 /// The HTTP destination.
 #[derive(Debug)]
@@ -294,7 +293,7 @@ impl Http {
         let mut trail = Trail::default();
         let ended = {
             let exchange = self.follow(&prepared, &progress, begun, &mut trail);
-            within(limit, &progress, pin!(progress.scope(exchange))).await
+            within_own(limit, || progress.waited(), pin!(progress.scope(exchange))).await
         };
         let verdict = if let Some(Ok(verdict) | Err(verdict)) = ended {
             verdict

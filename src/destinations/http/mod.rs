@@ -10,7 +10,6 @@ mod charset;
 mod classify;
 mod client;
 mod config;
-mod deadline;
 mod decode;
 mod exchange;
 mod flatten;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::ready;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -38,7 +39,7 @@ use crate::destinations::{
 use crate::egress::{Client, Egress, HttpOptions};
 use crate::error::{ErrorKind, Result};
 use crate::execution::RequestLog;
-use crate::time::millis;
+use crate::time::{millis, within};
 
 /// Objects above this are stored in parts of it.
 const PART_BYTES: usize = 8 << 20;
@@ -109,8 +110,8 @@ impl S3 {
         let Some(remote) = &self.remote else { return self.write(bucket, key, batch).await };
         let begun = Instant::now();
         let storing = remote.store(bucket, key, &batch.bytes, left, checkpoint);
-        let stored = tokio::time::timeout(self.config.timeout, storing).await;
-        let stored = stored.unwrap_or_else(|_| {
+        let stored = within(self.config.timeout, pin!(storing)).await;
+        let stored = stored.unwrap_or_else(|| {
             let limit = self.config.timeout.as_millis();
             let message = format!("S3 did not take the batch within {limit} ms");
             let failure = Failure::new(ErrorKind::Timeout, message);

@@ -22,6 +22,7 @@ mod types;
 mod warehouse;
 
 use std::future::ready;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,7 +40,7 @@ use crate::egress::Egress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::RequestLog;
 use crate::jobs::{Jobs, Thread};
-use crate::time::millis;
+use crate::time::{millis, within};
 use clickhouse::ClickHouse;
 use duckdb::DuckDb;
 use postgres::PostgreSql;
@@ -167,8 +168,8 @@ impl Sql {
         load: Load<'_>,
     ) -> (&'static str, std::result::Result<Loaded, Verdict>) {
         let limit = self.config.timeout;
-        let loaded = tokio::time::timeout(limit, warehouse.load(load)).await;
-        let loaded = loaded.unwrap_or_else(|_| {
+        let loaded = within(limit, pin!(warehouse.load(load))).await;
+        let loaded = loaded.unwrap_or_else(|| {
             let (name, limit) = (W::NAME, limit.as_millis());
             let message =
                 format!("{name} did not take the batch within {limit} ms (sql.timeoutMs)");

@@ -166,7 +166,8 @@ impl PostgresJournal {
     pub fn open(options: Options, egress: Egress, callbacks: Callbacks) -> Result<Self> {
         let key = JournalKey::given(&options.key)?;
         let cipher = Cipher::new(&key)?;
-        let connector = Connector::new(options.server.clone(), options.ca.as_deref(), egress)?;
+        let (server, silence) = (options.server.clone(), options.silence());
+        let connector = Connector::new(server, options.ca.as_deref(), egress, silence)?;
         let (shared, thread) = node::start(options, cipher, connector, callbacks)?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }

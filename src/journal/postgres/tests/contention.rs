@@ -131,7 +131,7 @@ async fn a_replay_that_its_caller_was_refused_leaves_a_dead_letter() {
 async fn new_node(server: &Server) -> Result<Node> {
     let options = options(server, "fleet");
     let cipher = Cipher::new(&JournalKey::given(&options.key)?)?;
-    let connector = Connector::new(options.server.clone(), None, egress())?;
+    let connector = Connector::new(options.server.clone(), None, egress(), options.silence())?;
     Node::open(options, cipher, connector, callbacks()).await
 }
 
