@@ -39,6 +39,8 @@ export const FAULTS = {
     const some = random() < 0.3 ? members : [one(members, random)]
     some.forEach(({ way }) => way.silence())
     await wait(LONGER * random())
+    // Connections that lost something end when packets pass again: a stream has no gaps.
+    some.forEach(({ way }) => way.cut())
     some.forEach(({ way }) => way.mend())
   },
   async restart({ database }, random) {

@@ -21,6 +21,7 @@ export class Ledger {
   /** @type {string[]} */
   violations = []
   repeated = 0
+  untold = 0
   /** Calls that arrived after a younger one of their line. @type {{ call: string, at: number }[]} */
   overtaken = []
 
@@ -62,8 +63,13 @@ export class Ledger {
     )
   }
 
-  /** Adds the violations that show when all has ended. @param {string[]} hosts @param {any[] | false} rows @param {any[]} log */
-  judge(hosts, rows, log) {
+  /**
+   * Adds the violations that show when all has ended.
+   *
+   * @param {string[]} hosts
+   * @param {{ rows: any[], records: any[], log: any[] }} found
+   */
+  judge(hosts, { rows, records, log }) {
     for (const call of this.missing(hosts)) this.violations.push(`${call} was lost`)
     for (const [call, arrivals] of this.arrived)
       if (arrivals.length > 1 && !this.#isExcused(arrivals))
@@ -71,26 +77,52 @@ export class Ledger {
     // A take-over reads what waited while new calls of its node leave already.
     for (const { call, at } of this.overtaken)
       if (!this.#isDisturbed(at)) this.violations.push(`${call} was overtaken without a fault`)
-    if (rows) this.#judgeRows(rows)
+    this.#judgeStored('row', rows)
+    this.#judgeStored('record', records)
+    this.#countUntold(hosts, log)
     for (const { id, call_index: index, times, delivered } of log)
-      if (!this.refused.has(id.replace(/-(\d+)$/, '/$1')) || times !== delivered)
+      if ((times !== 1 && !this.refused.has(id.replace(/-(\d+)$/, '/$1'))) || times !== delivered)
         this.violations.push(`${id}/${index} is ${times} times in the log, ${delivered} delivered`)
   }
 
-  /** @param {any[]} rows */
-  #judgeRows(rows) {
-    const loaded = new Map(rows.map(({ line, turn, times }) => [`${line}/${turn}`, times]))
-    for (const [row, times] of loaded)
-      if (times !== 1 && !this.refused.has(row))
-        this.violations.push(`row ${row} was loaded ${times} times`)
+  /**
+   * Each promised turn is stored once.
+   *
+   * @param {string} what
+   * @param {{ line: string, turn: number }[]} all
+   */
+  #judgeStored(what, all) {
+    /** @type {Map<string, number>} */
+    const stored = new Map()
+    for (const { line, turn } of all) {
+      const name = `${line}/${turn}`
+      stored.set(name, (stored.get(name) ?? 0) + 1)
+    }
+    for (const [name, times] of stored)
+      if (times !== 1 && !this.refused.has(name))
+        this.violations.push(`${what} ${name} was stored ${times} times`)
     for (const [line, turns] of this.promised)
       for (const turn of turns)
-        if (!loaded.has(`${line}/${turn}`)) this.violations.push(`row ${line}/${turn} was lost`)
+        if (!stored.has(`${line}/${turn}`)) this.violations.push(`${what} ${line}/${turn} was lost`)
+  }
+
+  /**
+   * Counts the repetitions that the log does not tell: of requests whose beginning was not written yet.
+   *
+   * @param {string[]} hosts
+   * @param {{ id: string, call_index: number, is_repeated: boolean }[]} log
+   */
+  #countUntold(hosts, log) {
+    for (const { id, call_index: index, is_repeated: isTold } of log) {
+      const turn = id.replace(/-(\d+)$/, '/$1')
+      const times = this.arrived.get(`${hosts[index]}/${turn}`)?.length ?? 0
+      if (times > 1 && !isTold && !this.refused.has(turn)) this.untold++
+    }
   }
 
   seen() {
-    const { violations, arrived, repeated, overtaken } = this
-    return { violations, calls: arrived.size, repeated, overtaken: overtaken.length }
+    const { violations, arrived, repeated, untold, overtaken } = this
+    return { violations, calls: arrived.size, repeated, untold, overtaken: overtaken.length }
   }
 
   /** Returns whether each repetition follows a fault. @param {Arrival[]} arrivals */

@@ -1,7 +1,7 @@
 // A node of a fleet that completes executions, one after the other in each of its lines, and says which it
 // promised, until its process is killed or its input ends.
 //
-//   node fleet-workload.mjs '{ "name", "lines", "hosts", "loads", "options" }'
+//   node fleet-workload.mjs '{ "name", "lines", "hosts", "options" }'
 
 import { once } from 'node:events'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -12,7 +12,7 @@ import { LOCAL } from '../support/engine.mjs'
 /** Milliseconds between two executions of a line. */
 const PACE = 40
 
-const { name, lines, hosts, loads, options } = JSON.parse(process.argv[2])
+const { name, lines, hosts, options } = JSON.parse(process.argv[2])
 const engine = await Engine.open({ egress: LOCAL, ...options })
 const say = (/** @type {unknown[]} */ ...words) => console.log(words.join(' '))
 let isEnded = false
@@ -32,7 +32,7 @@ async function work(line) {
 }
 
 /**
- * Completes an execution: a call of `http` to each host, and a row if it loads. One that is refused is completed again.
+ * Completes an execution: a call of `http` to each host, a row and a record. One that is refused is completed again.
  *
  * @param {string} line
  * @param {number} turn
@@ -41,7 +41,8 @@ async function promise(line, turn) {
   const execution = engine.execution({ workflowId: 'fleet', executionId: `${line}-${turn}` })
   const { $send } = execution.step('step')
   for (const host of hosts) $send.http({ method: 'POST', url: host, data: { line, turn } })
-  if (loads) $send.sql({ table: 'rows', payload: { line, turn } })
+  $send.sql({ table: 'rows', payload: { line, turn } })
+  $send.s3({ bucket: 'bucket', prefix: 'fleet/', payload: { line, turn } })
   for (;;) {
     try {
       await execution.complete()

@@ -8,6 +8,7 @@ import { json } from 'node:stream/consumers'
 import { KEY, cuttable, until } from '../support/fleet.mjs'
 import { postgresServer } from '../support/postgres.mjs'
 import { randomOf } from '../support/random.mjs'
+import { at as storedAt, s3Server } from '../support/s3.mjs'
 import { FAULTS, LEASE } from './fleet-faults.mjs'
 import { Ledger, TAKE_OVER } from './fleet-ledger.mjs'
 import { startWorker } from './fleet-worker.mjs'
@@ -24,15 +25,14 @@ const LOST = 90_000
 /**
  * Runs `count` rounds of one fault each. Returns the violations and what was seen.
  *
- * @param {{ count: number, seed: number, faults?: string[], loads?: boolean }} settings
- *   `loads`: each execution has a row for a table, too
+ * @param {{ count: number, seed: number }} settings
  */
-export async function disturbFleet({ count, seed, faults = Object.keys(FAULTS), loads = true }) {
+export async function disturbFleet({ count, seed }) {
   /** @type {Array<() => unknown>} */
   const ends = []
   const t = { after: (/** @type {() => unknown} */ end) => ends.unshift(end) }
   try {
-    return await run(t, { count, faults, loads, random: randomOf(seed) })
+    return await run(t, { count, random: randomOf(seed) })
   } finally {
     for (const end of ends) await end()
   }
@@ -40,21 +40,23 @@ export async function disturbFleet({ count, seed, faults = Object.keys(FAULTS), 
 
 /**
  * @param {{ after(fn: () => unknown): void }} t
- * @param {{ count: number, faults: string[], loads: boolean, random: () => number }} settings
+ * @param {{ count: number, random: () => number }} settings
  */
-async function run(t, { count, faults, loads, random }) {
+async function run(t, { count, random }) {
   const ledger = new Ledger()
   const database = await postgresServer(t)
+  const store = await s3Server(t)
   const hosts = [await host(t, ledger), await host(t, ledger)]
+  const shared = { database, store, hosts, ledger }
   const members = await Promise.all(
-    Array.from({ length: NODES }, (_, at) => member(t, { at, database, hosts, ledger, loads })),
+    Array.from({ length: NODES }, (_, at) => member(t, { at, ...shared })),
   )
   const fleet = { members, database }
   /** @type {string[]} */
   let order = []
   let slowest = 0
   for (let round = 0; round < count; round++) {
-    if (order.length === 0) order = shuffled(faults, random)
+    if (order.length === 0) order = shuffled(Object.keys(FAULTS), random)
     const name = String(order.pop())
     const took = await disturb(fleet, { name, ledger, hosts, random })
     slowest = Math.max(slowest, took)
@@ -64,23 +66,23 @@ async function run(t, { count, faults, loads, random }) {
   }
   await Promise.all(members.map((one) => one.end()))
   // What a node had not delivered when it was closed waits for another.
-  const last = await member(t, { at: NODES, lines: 0, database, hosts, ledger, loads })
+  const last = await member(t, { at: NODES, lines: 0, ...shared })
   await until(async () => {
     const open = 'SELECT 1 FROM fleet.executions WHERE finished_at IS NULL LIMIT 1'
     return (await database.rows(open)).length === 0
   })
   await last.end()
-  const rows =
-    loads &&
-    (await database.rows(
-      'SELECT line, turn::int AS turn, count(*)::int AS times FROM rows GROUP BY 1, 2',
-    ))
+  const rows = await database.rows('SELECT line, turn::int AS turn FROM rows')
+  const records = (await store.objects()).flatMap(({ lines }) =>
+    lines.map((line) => JSON.parse(line)),
+  )
   const log =
     await database.rows(`SELECT e.execution_id AS id, d.call_index, count(*)::int AS times,
-      count(*) FILTER (WHERE d.status = 'delivered')::int AS delivered
+      count(*) FILTER (WHERE d.status = 'delivered')::int AS delivered,
+      bool_or(d.attempts > 1 OR d.warnings IS NOT NULL) AS is_repeated
     FROM fleet.deliveries d JOIN fleet.executions e ON e.serial = d.execution
-    GROUP BY 1, 2 HAVING count(*) <> 1 OR bool_or(d.status <> 'delivered')`)
-  ledger.judge(hosts, rows, log)
+    GROUP BY 1, 2`)
+  ledger.judge(hosts, { rows, records, log })
   return { ...ledger.seen(), slowest }
 }
 
@@ -115,13 +117,14 @@ async function disturb(fleet, { name, ledger, hosts, random }) {
  * A node with its own way to the database, which can be replaced by another.
  *
  * @param {{ after(fn: () => unknown): void }} t
- * @param {{ at: number, lines?: number, database: any, hosts: string[], ledger: Ledger, loads: boolean }} settings
+ * @param {{ at: number, lines?: number, database: any, store: any, hosts: string[], ledger: Ledger }} settings
  */
-async function member(t, { at, lines = LINES, database, hosts, ledger, loads }) {
+async function member(t, { at, lines = LINES, database, store, hosts, ledger }) {
   const way = await cuttable(t, database)
   const journal = { postgres: { url: way.url, schema: 'fleet' }, key: KEY, leaseMs: LEASE }
   const batch = { intervalMs: 200 }
   const sql = { postgres: { url: database.url }, batch }
+  const s3 = storedAt(store.endpoint, { batch })
   const http = { perHostConcurrency: 1 }
   let life = 0
   const start = () =>
@@ -131,8 +134,7 @@ async function member(t, { at, lines = LINES, database, hosts, ledger, loads }) 
         name: `${at}.${life++}`,
         lines,
         hosts,
-        loads,
-        options: { journal: { ...journal, patienceMs: 5000 }, sql, http },
+        options: { journal: { ...journal, patienceMs: 5000 }, sql, s3, http },
       },
       ([word, line, turn]) => {
         if (word === 'kept') ledger.keep(line, Number(turn))

@@ -6,6 +6,7 @@ import { connect, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
+import { PATIENCE_MS } from './patience.mjs'
 import { postgresServer } from './postgres.mjs'
 
 /** The key that all nodes share. */
@@ -29,16 +30,18 @@ export async function fleetDatabase(t) {
 }
 
 /**
- * Loops until a condition holds.
+ * Loops until a condition holds, for as long as tests wait for anything.
  *
  * @template T
  * @param {() => Promise<T> | T} look
  * @returns {Promise<NonNullable<T>>}
  */
 export async function until(look) {
+  const end = performance.now() + PATIENCE_MS
   for (;;) {
     const found = await look()
     if (found) return /** @type {NonNullable<T>} */ (found)
+    if (performance.now() > end) throw new Error(`waited in vain: ${look}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

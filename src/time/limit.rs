@@ -102,7 +102,8 @@ mod tests {
     async fn a_standstill_does_not_make_a_limit_endless() {
         let begun = Instant::now();
         let limit = Duration::from_millis(20);
-        let limited = within(limit, pin!(pending::<()>()));
+        let mut never = pin!(pending::<()>());
+        let limited = within(limit, never.as_mut());
         let standstill = async { std::thread::sleep(limit + STANDSTILL * 2) };
         let (ended, ()) = tokio::join!(limited, standstill);
         assert_eq!(ended, None);

@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::future::ready;
 
-use tokio_postgres::types::Type;
-
 use super::PostgresJournal;
 use super::op::Op;
 use super::params::{Columns, int};
@@ -12,8 +10,9 @@ use super::write::Statement;
 use crate::error::Result;
 use crate::journal::{Batches, Lane, Promise, Record, SealedBatch, Tenure};
 
-/// Returns the statement of an operation on a batch.
-pub(super) fn statement(op: &Op) -> Option<Statement> {
+/// Returns the statement of an operation of this node on a batch. It changes nothing of a shard that
+/// another node has: a node that was replaced may go on with the batches that it had.
+pub(super) fn statement(op: &Op, node: i64) -> Option<Statement> {
     let mut columns = Columns::default();
     let sql = match op {
         Op::Seal { batch, shard, records, .. } => {
@@ -32,16 +31,19 @@ pub(super) fn statement(op: &Op) -> Option<Statement> {
                  sealed_at = excluded.sealed_at, records = excluded.records"
         }
         Op::Note { batch, note, .. } => {
-            columns.number(int(*batch)).texts([note.as_deref().map(Cow::Borrowed)]);
-            "UPDATE batches SET note = ($2::text[])[1] WHERE id = $1"
+            columns.number(int(*batch)).number(node).texts([note.as_deref().map(Cow::Borrowed)]);
+            "UPDATE batches SET note = ($3::text[])[1] WHERE id = $1
+                AND shard IN (SELECT shard FROM shards WHERE owner = $2)"
         }
         Op::Conclude { batch, conclusion } => {
-            columns.number(int(*batch)).text(conclusion);
-            "UPDATE batches SET conclusion = $2 WHERE id = $1"
+            columns.number(int(*batch)).number(node).text(conclusion);
+            "UPDATE batches SET conclusion = $3 WHERE id = $1
+                AND shard IN (SELECT shard FROM shards WHERE owner = $2)"
         }
         Op::Forget { batch } => {
-            columns.add(Type::INT8_ARRAY, [int(*batch)]);
-            "DELETE FROM batches WHERE id = ANY($1)"
+            columns.number(int(*batch)).number(node);
+            "DELETE FROM batches WHERE id = $1
+                AND shard IN (SELECT shard FROM shards WHERE owner = $2)"
         }
         _ => return None,
     };

@@ -1,6 +1,6 @@
 //! The thread of the journal: it writes, renews the lease and looks after the shards.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -23,6 +23,8 @@ use crate::journal::MemoryJournal;
 use crate::journal::crypto::Cipher;
 use crate::postgres::Connector;
 
+/// The time between two looks at shards that are to be given back.
+const DRAINED: Duration = Duration::from_millis(100);
 /// The wait before a connection or a transaction is tried again.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
 /// The longest time of the upkeep of the log's tables, as the server limits a statement.
@@ -75,6 +77,9 @@ pub(super) struct Node {
     is_unknown: bool,
     next_care: Instant,
     next_upkeep: Instant,
+    /// Draining shards of which nothing is under way, each with the number of operations that were queued
+    /// by then.
+    pub idle: HashMap<u16, u64>,
     /// `true` after a trouble was reported, until a transaction succeeds.
     is_troubled: bool,
 }
@@ -128,6 +133,7 @@ impl Node {
             is_unknown: false,
             next_care: now,
             next_upkeep: now,
+            idle: HashMap::new(),
             is_troubled: false,
         };
         let failed = |trouble| match trouble {
@@ -182,7 +188,9 @@ impl Node {
     /// Renews the lease, takes shards and gives some back.
     async fn care(&mut self) -> std::result::Result<(), Trouble> {
         shares::care(self).await?;
-        self.next_care = Instant::now() + self.shared.options.lease / 4;
+        let renewal = self.shared.options.lease / 4;
+        let drains = !self.shared.ownership().draining.is_empty();
+        self.next_care = Instant::now() + if drains { renewal.min(DRAINED) } else { renewal };
         Ok(())
     }
 

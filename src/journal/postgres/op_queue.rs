@@ -31,6 +31,8 @@ struct State {
     since: Option<Instant>,
     /// Operations among them whose callers wait.
     awaited: usize,
+    /// Operations that were taken so far, or answered without that.
+    taken: u64,
     is_closed: bool,
 }
 
@@ -76,6 +78,12 @@ impl OpQueue {
         self.state().is_closed
     }
 
+    /// Returns how many operations were queued so far, and how many of them were taken.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.taken + state.ops.len() as u64, state.taken)
+    }
+
     /// Returns `true` if nothing waits to be written.
     pub(super) fn is_empty(&self) -> bool {
         self.state().ops.is_empty()
@@ -105,6 +113,7 @@ impl OpQueue {
         let mut state = self.state();
         let count = state.ops.len().min(MAX_TRANSACTION_OPS);
         let batch: Vec<Op> = state.ops.drain(..count).collect();
+        state.taken += count as u64;
         state.awaited -= batch.iter().filter(|op| op.waits_since().is_some()).count();
         if state.ops.is_empty() {
             state.since = None;
@@ -122,6 +131,7 @@ impl OpQueue {
         let is_late = |op: &Op| op.waits_since().is_some_and(|since| since.elapsed() >= patience);
         let (late, rest): (Vec<Op>, Vec<Op>) = ops.into_iter().partition(is_late);
         state.ops = rest.into();
+        state.taken += late.len() as u64;
         state.awaited -= late.len();
         drop(state);
         for op in late {
@@ -135,6 +145,7 @@ impl OpQueue {
         let ops = std::mem::take(&mut state.ops);
         let (dropped, rest): (Vec<Op>, Vec<Op>) = ops.into_iter().partition(Op::is_owners);
         state.ops = rest.into();
+        state.taken += dropped.len() as u64;
         state.awaited -= dropped.iter().filter(|op| op.waits_since().is_some()).count();
         drop(state);
         for op in dropped {

@@ -95,12 +95,7 @@ pub(super) async fn care(node: &mut Node) -> Done {
 
 /// Gives back the shards of which nothing is under way any more.
 async fn release_drained(node: &mut Node) -> Done {
-    let drained: HashSet<u16> = {
-        let ownership = node.shared.ownership();
-        let is_written = node.shared.ops.is_empty();
-        let ready = |shard: &u16| is_written && !ownership.is_busy(*shard);
-        ownership.draining.iter().copied().filter(ready).collect()
-    };
+    let drained = node.drained();
     if drained.is_empty() {
         return Ok(());
     }
@@ -114,6 +109,23 @@ async fn release_drained(node: &mut Node) -> Done {
     client.query_typed(release, params.values()).await?;
     client.batch_execute("COMMIT").await?;
     Ok(())
+}
+
+impl Node {
+    /// Returns the draining shards of which nothing is under way, and everything is written.
+    fn drained(&mut self) -> HashSet<u16> {
+        let ownership = self.shared.ownership();
+        let (queued, taken) = self.shared.ops.counts();
+        self.idle.retain(|shard, _| ownership.draining.contains(shard));
+        for shard in &ownership.draining {
+            if !ownership.is_busy(*shard) {
+                self.idle.entry(*shard).or_insert(queued);
+            }
+        }
+        // What was taken by now is written.
+        let is_written = |(_, until): &(&u16, &u64)| **until <= taken;
+        self.idle.iter().filter(is_written).map(|(shard, _)| *shard).collect()
+    }
 }
 
 /// Gives everything back: this node ends.
@@ -184,7 +196,11 @@ impl Shared {
         drop(ownership);
         self.note_settled(calls);
         if has_none {
-            let loads = std::mem::take(&mut self.arrivals().loads);
+            let loads = {
+                let mut arrivals = self.arrivals();
+                arrivals.inbox.clear();
+                std::mem::take(&mut arrivals.loads)
+            };
             let calls = loads.iter().map(|load| load.calls).sum();
             self.backlog.fetch_sub(calls, Ordering::AcqRel);
         }

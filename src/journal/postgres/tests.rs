@@ -13,6 +13,7 @@ use crate::error::ErrorKind;
 use crate::execution::RequestLog;
 use crate::journal::contract::{self, model};
 use crate::journal::{Batches, History, Queue, Recovery};
+use op::Op;
 use server::Server;
 
 fn options(server: &Server, schema: &str) -> Options {
@@ -203,6 +204,40 @@ async fn a_batch_of_a_node_that_was_replaced_is_not_sealed() {
     assert_eq!(again, numbers);
     assert!(one.seal(&batch, renewed, again).await.unwrap());
     assert_eq!(server.sql("SELECT count(*) FROM fleet.batches"), "1");
+}
+
+#[tokio::test]
+async fn a_node_leaves_the_inbox_and_the_batches_of_other_nodes_alone() {
+    let Some(server) = Server::start() else { return };
+    let one = open(options(&server, "fleet")).unwrap();
+    let two = open(options(&server, "fleet")).unwrap();
+    let write = |shard: &str| {
+        server.sql(&format!(
+            "DELETE FROM fleet.inbox; DELETE FROM fleet.batches;
+             INSERT INTO fleet.inbox (first_seq, shard) SELECT 1, {shard};
+             INSERT INTO fleet.batches (id, shard, destination, lane, name, reason, sealed_at, records)
+             SELECT 1, {shard}, 's3', 'b', 'b/key', 'flush', 0, '[]'"
+        ));
+    };
+    let rows = || {
+        server.sql("SELECT count(*) FROM (SELECT FROM fleet.inbox UNION ALL SELECT FROM fleet.batches) rows")
+    };
+    let finish = async |node: &PostgresJournal| {
+        let conclusion = "{}".to_owned();
+        let taken = [Op::Taken(vec![1]), Op::Conclude { batch: 1, conclusion }];
+        node.shared.ops.push_all(taken.into_iter().chain([Op::Forget { batch: 1 }]));
+        node.shared.written().await.unwrap();
+    };
+    // As one that stood still goes on with what it had read before its shards were taken.
+    let node = one.shared.ownership().node;
+    let owned = format!("(SELECT max(shard) FROM fleet.shards WHERE owner = {node})");
+    write(&owned);
+    finish(&two).await;
+    assert_eq!(rows(), "2");
+    assert_eq!(server.sql("SELECT count(conclusion) FROM fleet.batches"), "0");
+    write(&owned);
+    finish(&one).await;
+    assert_eq!(rows(), "0");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::op::{AppendOp, Counts, Ending, Op, Part, ReplayClaim, SettledRow};
 use super::params::{Columns, int};
 use super::statements::{
-    ATTEMPTS, COMMITS, DELIVERIES, DISMISS, ENDS, EXECUTIONS, FORWARDS, INBOX, RESOLVE,
+    ATTEMPTS, COMMITS, DELIVERIES, DISMISS, ENDS, EXECUTIONS, FORWARDS, INBOX, RESOLVE, TAKEN,
 };
 use crate::delivery::{Failure, Phase};
 use crate::execution::{DeliveryRequest, ExecutionInfo, Logged, LoggedBody, Resolution, Status};
@@ -162,10 +162,11 @@ impl<'a> Work<'a> {
             Op::Taken(parts) => {
                 let mut columns = Columns::default();
                 columns.numbers(parts.iter().map(|part| int(*part)));
-                self.others.push(("DELETE FROM inbox WHERE first_seq = ANY($1)", columns));
+                columns.number(context.node);
+                self.others.push((TAKEN, columns));
             }
             Op::Seal { .. } | Op::Note { .. } | Op::Conclude { .. } | Op::Forget { .. } => {
-                self.others.extend(super::batches::statement(op));
+                self.others.extend(super::batches::statement(op, context.node));
             }
             Op::Keep { event, forgotten } => {
                 super::records::keep(event, forgotten, &mut self.others);
