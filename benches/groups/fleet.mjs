@@ -14,18 +14,18 @@ import { detail, figure } from '../table.mjs'
 const CALLS_EACH = 10
 const HOSTS = Array.from({ length: 64 }, (_, host) => `127.0.0.${host + 1}`)
 const QUEUES = {
-  ours: { name: 'dollar-send', script: 'durable.mjs', requests: 20_000, warmUp: 2_000 },
+  ours: { name: 'dollar-send', script: 'durable.mjs', requests: 40_000, warmUp: 2_000 },
   bullmq: { name: 'BullMQ', script: 'bullmq.mjs', requests: 4_000, warmUp: 500 },
   graphile: {
     name: 'graphile-worker',
     script: 'graphile-worker.mjs',
-    requests: 8_000,
+    requests: 20_000,
     warmUp: 1_000,
   },
 }
 const NODES = { one: 1, three: 3 }
-const FLEET = { requests: 20_000, warmUp: 2_000 }
-const COMPLETION = { completions: 5_000, warmUp: 500, stepMs: 10 }
+const FLEET = { requests: 40_000, warmUp: 2_000 }
+const COMPLETION = { completions: 10_000, warmUp: 500, stepMs: 10 }
 
 export async function fleet(settings) {
   if (!(await isBuilt(settings.entry))) return { details: [], figures: figuresOf({}) }
