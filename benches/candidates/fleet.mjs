@@ -60,8 +60,9 @@ async function timed(work) {
 
 /** The hosts of a node that is killed are another's after the lease. */
 async function takenOver([killed, other]) {
-  const left = new Set(killed.hosts)
-  const to = urls.filter((url) => left.has(new URL(url).hostname))
+  const [left, kept] = [new Set(killed.hosts), new Set(other.hosts)]
+  const isLeft = ({ hostname }) => left.has(hostname) && !kept.has(hostname)
+  const to = urls.filter((url) => isLeft(new URL(url)))
   killed.child.kill('SIGKILL')
   const start = performance.now()
   const first = new Promise((resolve) => (heard = resolve))

@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { interleave, isBuilt, runCandidate } from '../children.mjs'
 import { startNginx } from '../servers/nginx.mjs'
@@ -25,6 +26,7 @@ const QUEUES = {
 }
 const NODES = { one: 1, three: 3 }
 const FLEET = { requests: 40_000, warmUp: 2_000 }
+const [IDLE_TRIES, IDLE_PAUSE_MS] = [200, 50]
 const COMPLETION = { completions: 10_000, warmUp: 500, stepMs: 10 }
 
 export async function fleet(settings) {
@@ -83,12 +85,24 @@ async function inDatabase({ url, psql }, run) {
   await psql('CHECKPOINT')
   try {
     const result = await run(url.replace(/events$/, name))
+    await idle(psql, name)
     const written = 'sum(n_tup_ins + n_tup_upd + n_tup_del)'
     const rows = Number(await psql(`SELECT ${written} FROM pg_stat_user_tables`, name))
     return { ...result, rows }
   } finally {
     await psql(`DROP DATABASE ${name} WITH (FORCE)`)
   }
+}
+
+/** Waits until the connections to a database have ended: only then are their statistics complete. */
+async function idle(psql, name) {
+  const others = `SELECT count(*) FROM pg_stat_activity
+    WHERE datname = '${name}' AND backend_type = 'client backend'`
+  for (let tries = 0; tries < IDLE_TRIES; tries++) {
+    if (Number(await psql(others, 'postgres')) === 0) return
+    await pause(IDLE_PAUSE_MS)
+  }
+  throw new Error(`${name}: a connection of the candidate does not end`)
 }
 
 const perSecond = (round) => round.requests / (round.elapsedMs / 1000)
