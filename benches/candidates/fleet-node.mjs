@@ -42,4 +42,5 @@ process.on('message', async ({ urls, count }) => {
   await engine.close({ timeoutMs: 10_000 })
   process.exit(0)
 })
+process.on('disconnect', () => process.exit(1))
 process.send({ hosts: [] })

@@ -43,13 +43,21 @@ async function deliverAll(fleet, count, to = urls) {
   await end
 }
 
-/** Delivers until the shards are spread over all nodes; returns the number of calls that it took. */
+/** Delivers until each node has its shards and keeps them; returns the number of calls that it took. */
 async function spread(fleet) {
   for (let times = 1; times <= SPREADS; times++) {
     await deliverAll(fleet, warmUp)
-    if (fleet.every(({ hosts }) => hosts.length >= warmUp / fleet.length / 2)) return times * warmUp
+    if (isSpread(fleet)) return times * warmUp
   }
   throw new Error('the shards were not spread evenly')
+}
+
+/** Tests that each node delivered its part, and that each host was of one node. */
+function isSpread(fleet) {
+  const hosts = fleet.map((node) => new Set(node.hosts))
+  const owned = hosts.reduce((sum, { size }) => sum + size, 0)
+  const isShared = fleet.every((node) => node.hosts.length >= warmUp / fleet.length / 2)
+  return isShared && owned === urls.length
 }
 
 async function timed(work) {
@@ -60,9 +68,8 @@ async function timed(work) {
 
 /** The hosts of a node that is killed are another's after the lease. */
 async function takenOver([killed, other]) {
-  const [left, kept] = [new Set(killed.hosts), new Set(other.hosts)]
-  const isLeft = ({ hostname }) => left.has(hostname) && !kept.has(hostname)
-  const to = urls.filter((url) => isLeft(new URL(url)))
+  const left = new Set(killed.hosts)
+  const to = urls.filter((url) => left.has(new URL(url).hostname))
   killed.child.kill('SIGKILL')
   const start = performance.now()
   const first = new Promise((resolve) => (heard = resolve))
