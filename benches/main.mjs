@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 import { batches } from './groups/batches.mjs'
+import { clickhouse } from './groups/clickhouse.mjs'
 import { durability } from './groups/durability.mjs'
+import { fleet } from './groups/fleet.mjs'
 import { https } from './groups/https.mjs'
 import { isolation } from './groups/isolation.mjs'
 import { memory } from './groups/memory.mjs'
@@ -36,6 +38,8 @@ const GROUPS = {
   streams,
   warehouse,
   postgres,
+  clickhouse,
+  fleet,
   search,
 }
 const MINIMUM_ROUNDS = 5

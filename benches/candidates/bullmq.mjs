@@ -1,17 +1,24 @@
-// One round of BullMQ: 64 producers add jobs ten at a time to a queue in Redis, one worker makes them
-// requests with undici, 64 at once, and the round ends with the last of them.
+// One round of BullMQ: 64 producers add jobs ten at a time to a queue in Redis or PostgreSQL, one worker makes
+// them requests with undici, 64 at once, and the round ends with the last of them.
 
-import { Queue, Worker } from 'bullmq'
 import { Pool } from 'undici'
 
 import { example } from '../examples.mjs'
 import { metered } from './meter.mjs'
+import { walSince } from './wal.mjs'
 
 const IN_FLIGHT = 64
 const CALLS_EACH = 10
 
-const { url, requests, warmUp, socket } = JSON.parse(process.argv[2])
-const connection = { path: socket, maxRetriesPerRequest: null }
+const { url, requests, warmUp, socket, postgres } = JSON.parse(process.argv[2])
+const { Queue, Worker, createPostgresBackend } = await import(
+  postgres ? 'bullmq-postgres' : 'bullmq'
+)
+// As its documentation says: a pool as large as the concurrency needs, and finished jobs are removed.
+const connection = postgres
+  ? { connectionString: postgres, max: IN_FLIGHT, migrate: true }
+  : { path: socket, maxRetriesPerRequest: null }
+const removeOnComplete = postgres ? true : { count: 1000 }
 const { origin, pathname: path } = new URL(url)
 const pool = new Pool(origin, { connections: IN_FLIGHT })
 const { data } = example(url)
@@ -20,7 +27,8 @@ let done = 0
 let target = 0
 let finished = () => {}
 
-const queue = new Queue('deliveries', { connection })
+const queue = new Queue('deliveries', { connection }, createPostgresBackend)
+await queue.waitUntilReady()
 const worker = new Worker(
   'deliveries',
   async ({ data: body }) => {
@@ -30,7 +38,8 @@ const worker = new Worker(
     await answer.text()
     if (statusCode !== 200) throw new Error(`answered ${statusCode}`)
   },
-  { connection, concurrency: IN_FLIGHT, removeOnComplete: { count: 1000 } },
+  { connection, concurrency: IN_FLIGHT, removeOnComplete },
+  createPostgresBackend,
 )
 worker.on('completed', () => {
   if (++done === target) finished()
@@ -38,7 +47,7 @@ worker.on('completed', () => {
 worker.on('failed', (_job, error) => {
   throw error
 })
-await Promise.all([queue.waitUntilReady(), worker.waitUntilReady()])
+await worker.waitUntilReady()
 
 async function deliverAll(count) {
   done = 0
@@ -57,6 +66,9 @@ async function deliverAll(count) {
 }
 
 await deliverAll(warmUp)
+const wal = postgres && (await walSince(postgres))
 const cost = await metered(() => deliverAll(requests))
-console.log(JSON.stringify({ requests, warmUp, ...cost }))
+if (postgres) await Promise.all([worker.close(), queue.close()])
+const walBytes = wal && (await wal())
+console.log(JSON.stringify({ requests, warmUp, ...cost, walBytes }))
 process.exit(0)

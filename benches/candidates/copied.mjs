@@ -1,4 +1,5 @@
-// One round of ours: rows recorded in executions of `callsEach`, until all are committed in PostgreSQL.
+// One round of ours: rows recorded in executions of `callsEach`, until all are in a warehouse that
+// runs as a server.
 
 import { createRequire } from 'node:module'
 
@@ -7,12 +8,14 @@ import { metered } from './meter.mjs'
 
 const FLUSH_TIMEOUT_MS = 90_000
 
-const { entry, url, table, rows, warmUp, callsEach, distinct } = JSON.parse(process.argv[2])
+const { entry, warehouse, url, table, rows, warmUp, callsEach, distinct } = JSON.parse(
+  process.argv[2],
+)
 const { Engine } = createRequire(import.meta.url)(entry)
 
 const engine = await Engine.open({
   egress: { allow: ['127.0.0.0/8'] },
-  sql: { postgres: { url } },
+  sql: { [warehouse]: { url } },
 })
 const made = Array.from({ length: distinct }, (_, number) => event(number))
 

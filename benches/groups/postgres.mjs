@@ -49,7 +49,7 @@ function candidatesOf({ url, psql }, { entry }) {
     return result
   }
   const peers = Object.entries(PEERS).map(([key, peer]) => [key, round('inserts.mjs', peer)])
-  const ours = round('copied.mjs', { entry, callsEach: CALLS_EACH, ...OURS })
+  const ours = round('copied.mjs', { entry, warehouse: 'postgres', callsEach: CALLS_EACH, ...OURS })
   return { ...Object.fromEntries(peers), ours }
 }
 

@@ -15,14 +15,15 @@ const PACKAGE = 'nginx-light'
  * certificate it also serves HTTPS/1.1 and HTTP/2.
  *
  * @param {{ key: string, cert: string }} [certificate] two files
+ * @param {string[]} [addresses] those of the plain server
  */
-export async function startNginx(certificate) {
+export async function startNginx(certificate, addresses = ['127.0.0.1']) {
   if (!installed() && !install()) return undefined
   const directory = await mkdtemp(join(tmpdir(), 'dollar-send-bench-'))
   const ports = await freePorts(4)
   const [port, statusPort, securePort, http2Port] = ports
   const configuration = join(directory, 'nginx.conf')
-  await writeFile(configuration, configurationOf(directory, ports, certificate))
+  await writeFile(configuration, configurationOf(directory, ports, certificate, addresses))
 
   const args = ['-c', configuration, '-p', directory, '-e', join(directory, 'error.log')]
   const child = spawn('nginx', args, { stdio: ['ignore', 'ignore', 'inherit'] })
@@ -38,13 +39,15 @@ export async function startNginx(certificate) {
     await rm(directory, { recursive: true, force: true })
   }
   const requestCount = () => fetchRequestCount(statusUrl)
-  const url = `http://127.0.0.1:${port}/hook`
+  const urls = addresses.map((address) => `http://${address}:${port}/hook`)
   const secureUrl = `https://127.0.0.1:${securePort}/hook`
   const http2Url = `https://127.0.0.1:${http2Port}/hook`
-  return { kind: version(), url, secureUrl, http2Url, requestCount, stop }
+  return { kind: version(), url: urls[0], urls, secureUrl, http2Url, requestCount, stop }
 }
 
-function configurationOf(directory, [port, statusPort, securePort, http2Port], certificate) {
+function configurationOf(directory, ports, certificate, addresses) {
+  const [port, statusPort, securePort, http2Port] = ports
+  const listen = addresses.map((address) => `listen ${address}:${port} backlog=1024;`).join(' ')
   const secure = (/** @type {string} */ listen) =>
     certificate
       ? `server {
@@ -67,7 +70,7 @@ http {
   fastcgi_temp_path ${directory}/fastcgi;
   uwsgi_temp_path ${directory}/uwsgi;
   scgi_temp_path ${directory}/scgi;
-  server { listen 127.0.0.1:${port} backlog=1024; location / { return 200 "ok"; } }
+  server { ${listen} location / { return 200 "ok"; } }
   ${secure(`${securePort} ssl backlog=1024`)}
   ${secure(`${http2Port} ssl http2 backlog=1024`)}
   server { listen 127.0.0.1:${statusPort}; location / { stub_status; } }
