@@ -87,6 +87,22 @@ test('an id may be shortened to a beginning that no other has', async (t) => {
   assert.match(none.stderr, /There is no delivery whose id begins with ffff/)
 })
 
+test('of several deliveries that a beginning names, the dead letter is replayed', async (t) => {
+  const { dataDir, engine, server, recover } = await running(t)
+  const [dead] = await engine.deliveries()
+  recover()
+  const execution = engine.execution({ workflowId: 'p_2' })
+  execution.step('step').$send.http({ method: 'POST', url: server.url, data: {} })
+  await execution.complete()
+  await execution.settled()
+  const shared = dead.id.slice(0, 4)
+  assert.equal((await engine.deliveries()).filter(({ id }) => id.startsWith(shared)).length, 2)
+  const { code, stderr } = await command('replay', shared, '--data-dir', dataDir, '--yes')
+  assert.equal(code, 0, stderr)
+  const [replay] = await engine.deliveries()
+  assert.equal(replay.replayOf, dead.id)
+})
+
 test('a server that is not there, or wants a token, says so', async (t) => {
   const closed = await openEngine(t, { server: { port: 0 } })
   const { url: gone, port } = /** @type {any} */ (closed.address())

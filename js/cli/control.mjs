@@ -87,7 +87,10 @@ export async function retryCommand(settings) {
     )
   }
   const source = configured ? new Directory(configured) : /** @type {Server} */ (server)
-  const selection = ids.length > 0 ? { ids: await wholeIds(source, ids) } : filter
+  const selection =
+    ids.length > 0
+      ? { ids: await wholeIds(source, ids, ({ status }) => status === 'pending') }
+      : filter
   const retried = await /** @type {Server} */ (server).retryNow(selection)
   const noun = retried === 1 ? 'delivery' : 'deliveries'
   process.stdout.write(

@@ -39,19 +39,28 @@ export class Directory {
 /** Lists of deliveries in which a prefix of an id is sought. */
 const ALL = 1_000_000
 
+/** @typedef {{ id: string, status: string, resolvedBy?: string, dismissedAt?: string }} Known */
+
+/** A failed delivery that was neither replayed with success nor dismissed. */
+export const isDeadLetter = (/** @type {Known} */ { status, resolvedBy, dismissedAt }) =>
+  status === 'failed' && !resolvedBy && !dismissedAt
+
 /**
- * The ids that prefixes name.
+ * The ids that prefixes name. Of several, the one that is wanted.
  *
- * @param {{ deliveries(filter: Record<string, unknown>): Promise<{ id: string }[]> }} source
+ * @param {{ deliveries(filter: Record<string, unknown>): Promise<Known[]> }} source
  * @param {string[]} prefixes
+ * @param {(delivery: Known) => boolean} [isWanted]
  * @returns {Promise<string[]>}
  * @throws {UsageError} when one names none or several
  */
-export async function wholeIds(source, prefixes) {
+export async function wholeIds(source, prefixes, isWanted = () => true) {
   if (prefixes.every((prefix) => prefix.length === 36)) return prefixes
-  const ids = (await source.deliveries({ limit: ALL })).map(({ id }) => id)
+  const all = await source.deliveries({ limit: ALL })
   return prefixes.map((prefix) => {
-    const found = ids.filter((id) => id.startsWith(prefix.toLowerCase()))
+    const named = all.filter(({ id }) => id.startsWith(prefix.toLowerCase()))
+    const wanted = named.length > 1 ? named.filter(isWanted) : named
+    const found = (wanted.length > 0 ? wanted : named).map(({ id }) => id)
     if (found.length === 1) return found[0]
     if (found.length === 0)
       throw new UsageError(`There is no delivery whose id begins with ${prefix}.`)

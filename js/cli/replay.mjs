@@ -3,7 +3,7 @@
 import { createInterface } from 'node:readline/promises'
 
 import { configuration } from './config.mjs'
-import { Directory, wholeIds } from './directory.mjs'
+import { Directory, isDeadLetter, wholeIds } from './directory.mjs'
 import { checkJournal } from './engine.mjs'
 import { asText } from './log.mjs'
 import { createPaint, harmlessJson, oneLine } from './paint.mjs'
@@ -81,12 +81,12 @@ export async function replayCommand(settings) {
 /**
  * The selection of `engine.replay()`.
  *
- * @param {{ deliveries(filter: Record<string, unknown>): Promise<{ id: string }[]> }} source
+ * @param {{ deliveries(filter: Record<string, unknown>): Promise<import('./directory.mjs').Known[]> }} source
  * @param {ReplaySettings} settings
  * @returns {Promise<Record<string, unknown>>}
  */
 async function selectionIn(source, { ids, filter }) {
-  if (ids.length > 0) return { ids: await wholeIds(source, ids) }
+  if (ids.length > 0) return { ids: await wholeIds(source, ids, isDeadLetter) }
   const { before, ...rest } = filter
   if (before === undefined) return { ...rest, status: 'failed' }
   const [whole] = await wholeIds(source, [String(before)])

@@ -33,7 +33,7 @@ pub async fn within_own<F: Future>(
     mut future: Pin<&mut F>,
 ) -> Option<F::Output> {
     let begun = Instant::now();
-    let mut extra = Duration::ZERO;
+    let mut caught_up_at = None;
     let mut due = begun + limit;
     let mut timer = pin!(sleep_until(due));
     poll_fn(|cx| {
@@ -42,10 +42,10 @@ pub async fn within_own<F: Future>(
         }
         while timer.as_mut().poll(cx).is_ready() {
             let now = Instant::now();
-            if extra.is_zero() && now >= due + STANDSTILL {
-                extra = now + CATCH_UP - begun - limit;
+            if now >= due + STANDSTILL {
+                caught_up_at.get_or_insert(now + CATCH_UP);
             }
-            let until = begun + limit + waited().max(extra);
+            let until = (begun + limit + waited()).max(caught_up_at.unwrap_or(begun));
             if until <= now {
                 return Poll::Ready(None);
             }
@@ -81,18 +81,23 @@ mod tests {
         assert_eq!(begun.elapsed().as_secs(), 8);
     }
 
+    /// Nothing else runs on this thread meanwhile: neither the timer nor the one who sends.
+    #[expect(clippy::disallowed_methods, reason = "the standstill itself")]
+    fn stand_still(limit: Duration) {
+        std::thread::sleep(limit + STANDSTILL * 2);
+    }
+
     #[tokio::test]
     async fn what_arrived_during_a_standstill_is_read() {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let (sender, reply) = tokio::sync::oneshot::channel();
         let limit = Duration::from_millis(20);
-        // Nothing else runs on this thread meanwhile: neither the timer nor the one who sends.
         let standstill = async move {
-            std::thread::sleep(limit + STANDSTILL * 2);
+            stand_still(limit);
             tokio::task::yield_now().await;
             tokio::time::sleep(Duration::from_millis(1)).await;
             let _ = sender.send(7);
         };
-        let mut arrived = pin!(receiver);
+        let mut arrived = pin!(reply);
         let limited = within(limit, arrived.as_mut());
         let (received, ()) = tokio::join!(limited, standstill);
         assert_eq!(received, Some(Ok(7)));
@@ -104,7 +109,7 @@ mod tests {
         let limit = Duration::from_millis(20);
         let mut never = pin!(pending::<()>());
         let limited = within(limit, never.as_mut());
-        let standstill = async { std::thread::sleep(limit + STANDSTILL * 2) };
+        let standstill = async { stand_still(limit) };
         let (ended, ()) = tokio::join!(limited, standstill);
         assert_eq!(ended, None);
         assert!(begun.elapsed() >= CATCH_UP);

@@ -73,10 +73,12 @@ pub fn announce(path: &Path, address: &str) {
 }
 
 fn locked(path: &Path, lock: &mut File) -> Error {
-    let mut pid = String::new();
+    let mut text = String::new();
     // Who holds it may not have written its pid yet.
-    let _ = lock.read_to_string(&mut pid);
-    let pid = pid.lines().next().unwrap_or_default();
+    let _ = lock.read_to_string(&mut text);
+    let mut lines = text.lines();
+    let pid = lines.next().unwrap_or_default();
+    let server = lines.next().map(|address| format!(", whose server is {address}"));
     let holder = if pid.is_empty() {
         "another process: one process at a time may open it".to_owned()
     } else if pid == std::process::id().to_string() {
@@ -85,7 +87,7 @@ fn locked(path: &Path, lock: &mut File) -> Error {
              copies of the addon share nothing"
         )
     } else {
-        format!("pid {pid}: one process at a time may open it")
+        format!("pid {pid}{}: one process at a time may open it", server.unwrap_or_default())
     };
     let message = format!("the data directory {} is in use by {holder}", path.display());
     Error::new(ErrorKind::DataDirLocked, message)
@@ -104,6 +106,13 @@ mod tests {
         assert_eq!(text, format!("{}\nhttp://127.0.0.1:8787\n", std::process::id()));
         let refused = DataDir::open(parent.path()).unwrap_err();
         assert!(refused.to_string().contains("this process (pid"), "{refused}");
+        let mut lock = File::open(parent.path().join(LOCK)).unwrap();
+        fs::write(parent.path().join(LOCK), "1\nhttp://127.0.0.1:8787\n").unwrap();
+        let refused = locked(parent.path(), &mut lock).to_string();
+        assert!(
+            refused.contains("by pid 1, whose server is http://127.0.0.1:8787: one"),
+            "{refused}"
+        );
     }
 
     #[test]
