@@ -214,3 +214,23 @@ it('what still runs: is told apart for steps that run at the same time', async (
   const runs = [slow, quick, quick].map((step) => runStep(engine, step, { workflowId: 'p_late' }))
   for (const { warnings } of await Promise.all(runs)) assert.deepEqual(warnings, [])
 })
+
+it('what still runs: timers of `fetch` and of packages are none of the step', async (t) => {
+  const server = createServer((_, response) => response.end('ok'))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  const url = `http://127.0.0.1:${server.address().port}/`
+  const engine = await openEngine(t)
+  const step = async () => {
+    const response = await fetch(url)
+    return await response.text()
+  }
+  for (let run = 0; run < 5; run++) {
+    const { warnings, returnValue } = await runStep(engine, step, { workflowId: 'p_late' })
+    assert.deepEqual([returnValue, warnings], ['ok', []])
+  }
+})

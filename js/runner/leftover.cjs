@@ -2,8 +2,9 @@
 'use strict'
 
 /**
- * Finds what a step started and did not wait for: timers, and requests of `node:http`, which is what
- * axios and most clients use.
+ * Finds what a step started and did not wait for: timers of its own code, and requests of `node:http`,
+ * which is what axios and most clients use. Node's `fetch` and many packages keep timers of their own,
+ * which a step cannot wait for.
  *
  * The hook is enabled while a step runs. It collects, and the step's end asks what is still under way.
  */
@@ -36,6 +37,20 @@ function isUnderWay(timer) {
   return !timer._destroyed && timer.hasRef()
 }
 
+/** Frames between a timer and the code that started it. */
+const TIMER_FRAMES = /leftover\.cjs|node:internal\/(?:async_hooks|timers)|node:timers/
+const FRAMES = 12
+
+/** Returns whether the code that starts a timer now is neither Node's nor a package's. */
+function isOwnTimer() {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = FRAMES
+  const [, ...frames] = String(new Error('a timer starts').stack).split('\n')
+  Error.stackTraceLimit = stackTraceLimit
+  const caller = frames.find((frame) => !TIMER_FRAMES.test(frame))
+  return caller !== undefined && !/\bnode:|node_modules/.test(caller)
+}
+
 let running = 0
 
 const hook = createHook({
@@ -45,7 +60,9 @@ const hook = createHook({
     if (host === undefined) return
     if (host.isOver) {
       if (type === 'HTTPCLIENTREQUEST') host.late('a request')
-    } else if (host.started.length < MAX_STARTED) host.started.push({ type, resource })
+    } else if (host.started.length < MAX_STARTED) {
+      if (type === 'HTTPCLIENTREQUEST' || isOwnTimer()) host.started.push({ type, resource })
+    }
   },
 })
 
