@@ -67,13 +67,14 @@ export async function inspected(t, server = {}, options = {}) {
  * @param {Context} t
  * @param {string} url
  * @param {import('playwright-core').BrowserContextOptions} [options]
+ * @param {string[]} [flags] of Chromium
  */
-export async function openPage(t, url, options = {}) {
+export async function openPage(t, url, options = {}, flags = []) {
   const executablePath = browserPath()
   assert.ok(executablePath, 'there is no Chromium: apt-get install chromium')
   const browser = await chromium.launch({
     executablePath,
-    args: ['--no-sandbox', '--disable-background-networking'],
+    args: ['--no-sandbox', '--disable-background-networking', ...flags],
   })
   t.after(() => browser.close())
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })
