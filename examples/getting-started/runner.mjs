@@ -21,9 +21,13 @@ const server = createServer(async (request, response) => {
   // A receiver for the trial.
   if (request.url === '/echo') return request.pipe(response)
   const event = await json(request).catch(() => ({}))
-  const { status, returnValue, error } = await runWorkflow(engine, workflow, event)
-  if (status === 'threw') console.error(error)
-  response.writeHead(status === 'threw' ? 500 : 200).end(`${returnValue ?? status}\n`)
+  const outcome = await runWorkflow(engine, workflow, event)
+  const threw = outcome.status === 'threw'
+  if (threw) console.error(outcome.error)
+  // What the step passed to `$.respond()`, else what it returned.
+  const reply = outcome.response ?? { body: `${outcome.returnValue ?? outcome.status}\n` }
+  response.writeHead(reply.status ?? (threw ? 500 : 200), reply.headers)
+  response.end(typeof reply.body === 'object' ? JSON.stringify(reply.body) : reply.body)
 })
 server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
   console.log(`Listening on http://127.0.0.1:${server.address().port}`)
