@@ -90,6 +90,18 @@ for (const [title, [code, message]] of Object.entries(UNSUPPORTED)) {
   })
 }
 
+test('a step that needs a runner with flow is marked', async (t) => {
+  const folder = folderWith(t, {
+    'a.js': 'export default { run: ({ $ }) => $.flow.rerun(1000) }',
+    'b.js': 'return 1',
+  })
+  const { code, stdout } = await command(folder, ['check', 'a.js', 'b.js'])
+  assert.equal(code, 0)
+  assert.match(stdout, /^! a {2}module/m)
+  assert.match(stdout, /^✔ b {2}body/m)
+  assert.match(stdout, /2 of 2 steps run as they are, 1 of them in a runner with the option flow/)
+})
+
 test('files that other steps import are helpers, and named by the step that needs them', async (t) => {
   const files = {
     'flow/a.mjs': "import { one } from './lib/one.mjs'\nexport default () => one",

@@ -87,13 +87,27 @@ function asText(checked) {
     return lines.join('\n')
   })
   const all = checked.flatMap(({ steps }) => steps)
-  const good = all.filter(({ unsupported }) => unsupported.length === 0).length
-  return `${parts.join('\n\n')}\n\n${paint('bold', `${good} of ${all.length} steps run as they are`)}\n`
+  return `${parts.join('\n\n')}\n\n${paint('bold', summaryOf(all))}\n`
+}
+
+/** @param {Report[]} steps */
+function summaryOf(steps) {
+  const good = steps.filter(({ unsupported }) => unsupported.length === 0)
+  const count = good.filter(needsFlow).length
+  const needy = count > 0 ? `, ${count} of them in a runner with the option flow` : ''
+  return `${good.length} of ${steps.length} steps run as they are${needy}`
+}
+
+/** Returns whether a step throws in a runner that has no `flow`. @param {Report} step */
+function needsFlow({ needs }) {
+  return needs.some((need) => need.startsWith('flow.'))
 }
 
 /** @param {Report} step @param {import('../paint.mjs').Paint} paint @returns {string[]} */
-function stepLines({ name, origin, form, destinations, packages, needs, unsupported }, paint) {
-  const mark = unsupported.length === 0 ? paint('green', '✔') : paint('red', '✘')
+function stepLines(step, paint) {
+  const { name, origin, form, destinations, packages, needs, unsupported } = step
+  const well = needsFlow(step) ? paint('yellow', '!') : paint('green', '✔')
+  const mark = unsupported.length === 0 ? well : paint('red', '✘')
   const lines = [`${mark} ${oneLine(name)}  ${form ?? 'no step'}  ${paint('dim', oneLine(origin))}`]
   if (destinations.length > 0) lines.push(`  sends by: ${oneLine(destinations.join(', '))}`)
   if (packages.length > 0) lines.push(`  packages: ${oneLine(packages.join(', '))}`)
