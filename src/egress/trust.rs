@@ -127,11 +127,33 @@ fn private_key(pem: &str) -> Result<PrivateKeyDer<'static>> {
 
 /// Returns a pin as in `sha256/BASE64`, with or without the beginning.
 fn read_pin(pin: &str) -> Result<[u8; 32]> {
-    let text = pin.strip_prefix("sha256/").unwrap_or(pin).trim_start_matches('/');
-    let bytes = STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    let text = pin.strip_prefix("sha256/").unwrap_or(pin);
+    let read = |text: &str| STANDARD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    // A hash may begin with a slash itself; curl writes one more before it.
+    let bytes = read(text).or_else(|| text.strip_prefix('/').and_then(read));
     bytes.ok_or_else(|| invalid("pins", "must be SHA-256 hashes of public keys, in base64"))
 }
 
 pub(super) fn invalid(option: &str, why: &str) -> Error {
     Error::new(ErrorKind::InvalidOption, format!("http.tls.{option}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_may_begin_with_a_slash() {
+        for first in [0x00, 0xfc, 0xff] {
+            let hash = [first; 32];
+            let text = STANDARD.encode(hash);
+            assert_eq!(text.starts_with('/'), first >= 0xfc);
+            for pin in [text.clone(), format!("sha256/{text}"), format!("sha256//{text}")] {
+                assert_eq!(read_pin(&pin).unwrap(), hash, "{pin}");
+            }
+        }
+        for pin in ["", "sha256/", "sha256/x", "md5/AAAA"] {
+            assert!(read_pin(pin).is_err(), "{pin}");
+        }
+    }
 }
