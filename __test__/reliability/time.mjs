@@ -22,7 +22,7 @@ export const BATCH_MS = 300
 /** The delays before the second and the third attempt; half of each may be left out. */
 export const DELAYS_MS = [400, 800]
 const JITTER = 0.5
-/** The answers of `busy` that ask for another attempt. */
+/** The number of times that `busy` responds with 503. */
 const REFUSALS = 2
 /** The time that a machine under load may add to a delay. */
 const SLACK_MS = 2_500
@@ -123,7 +123,7 @@ async function runDisturbed(seed, folder, settings) {
 }
 
 /**
- * What a delivery says that is not so.
+ * Returns what is wrong with a delivery of the log.
  *
  * @param {any} delivery
  * @param {number} elapsedMs the life of its process
@@ -139,7 +139,7 @@ function wrongOf({ destination, status, attempts, durationMs, error, url }, elap
 }
 
 /**
- * What is wrong with the requests of one call: a request too many, early or late.
+ * Returns what is wrong with the requests of one call: one too many, early or late.
  *
  * @param {{ name: string, arrived: number, answered: number }[]} arrivals
  * @param {{ from: number, to: number }[]} stopped

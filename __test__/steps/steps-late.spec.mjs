@@ -234,3 +234,15 @@ it('what still runs: timers of `fetch` and of packages are none of the step', as
     assert.deepEqual([returnValue, warnings], ['ok', []])
   }
 })
+
+it('what still runs: stacks that others prepare, and fail to, end no process', async (t) => {
+  const engine = await openEngine(t)
+  const { prepareStackTrace } = Error
+  t.after(() => (Error.prepareStackTrace = prepareStackTrace))
+  Error.prepareStackTrace = () => {
+    throw new Error('no stack')
+  }
+  const step = () => new Promise((resolve) => setTimeout(resolve, 1, 'returned'))
+  const { returnValue, warnings } = await runStep(engine, step, { workflowId: 'p_late' })
+  assert.deepEqual([returnValue, warnings], ['returned', []])
+})

@@ -38,17 +38,29 @@ function isUnderWay(timer) {
 }
 
 /** Frames between a timer and the code that started it. */
-const TIMER_FRAMES = /leftover\.cjs|node:internal\/(?:async_hooks|timers)|node:timers/
+const TIMER_FRAMES = /node:internal\/(?:async_hooks|timers)|node:timers/
 const FRAMES = 12
 
 /** Returns whether the code that starts a timer now is neither Node's nor a package's. */
 function isOwnTimer() {
   const { stackTraceLimit } = Error
-  Error.stackTraceLimit = FRAMES
-  const [, ...frames] = String(new Error('a timer starts').stack).split('\n')
-  Error.stackTraceLimit = stackTraceLimit
-  const caller = frames.find((frame) => !TIMER_FRAMES.test(frame))
-  return caller !== undefined && !/\bnode:|node_modules/.test(caller)
+  // Unlike an assignment, it does not throw where `Error` is frozen.
+  Reflect.set(Error, 'stackTraceLimit', FRAMES)
+  try {
+    const [, ...frames] = String(new Error('a timer starts').stack).split('\n')
+    const caller = frames.find((frame) => !isOfTimers(frame))
+    return caller !== undefined && !/\bnode:|node_modules/.test(caller)
+  } catch {
+    // A `prepareStackTrace` of others may throw; an exception in a hook would end the process.
+    return false
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
+  }
+}
+
+/** @param {string} frame of a stack */
+function isOfTimers(frame) {
+  return TIMER_FRAMES.test(frame) || frame.includes(__filename)
 }
 
 let running = 0
