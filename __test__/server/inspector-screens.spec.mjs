@@ -8,7 +8,7 @@ import { until } from '../support/dead-letters.mjs'
 import { inspected, openPage } from '../support/page.mjs'
 import { gate } from '../support/receiver.mjs'
 
-/* global document, location -- in the page */
+/* global document, location, requestAnimationFrame -- in the page */
 
 const DAY = 86_400_000
 
@@ -255,6 +255,42 @@ test('a list whose length is not known does not say it', async (t) => {
   })
   await page.goto(`${url}/?view=calls`)
   await page.getByText('170 calls').waitFor()
+})
+
+test('a list that is scrolled to its end while it reads again loads the next page after', async (t) => {
+  const { url, engine } = await inspected(t)
+  await engine.run({ workflowId: 'p_many' }, (execution) => {
+    for (let n = 0; n < 90; n++) execution.step('s').$send.emit({ n })
+  })
+  await engine.flush()
+  const { page } = await openPage(t, `${url}/?view=calls&q=workflow:p_many`)
+  await page.setViewportSize({ width: 1280, height: 600 })
+  await page.locator('.call-row.row').first().waitFor()
+  const table = page.getByRole('table', { name: 'Calls' })
+  const height = () => table.evaluate((list) => list.scrollHeight)
+  const first = await height()
+  // Away from the top, and not yet so near the end that the next page is read.
+  await table.evaluate((list) => (list.scrollTop = 60))
+  let release = () => {}
+  const released = new Promise((resolve) => (release = () => resolve(undefined)))
+  const held = new Promise((resolve) => {
+    void page.route('**/v1/deliveries?*', async (route) => {
+      resolve(undefined)
+      await released
+      await route.continue()
+    })
+  })
+  // It reads again when it is shown again.
+  await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+  await held
+  await table.evaluate(async (list) => {
+    list.scrollTop = list.scrollHeight
+    // The list hears of it with the next frame.
+    for (let n = 0; n < 2; n++) await new Promise((done) => requestAnimationFrame(done))
+  })
+  release()
+  await until(async () => (await height()) > first || undefined)
+  await page.unrouteAll({ behavior: 'ignoreErrors' })
 })
 
 test('hostile names are only texts in plans, pauses, replays and streams', async (t) => {

@@ -33,6 +33,8 @@ export class Feed<T> {
   readonly #load: Load<T>
   readonly #idOf: (row: T) => string
   #abort = new AbortController()
+  /** True if the next page was asked for while another read was under way. */
+  #wantsMore = false
   /** The order in which pages were seen, the latest last. */
   #seen: number[] = []
 
@@ -45,6 +47,7 @@ export class Feed<T> {
   async reset(): Promise<void> {
     this.#abort.abort()
     this.#abort = new AbortController()
+    this.#wantsMore = false
     this.#seen = [0]
     await this.#guard(async (abort) => {
       const page = await this.#load(undefined, abort)
@@ -54,8 +57,13 @@ export class Feed<T> {
     })
   }
 
+  /** Loads the next page, after the read that is under way. */
   async more(): Promise<void> {
-    if (this.isLoading.value || this.isComplete.value) return
+    if (this.isLoading.value) {
+      this.#wantsMore = true
+      return
+    }
+    if (this.isComplete.value) return
     const last = this.parts.value.at(-1)
     if (!last?.end) return
     const { end } = last
@@ -143,6 +151,9 @@ export class Feed<T> {
     } finally {
       if (!abort.aborted) this.isLoading.value = false
     }
+    if (abort.aborted || !this.#wantsMore) return
+    this.#wantsMore = false
+    if (this.error.value === undefined) await this.more()
   }
 }
 
