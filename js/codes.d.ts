@@ -213,6 +213,11 @@ export type WarningCode =
    */
   | 'JOURNAL_TROUBLE'
   /**
+   * Failed calls that were neither replayed nor dismissed were removed, because they were older than
+   * `log.maxAgeDays`. To do: Replay or dismiss in time, raise it, or set `onFailed`.
+   */
+  | 'DEAD_LETTERS_REMOVED'
+  /**
    * Deliveries wait for a service that the data directory had and the options lack. To do: Open it
    * with the options of the runner.
    */

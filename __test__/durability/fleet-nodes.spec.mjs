@@ -111,9 +111,12 @@ test('a node that is cut from the database is replaced, and comes back', async (
   const journal = database.journal({ patienceMs: 500 })
   const one = await startNode(t, { journal })
   const postgres = { ...journal.postgres, url: way.url }
-  const two = await startNode(t, { journal: { ...journal, postgres } })
+  const two = await startNode(t, { journal: { ...journal, postgres }, server: { port: 0 } })
+  const isReady = async () => (await fetch(`${two.url}/readyz`)).ok
   await until(() => isSpread(database, 2))
+  assert.ok(await isReady())
   way.cut()
+  await until(async () => !(await isReady()))
   two.record('refused', urls)
   await until(() => two.words('refused').length)
   assert.deepEqual(two.words('refused'), [['refused', 'ERR_SEND_JOURNAL']])
@@ -121,6 +124,7 @@ test('a node that is cut from the database is replaced, and comes back', async (
   await until(() => one.words('settled').length === 5)
   way.mend()
   await until(() => isSpread(database, 2))
+  await until(isReady)
   two.record('late', urls)
   await until(() => two.words('settled').length)
   for (const run of ['run-0', 'run-4', 'late']) assert.ok(complete(run), run)

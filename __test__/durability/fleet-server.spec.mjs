@@ -37,6 +37,7 @@ test('a node that does not deliver takes no shards, records, and shows everythin
   assert.equal(before.waiting, 12)
   assert.ok(Date.parse(before.oldestWaitingAt) <= Date.now())
   assert.equal((await metrics(shows.url)).fleet_shards, 0)
+  assert.ok((await fetch(`${shows.url}/readyz`)).ok)
 
   const delivers = await startNode(t, { journal, server })
   await until(() => shows.words('settled').length)

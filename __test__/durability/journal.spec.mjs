@@ -2,7 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -210,18 +219,46 @@ test('the key is for its owner, and another one is refused', async (t) => {
   }
 
   rmSync(file)
-  const warned = []
-  const other = await Engine.open({ dataDir, egress: LOCAL })
-  other.on('warning', (warning) => warned.push(warning))
-  await assert.rejects(other.flush({ timeoutMs: 1500 }), { code: 'ERR_SEND_TIMEOUT' })
-  await other.close({ timeoutMs: 0 })
-  assert.match(warned[0].message, /sealed with another key/)
+  await assert.rejects(Engine.open({ dataDir, egress: LOCAL }), {
+    code: 'ERR_SEND_JOURNAL',
+    message: /journal\.key: calls wait in .*journal\.sqlite, and the key file is missing: restore/,
+  })
+  assert.ok(!existsSync(file), 'a refused opening makes no key')
+  writeFileSync(file, randomBytes(32), { mode: 0o600 })
+  await assert.rejects(Engine.open({ dataDir, egress: LOCAL }), {
+    code: 'ERR_SEND_JOURNAL',
+    message: /journal\.key: .* sealed with another key: restore the journal\.key/,
+  })
+  await assert.rejects(Engine.open({ dataDir, journal: { key: randomBytes(32) } }), {
+    code: 'ERR_SEND_INVALID_OPTION',
+    message: /journal\.key: .* sealed with another key: give the key/,
+  })
   for (const given of [key, key.toString('base64'), key.toString('hex')]) {
     const right = await Engine.open({ dataDir, egress: LOCAL, journal: { key: given } })
     await right.close({ timeoutMs: 0 })
   }
   const [code] = await codeOf(Engine.open({ dataDir, journal: { key: 'short' } }))
   assert.equal(code, 'ERR_SEND_INVALID_OPTION')
+})
+
+test('another key is taken when nothing is left that needs the first', async (t) => {
+  const server = await receiver(t, (request, response) => {
+    response.writeHead(request.path === '/bad' ? 422 : 200).end()
+  })
+  const dataDir = dataDirectory(t)
+  const open = (/** @type {number} */ byte) =>
+    Engine.open({ dataDir, egress: LOCAL, journal: { key: Buffer.alloc(32, byte) } })
+  const first = await open(1)
+  await finish(record(first, [{ url: server.url }, { url: `${server.origin}/bad` }]))
+  await first.close()
+  await assert.rejects(open(2), { code: 'ERR_SEND_INVALID_OPTION' }, 'a dead letter needs it')
+  const again = await open(1)
+  await again.dismiss({ status: 'failed' })
+  await again.close()
+  const second = await open(2)
+  await finish(record(second, [{ url: `${server.origin}/bad` }]))
+  await second.close()
+  await assert.rejects(open(1), { code: 'ERR_SEND_INVALID_OPTION' })
 })
 
 test('a full journal refuses a whole hand-over, and takes it again later', async (t) => {

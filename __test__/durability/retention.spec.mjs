@@ -7,7 +7,7 @@ import { test } from 'node:test'
 
 import { Engine } from '../../js/index.mjs'
 import { dataDirectory } from '../support/data-dir.mjs'
-import { finish, LOCAL, openEngine, record } from '../support/engine.mjs'
+import { finish, LOCAL, nextEvent, openEngine, record } from '../support/engine.mjs'
 import { receiver } from '../support/receiver.mjs'
 
 test('the log forgets what is over its limits', async (t) => {
@@ -32,6 +32,37 @@ test('the log forgets what is over its limits', async (t) => {
   ])
   const bodies = (await second.deliveries()).map(({ request }) => /** @type {any} */ (request).body)
   assert.deepEqual(bodies, ['19', '18', '17', '16'])
+})
+
+test('a dead letter outlives the limit of its workflow, but not its age', async (t) => {
+  const server = await receiver(t, (request, response) => {
+    response.writeHead(request.path === '/bad' ? 422 : 200).end()
+  })
+  const options = { dataDir: dataDirectory(t), egress: LOCAL }
+  const limited = { ...options, log: { maxExecutionsPerWorkflow: 1 } }
+  const first = await Engine.open(limited)
+  const bad = `${server.origin}/bad`
+  for (const url of [bad, server.url, bad, server.url, server.url]) {
+    await finish(record(first, [{ url }], 'p_dead'))
+  }
+  const failures = async (/** @type {Engine} */ engine) =>
+    (await engine.executions({ limit: 100 })).map(({ failed }) => failed)
+  // The two dead letters, and the newest.
+  while ((await failures(first)).length > 3);
+  assert.deepEqual(await failures(first), [0, 1, 1])
+  const [{ id }] = await first.deliveries({ status: 'failed' })
+  await first.dismiss({ ids: [id] })
+  await finish(record(first, [{ url: server.url }], 'p_dead'))
+  while ((await failures(first)).length > 2);
+  assert.deepEqual(await failures(first), [0, 1])
+  await first.close()
+
+  const second = await Engine.open({ ...options, log: { maxAgeDays: 0 } })
+  const warning = await nextEvent(second, 'warning')
+  assert.equal(warning.code, 'DEAD_LETTERS_REMOVED')
+  assert.match(warning.message, /^1 failed call of the log .* log\.maxAgeDays \(0\)/)
+  assert.deepEqual(await failures(second), [])
+  await second.close()
 })
 
 test('what the log forgot is in no file of the directory', async (t) => {

@@ -2,11 +2,14 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { renameSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { test } from 'node:test'
 
 import { Engine } from '../../js/index.mjs'
 import { dataDirectory } from '../support/data-dir.mjs'
+import { until } from '../support/dead-letters.mjs'
 import { LOCAL, openEngine } from '../support/engine.mjs'
 import { serve, TOKEN } from '../support/serving.mjs'
 
@@ -21,6 +24,48 @@ test('with tokens everything but health needs one', async (t) => {
     assert.equal((await ask(path, { headers })).status, path === '/nothing' ? 404 : 200)
   }
   for (const path of ['/healthz', '/readyz']) assert.equal((await ask(path)).status, 200)
+})
+
+test('it is not ready while the journal takes no calls, and ready again after', async (t) => {
+  const dataDir = dataDirectory(t)
+  const { ask } = await serve(t, {}, { dataDir })
+  const ready = () => ask('/readyz')
+  assert.deepEqual([(await ready()).status, (await ready()).body], [200, { status: 'ok' }])
+  const file = join(dataDir, 'journal.sqlite')
+  renameSync(file, `${file}.away`)
+  await until(async () => (await ready()).status === 503 || undefined)
+  const refused = await ready()
+  assert.equal(refused.body.code, 'ERR_SEND_JOURNAL')
+  assert.match(refused.body.error, /journal\.sqlite cannot be written/)
+  assert.equal((await ask('/healthz')).status, 200)
+  renameSync(`${file}.away`, file)
+  await until(async () => (await ready()).status === 200 || undefined)
+})
+
+test('it is not ready while the journal is full', async (t) => {
+  const journal = { maxBytes: 1 << 20 }
+  const { ask, engine } = await serve(t, {}, { dataDir: dataDirectory(t), journal })
+  const data = 'x'.repeat(100_000)
+  const record = () => {
+    const execution = engine.execution({ workflowId: 'p' })
+    execution.step('s').$send.http({ method: 'POST', url: 'http://192.0.2.1/', data })
+    return execution.complete()
+  }
+  await engine.pause({ workflowId: 'p' })
+  await assert.rejects(
+    async () => {
+      for (;;) await record()
+    },
+    { code: 'ERR_SEND_JOURNAL_FULL' },
+  )
+  // What was refused is larger than the probe.
+  for (let bytes = data.length; bytes > 500; bytes /= 2) {
+    const execution = engine.execution({ workflowId: 'p' })
+    const call = { method: 'POST', url: 'http://192.0.2.1/', data: data.slice(0, bytes) }
+    execution.step('s').$send.http(/** @type {any} */ (call))
+    await execution.complete().catch(() => {})
+  }
+  await until(async () => (await ask('/readyz')).body.code === 'ERR_SEND_JOURNAL_FULL' || undefined)
 })
 
 test('without tokens no other address is listened on, and no page of others may write', async (t) => {

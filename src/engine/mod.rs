@@ -117,6 +117,14 @@ impl Engine {
         self.shared.journal.is_durable()
     }
 
+    /// Resolves when the journal would store a small commit now.
+    ///
+    /// # Errors
+    /// `Journal`, `JournalFull`.
+    pub async fn probe(&self) -> Result<()> {
+        self.shared.journal.probe().await
+    }
+
     /// Begins an execution.
     pub fn execution(self: &Arc<Self>, run: Run) -> Result<Arc<Execution>> {
         Execution::begin(self, run)

@@ -22,11 +22,11 @@ mod sqlite;
 pub use memory::MemoryJournal;
 pub use postgres::{Callbacks, Options as SharedOptions, PostgresJournal};
 pub use record::{
-    ChangedRows, Commit, Completion, Delayed, FleetWaiting, Lane, NodeFigures, Record, Refill,
-    Refusal, Replayable, RestoredBatch, SealedBatch, Selected,
+    ChangedRows, Commit, Completion, Delayed, FleetWaiting, Incident, Lane, NodeFigures, Record,
+    Refill, Refusal, Replayable, Report, RestoredBatch, SealedBatch, Selected,
 };
 pub use sqlite::{
-    Describe, Durability, OnInterrupted, Options, Report, SearchIndex, SqliteJournal, announce,
+    Describe, Durability, OnInterrupted, Options, SearchIndex, SqliteJournal, announce,
     create_directory, read_executions, read_log,
 };
 
@@ -140,6 +140,12 @@ pub trait Batches: Send + Sync {
 pub trait Recovery: Send + Sync {
     /// Returns `true` if a commit survives the end of the process.
     fn is_durable(&self) -> bool;
+
+    /// Resolves when the journal would store a small commit now.
+    ///
+    /// # Errors
+    /// `Journal`, `JournalFull`: it would refuse it.
+    fn probe(&self) -> Promise<'_, Result<()>>;
 
     /// Brings the next part into the lanes; `None`: nothing is left.
     fn refill(&self) -> Promise<'_, Result<Option<Refill>>>;

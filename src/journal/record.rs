@@ -202,6 +202,18 @@ pub struct NodeFigures {
     pub inbox_lag: Duration,
 }
 
+/// What an operator should know of a journal.
+#[derive(Debug, Clone, Copy)]
+pub enum Incident<'a> {
+    /// It could not be read or written, which is tried again.
+    Trouble(&'a Error),
+    /// So many dead letters were older than the log keeps them.
+    DeadLettersRemoved(u64),
+}
+
+/// Tells of an incident.
+pub type Report = Box<dyn Fn(Incident<'_>) + Send>;
+
 /// The calls that wait at all nodes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FleetWaiting {

@@ -257,6 +257,19 @@ impl Events {
         }
     }
 
+    /// Emits a warning that calls are lost for a replay.
+    pub fn dead_letters_removed(&self, count: u64, max_age: Duration) {
+        let code = "DEAD_LETTERS_REMOVED";
+        let days = max_age.as_secs() / 86_400;
+        let calls =
+            if count == 1 { "1 failed call".into() } else { format!("{count} failed calls") };
+        let message = &format!(
+            "{calls} of the log can no longer be replayed: log.maxAgeDays ({days}) removed what was \
+             neither replayed nor dismissed"
+        );
+        self.emit(Topic::Warning, || Warning { code, message, execution_id: None });
+    }
+
     fn admits_trouble(&self, now: Instant) -> bool {
         let mut last = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_some_and(|last| now.saturating_duration_since(last) < TROUBLE_EVERY) {

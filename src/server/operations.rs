@@ -1,6 +1,7 @@
 //! Endpoints for operators: liveness, readiness and metrics.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -13,11 +14,15 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::parameters::{Nothing, QueryParams};
 use super::response::{ApiError, CommonErrors, Problem};
 use super::state::Shared;
+use crate::engine::Engine;
+use crate::error::{Error, ErrorKind};
 use crate::observability::alerts::AlertStats;
 use crate::observability::metrics::{FleetStats, Stats};
 
@@ -51,14 +56,38 @@ pub(super) async fn healthz() -> Json<Fine> {
     path = "/readyz",
     tag = "operations",
     responses(
-        (status = 200, description = "It does", body = Fine),
+        (status = 200, description = "The engine is open, and its journal takes calls", body = Fine),
         (status = 403, description = "The request is of a page that may not make it", body = Problem),
-        (status = 503, description = "It is closing", body = Problem),
+        (status = 503, description = "It is closing, the disk is full or fails, or the database is away",
+         body = Problem),
     ),
     security(()),
 )]
 pub(super) async fn readyz(State(shared): State<Shared>) -> Result<Json<Fine>, ApiError> {
-    shared.engine().map(|_| Json(FINE))
+    let engine = shared.engine()?;
+    shared.readiness().check(&engine).await.map(|()| Json(FINE))
+}
+
+/// The time for which a result of the journal's probe holds.
+const PROBE_HOLDS: Duration = Duration::from_secs(1);
+/// The longest wait for a probe.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
+
+/// The last probe of the journal. However many ask, there is one at a time.
+#[derive(Debug, Default)]
+pub(super) struct Readiness(Mutex<Option<(Instant, Option<ApiError>)>>);
+
+impl Readiness {
+    async fn check(&self, engine: &Engine) -> Result<(), ApiError> {
+        let mut last = self.0.lock().await;
+        if last.as_ref().is_none_or(|(at, _)| at.elapsed() > PROBE_HOLDS) {
+            let silent = "the journal did not respond within 5 s";
+            let probed = tokio::time::timeout(PROBE_LIMIT, engine.probe()).await;
+            let probed = probed.unwrap_or_else(|_| Err(Error::new(ErrorKind::Journal, silent)));
+            *last = Some((Instant::now(), probed.err().map(ApiError::from)));
+        }
+        last.as_ref().and_then(|(_, refused)| refused.clone()).map_or(Ok(()), Err)
+    }
 }
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -13,7 +13,7 @@ use utoipa::{IntoResponses, ToSchema};
 use crate::error::{Error, ErrorKind};
 
 /// The reason for refusing a request.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Problem {
     /// A sentence for people.
     error: String,
@@ -56,7 +56,7 @@ pub(super) enum StreamErrors {
 }
 
 /// A refusal with its status.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ApiError {
     status: StatusCode,
     problem: Problem,

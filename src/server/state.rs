@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use tokio::sync::watch;
 
 use super::access::Access;
+use super::operations::Readiness;
 use super::response::ApiError;
 use crate::engine::Engine;
 
@@ -17,6 +18,7 @@ struct Inner {
     engine: Weak<Engine>,
     access: Access,
     test_calls: bool,
+    readiness: Readiness,
     stopped: watch::Receiver<bool>,
 }
 
@@ -27,7 +29,8 @@ impl Shared {
         test_calls: bool,
         stopped: watch::Receiver<bool>,
     ) -> Self {
-        Self(Arc::new(Inner { engine: Arc::downgrade(engine), access, test_calls, stopped }))
+        let (engine, readiness) = (Arc::downgrade(engine), Readiness::default());
+        Self(Arc::new(Inner { engine, access, test_calls, readiness, stopped }))
     }
 
     /// Resolves when the server is to end.
@@ -45,6 +48,10 @@ impl Shared {
     /// Returns `true` if the operator allows test calls.
     pub(super) fn allows_test_calls(&self) -> bool {
         self.0.test_calls
+    }
+
+    pub(super) fn readiness(&self) -> &Readiness {
+        &self.0.readiness
     }
 
     pub(super) fn access(&self) -> &Access {

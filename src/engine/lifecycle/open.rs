@@ -23,7 +23,7 @@ use crate::engine::shared::{Observers, Pending, SharedParts, Stage, Tasks};
 use crate::error::{Error, Result};
 use crate::jobs::Jobs;
 use crate::journal::{
-    Callbacks, Describe, Journal, MemoryJournal, PostgresJournal, Report, SqliteJournal,
+    Callbacks, Describe, Incident, Journal, MemoryJournal, PostgresJournal, Report, SqliteJournal,
 };
 use crate::streams::{Streams, Subscriptions};
 
@@ -114,8 +114,10 @@ fn journal(
     let shows = Arc::clone(destinations);
     let describe: Describe = Box::new(move |kind, payload| shows.of(kind).describe(payload));
     let (events, changes) = (Arc::clone(&observers.events), Arc::clone(&observers.changes));
-    let report: Report = Box::new(move |error| {
-        events.journal_trouble(&error.to_string());
+    let max_age = config.log.max_age;
+    let report: Report = Box::new(move |incident| match incident {
+        Incident::Trouble(error) => events.journal_trouble(&error.to_string()),
+        Incident::DeadLettersRemoved(count) => events.dead_letters_removed(count, max_age),
     });
     let within = |error: Error| error.within("Engine.open()");
     if let Some(options) = &config.fleet {

@@ -117,8 +117,7 @@ mod tests {
     use super::*;
 
     fn cipher(byte: u8) -> Cipher {
-        let directory = tempfile::tempdir().unwrap();
-        Cipher::new(&JournalKey::load(directory.path(), Some(&[byte; 32])).unwrap()).unwrap()
+        Cipher::new(&JournalKey::given(&[byte; 32]).unwrap()).unwrap()
     }
 
     #[test]

@@ -26,17 +26,14 @@ impl fmt::Debug for JournalKey {
 }
 
 impl JournalKey {
-    /// The given key, or the one in the directory, which is made if it is not there.
+    /// The given key, or the one in the directory, if there is one.
     ///
     /// # Errors
     /// `InvalidOption` when the given key has another length; `Journal`.
-    pub(in crate::journal) fn load(directory: &Path, given: Option<&[u8]>) -> Result<Self> {
-        if let Some(given) = given {
-            return Self::given(given);
-        }
-        match Self::existing(directory)? {
-            Some(key) => Ok(key),
-            None => Self::create(directory),
+    pub(in crate::journal) fn find(directory: &Path, given: Option<&[u8]>) -> Result<Option<Self>> {
+        match given {
+            Some(given) => Self::given(given).map(Some),
+            None => Self::existing(directory),
         }
     }
 
@@ -55,7 +52,7 @@ impl JournalKey {
     ///
     /// # Errors
     /// `Journal`.
-    pub(in crate::journal) fn existing(directory: &Path) -> Result<Option<Self>> {
+    fn existing(directory: &Path) -> Result<Option<Self>> {
         let path = directory.join(FILE);
         private::check_regular(&path)
             .map_err(|error| failed(&path, "cannot be read").with_source(error))?;
@@ -80,7 +77,11 @@ impl JournalKey {
         bytes.try_into().ok().map(Self)
     }
 
-    fn create(directory: &Path) -> Result<Self> {
+    /// Makes a key and its file.
+    ///
+    /// # Errors
+    /// `Journal`.
+    pub(in crate::journal) fn create(directory: &Path) -> Result<Self> {
         let path = directory.join(FILE);
         let mut key = Self([0; KEY_BYTES]);
         aws_lc_rs::rand::fill(&mut key.0)
@@ -144,11 +145,12 @@ mod tests {
     fn a_key_is_made_once_and_found_again() {
         let directory = tempfile::tempdir().unwrap();
         assert!(JournalKey::existing(directory.path()).unwrap().is_none());
-        let made = JournalKey::load(directory.path(), None).unwrap();
-        let found = JournalKey::load(directory.path(), None).unwrap();
+        let made = JournalKey::create(directory.path()).unwrap();
+        let found = JournalKey::find(directory.path(), None).unwrap().unwrap();
         assert_eq!(made.bytes(), found.bytes());
         assert_eq!(format!("{made:?}"), "JournalKey");
-        assert_eq!(JournalKey::load(directory.path(), Some(&[7; 32])).unwrap().bytes(), &[7; 32]);
+        let given = JournalKey::find(directory.path(), Some(&[7; 32])).unwrap().unwrap();
+        assert_eq!(given.bytes(), &[7; 32]);
     }
 
     #[test]
@@ -156,7 +158,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(DRAFT), [7; KEY_BYTES - 1]).unwrap();
         assert!(JournalKey::existing(directory.path()).unwrap().is_none());
-        let made = JournalKey::load(directory.path(), None).unwrap();
+        let made = JournalKey::create(directory.path()).unwrap();
         assert_eq!(JournalKey::existing(directory.path()).unwrap().unwrap().bytes(), made.bytes());
         let left: Vec<_> = fs::read_dir(directory.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
@@ -165,10 +167,10 @@ mod tests {
     #[test]
     fn what_is_no_key_is_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let refused = JournalKey::load(directory.path(), Some(&[7; 31])).unwrap_err();
+        let refused = JournalKey::find(directory.path(), Some(&[7; 31])).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::InvalidOption);
         fs::write(directory.path().join(FILE), "short").unwrap();
-        let refused = JournalKey::load(directory.path(), None).unwrap_err();
+        let refused = JournalKey::find(directory.path(), None).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Journal);
     }
 
@@ -177,11 +179,11 @@ mod tests {
     fn a_key_is_for_its_owner_alone() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
-        JournalKey::load(directory.path(), None).unwrap();
+        JournalKey::create(directory.path()).unwrap();
         let path = directory.path().join(FILE);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        let refused = JournalKey::load(directory.path(), None).unwrap_err();
+        let refused = JournalKey::find(directory.path(), None).unwrap_err();
         assert!(refused.to_string().contains("chmod 600"), "{refused}");
     }
 }

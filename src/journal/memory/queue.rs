@@ -115,6 +115,10 @@ impl Recovery for MemoryJournal {
         false
     }
 
+    fn probe(&self) -> Promise<'_, Result<()>> {
+        Box::pin(ready(Ok(())))
+    }
+
     fn refill(&self) -> Promise<'_, Result<Option<Refill>>> {
         Box::pin(ready(Ok(None)))
     }

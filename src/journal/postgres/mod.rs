@@ -50,7 +50,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::crypto::{Cipher, JournalKey};
-use super::{Describe, MemoryJournal, OnInterrupted, Report};
+use super::{Describe, Incident, MemoryJournal, OnInterrupted, Report};
 use crate::egress::Egress;
 use crate::error::Result;
 use crate::execution::{ExecutionLog, Retention};
@@ -198,9 +198,9 @@ impl Shared {
         ownership::shard_of(lane, self.options.shards)
     }
 
-    fn report(&self, error: &crate::error::Error) {
+    fn report(&self, incident: Incident<'_>) {
         let report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        report(error);
+        report(incident);
     }
 }
 

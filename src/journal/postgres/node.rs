@@ -19,8 +19,8 @@ use super::write::{Context, run, transaction};
 use super::{Callbacks, Options, Params, Shared, partitions, poll, schema, shares};
 use crate::error::Result;
 use crate::execution::{ExecutionLog, Retention};
-use crate::journal::MemoryJournal;
 use crate::journal::crypto::Cipher;
+use crate::journal::{Incident, MemoryJournal};
 use crate::postgres::Connector;
 
 /// The time between two looks at shards that are to be given back.
@@ -196,10 +196,13 @@ impl Node {
 
     async fn upkeep(&mut self) -> std::result::Result<(), Trouble> {
         let (client, shared) = (self.client()?, &self.shared);
-        let more = partitions::keep(client, &shared.begin, shared.options.retention.max_age).await;
-        if let Err(error) = &more {
-            shared.report(error);
-            let _ = client.batch_execute("ROLLBACK").await;
+        match partitions::keep(client, &shared.begin, shared.options.retention.max_age).await {
+            Ok(0) => {}
+            Ok(dead_letters) => shared.report(Incident::DeadLettersRemoved(dead_letters)),
+            Err(error) => {
+                shared.report(Incident::Trouble(&error));
+                let _ = client.batch_execute("ROLLBACK").await;
+            }
         }
         self.next_upkeep = Instant::now() + partitions::INTERVAL;
         Ok(())
@@ -349,7 +352,7 @@ impl Node {
         if let Trouble::Broken(error) | Trouble::Refused(error) = trouble
             && !std::mem::replace(&mut self.is_troubled, true)
         {
-            self.shared.report(error);
+            self.shared.report(Incident::Trouble(error));
         }
     }
 

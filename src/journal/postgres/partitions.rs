@@ -18,11 +18,17 @@ const AHEAD: u64 = 3;
 /// The lock under which one node does this.
 const LOCK: &str = "SELECT pg_try_advisory_xact_lock(1685286500, hashtext(current_schema()))";
 
+/// The failed deliveries that no replay delivered and nobody dismissed.
+const DEAD: &str =
+    "status = 'failed' AND replayed_by IS NULL AND resolved_by IS NULL AND dismissed_at IS NULL";
+
 /// Makes the partitions of the next days, and drops those whose deliveries are older than `max_age`.
-pub(super) async fn keep(client: &Client, begin: &str, max_age: Duration) -> Result<()> {
+/// Returns the number of dead letters that it removed.
+pub(super) async fn keep(client: &Client, begin: &str, max_age: Duration) -> Result<u64> {
     let run = async |sql: &str| client.batch_execute(sql).await.map_err(|error| failed(&error));
     run(begin).await?;
     run("SET LOCAL lock_timeout TO '2s'").await?;
+    let mut dead = 0;
     let is_mine = client.query_typed(LOCK, &[]).await.map_err(|error| failed(&error))?;
     if is_mine[0].get(0) {
         let today = Timestamp::now().as_millis() / DAY;
@@ -38,13 +44,13 @@ pub(super) async fn keep(client: &Client, begin: &str, max_age: Duration) -> Res
         old.sort_unstable();
         // A later day may have deliveries of an execution that is not finished.
         for day in old {
-            if !drop_day(client, day).await? {
-                break;
-            }
+            let Some(dropped) = drop_day(client, day).await? else { break };
+            dead += dropped;
         }
         run(&forget_others(horizon)).await?;
     }
-    run("COMMIT").await
+    run("COMMIT").await?;
+    Ok(dead)
 }
 
 /// Returns the days that have partitions.
@@ -85,13 +91,17 @@ fn forget_others(horizon: u64) -> String {
     )
 }
 
-/// Drops the partitions of a day, unless an execution of it is not finished. Returns `true` if they
-/// are gone.
-async fn drop_day(client: &Client, day: u64) -> Result<bool> {
-    let ask = format!("SELECT EXISTS (SELECT 1 FROM executions_d{day} WHERE finished_at IS NULL)");
-    let is_open = client.query_typed(&ask, &[]).await.map_err(|error| failed(&error))?;
-    if is_open[0].get(0) {
-        return Ok(false);
+/// Drops the partitions of a day, unless an execution of it is not finished. Returns the number of dead
+/// letters in them if they are gone.
+async fn drop_day(client: &Client, day: u64) -> Result<Option<u64>> {
+    let ask = format!(
+        "SELECT EXISTS (SELECT 1 FROM executions_d{day} WHERE finished_at IS NULL),
+            (SELECT count(*) FROM deliveries_d{day} WHERE {DEAD})"
+    );
+    let found = client.query_typed(&ask, &[]).await.map_err(|error| failed(&error))?;
+    let (is_open, dead): (bool, i64) = (found[0].get(0), found[0].get(1));
+    if is_open {
+        return Ok(None);
     }
     let last = first_shared_serial(Timestamp::from_millis((day + 1) * DAY));
     let sql = format!(
@@ -100,5 +110,5 @@ async fn drop_day(client: &Client, day: u64) -> Result<bool> {
          DELETE FROM nodes WHERE is_gone AND expires_at < clock_timestamp() - interval '7 days'"
     );
     client.batch_execute(&sql).await.map_err(|error| failed(&error))?;
-    Ok(true)
+    Ok(Some(dead.cast_unsigned()))
 }

@@ -1,6 +1,7 @@
 //! Brings the calls of other nodes, and of earlier ones, into the lanes of this node's shards.
 
 use std::collections::VecDeque;
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -223,6 +224,12 @@ impl Shared {
 impl Recovery for PostgresJournal {
     fn is_durable(&self) -> bool {
         true
+    }
+
+    fn probe(&self) -> Promise<'_, Result<()>> {
+        // The lease is renewed by commits, and only while the database takes them.
+        let is_valid = self.shared.ownership().is_valid();
+        Box::pin(ready(if is_valid { Ok(()) } else { Err(super::error::silent()) }))
     }
 
     fn refill(&self) -> Promise<'_, Result<Option<Refill>>> {

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Row};
 use super::error::{failed, journal};
 use super::{Options, Params};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::crypto::Cipher;
+use crate::journal::crypto::{Cipher, KEY_CHECK};
 
 /// The version of the layout that this code sets up.
 const VERSION: i32 = 1;
@@ -20,8 +20,6 @@ const LAYOUT: &str = include_str!("schema.sql");
 const MAX_IDLE: Duration = Duration::from_secs(60);
 /// The lock under which nodes set the layout up one after the other.
 const LOCK: i64 = 0x6473_6e64;
-/// What the key's check encrypts, so that another key is noticed before anything is taken.
-const KEY_CHECK: &[u8] = b"dollar-send journal";
 
 /// Returns the name of a schema as SQL writes it.
 pub(super) fn quoted(name: &str) -> String {

@@ -10,6 +10,7 @@
 
 mod error;
 mod file;
+mod key;
 mod queue;
 mod read;
 mod records;
@@ -20,7 +21,6 @@ mod write;
 
 pub use file::{Durability, announce, create_directory};
 pub use read::{read_executions, read_log};
-pub use write::Report;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::crypto::{Cipher, JournalKey};
+use super::crypto::Cipher;
 use error::storage_error;
 use file::{DataDir, Upkeep};
 use read::ReaderPool;
@@ -36,7 +36,7 @@ use recovery::{Backlog, RecoveredBatches};
 use search::{Indexer, Kick};
 use write::Writer;
 
-use super::MemoryJournal;
+use super::{MemoryJournal, Report};
 use crate::delivery::{Kind, Payload};
 use crate::error::Result;
 use crate::execution::{ExecutionLog, RequestLog, Retention};
@@ -141,9 +141,9 @@ impl SqliteJournal {
     /// `DataDirLocked`, `Journal`, `JournalFull`.
     pub fn open(options: &Options, describe: Describe, report: Report) -> Result<Self> {
         let directory = DataDir::open(&options.directory)?;
-        let key = JournalKey::load(directory.path(), options.key.as_deref())?;
         let path = directory.path().join(FILE);
         let mut connection = file::open(&path, options.durability)?;
+        let key = key::unlock(&connection, directory.path(), options.key.as_deref())?;
         let failed = |error| storage_error(&path, "cannot be opened", error);
         let upkeep =
             Upkeep::new(&connection, options.retention, options.max_bytes).map_err(failed)?;

@@ -10,7 +10,7 @@ use crate::error::ErrorKind;
 use crate::execution::{DeliveryQuery, ExecutionQuery, Selection};
 use crate::journal::contract::recovery::bring_all_back;
 use crate::journal::contract::{self, commit, completed, delivered, failed, lane, model};
-use crate::journal::{History, Queue, Records, Recovery};
+use crate::journal::{History, Incident, Queue, Records, Recovery};
 use crate::streams::{Event, EventContent, EventId, StreamKind};
 use crate::time::Timestamp;
 
@@ -21,7 +21,7 @@ fn describe() -> Describe {
 fn open(directory: &Path) -> SqliteJournal {
     let retention = Retention { max_executions_per_workflow: 1000, ..Retention::default() };
     let options = Options { retention, ..Options::bare(directory.to_owned()) };
-    SqliteJournal::open(&options, describe(), Box::new(|error| panic!("{error}"))).unwrap()
+    SqliteJournal::open(&options, describe(), Box::new(|incident| panic!("{incident:?}"))).unwrap()
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn an_index_finds_what_a_look_at_each_row_finds() {
     // The retention removes most of it; the rest is indexed again.
     let retention = Retention { max_executions_per_workflow: 4, ..Retention::default() };
     let options = Options { retention, ..Options::bare(parent.path().to_owned()) };
-    let report = Box::new(|error: &_| panic!("{error}"));
+    let report = Box::new(|incident: Incident<'_>| panic!("{incident:?}"));
     let journal = SqliteJournal::open(&options, describe(), report).unwrap();
     let is_left = |count| count < 48;
     while !is_left(journal.count_executions(&ExecutionQuery::default(), &[]).await.unwrap()) {
@@ -119,7 +119,7 @@ async fn a_run_without_a_segment_is_found_by_its_deliveries_in_one() {
          SELECT -1 - serial FROM executions WHERE ended IS NOT NULL",
     );
     let options = Options { search: SearchIndex::Off, ..Options::bare(parent.path().to_owned()) };
-    let report = Box::new(|error: &_| panic!("{error}"));
+    let report = Box::new(|incident: Incident<'_>| panic!("{incident:?}"));
     let journal = SqliteJournal::open(&options, describe(), report).unwrap();
     bring_all_back(&journal).await;
     contract::search::compare(&journal).await;
@@ -165,11 +165,11 @@ fn open_on_a_small_disk(directory: &Path, pages: u32) -> SqliteJournal {
     let path = directory.join(FILE);
     let data_dir = DataDir::open(directory).unwrap();
     let connection = file::open(&path, Durability::Fsync).unwrap();
+    let key = super::key::unlock(&connection, directory, None).unwrap();
     connection.pragma_update(None, "max_page_count", pages).unwrap();
     let upkeep = Upkeep::new(&connection, Retention::default(), None).unwrap();
     let mut journal = open(&directory.join("another"));
-    let readers =
-        ReaderPool::open(path.clone(), JournalKey::load(data_dir.path(), None).unwrap()).unwrap();
+    let readers = ReaderPool::open(path.clone(), key).unwrap();
     let (kick, _) = Kick::channel();
     let writer = Writer::start(connection, data_dir, path, upkeep, kick, Box::new(|_| {})).unwrap();
     journal.readers = readers;
@@ -204,6 +204,7 @@ async fn a_full_disk_refuses_a_hand_over_and_keeps_nothing_of_it() {
             .unwrap()
     };
     assert_eq!((rows("commits"), rows("executions")), (kept, kept));
+    assert_eq!(journal.probe().await.unwrap_err().kind(), ErrorKind::JournalFull);
     // What is written when there is no room waits; nothing of it is lost.
     while let Some(record) = journal.lease(&lane("a")).await {
         journal.settle(&record, delivered());

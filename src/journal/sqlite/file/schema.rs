@@ -22,7 +22,7 @@ pub enum Durability {
 
 /// The steps from each version of the layout to the next. The version of a file is its
 /// `user_version`; a step is never changed once it was released.
-const STEPS: [&str; 8] = [
+const STEPS: [&str; 9] = [
     "
     CREATE TABLE executions (
         serial INTEGER PRIMARY KEY,
@@ -210,6 +210,13 @@ const STEPS: [&str; 8] = [
 
     ALTER TABLE deliveries ADD COLUMN attempt_log TEXT;
     ALTER TABLE retries ADD COLUMN attempt_log TEXT;
+    ",
+    "
+    CREATE TABLE key_check (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
+    CREATE TABLE probes (id INTEGER PRIMARY KEY, content BLOB NOT NULL);
+    -- Finished executions without a dead letter.
+    CREATE INDEX executions_removable ON executions (workflow_id, serial)
+        WHERE finished_at IS NOT NULL AND failed = 0;
     ",
 ];
 

@@ -118,22 +118,24 @@ impl Upkeep {
         ))
     }
 
-    /// Does a part of what is due; while the writer is busy, only what was put off for long.
-    pub(crate) fn run(&mut self, connection: &Connection, busy: bool) -> Result<()> {
+    /// Does a part of what is due; while the writer is busy, only what was put off for long. Returns
+    /// the number of dead letters that it removed.
+    pub(crate) fn run(&mut self, connection: &Connection, busy: bool) -> Result<u64> {
         let now = Instant::now();
         if (!self.more && now < self.next) || (busy && now < self.next + PATIENCE) {
-            return Ok(());
+            return Ok(0);
         }
-        let removed = self.forget(connection)?;
+        let (removed, dead) = self.forget(connection)?;
         self.more = removed || give_back(connection)?;
         if !self.more {
             self.next = Instant::now() + INTERVAL;
         }
-        Ok(())
+        Ok(dead)
     }
 
-    /// Removes finished executions that exceed the limits. Returns `true` if there may be more.
-    fn forget(&mut self, connection: &Connection) -> Result<bool> {
+    /// Removes finished executions that exceed the limits. Returns `true` if there may be more, and the
+    /// number of dead letters among what it removed.
+    fn forget(&mut self, connection: &Connection) -> Result<(bool, u64)> {
         let look = Look::now();
         let mut serials = if self.clock.admits(look) {
             let age = u64::try_from(self.retention.max_age.as_millis()).unwrap_or(u64::MAX);
@@ -152,18 +154,19 @@ impl Upkeep {
             serials.extend(excess);
         }
         if serials.is_empty() {
-            return Ok(self.looked_at.is_some());
+            return Ok((self.looked_at.is_some(), 0));
         }
         let overwriting = Overwriting::begin(connection)?;
         let transaction = connection.unchecked_transaction()?;
         let again = search::forget(&transaction, &serials)?;
+        let mut dead = 0;
         for serial in serials {
-            forget_execution(&transaction, serial)?;
+            dead += forget_execution(&transaction, serial)?;
         }
         transaction.commit()?;
         drop(overwriting);
         self.unindexed += again;
-        Ok(true)
+        Ok((true, dead))
     }
 
     fn look_at_more_workflows(&mut self, connection: &Connection) -> Result<()> {
@@ -215,11 +218,12 @@ fn too_old(connection: &Connection, horizon: u64) -> Result<Vec<i64>> {
     oldest.query_map(params![int(horizon), EXECUTIONS_AT_ONCE], |row| row.get(0))?.collect()
 }
 
-/// The oldest finished executions of a workflow that has more than `keep`.
+/// The oldest finished executions of a workflow that has more than `keep`, but for those with a dead
+/// letter.
 fn too_many(connection: &Connection, workflow: &str, keep: usize) -> Result<Vec<i64>> {
     let mut excess = connection.prepare_cached(
-        "SELECT serial FROM executions
-         WHERE workflow_id = ?1 AND finished_at IS NOT NULL AND serial <=
+        "SELECT serial FROM executions INDEXED BY executions_removable
+         WHERE workflow_id = ?1 AND finished_at IS NOT NULL AND failed = 0 AND serial <=
             (SELECT serial FROM executions WHERE workflow_id = ?1
              ORDER BY serial DESC LIMIT 1 OFFSET ?2)
          ORDER BY serial LIMIT ?3",
@@ -234,7 +238,11 @@ fn next_workflow(connection: &Connection, after: &str) -> Result<Option<String>>
     next.query_row([after], |row| row.get(0)).optional()
 }
 
-fn forget_execution(connection: &Connection, serial: i64) -> Result<()> {
+/// Removes an execution. Returns the number of its dead letters.
+fn forget_execution(connection: &Connection, serial: i64) -> Result<u64> {
+    let mut failed =
+        connection.prepare_cached("SELECT failed FROM executions WHERE serial = ?1")?;
+    let dead = failed.query_row([serial], |row| row.get(0)).optional()?;
     for statement in [
         "DELETE FROM deliveries WHERE execution = ?1",
         "DELETE FROM commits WHERE execution = ?1 AND open = 0",
@@ -242,7 +250,7 @@ fn forget_execution(connection: &Connection, serial: i64) -> Result<()> {
     ] {
         connection.prepare_cached(statement)?.execute([serial])?;
     }
-    Ok(())
+    Ok(dead.unwrap_or(0))
 }
 
 /// Returns free pages to the file system. Returns `true` if there are more.

@@ -24,10 +24,7 @@ use crate::time::Timestamp;
 /// `Journal`.
 pub fn read_log(directory: &Path, key: Option<&[u8]>, query: &DeliveryQuery) -> Result<Vec<Found>> {
     let path = existing_file(directory)?;
-    let key = match key {
-        Some(key) => Some(JournalKey::load(directory, Some(key))?),
-        None => JournalKey::existing(directory)?,
-    };
+    let key = JournalKey::find(directory, key)?;
     let cipher = key.as_ref().map(Cipher::new).transpose()?;
     let readable = cipher.is_some();
     let reader = JournalReader::open(&path, cipher)?;

@@ -223,6 +223,10 @@ impl Recovery for SqliteJournal {
         true
     }
 
+    fn probe(&self) -> Promise<'_, Result<()>> {
+        Box::pin(self.writer.probe())
+    }
+
     fn refill(&self) -> Promise<'_, Result<Option<Refill>>> {
         Box::pin(self.refill_part())
     }

@@ -5,8 +5,6 @@ mod op;
 mod tables;
 mod writer;
 
-pub use writer::Report;
-
 pub(super) use batches::SeqRun;
 pub(super) use op::{AppendOp, EncryptedCommit, Ending, Op, Register, SettledRow};
 pub(super) use writer::Writer;

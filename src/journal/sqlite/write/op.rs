@@ -107,6 +107,8 @@ pub(crate) enum Op {
     Index(Box<NewSegment>, Waiter),
     /// All earlier operations are on disk.
     Sync(Waiter),
+    /// The file takes a small commit; nothing of it stays.
+    Probe(Waiter),
 }
 
 /// A commit and its effect on the execution.

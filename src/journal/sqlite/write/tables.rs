@@ -304,3 +304,13 @@ pub(crate) fn finish(
         ])
         .map(drop)
 }
+
+/// Bytes of a probe: a page, so that it fails where a hand-over would.
+pub(crate) const PROBE_BYTES: u64 = 4096;
+
+/// Writes as much as a small hand-over does, and removes it.
+pub(crate) fn probe(connection: &Connection) -> Result<()> {
+    let insert = "REPLACE INTO probes (id, content) VALUES (1, zeroblob(?1))";
+    connection.prepare_cached(insert)?.execute([int(PROBE_BYTES)])?;
+    connection.prepare_cached("DELETE FROM probes")?.execute([]).map(drop)
+}

@@ -21,6 +21,7 @@ use crate::journal::sqlite::error::storage_error;
 use crate::journal::sqlite::file::{Checkpoints, DataDir, Upkeep};
 use crate::journal::sqlite::records;
 use crate::journal::sqlite::search::{self, Kick, NewSegment};
+use crate::journal::{Incident, Report};
 use crate::private::{self, Identity};
 use crate::time::Timestamp;
 
@@ -94,9 +95,6 @@ impl WriteQueue {
         }
     }
 }
-
-/// Called when the file cannot be written, and with nothing when it can be again.
-pub type Report = Box<dyn Fn(&Error) + Send>;
 
 impl Writer {
     /// Starts the thread. It holds the data directory until it ends.
@@ -199,6 +197,11 @@ impl Writer {
     /// Resolves when all earlier operations are on disk.
     pub(crate) async fn sync(&self) -> Result<()> {
         self.wait(Op::Sync).await
+    }
+
+    /// Resolves when the file has taken a small commit.
+    pub(crate) async fn probe(&self) -> Result<()> {
+        self.wait(Op::Probe).await
     }
 
     async fn wait(&self, op: impl FnOnce(Waiter) -> Op) -> Result<()> {
@@ -305,8 +308,10 @@ impl WriterThread {
             let tidied = self.checkpoints.run(&self.connection);
             let tidied = tidied.and_then(|()| self.upkeep.run(&self.connection, shared.is_busy()));
             self.kick.note(self.upkeep.take_unindexed());
-            if let Err(error) = tidied {
-                (self.report)(&storage_error(&self.path, "cannot be tidied", error));
+            match tidied {
+                Ok(0) => {}
+                Ok(dead_letters) => (self.report)(Incident::DeadLettersRemoved(dead_letters)),
+                Err(error) => self.report_trouble("cannot be tidied", error),
             }
         }
         self.checkpoints.stop();
@@ -345,15 +350,20 @@ impl WriterThread {
                         | Op::Dismiss { .. }
                         | Op::Register(..)
                         | Op::Index(..)
-                        | Op::Sync(_) => {
+                        | Op::Sync(_)
+                        | Op::Probe(_) => {
                             answer(op, Err(error));
                         }
                         op => self.left.push(op),
                     }
                 }
-                (self.report)(&storage_error(&self.path, "cannot be written", error));
+                self.report_trouble("cannot be written", error);
             }
         }
+    }
+
+    fn report_trouble(&self, what: &str, error: rusqlite::Error) {
+        (self.report)(Incident::Trouble(&storage_error(&self.path, what, error)));
     }
 
     /// Fails when the file that is open is not at its path any more.
@@ -377,9 +387,7 @@ impl WriterThread {
         let mut used = None;
         let transaction = self.connection.transaction()?;
         for (place, op) in batch.iter().enumerate() {
-            if let Op::Append(append, _) = op {
-                let size =
-                    append.commit.as_ref().map_or(0, |commit| commit.ciphertext.len() as u64);
+            if let Some(size) = admitted_bytes(op) {
                 let mut bytes = match used {
                     Some(bytes) => bytes,
                     None => self.upkeep.used(&transaction)?,
@@ -387,7 +395,7 @@ impl WriterThread {
                 let admitted = self.upkeep.admit(&mut bytes, size);
                 used = Some(bytes);
                 match admitted {
-                    Ok(()) => tables::append(&transaction, append)?,
+                    Ok(()) => apply(&transaction, op, &settled)?,
                     Err(error) => refused.push((place, error)),
                 }
             } else {
@@ -396,6 +404,17 @@ impl WriterThread {
         }
         transaction.commit()?;
         Ok(refused)
+    }
+}
+
+/// Returns the bytes of an operation that the limit of the file may refuse.
+fn admitted_bytes(op: &Op) -> Option<u64> {
+    match op {
+        Op::Append(append, _) => {
+            Some(append.commit.as_ref().map_or(0, |commit| commit.ciphertext.len() as u64))
+        }
+        Op::Probe(_) => Some(tables::PROBE_BYTES),
+        _ => None,
     }
 }
 
@@ -416,7 +435,8 @@ fn indexed_rows(op: &Op) -> usize {
         | Op::Dismiss { .. }
         | Op::Register(..)
         | Op::Index(..)
-        | Op::Sync(_) => 0,
+        | Op::Sync(_)
+        | Op::Probe(_) => 0,
     }
 }
 
@@ -451,6 +471,7 @@ fn apply(connection: &Connection, op: &Op, settled: &HashSet<u64>) -> rusqlite::
         Op::Register(changes, _) => records::register(connection, changes),
         Op::Index(segment, _) => search::write(connection, segment),
         Op::Sync(_) => Ok(()),
+        Op::Probe(_) => tables::probe(connection),
     }
 }
 
@@ -462,7 +483,8 @@ fn answer(op: Op, result: Result<()>) {
     | Op::Dismiss { waiter, .. }
     | Op::Register(_, waiter)
     | Op::Index(_, waiter)
-    | Op::Sync(waiter) = op
+    | Op::Sync(waiter)
+    | Op::Probe(waiter) = op
     {
         // Who does not wait any more needs no answer.
         let _ = waiter.send(result);
