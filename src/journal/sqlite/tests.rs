@@ -65,6 +65,8 @@ async fn an_index_finds_what_a_look_at_each_row_finds() {
         assert!(indexed(&journal).await > 0);
     }
     contract::search::compare(&journal).await;
+    let all = DeliveryQuery { limit: Some(10_000), ..DeliveryQuery::default() };
+    journal.dismiss(&Selection::Query(all)).await.unwrap();
     journal.close().await;
     drop(journal);
     // The retention removes most of it; the rest is indexed again.
