@@ -283,6 +283,9 @@ test('metrics are what Prometheus reads', async (t) => {
   assert.match(text, /^dollar_send_deliveries_delivered_total 1$/m)
   assert.match(text, /^dollar_send_deliveries_failed_total 1$/m)
   assert.match(text, /^dollar_send_sse_clients 0$/m)
+  assert.match(text, /^dollar_send_dead_letters 1$/m)
+  assert.match(text, /^dollar_send_calls_waiting 0$/m)
+  assert.match(text, /^dollar_send_oldest_waiting_seconds 0/m)
   assert.ok(text.endsWith('# EOF\n'))
   for (const line of text.trim().split('\n')) {
     assert.match(

@@ -200,6 +200,14 @@ impl Engine {
         self.shared.alerts.stats()
     }
 
+    /// Counts the dead letters; of a fleet, those of all nodes.
+    ///
+    /// # Errors
+    /// `Journal`.
+    pub async fn count_dead_letters(&self) -> Result<usize> {
+        self.shared.journal.count_dead_letters().await
+    }
+
     /// Returns executions as a JSON array, newest first.
     pub async fn executions(&self, query: &ExecutionQuery) -> Result<String> {
         let open = self.intake.open_buffers().await;

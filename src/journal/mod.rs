@@ -224,6 +224,9 @@ pub trait History: Send + Sync {
         open: &'a [OpenBuffer],
     ) -> Promise<'a, Result<usize>>;
 
+    /// Counts the dead letters.
+    fn count_dead_letters(&self) -> Promise<'_, Result<usize>>;
+
     /// Returns the selection in parts that fit in memory, in the original order of the calls.
     fn parts<'a>(&'a self, selection: &'a Selection) -> Promise<'a, Result<Vec<Selection>>>;
 

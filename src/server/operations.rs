@@ -25,6 +25,7 @@ use crate::engine::Engine;
 use crate::error::{Error, ErrorKind};
 use crate::observability::alerts::AlertStats;
 use crate::observability::metrics::{FleetStats, Stats};
+use crate::time::Timestamp;
 
 /// The response of a passed check.
 #[derive(Serialize, ToSchema)]
@@ -110,8 +111,53 @@ pub(super) async fn metrics(
 ) -> Result<impl IntoResponse, ApiError> {
     let engine = shared.engine()?;
     let (stats, alerts) = (engine.stats(), engine.alert_stats());
-    let text = rendered(&stats, &alerts, engine.fleet_stats(), engine.streams().followers());
+    let log = LogFigures::read(&engine).await;
+    let text = rendered(&stats, &alerts, engine.fleet_stats(), engine.streams().followers(), log);
     Ok(([(CONTENT_TYPE, OPENMETRICS)], text))
+}
+
+/// The longest wait for the figures of the log: without them there are the others.
+const LOG_LIMIT: Duration = Duration::from_secs(2);
+
+/// The figures that the journal has to be asked for.
+struct LogFigures {
+    dead_letters: usize,
+    waiting: usize,
+    since: Option<Timestamp>,
+}
+
+impl LogFigures {
+    /// Returns `None` if the journal does not respond in time.
+    async fn read(engine: &Engine) -> Option<Self> {
+        let read = async {
+            let (waiting, since) = engine.waiting().await?;
+            Ok::<_, Error>(Self {
+                dead_letters: engine.count_dead_letters().await?,
+                waiting,
+                since,
+            })
+        };
+        tokio::time::timeout(LOG_LIMIT, read).await.ok()?.ok()
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let gauges = [
+            (
+                "dead_letters",
+                "Failed calls that are neither replayed nor dismissed",
+                self.dead_letters,
+            ),
+            ("calls_waiting", "Calls that wait for an attempt", self.waiting),
+        ];
+        for (name, help, value) in gauges {
+            registry.register(name, help, ConstGauge::new(signed(value)));
+        }
+        let now = Timestamp::now().as_millis();
+        let waited = self.since.map_or(0, |since| now.saturating_sub(since.as_millis()));
+        let waited = ConstGauge::new(Duration::from_millis(waited).as_secs_f64());
+        let help = "Age of the oldest waiting call; in a fleet, of its run";
+        registry.register_with_unit("oldest_waiting", help, Unit::Seconds, waited);
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -133,6 +179,7 @@ fn rendered(
     alerts: &[AlertStats],
     fleet: Option<FleetStats>,
     clients: usize,
+    log: Option<LogFigures>,
 ) -> String {
     let mut registry = Registry::with_prefix("dollar_send");
     let counters = [
@@ -171,6 +218,9 @@ fn rendered(
     registry.register("lane_in_flight", "Attempts under way in a lane", in_flight);
     registry.register("lane_waiting", "Deliveries that wait in a lane", waiting);
     registry.register("lane_breaker_open", "Whether a lane is left alone", open);
+    if let Some(log) = log {
+        log.register(&mut registry);
+    }
     if let Some(fleet) = fleet {
         register_fleet(&mut registry, fleet);
     }

@@ -71,6 +71,10 @@ impl History for MemoryJournal {
         Box::pin(async { Ok(self.log.executions(query, open).len()) })
     }
 
+    fn count_dead_letters(&self) -> Promise<'_, Result<usize>> {
+        Box::pin(async { Ok(self.count_dead()) })
+    }
+
     fn parts<'a>(&'a self, selection: &'a Selection) -> Promise<'a, Result<Vec<Selection>>> {
         // The payloads are in memory.
         Box::pin(ready(Ok(vec![selection.clone()])))

@@ -85,6 +85,14 @@ impl MemoryJournal {
         }
     }
 
+    /// Counts the dead letters.
+    pub(super) fn count_dead(&self) -> usize {
+        let dead = |log: &Arc<ExecutionLog>| {
+            log.state().entries.iter().filter(|entry| entry.is_dead_letter()).count()
+        };
+        self.log.known(|_| true).iter().map(dead).sum()
+    }
+
     fn dead_letters(&self, query: &DeliveryQuery) -> HashSet<Uuid> {
         let mut found = Vec::new();
         for execution in self.log.known(|log| query.admits_execution(log.serial(), &log.info)) {

@@ -422,6 +422,10 @@ impl History for PostgresJournal {
         Box::pin(self.shared.count_all_executions(query, open))
     }
 
+    fn count_dead_letters(&self) -> Promise<'_, Result<usize>> {
+        Box::pin(self.shared.count_dead_letters())
+    }
+
     fn parts<'a>(&'a self, selection: &'a Selection) -> Promise<'a, Result<Vec<Selection>>> {
         Box::pin(self.shared.divide(selection))
     }

@@ -155,6 +155,14 @@ impl Shared {
         }
     }
 
+    /// Counts the dead letters of all nodes.
+    pub(super) async fn count_dead_letters(&self) -> Result<usize> {
+        let sql = format!("SELECT count(*) FROM deliveries d WHERE {DEAD_LETTER}");
+        let rows = self.read_written(&sql, &Columns::default()).await?;
+        let count: i64 = rows[0].try_get(0).map_err(|_| super::error::damaged("count"))?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+
     async fn dead_letters(&self, query: &DeliveryQuery) -> Result<Vec<Uuid>> {
         let mut conditions = Conditions::of_deliveries(query);
         if let Some(before) = query.before {

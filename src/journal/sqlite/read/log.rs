@@ -218,6 +218,10 @@ impl History for SqliteJournal {
         Box::pin(self.count_found_executions(query, open))
     }
 
+    fn count_dead_letters(&self) -> Promise<'_, Result<usize>> {
+        Box::pin(self.read(JournalReader::count_dead_letters))
+    }
+
     fn parts<'a>(&'a self, selection: &'a Selection) -> Promise<'a, Result<Vec<Selection>>> {
         Box::pin(self.divide(selection))
     }

@@ -160,6 +160,15 @@ impl JournalReader {
         Ok(found.and_then(|bytes: Vec<u8>| Uuid::from_slice(&bytes).ok()).unwrap_or(id))
     }
 
+    /// Counts the dead letters.
+    pub(super) fn count_dead_letters(&self) -> Result<usize> {
+        let count = format!("SELECT count(*) FROM deliveries WHERE {DEAD_LETTER}");
+        let connection = self.connection();
+        let mut select =
+            connection.prepare_cached(&count).map_err(|error| self.failed_to_read(error))?;
+        select.query_row([], |row| row.get(0)).map_err(|error| self.failed_to_read(error))
+    }
+
     fn dead_letters(&self, query: &DeliveryQuery) -> Rows<Vec<Uuid>> {
         let mut conditions = Conditions::of_deliveries(query);
         if let Some(before) = query.before {
