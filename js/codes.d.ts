@@ -218,8 +218,9 @@ export type WarningCode =
    */
   | 'DEAD_LETTERS_REMOVED'
   /**
-   * Deliveries wait for a service that the data directory had and the options lack. To do: Open it
-   * with the options of the runner.
+   * Deliveries wait for a service that the data directory had and the options lack, or for a
+   * destination that nothing has registered within 5 seconds. To do: Open it with the options of the
+   * runner, or call `engine.destination()`.
    */
   | 'NOT_CONFIGURED'
   /**

@@ -169,6 +169,8 @@ export interface SubscribeOptions {
 export interface DestinationItem<Argument = Untyped> {
   /** The id of the delivery, the same for each attempt: use it to detect repetitions. */
   id: string
+  /** The id of the call, that of its first delivery: the same for each attempt and each replay. */
+  callId: string
   /** The id of the workflow whose step made the call. */
   workflowId: string
   /** When the call was made (ISO 8601, UTC). */

@@ -42,11 +42,55 @@ test('$send.NAME is recorded, delivered by its function, and logged', async (t) 
   const [delivery] = await send(engine, [{ channel: '#x', text: 'hi', at: new Date(0) }])
   const { id, recordedAt } = delivery
   const argument = { channel: '#x', text: 'hi', at: '1970-01-01T00:00:00.000Z' }
-  assert.deepEqual(seen, [{ id, workflowId: 'p_test', recordedAt, argument }, id])
+  assert.deepEqual(seen, [{ id, callId: id, workflowId: 'p_test', recordedAt, argument }, id])
   assert.deepEqual([delivery.destination, delivery.status], ['test', 'delivered'])
   assert.deepEqual(delivery.request, argument)
   assert.deepEqual(/** @type {any} */ (delivery.response).result, { ts: 17 })
   assert.equal((await engine.deliveries({ destination: 'test' })).length, 1)
+})
+
+for (const batch of [undefined, { maxCount: 1 }]) {
+  test(`a replay has the id of its call, ${batch ? 'in a batch' : 'alone'}`, async (t) => {
+    const engine = await openEngine(t)
+    /** @type {any[]} */
+    const seen = []
+    engine.destination('test', {
+      ...(batch && { batch }),
+      async deliver(items) {
+        seen.push(...items)
+        return [seen.length === 1 ? 'failed' : 'delivered']
+      },
+    })
+    const [dead] = await send(engine, [{ n: 1 }])
+    assert.equal(dead.status, 'failed')
+    await engine.replay({ ids: [dead.id] })
+    await engine.flush(PATIENT)
+    assert.equal(seen.length, 2)
+    assert.deepEqual(
+      seen.map(({ callId }) => callId),
+      [dead.id, dead.id],
+    )
+    assert.notEqual(seen[1].id, dead.id)
+  })
+}
+
+test('calls that wait for a destination that nothing registers are told of', async (t) => {
+  const options = { dataDir: dataDirectory(t), egress: LOCAL }
+  const first = await Engine.open(options)
+  first.destination('test', { deliver: () => new Promise(() => {}) })
+  const execution = first.execution({ workflowId: 'p_test' })
+  const { $send } = /** @type {any} */ (execution.step('step'))
+  $send.test({ n: 1 })
+  await execution.complete()
+  await first.close({ timeoutMs: 0 })
+
+  const second = await openEngine(t, options)
+  const warning = await nextEvent(second, 'warning')
+  assert.equal(warning.code, 'NOT_CONFIGURED')
+  assert.match(warning.message, /^calls of \$send\.test wait \(1 now\): nothing in this process/)
+  second.destination('test', { deliver: (items) => items.map(() => 'delivered') })
+  await second.flush(PATIENT)
+  assert.equal((await second.deliveries())[0].status, 'delivered')
 })
 
 test('the example for Slack does what the service asks for', async (t) => {

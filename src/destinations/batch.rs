@@ -138,6 +138,8 @@ pub struct StoreOutcome {
 pub struct Origin<'a> {
     /// The delivery's id.
     pub id: Uuid,
+    /// The id of the call: that of its first delivery, the same for each replay.
+    pub call: Uuid,
     /// The workflow whose step made the call.
     pub workflow_id: &'a str,
     /// The time of the call.

@@ -87,7 +87,8 @@ fn batch(kind: Kind, text: &str, at: Timestamp, name: Option<&str>) -> Encoded {
     let lane = registry.lane(kind, &payload(text));
     let mut open = destination.batching().unwrap().begin(&lane, Uuid::from_u128(7), name);
     for number in 1..=3 {
-        let origin = Origin { id: Uuid::from_u128(number), workflow_id: "w", recorded_at: at };
+        let id = Uuid::from_u128(number);
+        let origin = Origin { id, call: id, workflow_id: "w", recorded_at: at };
         open.add(&payload(text), origin).unwrap();
     }
     open.close(at).unwrap()
@@ -115,8 +116,8 @@ async fn what_is_no_call_is_delivered_nowhere() {
             if registry.is_batched(kind) {
                 let lane = registry.lane(kind, &payload);
                 let mut open = destination.batching().unwrap().begin(&lane, attempt.id, None);
-                let origin =
-                    Origin { id: attempt.id, workflow_id: "w", recorded_at: attempt.recorded_at };
+                let Attempt { id, recorded_at, .. } = attempt;
+                let origin = Origin { id, call: id, workflow_id: "w", recorded_at };
                 assert!(open.add(&payload, origin).is_err(), "{} {text:?}", kind.name());
             } else {
                 let verdict = destination.deliver(&payload, &attempt).await.verdict;

@@ -51,9 +51,9 @@ impl OpenBatch for Items {
 /// # Errors
 /// `InvalidArgument`: it cannot be read.
 pub(super) fn item<'a>(payload: &'a Payload, origin: Origin<'a>) -> Result<Item<'a>, Failure> {
-    let Origin { id, workflow_id, recorded_at } = origin;
+    let Origin { id, call, workflow_id, recorded_at } = origin;
     let argument = serde_json::from_slice(&payload.text).map_err(|_| unreadable())?;
-    Ok(Item { id, workflow_id, argument, recorded_at })
+    Ok(Item { id, call_id: call, workflow_id, argument, recorded_at })
 }
 
 fn unreadable() -> Failure {

@@ -69,6 +69,7 @@ struct FunctionCall<'a> {
 #[serde(rename_all = "camelCase")]
 struct Item<'a> {
     id: Uuid,
+    call_id: Uuid,
     workflow_id: &'a str,
     argument: &'a RawValue,
     recorded_at: Timestamp,
@@ -153,8 +154,8 @@ impl CustomSet {
     }
 
     async fn deliver(&self, kind: Kind, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
-        let Attempt { id, workflow_id, recorded_at, .. } = *attempt;
-        let item = match item(payload, Origin { id, workflow_id, recorded_at }) {
+        let Attempt { id, call, workflow_id, recorded_at, .. } = *attempt;
+        let item = match item(payload, Origin { id, call, workflow_id, recorded_at }) {
             Ok(item) => item,
             Err(failure) => return Outcome::rejected(failure),
         };

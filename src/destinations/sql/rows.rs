@@ -165,7 +165,12 @@ mod tests {
     }
 
     fn add(rows: &mut RowBatch, payload: &Payload) -> Result<(), Failure> {
-        let origin = Origin { id: Uuid::nil(), workflow_id: "w", recorded_at: Timestamp::now() };
+        let origin = Origin {
+            id: Uuid::nil(),
+            call: Uuid::nil(),
+            workflow_id: "w",
+            recorded_at: Timestamp::now(),
+        };
         rows.add(payload, origin)
     }
 

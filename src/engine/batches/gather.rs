@@ -114,7 +114,7 @@ impl BatchLanes {
         };
         let added = added.and_then(|()| match growing {
             Some(growing) => caught_now(|| {
-                let origin = origin(&record.execution.info, record.id, record.recorded_at);
+                let origin = origin(&record.execution, record.place, record.id, record.recorded_at);
                 growing.batch.add(&record.payload, origin)
             }),
             None => Ok(()),

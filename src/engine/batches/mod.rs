@@ -25,7 +25,7 @@ use crate::delivery::{Failure, Kind};
 use crate::destinations::{Encoded, OpenBatch, Origin};
 use crate::engine::shared::SharedParts;
 use crate::error::ErrorKind;
-use crate::execution::ExecutionInfo;
+use crate::execution::ExecutionLog;
 use crate::journal::{Lane, SealedBatch};
 use crate::observability::metrics::DelayedBatch;
 use crate::time::Timestamp;
@@ -140,6 +140,7 @@ fn no_batches(kind: Kind) -> Failure {
     Failure::new(ErrorKind::Internal, message)
 }
 
-fn origin(info: &ExecutionInfo, id: Uuid, recorded_at: Timestamp) -> Origin<'_> {
-    Origin { id, workflow_id: &info.workflow_id, recorded_at }
+fn origin(execution: &ExecutionLog, place: usize, id: Uuid, recorded_at: Timestamp) -> Origin<'_> {
+    let call = execution.call_of(place);
+    Origin { id, call, workflow_id: &execution.info.workflow_id, recorded_at }
 }

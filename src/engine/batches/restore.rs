@@ -18,6 +18,7 @@ use crate::time::Timestamp;
 /// A call that is encoded once more.
 struct RestoredCall {
     execution: Arc<ExecutionLog>,
+    place: usize,
     id: Uuid,
     recorded_at: Timestamp,
     payload: Payload,
@@ -27,6 +28,7 @@ impl RestoredCall {
     fn of(record: &Record) -> Self {
         Self {
             execution: Arc::clone(&record.execution),
+            place: record.place,
             id: record.id,
             recorded_at: record.recorded_at,
             payload: record.payload.clone(),
@@ -89,7 +91,7 @@ impl BatchLanes {
             batching.begin(&sealed.lane.key, first, name)
         };
         for (turn, call) in calls.iter().enumerate() {
-            let origin = origin(&call.execution.info, call.id, call.recorded_at);
+            let origin = origin(&call.execution, call.place, call.id, call.recorded_at);
             batch.add(&call.payload, origin)?;
             if turn.is_multiple_of(TURN) {
                 tokio::task::yield_now().await;

@@ -5,6 +5,7 @@
 //! it, and goes on with the place that has waited longest. There is no loop that watches all lanes, so
 //! a lane that is slow or dead delays no other, and one that only waits costs no worker.
 
+mod absent;
 mod attempt;
 mod breaker;
 mod held;
@@ -82,6 +83,9 @@ impl Lanes {
                 continue;
             }
             let limit = destinations.of(lane.kind).lane_concurrency();
+            if limit == 0 {
+                self.watch_absent(&lane);
+            }
             for _ in 0..journal.waiting(&lane).min(limit) {
                 if !self.enter(&lane, limit) {
                     break;

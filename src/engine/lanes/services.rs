@@ -33,6 +33,8 @@ pub(crate) struct Services {
     waiting: AtomicUsize,
     /// Those that a warning was given of.
     warned: Mutex<Vec<Kind>>,
+    /// Those that may be registered soon.
+    watched: Mutex<Vec<Kind>>,
     events: Arc<Events>,
 }
 
@@ -65,8 +67,8 @@ impl Services {
         if !new.is_empty() {
             runtime::handle()?.block_on(journal.register(new))?;
         }
-        let (waiting, warned) = (AtomicUsize::new(0), Mutex::default());
-        Ok(Self { missing, files, waiting, warned, events })
+        let (waiting, warned, watched) = (AtomicUsize::new(0), Mutex::default(), Mutex::default());
+        Ok(Self { missing, files, waiting, warned, watched, events })
     }
 
     /// Returns the reason why a call of this kind waits for its service; `None`: it does not.
@@ -98,6 +100,31 @@ impl Services {
     /// opening.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Returns `true` if this kind is not watched yet.
+    pub(crate) fn begin_watch(&self, kind: Kind) -> bool {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !watched.contains(&kind);
+        if is_new {
+            watched.push(kind);
+        }
+        is_new
+    }
+
+    /// Ends the watch of a kind.
+    pub(crate) fn end_watch(&self, kind: Kind) {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != kind);
+    }
+
+    /// Warns once that calls wait for a destination that no thread has registered.
+    pub(crate) fn warn_of_absent(&self, kind: Kind, waiting: usize) {
+        let name = kind.name();
+        let message = format!(
+            "calls of $send.{name} wait ({waiting} now): nothing in this process has registered the \
+             destination. Call engine.destination({name:?}, …)"
+        );
+        self.warn_once(kind, "NOT_CONFIGURED", &message);
     }
 
     fn warn_once(&self, kind: Kind, code: &'static str, message: &str) {
