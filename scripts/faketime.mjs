@@ -1,8 +1,9 @@
 // The library that shows processes another time: Debian's libfaketime.
 
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+
+import { installDebian } from './debian.mjs'
 
 /** Returns where the library is; undefined if it is not installed. */
 export function faketimePath() {
@@ -14,16 +15,10 @@ export function faketimePath() {
 /** Installs Debian's package if it is not there and this is a Debian that lets us. */
 export function installFaketime() {
   if (faketimePath() || process.getuid?.() !== 0) return
-  console.log('Installing libfaketime (Debian) …')
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'libfaketime']]) {
-    const { status } = spawnSync('apt-get', ['-q', ...args], { stdio: 'ignore', env })
-    if (status !== 0 && args[0] === 'install') {
-      throw new Error(
-        'The tests need libfaketime. Install it, such as: apt-get install libfaketime',
-      )
-    }
-  }
+  installDebian(
+    ['libfaketime'],
+    'The tests need libfaketime. Install it, such as: apt-get install libfaketime',
+  )
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) installFaketime()

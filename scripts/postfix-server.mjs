@@ -1,8 +1,9 @@
 // The mail server that specs talk to: Debian's Postfix.
 
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+
+import { installDebian } from './debian.mjs'
 
 const PROGRAM = '/usr/sbin/postfix'
 
@@ -21,14 +22,7 @@ export function withoutPostfix() {
 /** Installs Debian's package if there is no server and this is a Debian that lets us. */
 export function installPostfix() {
   if (existsSync(PROGRAM) || process.getuid?.() !== 0) return
-  console.log('Installing postfix (Debian) …')
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'postfix']]) {
-    const { status } = spawnSync('apt-get', ['-q', ...args], { stdio: 'ignore', env })
-    if (status !== 0 && args[0] === 'install') {
-      throw new Error('The tests need Postfix. Install it, such as: apt-get install postfix')
-    }
-  }
+  installDebian(['postfix'], 'The tests need Postfix. Install it, such as: apt-get install postfix')
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) installPostfix()

@@ -1,9 +1,10 @@
 // The PostgreSQL server that specs talk to: Debian's.
 
-import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+
+import { installDebian } from './debian.mjs'
 
 const VERSIONS = '/usr/lib/postgresql'
 
@@ -20,16 +21,10 @@ export function postgresPath() {
 /** Installs Debian's package if there is no server and this is a Debian that lets us. */
 export function installPostgres() {
   if (postgresPath()) return
-  console.log('Installing postgresql (Debian) …')
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'postgresql']]) {
-    const { status } = spawnSync('apt-get', ['-q', ...args], { stdio: 'ignore', env })
-    if (status !== 0 && args[0] === 'install') {
-      throw new Error(
-        'The tests need PostgreSQL. Install it, such as: apt-get install postgresql; or say where its programs are: POSTGRES_BIN=/path npm test',
-      )
-    }
-  }
+  installDebian(
+    ['postgresql'],
+    'The tests need PostgreSQL. Install it, such as: apt-get install postgresql; or say where its programs are: POSTGRES_BIN=/path npm test',
+  )
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) installPostgres()

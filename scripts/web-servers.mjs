@@ -1,9 +1,10 @@
 // The web servers that specs send to: Debian's nginx and HAProxy.
 
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+
+import { installDebian } from './debian.mjs'
 
 /** Each program and the package that has it. */
 const PACKAGES = { nginx: 'nginx-light', haproxy: 'haproxy' }
@@ -25,14 +26,7 @@ export function installWebServers() {
   const names = /** @type {(keyof typeof PACKAGES)[]} */ (Object.keys(PACKAGES))
   const missing = names.filter((name) => !webServerPath(name)).map((name) => PACKAGES[name])
   if (missing.length === 0) return
-  console.log(`Installing ${missing.join(' and ')} (Debian) …`)
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  for (const args of [['update'], ['install', '-y', '--no-install-recommends', ...missing]]) {
-    const { status } = spawnSync('apt-get', ['-q', ...args], { stdio: 'ignore', env })
-    if (status !== 0 && args[0] === 'install') {
-      throw new Error(`The tests need web servers: apt-get install ${missing.join(' ')}`)
-    }
-  }
+  installDebian(missing, `The tests need web servers: apt-get install ${missing.join(' ')}`)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) installWebServers()
