@@ -2,13 +2,14 @@
 
 /* The part of the declarations that belongs to JavaScript; what follows it is generated from Rust. */
 
-import type { EmailConfig, HttpConfig, S3Config, SqlConfig, SseConfig } from './js/calls'
 import type { ErrorCode, WarningCode } from './js/codes'
 import type { AlertEvent, BatchReason, Delivery } from './js/log'
+import type { Send } from './js/send'
 import type { StepOptions, StepResult, StepTarget, Untyped, UntypedRecord } from './js/steps'
 export * from './js/calls'
 export * from './js/codes'
 export * from './js/log'
+export * from './js/send'
 export * from './js/steps'
 
 /** Options of `engine.execution()`. */
@@ -51,29 +52,6 @@ export interface CompleteOptions {
    * `$end()` or `$.flow.exit()` of a step that `execution.run()` ran.
    */
   message?: string
-}
-
-/**
- * The destinations, each a function that does not depend on `this`. A call checks its argument, records
- * a snapshot of it and returns `undefined`. Nothing is sent before the execution is completed.
- *
- * Every method throws `ERR_SEND_INVALID_ARGUMENT`, `ERR_SEND_PAYLOAD_TOO_LARGE`,
- * `ERR_SEND_JOURNAL_FULL` and, after the end, `ERR_SEND_EXECUTION_COMPLETED`.
- */
-export interface Send {
-  /** Sends an HTTP request. Default: one attempt, with a deadline of 5 s. */
-  http(config: HttpConfig): void
-  /** Sends a mail, over `email.smtp` of the engine or into a file. Default: one attempt. */
-  email(config: EmailConfig): void
-  /** Stores a record in S3 (`s3` of the engine) or in a file. Records are stored in batches. */
-  s3(config: S3Config): void
-  /** Loads a row into a table of the warehouse. Rows are loaded in batches. */
-  sql(config: SqlConfig): void
-  /** Publishes an event on the workflow's stream, for browsers (`server` of the engine). */
-  sse(config: SseConfig): void
-  /** Emits an event to subscribers; it can also be queried later. */
-  emit(config: { raw_event: object }): void
-  emit(event: object, channel?: string | { name?: string }): void
 }
 
 /** One code cell or action of an execution. */

@@ -1,6 +1,7 @@
 /* Deliveries in the log, by destination. */
 
-import type { DeliveryError, Send, Untyped } from '../index'
+import type { DeliveryError, Untyped } from '../index'
+import type { BuiltinDeliveries, Send } from './send'
 
 /** The members of every delivery in the log: a call and its result. */
 export interface DeliveryBase {
@@ -81,16 +82,6 @@ export interface DeliveryOf<Destination, Request, Response> extends DeliveryBase
   request: Request
   /** The last response, if there was one, also of a failed delivery. */
   response?: Response
-}
-
-/** The deliveries of the destinations of this package. */
-interface BuiltinDeliveries {
-  http: DeliveryOf<'http', HttpRequestLog, HttpResponseLog>
-  email: DeliveryOf<'email', EmailRequestLog, EmailResponseLog>
-  s3: DeliveryOf<'s3', Record<string, unknown>, S3ResponseLog>
-  sql: DeliveryOf<'sql', Record<string, unknown>, SqlResponseLog>
-  sse: DeliveryOf<'sse', Record<string, unknown>, SseResponseLog>
-  emit: DeliveryOf<'emit', Record<string, unknown>, EmitResponseLog>
 }
 
 /** The names of destinations that `interface Send` was extended by. */

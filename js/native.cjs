@@ -177,6 +177,7 @@ class EngineHandle {
 
 module.exports = {
   EngineHandle,
+  destinations: addon._destinations,
   isMainThread: addon._isMainThread,
   watchExit: addon._watchExit,
   flushAtExit: addon._flushAtExit,

@@ -68,6 +68,7 @@ export interface WarehouseHold {
 export interface Addon {
   Engine: { open(options: string): Promise<NativeEngine> }
   _version?(): string
+  _destinations(): string[]
   _isMainThread(): boolean | null
   _watchExit(isMainThread: boolean): boolean
   _flushAtExit(timeoutMs: number, isMainThread: boolean): number

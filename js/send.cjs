@@ -36,11 +36,10 @@ const { isObject, unchecked } = require('./values.cjs')
  * @property {(destination: string) => void} onLate called for a call after the end of the execution
  */
 
-/** The destinations in the order of their numbers: `destinations::Kind` in Rust. */
-const NAMES = /** @type {const} */ (['http', 'email', 's3', 'sql', 'sse', 'emit'])
-
 /** @type {typeof import('./destinations/index.cjs').DESTINATIONS} */
 let destinations
+/** @type {typeof import('./destinations/index.cjs').sendOf} */
+let sendOf
 /** @type {typeof import('./recording/snapshot.cjs')} */
 let snapshot
 
@@ -49,17 +48,20 @@ let snapshot
  * the time of the first call.
  */
 function loadDestinations() {
-  destinations ??= require('./destinations/index.cjs').DESTINATIONS
+  if (destinations === undefined) {
+    ;({ DESTINATIONS: destinations, sendOf } = require('./destinations/index.cjs'))
+  }
   snapshot ??= require('./recording/snapshot.cjs')
 }
 
 /**
  * Returns the prototype of a `$send`: its functions throw, for names that are not destinations.
  *
- * @param {readonly string[]} names the destinations that exist
+ * @param {string[]} custom the destinations that exist beside those that are built in
  */
-const unknownOf = (names) =>
+const unknownOf = (custom) =>
   prototypeWith((name) => () => {
+    const names = [...destinations.map((known) => known.name), ...custom]
     const known = names.map((known) => `$send.${known}`).join(', ')
     throw sendError(
       TypeError,
@@ -69,7 +71,7 @@ const unknownOf = (names) =>
   })
 
 /** Between `$send` and that: a prototype that is not a proxy makes objects several times faster. */
-const UNKNOWN = Object.create(unknownOf(NAMES))
+const UNKNOWN = Object.create(unknownOf([]))
 
 /**
  * Returns the `$send` of one step.
@@ -82,28 +84,31 @@ function createSend(recorder) {
   /**
    * @param {Destination} destination
    * @param {number} number
+   * @returns {(argument: unknown, second?: unknown) => void}
    */
-  const senderOf = (destination, number) => (/** @type {unknown} */ argument) => {
-    if (isSearching()) return
-    try {
-      if (!settings.strict && destination.isPlain(argument)) {
-        const text = textOf(argument)
-        if (text !== undefined && text.length <= settings.maxPayloadBytes) {
-          if (record(step, number, text)) return
+  const senderOf = (destination, number) => {
+    /** @param {unknown} argument */
+    const send = (argument) => {
+      if (isSearching()) return
+      try {
+        if (!settings.strict && destination.isPlain(argument)) {
+          const text = textOf(argument)
+          if (text !== undefined && text.length <= settings.maxPayloadBytes) {
+            if (record(step, number, text)) return
+          }
         }
+        const call = destination.call(argument, settings)
+        recordCarefully(recorder, number, destination.name, call)
+      } catch (error) {
+        logIfLate(recorder, error, number, destination, argument)
       }
-      const call = destination.call(argument, settings)
-      recordCarefully(recorder, number, destination.name, call)
-    } catch (error) {
-      logIfLate(recorder, error, number, destination, argument)
     }
+    const { argumentOf } = destination
+    return argumentOf === undefined ? send : (first, second) => send(argumentOf(first, second))
   }
-
-  const [http, email, s3, sql, sse, emitPair] = destinations.map(senderOf)
-  /** @param {unknown} event @param {unknown} [channel] */
-  const emit = (event, channel) => emitPair({ event, channel })
-  // A literal: V8 keeps functions that are assigned to members for as long as old objects live.
-  const $send = { __proto__: UNKNOWN, http, email, s3, sql, sse, emit }
+  const $send = /** @type {import('../index.d.ts').Send} */ (
+    sendOf(UNKNOWN, destinations.map(senderOf))
+  )
   return settings.destinations.size === 0
     ? $send
     : withCustom($send, settings.destinations, senderOf)
@@ -119,7 +124,7 @@ function createSend(recorder) {
  * @returns {Send}
  */
 function withCustom($send, custom, senderOf) {
-  Object.setPrototypeOf($send, unknownOf([...NAMES, ...custom.keys()]))
+  Object.setPrototypeOf($send, unknownOf([...custom.keys()]))
   const senders = [...custom].map(([name, { destination, number }]) => [
     name,
     senderOf(destination, number),
@@ -194,4 +199,4 @@ function logIfLate({ settings, step, onLate }, error, number, destination, argum
 const isLate = (error) =>
   isObject(error) && unchecked(error, 'code') === 'ERR_SEND_EXECUTION_COMPLETED'
 
-module.exports = { NAMES, createSend, loadDestinations }
+module.exports = { createSend, loadDestinations }

@@ -9,6 +9,7 @@
  * runner.
  */
 
+const { NAMES } = require('./destinations/built-in.cjs')
 const { Engine } = require('./engine.cjs')
 const { stateOf } = require('./execution.cjs')
 const { invalidArgument } = require('./errors.cjs')
@@ -16,7 +17,6 @@ const { resolveTarget } = require('./runner/component.cjs')
 const { STEP, checkOptions, pick } = require('./runner/options.cjs')
 const { attach } = require('./runner/result.cjs')
 const { runResolved } = require('./runner/run.cjs')
-const { NAMES } = require('./send.cjs')
 
 /** More calls than a step under test makes. */
 const ALL = 1_000_000

@@ -1,5 +1,5 @@
-// Writes the generated parts of the documents: `npm run docs`. With --check it changes nothing, and fails
-// if a part is not what its source says.
+// Writes the generated parts of the documents, and the lists of destinations: `npm run docs`. With --check
+// it changes nothing, and fails if a part is not what its source says.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { cliSection } from './docs/cli.mjs'
 import { interfaceSection, optionsSection } from './docs/declarations.mjs'
 import { errorsSection, warningsSection } from './docs/codes.mjs'
+import { outdatedFiles } from './docs/destinations.mjs'
 import { pages, ROOT } from './docs/pages.mjs'
 import { metricsSection, restSection } from './docs/server.mjs'
 
@@ -48,9 +49,9 @@ export async function generated(text) {
     })
 }
 
-/** Returns the pages that differ from their sources, with the text that they should have. */
+/** Returns the pages and files that differ from their sources, with the text that they should have. */
 export async function outdated() {
-  const found = []
+  const found = await outdatedFiles()
   for (const { path, text } of pages()) {
     const wanted = await generated(text)
     if (wanted !== text) found.push({ path, wanted })

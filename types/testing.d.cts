@@ -1,12 +1,4 @@
-import type {
-  EmailRequestLog,
-  HttpRequestLog,
-  Step,
-  StepOptions,
-  StepResult,
-  StepTarget,
-  Untyped,
-} from '../index.js'
+import type { BuiltinSends, Step, StepOptions, StepResult, StepTarget, Untyped } from '../index.js'
 
 /** Options of {@link recordSends}. Unknown keys are refused. */
 export interface RecordOptions {
@@ -31,14 +23,7 @@ export interface RecordStepOptions extends RecordOptions, StepOptions {}
  * What a step sent, by destination, in the order of the calls, with the data as the step passed it. Secrets
  * are redacted, as in the log.
  */
-export interface Sent {
-  /** Requests as they would be sent, with `data` where the body is JSON. */
-  http: Array<HttpRequestLog & { data?: Untyped }>
-  email: EmailRequestLog[]
-  s3: Array<{ bucket: string; prefix?: string; payload: Untyped }>
-  sql: Array<{ table: string; payload: Untyped }>
-  sse: Array<{ channel: string; payload: Untyped }>
-  emit: Array<{ event?: Untyped; raw_event?: Untyped; channel?: string }>
+export interface Sent extends BuiltinSends {
   /** All calls. */
   all: Array<{ destination: string; request: Untyped }>
   /** Calls of destinations of your own. */

@@ -2,10 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { it } from 'node:test'
 
 import { anchors, brokenLinks, pages, ROOT } from '../../scripts/docs/pages.mjs'
+
+const { NAMES } = createRequire(import.meta.url)('../../js/destinations/built-in.cjs')
 
 it('every relative link leads to a file, and every anchor to a heading', () => {
   const all = pages()
@@ -39,7 +42,10 @@ it('every page of docs is linked from another one', () => {
 it('every page of docs is in the sidebar of the site, and no other', () => {
   const config = readFileSync(join(ROOT, 'site/.vitepress/config.mjs'), 'utf8')
   const [, sidebar] = config.split('sidebar: [')
-  const listed = [...sidebar.matchAll(/page\('[^']+', '([^']+)'\)/g)].map(([, link]) => link)
+  const pagesOf = /page\('[^']+', '([^']+)'\)/g
+  const listed = [...sidebar.matchAll(pagesOf)].map(([, link]) => link)
+  assert.match(sidebar, /\.\.\.NAMES\.map\(\(name\) => page\(name, `destinations\/\$\{name\}`\)\)/)
+  listed.push(...NAMES.map((name) => `destinations/${name}`))
   const existing = pages()
     .filter(({ path }) => path.startsWith('docs/'))
     .map(({ path }) => path.slice('docs/'.length, -'.md'.length))

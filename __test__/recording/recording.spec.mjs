@@ -1,6 +1,7 @@
 // What a `$send` call does before anything is sent: it records, warns and refuses.
 
 import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
 import { inspect } from 'node:util'
 import { test } from 'node:test'
 
@@ -8,7 +9,7 @@ import { finish, nextEvent, openStep } from '../support/engine.mjs'
 import { dataDirectory } from '../support/data-dir.mjs'
 import { receiver } from '../support/receiver.mjs'
 
-const NAMES = ['http', 'email', 's3', 'sql', 'sse', 'emit']
+const { NAMES } = createRequire(import.meta.url)('../../js/destinations/built-in.cjs')
 const NOWHERE = { method: 'POST', url: 'http://127.0.0.1:9/' }
 
 test('a call answers undefined and sends nothing before the completion hook', async (t) => {

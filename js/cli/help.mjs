@@ -1,5 +1,11 @@
 // The help of the command.
 
+import { createRequire } from 'node:module'
+
+/** @type {typeof import('../destinations/built-in.cjs')} */
+const { NAMES } = createRequire(import.meta.url)('../destinations/built-in.cjs')
+const DESTINATIONS = NAMES.join(', ')
+
 export const HELP = `Usage: dollar-send <command> [options]
 
 Commands:
@@ -143,7 +149,7 @@ Example:
 const FILTERS = `  --workflow <id>     Only of this workflow
   --execution <id>    Only of this execution
   --step <name>       Only of this step
-  --destination <d>   Only to this destination: http, email, s3, sql, sse, emit`
+  --destination <d>   Only to this destination: ${DESTINATIONS}`
 
 const PLACE = `  --data-dir <dir>    The data directory; also DOLLAR_SEND_DATA_DIR  (default: ./.dollar-send)
   --config <file>     Options of Engine.open(), those of the runner  (default: dollar-send.config.mjs)
@@ -217,7 +223,7 @@ Example:
 const PAUSE_OPTIONS = `Options:
 ${PLACE}
   --host <host>       This host, name or name:port
-  --destination <d>   This destination: http, email, s3, sql, sse, emit
+  --destination <d>   This destination: ${DESTINATIONS}
   --workflow <id>     This workflow
   --all               Everything
   --json              Print a JSON array of the pauses instead of text

@@ -64,4 +64,11 @@ function unwrapped(given, warnings) {
   return event === undefined ? { raw_event: raw } : { event: { raw_event: raw, event } }
 }
 
-module.exports = { name: NAME, rules: [], isPlain, call }
+/**
+ * @param {unknown} event
+ * @param {unknown} channel
+ * @returns {Emitted}
+ */
+const argumentOf = (event, channel) => ({ event, channel })
+
+module.exports = { name: NAME, rules: [], isPlain, call, argumentOf }

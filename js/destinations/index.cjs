@@ -1,7 +1,9 @@
 // @ts-check
 'use strict'
 
-// The destinations that the package brings. Each is a file of its own, with one line here.
+// The destinations that the package brings. Each is a file of its own, that of its name.
+
+const { load, sendOf } = require('./built-in.cjs')
 
 /**
  * @typedef {object} Destination
@@ -11,6 +13,8 @@
  *   `JSON.stringify` makes of its argument: nothing in it has to be refused, warned of or spelled out
  * @property {(argument: unknown, settings: Settings) => Call} call checks any other call, and takes its
  *   snapshot
+ * @property {(first: unknown, second: unknown) => unknown} [argumentOf] makes the argument of a function
+ *   with two parameters
  *
  * @typedef {object} Settings What a call has to know of its engine.
  * @property {boolean} strict whether warnings throw
@@ -23,14 +27,7 @@
  * @property {import('../recording/body.cjs').Body} [body]
  */
 
-/** In the order of their numbers: `destinations::Kind` in Rust. */
-const DESTINATIONS = /** @type {const} @satisfies {readonly Destination[]} */ ([
-  require('./http.cjs'),
-  require('./email.cjs'),
-  require('./s3.cjs'),
-  require('./sql.cjs'),
-  require('./sse.cjs'),
-  require('./emit.cjs'),
-])
+/** @type {readonly Destination[]} */
+const DESTINATIONS = load()
 
-module.exports = { DESTINATIONS }
+module.exports = { DESTINATIONS, sendOf }

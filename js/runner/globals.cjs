@@ -13,7 +13,7 @@
  */
 
 const { currentHost, currentStep, runInStep, stepIfAny } = require('./context.cjs')
-const { NAMES } = require('../send.cjs')
+const { NAMES } = require('../destinations/built-in.cjs')
 const { prototypeWith } = require('../unknown-destination.cjs')
 const { memberOf } = require('../values.cjs')
 

@@ -10,7 +10,7 @@ import { flat, wrapped } from './text.mjs'
 
 /** @typedef {{ name: string, type: string, text: string }} Member */
 
-const FILES = ['index.d.ts', 'js/calls.d.ts', 'js/log.d.ts', 'js/steps.d.ts']
+const FILES = ['index.d.ts', 'js/calls.d.ts', 'js/log.d.ts', 'js/send.d.ts', 'js/steps.d.ts']
 
 /** Options whose members have a section of their own. */
 const APART = ['RetryOptions']
@@ -91,8 +91,12 @@ export function optionsOf(name, prefix = '') {
   })
 }
 
-/** The options of `Engine.open()` that have a section of their own. */
-const SECTIONS = ['egress', 'http', 'email', 's3', 'sql', 'server', 'log']
+/** The options of `Engine.open()` that have a section of their own in their page. */
+const SECTIONS = [
+  ...readFileSync(join(ROOT, 'docs/reference/options.md'), 'utf8').matchAll(
+    /<!-- begin: options \w+ (\w+) -->/g,
+  ),
+].map(([, group]) => group)
 
 /**
  * Returns the list of a section: `general` for what is in no other one.

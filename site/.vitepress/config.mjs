@@ -2,6 +2,7 @@
 // pages lead to the repository.
 
 import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -9,6 +10,10 @@ import { defineConfig } from 'vitepress'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const SITE = join(ROOT, 'site')
+
+/** @type {typeof import('../../js/destinations/built-in.cjs')} */
+const { NAMES } = createRequire(import.meta.url)('../../js/destinations/built-in.cjs')
+
 const REPOSITORY = 'https://github.com/dollar-send/dollar-send'
 
 /** The pages besides those of docs; README.md is the front page. */
@@ -98,12 +103,7 @@ export default defineConfig({
       {
         text: 'Destinations',
         items: [
-          page('http', 'destinations/http'),
-          page('email', 'destinations/email'),
-          page('s3', 'destinations/s3'),
-          page('sql', 'destinations/sql'),
-          page('sse', 'destinations/sse'),
-          page('emit', 'destinations/emit'),
+          ...NAMES.map((name) => page(name, `destinations/${name}`)),
           page('custom', 'destinations/custom'),
           page('Differences from axios', 'destinations/axios-differences'),
         ],

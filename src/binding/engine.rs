@@ -380,7 +380,7 @@ impl Engine {
     #[must_use]
     pub fn attachment_folder(&self) -> Option<String> {
         let engine = self.inner().ok()?;
-        let folder = engine.config().email.attachment_folder.as_ref()?;
+        let folder = engine.config().destinations.email.attachment_folder.as_ref()?;
         Some(folder.display().to_string())
     }
 

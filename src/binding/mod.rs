@@ -7,6 +7,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "napi hands over owned values")]
 
 mod control;
+mod destinations;
 mod engine;
 mod error;
 mod execution;
@@ -25,6 +26,7 @@ mod text;
 mod types;
 mod version;
 
+pub use destinations::destinations;
 pub use engine::Engine;
 pub use execution::{
     complete, describe_end, describe_error, discard, execution_id, fill, flush, settled, step,

@@ -5,14 +5,11 @@
 pub mod alerts;
 pub mod server;
 
-use std::path::PathBuf;
-
 use crate::delivery::Kind;
-use crate::destinations::{email, http, s3, sql};
+use crate::destinations;
 use crate::egress;
 use crate::execution::Retention;
 use crate::journal;
-use crate::private;
 
 /// Policy for calls that are made after the end of their execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,14 +44,8 @@ pub struct Config {
     pub max_pending_bytes: usize,
     /// The egress policy.
     pub egress: egress::Options,
-    /// The HTTP destination.
-    pub http: http::Config,
-    /// The email destination.
-    pub email: email::Config,
-    /// The S3 destination.
-    pub s3: s3::Config,
-    /// The SQL destination.
-    pub sql: sql::Config,
+    /// The destinations.
+    pub destinations: destinations::Config,
     /// The server; `None`: no socket is opened.
     pub server: Option<server::Config>,
     /// The retention of the log.
@@ -72,18 +63,6 @@ pub const DEFAULT_MAX_PAYLOAD_BYTES: usize = 10 << 20;
 /// All undelivered calls together may have this many bytes: 256 MiB.
 pub const DEFAULT_MAX_PENDING_BYTES: usize = 256 << 20;
 
-/// The folder of mails when the options name none.
-#[must_use]
-pub fn mail_folder() -> PathBuf {
-    private::temporary_folder().join("mail")
-}
-
-/// The folder of objects when the options name none.
-#[must_use]
-pub fn object_folder() -> PathBuf {
-    private::temporary_folder().join("s3")
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -97,10 +76,7 @@ impl Default for Config {
             max_payload_bytes: DEFAULT_MAX_PAYLOAD_BYTES,
             max_pending_bytes: DEFAULT_MAX_PENDING_BYTES,
             egress: egress::Options::default(),
-            http: http::Config::default(),
-            email: email::Config::files(mail_folder(), true),
-            s3: s3::Config::files(object_folder(), true),
-            sql: sql::Config::default(),
+            destinations: destinations::Config::default(),
             server: None,
             log: Retention::default(),
             journal: None,

@@ -2,25 +2,56 @@
 
 use std::sync::{PoisonError, RwLock};
 
-/// A destination by name. The order is the one of the documentation and of the wire between
-/// JavaScript and Rust: [`Kind::from_number`] reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// `$send.http`
-    Http,
-    /// `$send.email`
-    Email,
-    /// `$send.s3`
-    S3,
-    /// `$send.sql`
-    Sql,
-    /// `$send.sse`
-    Sse,
-    /// `$send.emit`
-    Emit,
-    /// One that is written in JavaScript.
-    Custom(CustomName),
+/// Hands the built-in destinations to a macro: the variant of [`Kind`] of each, and its name. The name
+/// is also that of its module, and the variant that of its type there.
+///
+/// **Invariant:** it is the only list of them that is written by hand. `npm run docs` takes it from the
+/// addon, and generates those of JavaScript.
+macro_rules! with_built_in {
+    ($macro:ident) => {
+        $macro! {
+            Http http,
+            Email email,
+            S3 s3,
+            Sql sql,
+            Sse sse,
+            Emit emit,
+        }
+    };
 }
+pub(crate) use with_built_in;
+
+macro_rules! kind {
+    ($($variant:ident $name:ident,)+) => {
+        /// A destination by name. The order is the one of the documentation and of the wire between
+        /// JavaScript and Rust: [`Kind::from_number`] reads it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Kind {
+            $(
+                #[doc = concat!("`$send.", stringify!($name), "`")]
+                $variant,
+            )+
+            /// One that is written in JavaScript.
+            Custom(CustomName),
+        }
+
+        impl Kind {
+            /// Every destination that is built in.
+            pub const ALL: [Self; [$(stringify!($name)),+].len()] = [$(Self::$variant),+];
+
+            /// The method's name, as in `$send.NAME` and in the log.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($name),)+
+                    Self::Custom(name) => name.name(),
+                }
+            }
+        }
+    };
+}
+
+with_built_in!(kind);
 
 /// The name of a destination that is written in JavaScript: its place among [`NAMES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,31 +96,14 @@ fn is_name(name: &str) -> bool {
 }
 
 impl Kind {
-    /// Every destination that is built in.
-    pub const ALL: [Self; 6] =
-        [Self::Http, Self::Email, Self::S3, Self::Sql, Self::Sse, Self::Emit];
-
-    /// The method's name, as in `$send.NAME` and in the log.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Email => "email",
-            Self::S3 => "s3",
-            Self::Sql => "sql",
-            Self::Sse => "sse",
-            Self::Emit => "emit",
-            Self::Custom(name) => name.name(),
-        }
-    }
-
-    /// The number of the destination on the wire.
+    /// The number of the destination on the wire: custom ones follow those that are built in.
     #[must_use]
     pub fn number(self) -> u32 {
-        match self {
-            Self::Custom(CustomName(place)) => u32::from(place) + 6,
-            known => (0..).zip(Self::ALL).find(|(_, kind)| *kind == known).map_or(0, |(n, _)| n),
-        }
+        let (place, before) = match self {
+            Self::Custom(CustomName(place)) => (usize::from(place), Self::ALL.len()),
+            known => (Self::ALL.iter().position(|kind| *kind == known).unwrap_or_default(), 0),
+        };
+        u32::try_from(place + before).unwrap_or(u32::MAX)
     }
 
     /// The destination of this number.
@@ -122,11 +136,25 @@ mod tests {
         let custom = Kind::from_name("slack").unwrap();
         assert_eq!(custom.name(), "slack");
         assert_eq!(Kind::from_name("slack"), Some(custom));
-        for kind in Kind::ALL.into_iter().chain([custom]) {
+        let other = Kind::from_name("teams").unwrap();
+        assert_ne!(custom.number(), other.number());
+        for kind in Kind::ALL.into_iter().chain([custom, other]) {
             assert_eq!(Kind::from_number(kind.number()), Some(kind));
             assert_eq!(Kind::from_name(kind.name()), Some(kind));
         }
         assert_eq!(Kind::from_number(60_000), None);
+    }
+
+    #[test]
+    fn javascript_has_the_list() {
+        let list = Kind::ALL.map(|kind| format!("'{}'", kind.name())).join(", ");
+        for text in [
+            include_str!("../../js/destinations/built-in.cjs"),
+            include_str!("../../inspector/src/destinations.ts"),
+        ] {
+            let fresh = text.contains(&format!("[{list}]"));
+            assert!(fresh, "run `npm run build:debug && npm run docs`");
+        }
     }
 
     #[test]

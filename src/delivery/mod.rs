@@ -9,6 +9,7 @@ mod verdict;
 
 pub use failure::{Failure, Phase};
 pub use kind::Kind;
+pub(crate) use kind::with_built_in;
 pub use payload::{Body, CALL_BYTES, Payload};
 pub use rate::{Rate, RateKey, RateLimiter, RateWait};
 pub use retry_policy::{BreakerPolicy, Delays, RetryPolicy, TRANSIENT};

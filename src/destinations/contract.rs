@@ -5,63 +5,36 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::email::{self, Email};
-use super::emit::Emit;
-use super::http::{self, Http};
-use super::s3::{self, S3};
-use super::sql::{self, Sql};
-use super::sse::Sse;
-use super::{Attempt, DestinationRegistry, Encoded, Origin};
+use super::registry::examples;
+use super::{Attempt, Config, DestinationRegistry, Encoded, Origin, Resources, email, s3, sql};
 use crate::delivery::{Kind, Payload, Verdict};
 use crate::egress::{Egress, Policy, SystemLookup};
 use crate::time::Timestamp;
 
-/// A text that is in every call below where a secret can be.
+/// A text that is in the calls below where a secret can be.
 const SECRET: &str = "s3cr3t-of-the-step";
 
 fn registry() -> DestinationRegistry {
     let policy = Policy::new(&crate::egress::Options::default()).unwrap();
     let egress = Egress::new(policy, Arc::new(SystemLookup::new()));
     let folder = PathBuf::from("never-written");
-    let jobs = Arc::default();
     let warehouse = sql::DuckDbConfig::inside(&folder);
-    let sql = sql::Config {
-        warehouse: Some(sql::Warehouse::DuckDb(warehouse)),
-        ..sql::Config::default()
+    let config = Config {
+        email: email::Config::files(folder.clone(), false),
+        s3: s3::Config::files(folder, false),
+        sql: sql::Config {
+            warehouse: Some(sql::Warehouse::DuckDb(warehouse)),
+            ..sql::Config::default()
+        },
+        ..Config::default()
     };
-    DestinationRegistry::new(
-        (
-            Http::new(http::Config::default(), egress.clone()).unwrap(),
-            Email::new(email::Config::files(folder.clone(), false), egress.clone()),
-            S3::new(s3::Config::files(folder, false), egress.clone()).unwrap(),
-        ),
-        (
-            Sql::new(sql, egress, &jobs).unwrap(),
-            Sse::new(Arc::default(), true, 100),
-            Emit::new(Arc::default(), Arc::default(), 100),
-        ),
-        jobs,
-        100,
-    )
+    DestinationRegistry::open(&config, Resources::new(egress, 100)).unwrap()
 }
 
 /// Every kind, with a call of it.
-fn calls() -> Vec<(Kind, String)> {
-    let http = format!(
-        r#"{{"url":"http://user:{SECRET}@127.0.0.1:1/","headers":{{"authorization":"Bearer {SECRET}"}}}}"#
-    );
-    let texts = [
-        http.as_str(),
-        r#"{"subject":"s","text":"t"}"#,
-        r#"{"bucket":"b","prefix":"p/","payload":{"a":1}}"#,
-        r#"{"table":"t","payload":{"a":1}}"#,
-        r#"{"channel":"c","payload":{"a":1}}"#,
-        r#"{"event":{"a":1}}"#,
-        r#"{"a":1}"#,
-    ];
+fn calls() -> Vec<(Kind, &'static str)> {
     let custom = Kind::from_name("contract").unwrap();
-    let kinds = Kind::ALL.into_iter().chain([custom]);
-    kinds.zip(texts).map(|(kind, text)| (kind, text.to_owned())).collect()
+    examples().into_iter().chain([(custom, r#"{"a":1}"#)]).collect()
 }
 
 fn payload(text: &str) -> Payload {
@@ -101,7 +74,16 @@ fn the_destination_of_a_kind_is_its_own() {
         let debugged = format!("{destination:?}").to_lowercase();
         assert!(debugged.starts_with(kind.name()), "{} is {debugged}", kind.name());
     }
-    assert_eq!(registry.built_in().count(), Kind::ALL.len());
+    assert!(registry.built_in().map(|(kind, _)| kind).eq(Kind::ALL));
+}
+
+#[test]
+fn every_kind_has_its_call() {
+    let calls = calls();
+    let kinds: Vec<_> = calls.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds[..Kind::ALL.len()], Kind::ALL);
+    assert_eq!(kinds.len(), Kind::ALL.len() + 1, "and one is custom");
+    assert!(calls.iter().any(|(_, text)| text.contains(SECRET)));
 }
 
 #[tokio::test]
@@ -131,7 +113,7 @@ async fn what_is_no_call_is_delivered_nowhere() {
 fn what_is_shown_of_a_call_has_no_secret() {
     let registry = registry();
     for (kind, text) in calls() {
-        let payload = payload(&text);
+        let payload = payload(text);
         for shown in [registry.of(kind).describe(&payload), super::describe(kind, &payload)] {
             let shown = format!("{} {:?}", shown.head(), shown.body());
             assert!(!shown.contains(SECRET), "{}: {shown}", kind.name());
@@ -144,7 +126,7 @@ fn what_is_shown_of_a_call_has_no_secret() {
 fn a_call_waits_at_most_as_long_as_its_destination_says() {
     let registry = registry();
     for (kind, text) in calls() {
-        let (destination, payload) = (registry.of(kind), payload(&text));
+        let (destination, payload) = (registry.of(kind), payload(text));
         let policy = destination.retry_policy(&payload);
         let longest = policy.map(|policy| policy.longest_wait()).unwrap_or_default();
         assert!(destination.longest_wait(&payload) >= longest, "{}", kind.name());
@@ -159,12 +141,12 @@ fn the_same_calls_are_the_same_batch() {
         if registry().of(kind).batching().is_none() {
             continue;
         }
-        let first = batch(kind, &text, at, None);
-        let again = batch(kind, &text, at, Some(&first.name));
+        let first = batch(kind, text, at, None);
+        let again = batch(kind, text, at, Some(&first.name));
         assert_eq!((&first.name, &first.bytes), (&again.name, &again.bytes), "{}", kind.name());
         assert_eq!(first.len(), again.len(), "{}", kind.name());
         assert!(!first.is_empty(), "{}", kind.name());
         tried += 1;
     }
-    assert_eq!(tried, 3);
+    assert!(tried >= 3, "{tried} kinds have batches");
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::registry::dead_letter;
 use crate::delivery::{Kind, Payload};
 
 /// The table of dead letters in the warehouse.
@@ -12,38 +13,25 @@ const EVENT: &str = "dead_letter";
 
 /// Returns the reason why a destination cannot take dead letters, if it cannot.
 #[must_use]
-pub const fn refusal(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Email | Kind::Sql | Kind::Emit | Kind::Custom(_) => None,
-        Kind::Http => Some("'http' needs a URL: write a destination of your own"),
-        Kind::S3 => Some("'s3' needs a bucket: write a destination of your own"),
-        Kind::Sse => Some("'sse' keeps nothing: use 'emit'"),
-    }
+pub fn refusal(kind: Kind) -> Option<String> {
+    dead_letter(kind).err().map(|reason| format!("'{}' {reason}", kind.name()))
 }
 
 /// Returns the call that forwards a failed delivery, a JSON object. `None`: this destination takes no
 /// dead letters.
 #[must_use]
 pub fn forwarded(kind: Kind, delivery: &str) -> Option<Payload> {
-    let text = match kind {
-        Kind::Custom(_) => delivery.to_owned(),
-        Kind::Emit => format!("{{\"event\":{delivery},\"channel\":\"{EVENT}\"}}"),
-        Kind::Email => mail(delivery).to_string(),
-        Kind::Sql => json!({ "table": TABLE, "payload": row(delivery) }).to_string(),
-        Kind::Http | Kind::S3 | Kind::Sse => return None,
-    };
+    let text = dead_letter(kind).ok()?(delivery);
     Some(Payload::from_text(text))
 }
 
-fn member<'a>(delivery: &'a Value, path: &str) -> &'a str {
-    delivery.pointer(path).and_then(Value::as_str).unwrap_or_default()
+/// Returns the text of a call of `$send.emit` for a failed delivery.
+pub(super) fn event(delivery: &str) -> String {
+    format!("{{\"event\":{delivery},\"channel\":\"{EVENT}\"}}")
 }
 
-fn parsed(delivery: &str) -> Value {
-    serde_json::from_str(delivery).unwrap_or_default()
-}
-
-fn mail(delivery: &str) -> Value {
+/// Returns the text of a call of `$send.email` for a failed delivery.
+pub(super) fn mail(delivery: &str) -> String {
     let delivery = parsed(delivery);
     let subject = format!(
         "Failed: {} of {} ({})",
@@ -53,7 +41,20 @@ fn mail(delivery: &str) -> Value {
     );
     let text = serde_json::to_string_pretty(&delivery).unwrap_or_default();
     let message = member(&delivery, "/error/message");
-    json!({ "subject": subject, "text": format!("{message}\n\n{text}\n") })
+    json!({ "subject": subject, "text": format!("{message}\n\n{text}\n") }).to_string()
+}
+
+/// Returns the text of a call of `$send.sql` for a failed delivery.
+pub(super) fn record(delivery: &str) -> String {
+    json!({ "table": TABLE, "payload": row(delivery) }).to_string()
+}
+
+fn member<'a>(delivery: &'a Value, path: &str) -> &'a str {
+    delivery.pointer(path).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn parsed(delivery: &str) -> Value {
+    serde_json::from_str(delivery).unwrap_or_default()
 }
 
 /// Returns the row of a delivery: what is searched for has columns of its own.

@@ -1,22 +1,23 @@
 //! The fuzz targets of what destinations read.
 
-use super::{email, emit, http, json, s3, sql, sse};
-use crate::delivery::Payload;
+use super::{email, http, json, sql};
+use crate::delivery::{Payload, with_built_in};
 
 pub(crate) use email::fuzz::{addresses, dots, replies};
 pub(crate) use http::fuzz::{body, charset, url};
 pub(crate) use sql::fuzz::rows;
 
-/// Reads the text of a recorded call as each destination does.
-pub(crate) fn call(bytes: &[u8]) {
-    let payload = Payload::from_text(bytes.to_vec());
-    http::fuzz::call(&payload);
-    email::fuzz::call(&payload);
-    s3::fuzz::call(&payload);
-    sql::fuzz::call(&payload);
-    sse::fuzz::call(&payload);
-    emit::fuzz::call(&payload);
+macro_rules! call {
+    ($($variant:ident $name:ident,)+) => {
+        /// Reads the text of a recorded call as each destination does.
+        pub(crate) fn call(bytes: &[u8]) {
+            let payload = Payload::from_text(bytes.to_vec());
+            $(super::$name::fuzz::call(&payload);)+
+        }
+    };
 }
+
+with_built_in!(call);
 
 /// Reads JSON. What the one reader finds in valid text, the other one finds.
 pub(crate) fn json(bytes: &[u8]) {

@@ -1,10 +1,11 @@
-//! The destinations: the trait that they implement, and the one `match` over them.
+//! The destinations: the trait that they implement, and the one table of them.
 //!
 //! A destination turns one recorded call into one exchange with the outside and classifies what
 //! came of it. It never sleeps, retries, spawns or sees the journal: [`crate::engine`] does.
 
 mod alert;
 mod batch;
+mod built_in;
 #[cfg(test)]
 mod contract;
 pub mod custom;
@@ -25,7 +26,8 @@ pub mod sse;
 
 pub use alert::alert;
 pub use batch::{BatchCheckpoint, BatchLimits, Batching, Encoded, OpenBatch, Origin, StoreOutcome};
+pub use built_in::{BuiltIn, DeadLetter, Resources};
 pub use destination::{
     Attempt, Backend, BackendChoice, Destination, Exchange, FollowUpCall, Outcome,
 };
-pub use registry::{DestinationRegistry, describe};
+pub use registry::{Config, DestinationRegistry, describe};

@@ -4,38 +4,77 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::custom::{CustomDestination, CustomSet};
-use super::email::{self, Email};
 use super::emit::Emit;
-use super::http::{self, Http};
-use super::s3::S3;
 use super::sql::Sql;
-use super::sse::Sse;
-use super::{Attempt, Batching, Destination, FollowUpCall};
-use crate::delivery::{Kind, Payload};
+use super::{Attempt, Batching, BuiltIn, DeadLetter, Destination, FollowUpCall, Resources};
+use crate::delivery::{Kind, Payload, with_built_in};
+use crate::error::Result;
 use crate::execution::RequestLog;
 use crate::jobs::{Jobs, Thread};
 
-/// Returns the log entry of a pending call when no destination is configured. It has nothing that
-/// an engine's options may hide, such as bodies and headers.
-#[must_use]
-pub fn describe(kind: Kind, payload: &Payload) -> RequestLog {
-    match kind {
-        Kind::Http => http::describe(payload),
-        Kind::Email => email::describe(payload),
-        Kind::S3 | Kind::Sql | Kind::Sse | Kind::Emit | Kind::Custom(_) => {
-            RequestLog::recorded(payload, 0)
+macro_rules! registry {
+    ($($variant:ident $name:ident,)+) => {
+        /// The checked options of the destinations that are built in.
+        #[derive(Debug, Clone, Default, PartialEq)]
+        pub struct Config {
+            $(
+                #[doc = concat!("Those of `$send.", stringify!($name), "`.")]
+                pub $name: <super::$name::$variant as BuiltIn>::Config,
+            )+
         }
-    }
+
+        /// The destinations that are built in, one of each.
+        #[derive(Debug)]
+        struct BuiltIns {
+            $($name: super::$name::$variant,)+
+        }
+
+        impl BuiltIns {
+            fn open(config: &Config, resources: &Resources) -> Result<Self> {
+                Ok(Self { $($name: BuiltIn::open(&config.$name, resources)?,)+ })
+            }
+
+            fn of(&self, kind: Kind) -> Option<&dyn Destination> {
+                match kind {
+                    $(Kind::$variant => Some(&self.$name),)+
+                    Kind::Custom(_) => None,
+                }
+            }
+        }
+
+        /// Returns the log entry of a pending call when no destination is configured. It has nothing
+        /// that an engine's options may hide, such as bodies and headers.
+        #[must_use]
+        pub fn describe(kind: Kind, payload: &Payload) -> RequestLog {
+            match kind {
+                $(Kind::$variant => super::$name::$variant::describe_alone(payload),)+
+                Kind::Custom(_) => RequestLog::recorded(payload, 0),
+            }
+        }
+
+        /// Returns how a destination takes a dead letter.
+        pub(super) fn dead_letter(kind: Kind) -> DeadLetter {
+            match kind {
+                $(Kind::$variant => super::$name::$variant::DEAD_LETTER,)+
+                Kind::Custom(_) => Ok(str::to_owned),
+            }
+        }
+
+        /// Returns a call of each destination that is built in.
+        #[cfg(test)]
+        pub(super) fn examples() -> Vec<(Kind, &'static str)> {
+            vec![$((Kind::$variant, super::$name::$variant::EXAMPLE)),+]
+        }
+    };
 }
+
+with_built_in!(registry);
 
 /// The destinations that an engine was opened with.
 #[derive(Debug)]
 pub struct DestinationRegistry {
-    /// In the order of [`Kind::ALL`].
-    built_in: [Arc<dyn Destination>; Kind::ALL.len()],
+    built_in: BuiltIns,
     custom: CustomSet,
-    sql: Arc<Sql>,
-    emit: Arc<Emit>,
     jobs: Arc<Jobs>,
 }
 
@@ -60,41 +99,28 @@ impl<'a> Deref for DestinationRef<'a> {
 }
 
 impl DestinationRegistry {
-    /// Returns the registry of these destinations. Those that are written in JavaScript run with
-    /// `jobs`, and the log keeps `log_body_bytes` of their calls.
-    #[must_use]
-    pub fn new(
-        (http, email, s3): (Http, Email, S3),
-        (sql, sse, emit): (Sql, Sse, Emit),
-        jobs: Arc<Jobs>,
-        log_body_bytes: usize,
-    ) -> Self {
-        let (sql, emit) = (Arc::new(sql), Arc::new(emit));
-        let built_in: [Arc<dyn Destination>; Kind::ALL.len()] = [
-            Arc::new(http),
-            Arc::new(email),
-            Arc::new(s3),
-            Arc::clone(&sql) as _,
-            Arc::new(sse),
-            Arc::clone(&emit) as _,
-        ];
-        let custom = CustomSet::new(Arc::clone(&jobs), log_body_bytes);
-        Self { built_in, custom, sql, emit, jobs }
+    /// Opens the destinations.
+    ///
+    /// # Errors
+    /// `InvalidOption`.
+    pub fn open(config: &Config, resources: Resources) -> Result<Self> {
+        let built_in = BuiltIns::open(config, &resources)?;
+        let custom = CustomSet::new(Arc::clone(&resources.jobs), resources.log_body_bytes);
+        Ok(Self { built_in, custom, jobs: resources.jobs })
     }
 
     /// Returns the destination of this kind.
     #[must_use]
     pub fn of(&self, kind: Kind) -> DestinationRef<'_> {
-        let number = usize::try_from(kind.number()).ok();
-        match number.and_then(|number| self.built_in.get(number)) {
-            Some(destination) => DestinationRef::BuiltIn(&**destination),
+        match self.built_in.of(kind) {
+            Some(destination) => DestinationRef::BuiltIn(destination),
             None => DestinationRef::Custom(self.custom.of(kind)),
         }
     }
 
     /// Returns the kinds that are built in, with their destinations.
     pub fn built_in(&self) -> impl Iterator<Item = (Kind, &dyn Destination)> {
-        Kind::ALL.into_iter().zip(self.built_in.iter().map(|destination| &**destination))
+        Kind::ALL.into_iter().filter_map(|kind| Some((kind, self.built_in.of(kind)?)))
     }
 
     /// Returns the key of the queue that a call waits in: calls in different queues never delay each
@@ -118,8 +144,12 @@ impl DestinationRegistry {
 
     /// Returns the warehouse.
     #[must_use]
-    pub fn sql(&self) -> &Sql {
-        &self.sql
+    pub const fn sql(&self) -> &Sql {
+        &self.built_in.sql
+    }
+
+    const fn emit(&self) -> &Emit {
+        &self.built_in.emit
     }
 
     /// Completes a job with the reply of a thread.
@@ -130,18 +160,18 @@ impl DestinationRegistry {
     /// Forgets what a thread did: it is gone.
     pub fn forget_thread(&self, thread: &Arc<dyn Thread>) {
         self.custom.forget(thread);
-        self.sql.forget(thread);
+        self.built_in.sql.forget(thread);
     }
 
     /// Publishes that an execution was completed with an error. Returns the calls that follow from
     /// it.
     #[must_use]
     pub fn publish_error(&self, attempt: &Attempt<'_>, content: String) -> Vec<FollowUpCall> {
-        self.emit.error(attempt, content)
+        self.emit().error(attempt, content)
     }
 
     /// Closes connections that are kept for the next call.
     pub fn close(&self) {
-        self.built_in.iter().for_each(|destination| destination.close());
+        self.built_in().for_each(|(_, destination)| destination.close());
     }
 }

@@ -1,5 +1,6 @@
 // The hosts of the period, and those that calls wait for.
 
+import { DESTINATIONS } from '../destinations.ts'
 import { duration, visible } from '../format.ts'
 import { href } from '../route.ts'
 import { quoted } from '../search/language.ts'
@@ -55,8 +56,9 @@ function unknownHosts(hosts: Host[], waiting: Map<string, number>): Host[] {
   return others.map(([host]) => ({ host, delivered: 0, failed: 0 }))
 }
 
-const DESTINATIONS = new Set(['email', 's3', 'sql', 'sse', 'emit'])
+/** The destinations whose calls have no host: they are shown by the name of the destination. */
+const WITHOUT_HOST = new Set(DESTINATIONS.filter((name) => name !== 'http'))
 
 function searchFor(host: string): string {
-  return DESTINATIONS.has(host) ? `destination:${host}` : `host:${quoted(host)}`
+  return WITHOUT_HOST.has(host) ? `destination:${host}` : `host:${quoted(host)}`
 }

@@ -1,5 +1,7 @@
 // The search language: `name:value` terms and free text; quotes hold texts with spaces.
 
+import { DESTINATIONS } from '../destinations.ts'
+
 export const NAMES: Record<string, string> = {
   status: 'state, such as failed',
   host: 'host of the target',
@@ -14,7 +16,7 @@ export const NAMES: Record<string, string> = {
 
 const VALUES: Record<string, string[]> = {
   status: ['failed', 'delivered', 'pending', 'in-flight', 'batched', 'discarded', 'recorded'],
-  destination: ['http', 'email', 's3', 'sql', 'sse', 'emit'],
+  destination: DESTINATIONS,
   since: ['15m', '1h', '24h', '7d'],
   until: ['15m', '1h', '24h', '7d'],
   code: ['ERR_SEND_STATUS', 'ERR_SEND_TIMEOUT', 'ERR_SEND_CONNECT', 'ERR_SEND_DNS'],

@@ -4,6 +4,7 @@
 // What a step uses of its host, read from its text. Nothing of it runs.
 
 const { isBuiltin } = require('node:module')
+const { NAMES } = require('../../destinations/built-in.cjs')
 const { isProperty, NAME, STRING } = require('./lexer.cjs')
 const { pinOf } = require('./pins.cjs')
 const { isFileSpecifier, references } = require('./references.cjs')
@@ -23,7 +24,8 @@ const { stringValue } = require('./syntax.cjs')
  * @property {Set<string>} unsupported
  */
 
-const BUILT_IN = new Set(['http', 'email', 's3', 'sql', 'sse', 'emit'])
+/** @type {Set<string>} */
+const BUILT_IN = new Set(NAMES)
 /** Members of `$` that every runner of this package gives. */
 const KNOWN_MEMBERS = new Set(['send', 'export', 'event', 'steps'])
 const OWN_FLOW = new Set(['exit'])

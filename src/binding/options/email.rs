@@ -11,7 +11,6 @@ use super::place::{Function, Place};
 use super::rate;
 use super::retry::RetryOptions;
 use super::tls::TlsOptions;
-use crate::config::mail_folder;
 use crate::delivery::RetryPolicy;
 use crate::destinations::email::{
     self, Allowed, Config, HeaderPattern, Limits, Mailbox, SmtpServer, WorkflowPeople,
@@ -124,8 +123,7 @@ impl EmailOptions {
         let place = Place::open("email");
         let in_data_dir = data_dir.map(|directory| Path::new(directory).join("mail"));
         let chosen = self.file.as_ref().map(Into::into).or(in_data_dir);
-        let temporary = chosen.is_none();
-        let files = Config::files(chosen.unwrap_or_else(mail_folder), temporary);
+        let files = chosen.map_or_else(Config::default, |folder| Config::files(folder, false));
         let smtp = self.smtp.as_deref().map(SmtpServer::parse).transpose();
         let smtp = smtp.map_err(|reason| place.refuse("smtp", reason))?;
         for (name, given) in [("from", &self.from), ("to", &self.to)] {
@@ -173,7 +171,7 @@ impl EmailOptions {
                 self.log_body_bytes,
                 files.log_body_bytes,
             )?,
-            ..Config::files(files.folder, temporary)
+            ..files
         })
     }
 }

@@ -46,7 +46,7 @@ use crate::config::{
     Config, DEFAULT_CONCURRENCY, DEFAULT_MAX_PAYLOAD_BYTES, DEFAULT_MAX_PENDING_BYTES, LateCalls,
 };
 use crate::delivery::Kind;
-use crate::destinations::forward;
+use crate::destinations::{self, forward};
 use crate::engine::registry::Opening;
 use crate::error::Result;
 
@@ -193,10 +193,13 @@ impl EngineOptions {
                 DEFAULT_MAX_PENDING_BYTES,
             )?,
             egress: self.egress.unwrap_or_default().into(),
-            http: crate::destinations::http::Config { idempotency_key, ..http },
-            email,
-            s3,
-            sql,
+            destinations: destinations::Config {
+                http: destinations::http::Config { idempotency_key, ..http },
+                email,
+                s3,
+                sql,
+                ..destinations::Config::default()
+            },
             server,
             log: retention,
             journal,

@@ -10,7 +10,6 @@ use url::{Host, Url};
 
 use super::place::{MAX_BYTES, Place};
 use super::s3_headers;
-use crate::config::object_folder;
 use crate::destinations::BatchLimits;
 use crate::destinations::s3::{
     Address, AssumeRole, Checksum, Compression, Config, Environment, Keys, Service,
@@ -156,8 +155,7 @@ impl S3Options {
     pub(super) fn read(self, data_dir: Option<&str>) -> Result<Config> {
         let in_data_dir = data_dir.map(|directory| Path::new(directory).join("s3"));
         let chosen = self.file.as_ref().map(Into::into).or(in_data_dir);
-        let temporary = chosen.is_none();
-        let files = Config::files(chosen.unwrap_or_else(object_folder), temporary);
+        let files = chosen.map_or_else(Config::default, |folder| Config::files(folder, false));
         let place = Place::open("s3");
         let compression = match self.compression.as_deref() {
             None => Compression::default(),

@@ -8,6 +8,15 @@ fn empty_options_are_the_defaults() {
     assert_eq!(read("{}").unwrap().config, Config::default());
 }
 
+#[test]
+fn the_options_of_a_destination_are_an_object() {
+    for kind in Kind::ALL {
+        let error = read(&format!(r#"{{"{}":[]}}"#, kind.name())).unwrap_err().to_string();
+        let has_none = error.contains("unknown option");
+        assert!(has_none || error.contains("must be an object, not a list"), "{error}");
+    }
+}
+
 /// Each of these options is refused with a message that has this text.
 fn assert_refused(cases: &[(&str, &str)]) {
     for (text, expected) in cases {

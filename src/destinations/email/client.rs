@@ -20,9 +20,12 @@ use super::recipients::{People, decide};
 use super::relay::{Relay, Taken};
 use super::smtp::Deferred;
 use crate::delivery::{Failure, Payload, RateLimiter, RateWait, RetryPolicy, Verdict};
-use crate::destinations::{Attempt, Backend, BackendChoice, Destination, Exchange, Outcome};
+use crate::destinations::{
+    Attempt, Backend, BackendChoice, BuiltIn, DeadLetter, Destination, Exchange, Outcome,
+    Resources, forward,
+};
 use crate::egress::{Egress, Progress};
-use crate::error::ErrorKind;
+use crate::error::{self, ErrorKind};
 use crate::execution::{RequestLog, ResponseLog};
 use crate::time::within;
 
@@ -55,9 +58,7 @@ struct PreparedMail {
 }
 
 impl Email {
-    /// Returns a destination that reaches its server through `egress`.
-    #[must_use]
-    pub fn new(config: Config, egress: Egress) -> Self {
+    fn new(config: Config, egress: Egress) -> Self {
         Self {
             config,
             relay: Relay::new(egress),
@@ -233,10 +234,21 @@ impl Email {
     }
 }
 
-/// Returns the log entry of a call when no destination is configured.
-#[must_use]
-pub fn describe(payload: &Payload) -> RequestLog {
-    described(payload, 0)
+impl BuiltIn for Email {
+    type Config = Config;
+
+    const DEAD_LETTER: DeadLetter = Ok(forward::mail);
+
+    #[cfg(test)]
+    const EXAMPLE: &'static str = r#"{"subject":"s","text":"t"}"#;
+
+    fn open(config: &Config, resources: &Resources) -> error::Result<Self> {
+        Ok(Self::new(config.clone(), resources.egress.clone()))
+    }
+
+    fn describe_alone(payload: &Payload) -> RequestLog {
+        described(payload, 0)
+    }
 }
 
 fn described(payload: &Payload, limit: usize) -> RequestLog {

@@ -10,6 +10,7 @@ use super::server::SmtpServer;
 use super::token::TokenLogin;
 use crate::delivery::{Rate, RetryPolicy};
 use crate::egress::TlsOptions;
+use crate::private::temporary_folder;
 
 /// The options of the email destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,6 +82,13 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { per_sender: None, per_recipient: None, recipients: 100, bytes: 25 << 20 }
+    }
+}
+
+impl Default for Config {
+    /// Returns a configuration that writes mails to the temporary folder of this user.
+    fn default() -> Self {
+        Self::files(temporary_folder().join("mail"), true)
     }
 }
 

@@ -30,7 +30,7 @@ mod token;
 use super::json;
 
 pub use address::{EmailAddress, Mailbox};
-pub use client::{Email, describe};
+pub use client::Email;
 pub use config::{Config, Limits, WorkflowPeople};
 pub use extra::HeaderPattern;
 pub use recipients::{Allowed, mailbox};

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use super::{Attempt, Destination, Exchange, Outcome};
+use super::{Attempt, BuiltIn, DeadLetter, Destination, Exchange, Outcome, Resources, forward};
 use crate::delivery::{Failure, Payload, Verdict};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Result};
 use crate::execution::{RequestLog, ResponseLog};
 use crate::streams::{
     ERRORS, EventContent, NewEvent, Published, RawEvent, StreamKind, Streams, Subscriptions,
@@ -41,17 +41,25 @@ struct Emitted<'a> {
     webhooks: Vec<&'a str>,
 }
 
-impl Emit {
-    /// Returns a destination that publishes to `streams` and to the listeners in `subscriptions`.
-    #[must_use]
-    pub const fn new(
-        streams: Arc<Streams>,
-        subscriptions: Arc<Subscriptions>,
-        log_body_bytes: usize,
-    ) -> Self {
-        Self { streams, subscriptions, log_body_bytes }
-    }
+impl BuiltIn for Emit {
+    type Config = ();
 
+    const DEAD_LETTER: DeadLetter = Ok(forward::event);
+
+    #[cfg(test)]
+    const EXAMPLE: &'static str = r#"{"event":{"a":1}}"#;
+
+    /// Returns a destination that publishes to the streams and to the subscribers.
+    fn open((): &(), resources: &Resources) -> Result<Self> {
+        Ok(Self {
+            streams: Arc::clone(&resources.streams),
+            subscriptions: Arc::clone(&resources.subscriptions),
+            log_body_bytes: resources.log_body_bytes,
+        })
+    }
+}
+
+impl Emit {
     /// Publishes on the channel `$errors` that an execution was completed with an error; returns
     /// the calls that deliver the event to webhooks.
     #[must_use]

@@ -24,7 +24,9 @@ use super::target::origin;
 use super::transport::{self, IncomingBody};
 use super::{Config, IdempotencyKey};
 use crate::delivery::{Failure, Payload, Phase, RateLimiter, RateWait, RetryPolicy, Verdict};
-use crate::destinations::{Attempt, Destination, Exchange, Outcome};
+use crate::destinations::{
+    Attempt, BuiltIn, DeadLetter, Destination, Exchange, Outcome, Resources,
+};
 use crate::egress::{Client, Egress, Place, Progress, ResponseOrigin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{RequestLog, Trace};
@@ -49,8 +51,7 @@ struct Trail {
 }
 
 impl Http {
-    /// Returns a destination that reaches the network through `egress`.
-    pub fn new(config: Config, egress: Egress) -> Result<Self> {
+    fn new(config: Config, egress: Egress) -> Result<Self> {
         let client = egress.client(&config.connections)?;
         let user_agent = HeaderValue::from_str(&config.user_agent).map_err(|source| {
             Error::new(ErrorKind::InvalidOption, "http.userAgent is not a header value")
@@ -211,11 +212,22 @@ fn reason(head: &Parts) -> String {
     )
 }
 
-/// Returns the log entry of a pending call when no destination is configured: its method and its
-/// URL.
-#[must_use]
-pub fn describe(payload: &Payload) -> RequestLog {
-    unprepared_log(&Item::parse(&payload.text).unwrap_or_default())
+impl BuiltIn for Http {
+    type Config = Config;
+
+    const DEAD_LETTER: DeadLetter = Err("needs a URL: write a destination of your own");
+
+    #[cfg(test)]
+    const EXAMPLE: &'static str = r#"{"url":"http://user:s3cr3t-of-the-step@127.0.0.1:1/","headers":{"authorization":"Bearer s3cr3t-of-the-step"}}"#;
+
+    fn open(config: &Config, resources: &Resources) -> Result<Self> {
+        Self::new(config.clone(), resources.egress.clone())
+    }
+
+    /// Returns the method and the URL.
+    fn describe_alone(payload: &Payload) -> RequestLog {
+        unprepared_log(&Item::parse(&payload.text).unwrap_or_default())
+    }
 }
 
 impl Destination for Http {

@@ -35,7 +35,7 @@ mod tests;
 use super::json;
 
 pub(super) use classify::classify_transport_error;
-pub use client::{Http, describe};
+pub use client::Http;
 pub use config::{Config, IdempotencyKey};
 pub use rate::Rates;
 pub use retry::{RawBreakerOptions, RawRetryOptions, Retries};

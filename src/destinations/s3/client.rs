@@ -33,8 +33,8 @@ use super::object::OpenObject;
 use super::wire::{RequestOrigin, S3Transport, region_in};
 use crate::delivery::{Failure, Payload, Verdict};
 use crate::destinations::{
-    Attempt, Backend, BackendChoice, BatchCheckpoint, BatchLimits, Batching, Destination, Encoded,
-    OpenBatch, Outcome, StoreOutcome, file,
+    Attempt, Backend, BackendChoice, BatchCheckpoint, BatchLimits, Batching, BuiltIn, DeadLetter,
+    Destination, Encoded, OpenBatch, Outcome, Resources, StoreOutcome, file,
 };
 use crate::egress::{Client, Egress, HttpOptions};
 use crate::error::{ErrorKind, Result};
@@ -163,6 +163,19 @@ impl S3 {
             ));
         }
         stored
+    }
+}
+
+impl BuiltIn for S3 {
+    type Config = Config;
+
+    const DEAD_LETTER: DeadLetter = Err("needs a bucket: write a destination of your own");
+
+    #[cfg(test)]
+    const EXAMPLE: &'static str = r#"{"bucket":"b","prefix":"p/","payload":{"a":1}}"#;
+
+    fn open(config: &Config, resources: &Resources) -> Result<Self> {
+        Self::new(config.clone(), resources.egress.clone())
     }
 }
 

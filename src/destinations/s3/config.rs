@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use crate::destinations::BatchLimits;
+use crate::private::temporary_folder;
 
 /// The options of the S3 destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,13 @@ pub struct Config {
     pub timeout: Duration,
     /// Bytes of each call that the log keeps. Default: 64 KiB.
     pub log_body_bytes: usize,
+}
+
+impl Default for Config {
+    /// Returns a configuration that writes objects to the temporary folder of this user.
+    fn default() -> Self {
+        Self::files(temporary_folder().join("s3"), true)
+    }
 }
 
 impl Config {

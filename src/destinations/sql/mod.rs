@@ -32,8 +32,8 @@ use uuid::Uuid;
 
 use super::json;
 use super::{
-    Attempt, Backend, BackendChoice, BatchCheckpoint, BatchLimits, Batching, Destination, Encoded,
-    OpenBatch, Outcome, StoreOutcome,
+    Attempt, Backend, BackendChoice, BatchCheckpoint, BatchLimits, Batching, BuiltIn, DeadLetter,
+    Destination, Encoded, OpenBatch, Outcome, Resources, StoreOutcome, forward,
 };
 use crate::delivery::{Failure, Payload, Verdict};
 use crate::egress::Egress;
@@ -88,12 +88,7 @@ struct SqlResponse<'a> {
 }
 
 impl Sql {
-    /// Returns a destination with the warehouse of the options, which is reached through `egress`
-    /// or run by `jobs`.
-    ///
-    /// # Errors
-    /// `InvalidOption`.
-    pub fn new(config: Config, egress: Egress, jobs: &Arc<Jobs>) -> Result<Self> {
+    fn new(config: Config, egress: Egress, jobs: &Arc<Jobs>) -> Result<Self> {
         let timeout = config.timeout;
         let target = match config.warehouse.clone() {
             None => None,
@@ -197,6 +192,19 @@ impl Sql {
         let message = "there is no warehouse: open the engine with `dataDir`, which then holds it, or \
                        with `sql`";
         Failure::new(ErrorKind::NotConfigured, message)
+    }
+}
+
+impl BuiltIn for Sql {
+    type Config = Config;
+
+    const DEAD_LETTER: DeadLetter = Ok(forward::record);
+
+    #[cfg(test)]
+    const EXAMPLE: &'static str = r#"{"table":"t","payload":{"a":1}}"#;
+
+    fn open(config: &Config, resources: &Resources) -> Result<Self> {
+        Self::new(config.clone(), resources.egress.clone(), &resources.jobs)
     }
 }
 

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use super::{Attempt, Destination, Exchange, Outcome};
+use super::{Attempt, BuiltIn, DeadLetter, Destination, Exchange, Outcome, Resources};
 use crate::delivery::{Payload, Verdict};
+use crate::error::Result;
 use crate::execution::{RequestLog, ResponseLog};
 use crate::streams::{EventContent, NewEvent, StreamKind, Streams};
 use item::Item;
@@ -35,12 +36,22 @@ struct Streamed {
     clients: usize,
 }
 
-impl Sse {
-    /// Returns a destination that publishes to `streams`; `served` is true if a server makes them
-    /// readable.
-    #[must_use]
-    pub const fn new(streams: Arc<Streams>, served: bool, log_body_bytes: usize) -> Self {
-        Self { streams, served, log_body_bytes, warned_once: AtomicBool::new(false) }
+impl BuiltIn for Sse {
+    type Config = ();
+
+    const DEAD_LETTER: DeadLetter = Err("keeps nothing: use 'emit'");
+
+    #[cfg(test)]
+    const EXAMPLE: &'static str = r#"{"channel":"c","payload":{"a":1}}"#;
+
+    /// Returns a destination that publishes to the streams.
+    fn open((): &(), resources: &Resources) -> Result<Self> {
+        Ok(Self {
+            streams: Arc::clone(&resources.streams),
+            served: resources.is_served,
+            log_body_bytes: resources.log_body_bytes,
+            warned_once: AtomicBool::new(false),
+        })
     }
 }
 

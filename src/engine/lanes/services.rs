@@ -181,7 +181,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::destinations::{email, sql};
+    use crate::destinations::{self, Resources, email, sql};
     use crate::egress::{Egress, Policy, SystemLookup};
     use crate::execution::Retention;
     use crate::journal::MemoryJournal;
@@ -192,14 +192,14 @@ mod tests {
             folder_is_chosen: file,
             ..email::Config::files(PathBuf::from("mail"), false)
         };
-        Config { email, ..Config::default() }
+        let destinations = destinations::Config { email, ..destinations::Config::default() };
+        Config { destinations, ..Config::default() }
     }
 
     fn destinations(config: &Config) -> DestinationRegistry {
         let policy = Policy::new(&config.egress).unwrap();
         let egress = Egress::new(policy, Arc::new(SystemLookup::new()));
-        crate::engine::lifecycle::destinations(config, egress, &Arc::default(), &Arc::default())
-            .unwrap()
+        DestinationRegistry::open(&config.destinations, Resources::new(egress, 0)).unwrap()
     }
 
     fn transport(config: &Config, kind: Kind) -> Option<BackendChoice> {
@@ -227,7 +227,8 @@ mod tests {
                 warehouse_is_chosen: is_chosen,
                 ..sql::Config::default()
             };
-            let config = Config { sql, ..Config::default() };
+            let destinations = destinations::Config { sql, ..destinations::Config::default() };
+            let config = Config { destinations, ..Config::default() };
             assert_eq!(transport(&config, Kind::Sql), Some(expected));
         }
     }

@@ -12,8 +12,6 @@ pub use handle::Handle;
 pub use server::HttpServer;
 pub use shutdown::{Drained, OpenExecution};
 
-#[cfg(test)]
-pub(crate) use open::destinations;
 pub(crate) use open::open;
 pub(crate) use shutdown::{flush, open_executions};
 

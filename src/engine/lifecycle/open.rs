@@ -5,13 +5,7 @@ use std::sync::Arc;
 use super::recovery::recover;
 use super::{Lifecycle, runtime};
 use crate::config::Config;
-use crate::destinations::DestinationRegistry;
-use crate::destinations::email::Email;
-use crate::destinations::emit::Emit;
-use crate::destinations::http::Http;
-use crate::destinations::s3::S3;
-use crate::destinations::sql::Sql;
-use crate::destinations::sse::Sse;
+use crate::destinations::{DestinationRegistry, Resources};
 use crate::egress::{Egress, Lookup, Policy};
 use crate::engine::Engine;
 use crate::engine::alerts::{Alerts, begin_alerts};
@@ -21,7 +15,6 @@ use crate::engine::intake::{Budget, Intake, Replays};
 use crate::engine::lanes::{Lanes, Pauses, Services, Webhooks, is_pause, is_service};
 use crate::engine::shared::{Observers, Pending, SharedParts, Stage, Tasks};
 use crate::error::{Error, Result};
-use crate::jobs::Jobs;
 use crate::journal::{
     Callbacks, Describe, Incident, Journal, MemoryJournal, PostgresJournal, Report, SqliteJournal,
 };
@@ -36,8 +29,15 @@ pub(crate) fn open(config: Config, lookup: Arc<dyn Lookup>) -> Result<Arc<Engine
     let egress = Egress::new(policy, lookup);
     let streams = Arc::<Streams>::default();
     let subscriptions = Arc::<Subscriptions>::default();
-    let destinations = destinations(&config, egress.clone(), &streams, &subscriptions);
-    let destinations = Arc::new(destinations.map_err(|error| error.within("Engine.open()"))?);
+    let resources = Resources {
+        streams: Arc::clone(&streams),
+        subscriptions: Arc::clone(&subscriptions),
+        is_served: config.server.is_some(),
+        ..Resources::new(egress.clone(), config.destinations.http.log_body_bytes)
+    };
+    let destinations = DestinationRegistry::open(&config.destinations, resources)
+        .map_err(|error| error.within("Engine.open()"))?;
+    let destinations = Arc::new(destinations);
     let observers = Observers::default();
     let journal = journal(&config, egress, &destinations, &observers)?;
     let registrations = journal.registrations()?;
@@ -85,23 +85,6 @@ fn restore_streams(shared: &Arc<SharedParts>, streams: &Streams) -> Result<()> {
         }
     }));
     Ok(())
-}
-
-/// Opens the destinations of an engine.
-pub(crate) fn destinations(
-    config: &Config,
-    egress: Egress,
-    streams: &Arc<Streams>,
-    subscriptions: &Arc<Subscriptions>,
-) -> Result<DestinationRegistry> {
-    let (jobs, kept) = (Arc::<Jobs>::default(), config.http.log_body_bytes);
-    let http = Http::new(config.http.clone(), egress.clone())?;
-    let email = Email::new(config.email.clone(), egress.clone());
-    let s3 = S3::new(config.s3.clone(), egress.clone())?;
-    let sql = Sql::new(config.sql.clone(), egress, &jobs)?;
-    let sse = Sse::new(Arc::clone(streams), config.server.is_some(), kept);
-    let emit = Emit::new(Arc::clone(streams), Arc::clone(subscriptions), kept);
-    Ok(DestinationRegistry::new((http, email, s3), (sql, sse, emit), jobs, kept))
 }
 
 /// Opens the journal that the options choose.
