@@ -17,10 +17,10 @@ use crate::streams::EventId;
 use crate::time::Timestamp;
 
 /// A function that panics where a property does not hold.
-pub type Target = fn(&[u8]);
+pub type FuzzTarget = fn(&[u8]);
 
 /// Every target by its name, which its folder in `fuzz/corpus` has too.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, FuzzTarget); 17] = [
     ("addresses", destinations::fuzz::addresses),
     ("body", destinations::fuzz::body),
     ("call", destinations::fuzz::call),

@@ -4,10 +4,10 @@
 
 use std::sync::LazyLock;
 
-use dollar_send::fuzzing::{TARGETS, Target};
+use dollar_send::fuzzing::{FuzzTarget, TARGETS};
 use libfuzzer_sys::fuzz_target;
 
-static TARGET: LazyLock<Target> = LazyLock::new(|| {
+static TARGET: LazyLock<FuzzTarget> = LazyLock::new(|| {
     let name = std::env::var("FUZZ_TARGET").unwrap_or_default();
     let names = TARGETS.map(|(name, _)| name).join(", ");
     let found = TARGETS.into_iter().find(|(known, _)| *known == name);

@@ -10,8 +10,8 @@ use napi_derive::napi;
 use super::error::{to_js_error, to_napi_error};
 use super::execution::limit;
 use super::executions::track_execution;
-use super::handle::Handle;
-use super::mailbox::Mailbox;
+use super::handle::JsHandle;
+use super::mailbox::HandleMailbox;
 use super::options;
 use super::promise::promise;
 use super::types::{
@@ -35,7 +35,7 @@ pub(super) type Thrown = napi::Error<ErrorKind>;
 /// `await engine.close()` to be sure of them.
 #[napi]
 pub struct Engine {
-    pub(super) handle: Arc<Handle>,
+    pub(super) handle: Arc<JsHandle>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -66,7 +66,7 @@ impl Engine {
     pub fn open(env: &Env, options: String) -> napi::Result<Object<'_>> {
         retain_current_module_for_unload_safety();
         let runtime = runtime::handle().map_err(|error| to_js_error(*env, &error))?;
-        let handle = Handle::begin();
+        let handle = JsHandle::begin();
         let holder = Arc::clone(&handle);
         // Reading the system's certificates takes milliseconds: not on this thread.
         let opened = async move {
@@ -388,7 +388,7 @@ impl Engine {
     /// something.
     #[napi(js_name = "_attach", catch_unwind, skip_typescript)]
     pub fn attach(&self, wake: Function<'_, (), ()>) -> napi::Result<()> {
-        self.handle.attach(Mailbox::new(&wake)?);
+        self.handle.attach(HandleMailbox::new(&wake)?);
         Ok(())
     }
 

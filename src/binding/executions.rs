@@ -11,16 +11,16 @@ use once_cell::sync::OnceCell;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::mailbox::Mailbox;
+use super::mailbox::HandleMailbox;
 use crate::engine::Execution;
 use crate::error::{Error, ErrorKind, Result};
 use crate::recording::StepId;
 
 thread_local! {
-    static EXECUTIONS: RefCell<Executions> = const { RefCell::new(Executions::new()) };
+    static EXECUTIONS: RefCell<ExecutionTable> = const { RefCell::new(ExecutionTable::new()) };
 }
 
-struct Executions {
+struct ExecutionTable {
     places: Vec<Option<HeldExecution>>,
     free: Vec<u32>,
 }
@@ -28,7 +28,7 @@ struct Executions {
 /// An execution for as long as JavaScript holds it, and the mailbox for its completion hooks.
 struct HeldExecution {
     execution: Arc<Execution>,
-    mailbox: Option<Arc<Mailbox>>,
+    mailbox: Option<Arc<HandleMailbox>>,
 }
 
 impl Drop for HeldExecution {
@@ -38,7 +38,7 @@ impl Drop for HeldExecution {
     }
 }
 
-impl Executions {
+impl ExecutionTable {
     const fn new() -> Self {
         Self { places: Vec::new(), free: Vec::new() }
     }
@@ -60,7 +60,7 @@ impl Executions {
 pub(super) fn track_execution(
     mut object: Object<'_>,
     execution: Arc<Execution>,
-    mailbox: Option<Arc<Mailbox>>,
+    mailbox: Option<Arc<HandleMailbox>>,
 ) -> Result<u32> {
     let held = HeldExecution { execution, mailbox };
     let number = EXECUTIONS.with_borrow_mut(|executions| executions.add(held));
@@ -100,7 +100,7 @@ fn collected(runtime: &Handle) -> &'static UnboundedSender<HeldExecution> {
 
 /// Releases all executions of this thread, whose environment ends.
 pub(super) fn release_all_executions() {
-    drop(EXECUTIONS.replace(Executions::new()));
+    drop(EXECUTIONS.replace(ExecutionTable::new()));
 }
 
 /// Runs `action` with the execution registered under `number`.
@@ -114,7 +114,7 @@ pub(super) fn with_execution<T>(
 /// Like [`with_execution`], with the mailbox for the execution's completion hooks.
 pub(super) fn with_mailbox<T>(
     number: u32,
-    action: impl FnOnce(&Arc<Execution>, Option<&Arc<Mailbox>>) -> Result<T>,
+    action: impl FnOnce(&Arc<Execution>, Option<&Arc<HandleMailbox>>) -> Result<T>,
 ) -> Result<T> {
     EXECUTIONS.with_borrow(|executions| {
         let held = executions.places.get(number as usize).and_then(Option::as_ref);

@@ -6,24 +6,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use super::mailbox::Mailbox;
+use super::mailbox::HandleMailbox;
 use crate::engine::{self, Drained, ReplayRun};
 use crate::error::Result;
 use crate::jobs::Thread;
 
 thread_local! {
     /// The handles of this JavaScript thread, those that are being opened included.
-    static HANDLES: RefCell<Vec<Weak<Handle>>> = const { RefCell::new(Vec::new()) };
+    static HANDLES: RefCell<Vec<Weak<JsHandle>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A handle from the call of `Engine.open()` to its release. It is released when JavaScript collects
 /// it or when its thread ends, whichever comes first: not every runtime runs finalizers at the end of
 /// a thread, and a thread may end before it gets its handle.
 #[derive(Default)]
-pub(super) struct Handle {
+pub(super) struct JsHandle {
     inner: OnceLock<engine::Handle>,
     released: AtomicBool,
-    mailbox: OnceLock<Arc<Mailbox>>,
+    mailbox: OnceLock<Arc<HandleMailbox>>,
     /// The channels to this thread, for its destinations and its warehouse.
     threads: Mutex<Vec<Arc<dyn Thread>>>,
     /// Replays in progress by their tickets.
@@ -31,7 +31,7 @@ pub(super) struct Handle {
 }
 
 /// The channel to the thread of a handle.
-struct JobThread(Option<Arc<Mailbox>>);
+struct JobThread(Option<Arc<HandleMailbox>>);
 
 impl Thread for JobThread {
     fn call(&self, job: &str) {
@@ -41,7 +41,7 @@ impl Thread for JobThread {
     }
 }
 
-impl Handle {
+impl JsHandle {
     /// Creates a handle that this thread is opening.
     pub(super) fn begin() -> Arc<Self> {
         let handle = Arc::<Self>::default();
@@ -66,12 +66,12 @@ impl Handle {
     }
 
     /// Takes the mailbox of this handle's JavaScript.
-    pub(super) fn attach(&self, mailbox: Arc<Mailbox>) {
+    pub(super) fn attach(&self, mailbox: Arc<HandleMailbox>) {
         // JavaScript does this once, when it gets the handle.
         let _ = self.mailbox.set(mailbox);
     }
 
-    pub(super) fn mailbox(&self) -> Option<&Arc<Mailbox>> {
+    pub(super) fn mailbox(&self) -> Option<&Arc<HandleMailbox>> {
         self.mailbox.get()
     }
 
@@ -137,7 +137,7 @@ impl Handle {
     }
 }
 
-impl Drop for Handle {
+impl Drop for JsHandle {
     fn drop(&mut self) {
         self.release();
     }
@@ -154,7 +154,7 @@ pub(super) fn release_all() {
 
 #[cfg(test)]
 mod tests {
-    use super::{Handle, release_all};
+    use super::{JsHandle, release_all};
     use crate::config::Config;
     use crate::engine::registry::{self, Opening};
 
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_ends_while_it_opens_gives_the_handle_back() {
-        let handle = Handle::begin();
+        let handle = JsHandle::begin();
         release_all();
         handle.hold(open("ends-while-opening"));
         assert!(handle.engine().is_some_and(|opened| opened.engine().is_closed()));
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_thread_gives_every_handle_back_once() {
-        let (first, second) = (Handle::begin(), Handle::begin());
+        let (first, second) = (JsHandle::begin(), JsHandle::begin());
         let other = open("shared-by-threads");
         first.hold(open("shared-by-threads"));
         second.hold(open("shared-by-threads"));

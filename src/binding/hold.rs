@@ -12,7 +12,7 @@ use crate::destinations::sql::duckdb::{Hold, HoldError, Purpose};
 use crate::error::{Error, ErrorKind};
 
 /// A hold that can be released.
-type Held = Mutex<Option<Hold>>;
+type ReleasableHold = Mutex<Option<Hold>>;
 
 /// Locks a file against other engines; a file that is only read is shared with other readers.
 ///
@@ -21,7 +21,7 @@ type Held = Mutex<Option<Hold>>;
 pub fn hold_warehouse(
     file: String,
     read_only: bool,
-) -> Result<External<Held>, napi::Error<ErrorKind>> {
+) -> Result<External<ReleasableHold>, napi::Error<ErrorKind>> {
     let purpose = if read_only { Purpose::Read } else { Purpose::Write };
     let hold = Hold::take(Path::new(&file), purpose).map_err(|error| {
         let holder = match error {
@@ -36,13 +36,13 @@ pub fn hold_warehouse(
 
 /// Releases the hold.
 #[napi(js_name = "_releaseWarehouse", catch_unwind, skip_typescript)]
-pub fn release_warehouse(held: &External<Held>) {
+pub fn release_warehouse(held: &External<ReleasableHold>) {
     held.lock().unwrap_or_else(PoisonError::into_inner).take();
 }
 
 /// Adds a process that ends with the hold, even if this thread is terminated.
 #[napi(js_name = "_beginWarehouseProcess", catch_unwind, skip_typescript)]
-pub fn begin_warehouse_process(held: &External<Held>, pid: u32) {
+pub fn begin_warehouse_process(held: &External<ReleasableHold>, pid: u32) {
     if let Some(hold) = &*held.lock().unwrap_or_else(PoisonError::into_inner) {
         hold.begin_child(pid);
     }
@@ -50,7 +50,7 @@ pub fn begin_warehouse_process(held: &External<Held>, pid: u32) {
 
 /// Removes a process that has ended.
 #[napi(js_name = "_endWarehouseProcess", catch_unwind, skip_typescript)]
-pub fn end_warehouse_process(held: &External<Held>, pid: u32) {
+pub fn end_warehouse_process(held: &External<ReleasableHold>, pid: u32) {
     if let Some(hold) = &*held.lock().unwrap_or_else(PoisonError::into_inner) {
         hold.end_child(pid);
     }

@@ -19,7 +19,7 @@ use crate::jobs::JobChannel;
 use crate::observability::events::Subscriber;
 
 /// The results and events that wait for the JavaScript of one handle.
-pub(super) struct Mailbox {
+pub(super) struct HandleMailbox {
     completions: Mutex<Completions>,
     events: Arc<Subscriber>,
     jobs: JobChannel,
@@ -35,7 +35,7 @@ struct Completions {
     refusals: HashMap<u32, Error>,
 }
 
-impl Mailbox {
+impl HandleMailbox {
     /// A mailbox that calls `wake` on the JavaScript thread when something waits. The callback is
     /// weak: it never keeps the process alive.
     pub(super) fn new(wake: &Function<'_, (), ()>) -> napi::Result<Arc<Self>> {

@@ -13,7 +13,7 @@ use url::{Host, Url};
 use super::client::Client;
 use super::connections::Connections;
 use super::connector::ReportLayer;
-use super::explain::{Place, explain};
+use super::explain::{NetworkPlace, explain};
 use super::lookup::Lookup;
 use super::policy::Policy;
 use super::progress::{self, Progress};
@@ -150,7 +150,7 @@ impl Egress {
         let addresses: Vec<_> = endpoints.iter().map(SocketAddr::ip).collect();
         progress::enter(Phase::Connect);
         tcp::connect(&addresses, port, self.policy.local_address()).await.map_err(|error| {
-            let message = explain(&error, Phase::Connect, &Place::at(host, port));
+            let message = explain(&error, Phase::Connect, &NetworkPlace::at(host, port));
             Failure::new(ErrorKind::Connect, message).during(Phase::Connect)
         })
     }
@@ -169,7 +169,7 @@ impl Egress {
         let addresses = addresses_of(self.lookup.as_ref(), host).await?;
         progress::enter(Phase::Connect);
         tcp::connect_once(&addresses, port, self.policy.local_address()).await.map_err(|error| {
-            let message = explain(&error, Phase::Connect, &Place::at(host, port));
+            let message = explain(&error, Phase::Connect, &NetworkPlace::at(host, port));
             Failure::new(ErrorKind::Connect, message).during(Phase::Connect)
         })
     }

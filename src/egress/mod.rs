@@ -44,7 +44,7 @@ mod tests;
 
 pub use client::{Client, Incoming};
 pub use connections::{RequestParts, ResponseBody};
-pub use explain::{Place, explain};
+pub use explain::{NetworkPlace, explain};
 pub use failure::{is_local_shortage, policy_failure_in};
 pub use gateway::Egress;
 pub use head::Names;

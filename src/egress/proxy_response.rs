@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 use url::{Position, Url};
 
 use super::Egress;
-use super::explain::Place;
+use super::explain::NetworkPlace;
 use super::resolver::permitted;
 use super::tcp;
 
@@ -50,7 +50,7 @@ impl Egress {
         if !proxy.url().scheme().starts_with("http") {
             return ResponseOrigin::Host;
         }
-        let name = || Place::of(url, self).proxy().unwrap_or_default();
+        let name = || NetworkPlace::of(url, self).proxy().unwrap_or_default();
         if is_of_proxy(status, headers) {
             ResponseOrigin::Proxy(name())
         } else if matches!(status.as_u16(), 502..=504) {

@@ -25,7 +25,7 @@ const MAX_REPORTS: usize = 8;
 pub struct Changes {
     followers: AtomicUsize,
     collected: Mutex<Collected>,
-    reports: broadcast::Sender<Arc<Report>>,
+    reports: broadcast::Sender<Arc<ChangeReport>>,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ struct Collected {
 
 /// The rows that changed.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct ChangeReport {
     /// The ids of executions.
     pub executions: Vec<String>,
     /// The deliveries, each with its status.
@@ -62,9 +62,9 @@ pub struct ChangedDelivery {
 
 /// The reports for one follower.
 #[derive(Debug)]
-pub struct Follower {
+pub struct ChangeFollower {
     changes: Arc<Changes>,
-    reports: broadcast::Receiver<Arc<Report>>,
+    reports: broadcast::Receiver<Arc<ChangeReport>>,
 }
 
 impl Default for Changes {
@@ -109,10 +109,10 @@ impl Changes {
     }
 
     /// Follows the changes, if fewer than `limit` do.
-    pub fn follow(self: &Arc<Self>, limit: usize) -> Option<Follower> {
+    pub fn follow(self: &Arc<Self>, limit: usize) -> Option<ChangeFollower> {
         let more = |count: usize| (count < limit).then_some(count + 1);
         self.followers.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Follower { changes: Arc::clone(self), reports: self.reports.subscribe() })
+        Some(ChangeFollower { changes: Arc::clone(self), reports: self.reports.subscribe() })
     }
 
     /// Reports changes until nothing follows. Returns at once if that is done already.
@@ -151,7 +151,7 @@ impl Collected {
     }
 
     /// Takes what was collected; `None`: nothing was.
-    fn take(&mut self) -> Option<Report> {
+    fn take(&mut self) -> Option<ChangeReport> {
         if self.executions.is_empty() && !self.left_out {
             return None;
         }
@@ -160,7 +160,7 @@ impl Collected {
             std::mem::take(&mut self.deliveries).into_iter().map(|(id, (execution_id, status))| {
                 ChangedDelivery { id, execution_id: execution_id.to_string(), status }
             });
-        Some(Report {
+        Some(ChangeReport {
             executions: executions.map(|id| id.to_string()).collect(),
             deliveries: deliveries.collect(),
             left_out: std::mem::take(&mut self.left_out),
@@ -168,9 +168,9 @@ impl Collected {
     }
 }
 
-impl Follower {
+impl ChangeFollower {
     /// Returns the next report; `Err`: some were missed.
-    pub async fn next(&mut self) -> Result<Arc<Report>, Missed> {
+    pub async fn next(&mut self) -> Result<Arc<ChangeReport>, Missed> {
         self.reports.recv().await.map_err(|_| Missed)
     }
 }
@@ -179,7 +179,7 @@ impl Follower {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missed;
 
-impl Drop for Follower {
+impl Drop for ChangeFollower {
     fn drop(&mut self) {
         self.changes.followers.fetch_sub(1, Ordering::AcqRel);
     }

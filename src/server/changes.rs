@@ -18,7 +18,7 @@ use super::parameters::{Nothing, QueryParams};
 use super::response::{ApiError, CommonErrors, Problem};
 use super::state::Shared;
 use crate::error::ErrorKind;
-use crate::observability::changes::{Follower, Missed, Report};
+use crate::observability::changes::{ChangeFollower, ChangeReport, Missed};
 
 /// Streams at once.
 const MAX_STREAMS: usize = 100;
@@ -68,12 +68,12 @@ pub(super) async fn follow(
             () = shared.stopped() => {}
         }
     };
-    let state = Stream { follower, ended: Box::pin(ended), is_new: true };
+    let state = ChangeStream { follower, ended: Box::pin(ended), is_new: true };
     let body = if method == Method::HEAD {
         Body::empty()
     } else {
         connection.stay_open();
-        Body::from_stream(futures_util::stream::unfold(state, Stream::next))
+        Body::from_stream(futures_util::stream::unfold(state, ChangeStream::next))
     };
     let mut response = body.into_response();
     let headers = response.headers_mut();
@@ -83,13 +83,13 @@ pub(super) async fn follow(
     Ok(response)
 }
 
-struct Stream {
-    follower: Follower,
+struct ChangeStream {
+    follower: ChangeFollower,
     ended: Pin<Box<dyn Future<Output = ()> + Send>>,
     is_new: bool,
 }
 
-impl Stream {
+impl ChangeStream {
     /// Returns the next frame; `None`: the stream ends.
     async fn next(mut self) -> Option<(Result<Bytes, Infallible>, Self)> {
         if std::mem::take(&mut self.is_new) {
@@ -106,7 +106,7 @@ impl Stream {
     }
 }
 
-fn frame(report: Result<std::sync::Arc<Report>, Missed>) -> Bytes {
+fn frame(report: Result<std::sync::Arc<ChangeReport>, Missed>) -> Bytes {
     let Ok(report) = report else { return Bytes::from_static(LAGGED.as_bytes()) };
     let data = serde_json::to_string(&*report).unwrap_or_else(|_| "{}".to_owned());
     let lagged = if report.left_out { LAGGED } else { "" };

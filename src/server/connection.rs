@@ -31,7 +31,7 @@ use super::guarded::{Guarded, RequestTurns, WRITE_TIMEOUT};
 use super::metered::Metered;
 use super::multiplexed::{self, StreamTasks};
 use super::opening::{MAX_HEAD, PREFACE, beginning};
-use super::places::{Place, Places, held};
+use super::places::{ConnectionPlace, Places, held};
 use crate::streams::Following;
 
 /// The interval of HTTP/2 pings. Proxies end connections after 60 s of silence, the shortest of them.
@@ -185,7 +185,7 @@ struct Served {
 }
 
 impl Served {
-    async fn run(mut self, mut stream: TcpStream, place: Place) {
+    async fn run(mut self, mut stream: TcpStream, place: ConnectionPlace) {
         // An event is small, and is to arrive at once.
         let _ = stream.set_nodelay(true);
         let begun = tokio::select! {
@@ -214,7 +214,7 @@ impl Served {
         answered.unwrap_or_default()
     }
 
-    async fn http1(self, stream: TcpStream, beginning: Bytes, place: Place) {
+    async fn http1(self, stream: TcpStream, beginning: Bytes, place: ConnectionPlace) {
         let Self { peer, routes, keep_alive, mut stop, connections } = self;
         let connection = Connection::default();
         let handle = connection.clone();
@@ -273,7 +273,7 @@ impl Served {
         follow(&connections, connection, stream, place);
     }
 
-    async fn http2(self, stream: Guarded<TcpStream>, place: Place) {
+    async fn http2(self, stream: Guarded<TcpStream>, place: ConnectionPlace) {
         let Self { peer, routes, mut stop, .. } = self;
         let requests = place.requests();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
@@ -312,7 +312,12 @@ impl Served {
 }
 
 /// Hands a connection over to the stream that it is to follow.
-fn follow(tasks: &ConnectionTasks, connection: Connection, stream: TcpStream, place: Place) {
+fn follow(
+    tasks: &ConnectionTasks,
+    connection: Connection,
+    stream: TcpStream,
+    place: ConnectionPlace,
+) {
     let head = connection.0.head.lock().unwrap_or_else(PoisonError::into_inner).take();
     let (Some(following), Some(head)) = (connection.following(), head) else { return };
     let feed = Feed { stream, following, head };

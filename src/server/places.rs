@@ -62,7 +62,7 @@ impl Places {
 
     /// Takes a place, if need be that of an idle connection, which is to end. `None`: all
     /// connections have requests.
-    pub(super) fn take(&self) -> Option<Place> {
+    pub(super) fn take(&self) -> Option<ConnectionPlace> {
         let mut open = self.0.open();
         if open.seats.len() >= self.0.most {
             let number = open.idle()?;
@@ -75,7 +75,7 @@ impl Places {
         seat.idle_since.store(self.0.now(), Ordering::Relaxed);
         open.seats.insert(number, Arc::clone(&seat));
         drop(open);
-        Some(Place { number, seat, places: Arc::clone(&self.0) })
+        Some(ConnectionPlace { number, seat, places: Arc::clone(&self.0) })
     }
 }
 
@@ -102,13 +102,13 @@ impl OpenPlaces {
 
 /// The place of one connection. It is given back on drop.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionPlace {
     number: u64,
     seat: Arc<Seat>,
     places: Arc<PlacesState>,
 }
 
-impl Place {
+impl ConnectionPlace {
     /// Resolves when the connection is to end, because another has its place.
     pub(super) async fn is_reclaimed(&self) {
         self.seat.reclaimed.notified().await;
@@ -120,7 +120,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         self.places.open().seats.remove(&self.number);
     }
@@ -199,7 +199,7 @@ const fn max_files() -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn is_reclaimed(place: &Place) -> bool {
+    fn is_reclaimed(place: &ConnectionPlace) -> bool {
         let mut context = Context::from_waker(std::task::Waker::noop());
         std::pin::pin!(place.is_reclaimed()).poll(&mut context).is_ready()
     }
@@ -209,7 +209,8 @@ mod tests {
         let places = Places::new(3);
         let open: Vec<_> = (0..3).map(|_| places.take().unwrap()).collect();
         let busy = open[0].requests().begin();
-        let since = |place: &Place, at| place.seat.idle_since.store(at, Ordering::Relaxed);
+        let since =
+            |place: &ConnectionPlace, at| place.seat.idle_since.store(at, Ordering::Relaxed);
         since(&open[1], 5);
         since(&open[2], 4);
         let newcomer = places.take().unwrap();

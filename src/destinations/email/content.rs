@@ -18,7 +18,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// Decoded content.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Content {
+pub(super) struct DecodedContent {
     pub bytes: Vec<u8>,
     /// The one that a `data:` URL names.
     pub mime: Option<String>,
@@ -32,7 +32,7 @@ pub(super) struct Content {
 ///
 /// # Errors
 /// The reason why there is nothing to attach.
-pub(super) fn decode(text: &str, encoding: Option<&str>) -> Result<Content, String> {
+pub(super) fn decode(text: &str, encoding: Option<&str>) -> Result<DecodedContent, String> {
     if let Some(content) = data_url(text) {
         return Ok(content);
     }
@@ -49,14 +49,14 @@ pub(super) fn decode(text: &str, encoding: Option<&str>) -> Result<Content, Stri
         _ => {
             let warning =
                 Some("its `encoding` is not known: the content is attached as text".into());
-            return Ok(Content { warning, ..plain(text.as_bytes().to_vec()) });
+            return Ok(DecodedContent { warning, ..plain(text.as_bytes().to_vec()) });
         }
     };
     Ok(plain(bytes))
 }
 
-fn plain(bytes: Vec<u8>) -> Content {
-    Content { bytes, ..Content::default() }
+fn plain(bytes: Vec<u8>) -> DecodedContent {
+    DecodedContent { bytes, ..DecodedContent::default() }
 }
 
 /// Decodes base64 of both alphabets, in lines or not.
@@ -89,7 +89,7 @@ fn latin1(text: &str, mask: u16) -> Vec<u8> {
 }
 
 /// Decodes a `data:` URL in base64; another text that begins so is just text.
-fn data_url(text: &str) -> Option<Content> {
+fn data_url(text: &str) -> Option<DecodedContent> {
     let text = text.trim();
     let scheme = text.get(..5).filter(|start| start.eq_ignore_ascii_case("data:"))?;
     let (head, data) = text[scheme.len()..].split_once(',')?;
@@ -98,7 +98,11 @@ fn data_url(text: &str) -> Option<Content> {
     content_type.filter(|end| end.eq_ignore_ascii_case(";base64"))?;
     let content_type = &head[..head.len() - 7];
     let data = percent::decoded(data).ok()?;
-    Some(Content { bytes: base64(&data)?, mime: self::content_type(content_type), warning: None })
+    Some(DecodedContent {
+        bytes: base64(&data)?,
+        mime: self::content_type(content_type),
+        warning: None,
+    })
 }
 
 /// Returns a content type that mail readers understand, of a whole one or of a file's extension.

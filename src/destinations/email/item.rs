@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::address::{EmailAddress, Mailbox};
 use super::addresses::Addresses;
-use super::content::{self, Content};
+use super::content::{self, DecodedContent};
 use super::extra::{self, HeaderPattern};
 use super::json::{Node, NodeKind};
 use crate::delivery::{Failure, Payload};
@@ -25,7 +25,7 @@ pub(super) struct Item {
     pub cc: RawItem,
     pub bcc: RawItem,
     pub reply_to: RawItem,
-    pub attachments: Vec<File>,
+    pub attachments: Vec<MailFile>,
     /// The ids of the mails that this one replies to.
     pub in_reply_to: Vec<String>,
     /// The ids of the thread.
@@ -62,7 +62,7 @@ impl fmt::Display for Sender {
 
 /// One attachment.
 #[derive(Debug)]
-pub(super) struct File {
+pub(super) struct MailFile {
     pub name: String,
     pub content: Vec<u8>,
     /// One that can be used.
@@ -222,7 +222,7 @@ fn sender(node: &Node<'_>, warnings: &mut Vec<String>) -> Option<Sender> {
     Some(Sender { name: first.name, address: Some(first.address) })
 }
 
-fn files(node: &Node<'_>, warnings: &mut Vec<String>) -> Vec<File> {
+fn files(node: &Node<'_>, warnings: &mut Vec<String>) -> Vec<MailFile> {
     let all = match &node.kind {
         NodeKind::Array(all) => &all[..],
         NodeKind::Object(_) => std::slice::from_ref(node),
@@ -243,7 +243,7 @@ fn files(node: &Node<'_>, warnings: &mut Vec<String>) -> Vec<File> {
     .collect()
 }
 
-fn file(path: &str, node: &Node<'_>, warnings: &mut Vec<String>) -> Result<File, String> {
+fn file(path: &str, node: &Node<'_>, warnings: &mut Vec<String>) -> Result<MailFile, String> {
     let NodeKind::Object(fields) = &node.kind else { return Err("it is not an object".to_owned()) };
     let member = |name: &str| {
         let found = fields.iter().find(|(key, _)| key == name);
@@ -252,7 +252,8 @@ fn file(path: &str, node: &Node<'_>, warnings: &mut Vec<String>) -> Result<File,
     let named = |name: &str| member(name).and_then(text_in).filter(|text| !text.trim().is_empty());
     let content = member("content").ok_or("it has no `content`")?;
     let text = text_in(content).ok_or("its `content` is neither text nor a Buffer")?;
-    let Content { bytes, mime, warning } = content::decode(&text, named("encoding").as_deref())?;
+    let DecodedContent { bytes, mime, warning } =
+        content::decode(&text, named("encoding").as_deref())?;
     warnings.extend(warning.map(|warning| format!("`{path}`: {warning}")));
     let name = named("filename").or_else(|| named("name")).unwrap_or_default();
     // A path on the sender's machine is useless to the recipient.
@@ -272,5 +273,5 @@ fn file(path: &str, node: &Node<'_>, warnings: &mut Vec<String>) -> Result<File,
         }
         plain
     });
-    Ok(File { name, content: bytes, content_type, cid })
+    Ok(MailFile { name, content: bytes, content_type, cid })
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::address::Mailbox;
 use super::header;
 use super::item::Item;
-use super::part::{self, Part};
+use super::part::{self, MailPart};
 use super::recipients::People;
 use crate::delivery::Failure;
 use crate::error::ErrorKind;
@@ -118,7 +118,7 @@ enum Parts {
 
 /// Returns the text, the html with the images that it shows, and the other files, as few levels
 /// deep as can be.
-fn body(item: &Item, parts: Vec<Part>) -> Vec<u8> {
+fn body(item: &Item, parts: Vec<MailPart>) -> Vec<u8> {
     let (inline, attached): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| part.is_inline);
     let html = item.html.as_deref().map(|html| {
         let html = part::html(html);

@@ -6,7 +6,7 @@ use lettre::message::header::{
 use lettre::message::{Body, SinglePart};
 
 use super::header;
-use super::item::File;
+use super::item::MailFile;
 use super::message::Charset;
 
 type BoxedError = Box<dyn std::error::Error + Send + Sync>;
@@ -16,7 +16,7 @@ const MAX_LINE: usize = 998;
 
 /// One file as a part.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct MailPart {
     pub single: SinglePart,
     /// The content type for the log, without parameters that contain the file's name.
     pub content_type: String,
@@ -47,7 +47,7 @@ fn readable(content_type: ContentType, text: &str) -> SinglePart {
 }
 
 /// Returns a file, by its place among the attachments.
-pub(super) fn attachment(at: usize, file: &File, has_html: bool, charset: Charset) -> Part {
+pub(super) fn attachment(at: usize, file: &MailFile, has_html: bool, charset: Charset) -> MailPart {
     let name =
         if file.name.is_empty() { format!("attachment-{}", at + 1) } else { file.name.clone() };
     let content_type = match &file.content_type {
@@ -67,13 +67,13 @@ pub(super) fn attachment(at: usize, file: &File, has_html: bool, charset: Charse
     if let Some(cid) = cid {
         builder = builder.header(Raw::<2>(format!("<{cid}>")));
     }
-    Part { single: builder.body(body), content_type, is_inline: cid.is_some(), is_eight_bit }
+    MailPart { single: builder.body(body), content_type, is_inline: cid.is_some(), is_eight_bit }
 }
 
 /// Returns the bytes of a file for the way. Base64, because nothing on the way may take bytes for
 /// line ends; but mails and lists of parts are read by what is in them, so these stay as they are
 /// (RFC 2046 5.2.1), or are a plain file where the server could not take them.
-fn encoded(file: &File, content_type: String, charset: Charset) -> (String, Body) {
+fn encoded(file: &MailFile, content_type: String, charset: Charset) -> (String, Body) {
     let content_type = if is_composite(&content_type) {
         let content = with_line_ends(&file.content);
         if is_sendable(&content, charset) {
@@ -160,8 +160,8 @@ impl<const NAME: usize> Header for Raw<NAME> {
 mod tests {
     use super::*;
 
-    fn file(content: &[u8], content_type: &str) -> File {
-        File {
+    fn file(content: &[u8], content_type: &str) -> MailFile {
+        MailFile {
             name: "a.eml".to_owned(),
             content: content.to_vec(),
             content_type: Some(content_type.to_owned()),

@@ -14,7 +14,7 @@ use super::server::{Encryption, SmtpServer};
 use super::smtp::{ConnectParams, Deferred, Login, Parcel, Reply, Session, SmtpStream, Stop};
 use super::token::Tokens;
 use crate::delivery::{Failure, Phase, Verdict};
-use crate::egress::{Egress, Place, Progress, explain};
+use crate::egress::{Egress, NetworkPlace, Progress, explain};
 use crate::error::ErrorKind;
 
 /// The time for which a session is kept for the next mail.
@@ -199,7 +199,7 @@ impl Relay {
         };
         let begin = ConnectParams {
             encryption,
-            place: Place::at(&server.host, server.port),
+            place: NetworkPlace::at(&server.host, server.port),
             name: config.ehlo_name.clone().unwrap_or_else(|| own_name(local.ok())),
             login: login.as_ref(),
             upgrade: &|connection| Box::pin(self.encrypted(config, server, connection)),
@@ -223,7 +223,7 @@ impl Relay {
         })?;
         let connector = TlsConnector::from(self.tls(config)?);
         let stream = connector.connect(name, connection).await.map_err(|error| {
-            let place = Place::at(&server.host, server.port);
+            let place = NetworkPlace::at(&server.host, server.port);
             let message = explain(&error, Phase::Tls, &place);
             Verdict::Retry { failure: failed(message), after: None }
         })?;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
 use crate::delivery::{Failure, Phase, Verdict};
-use crate::egress::{Egress, Place, explain};
+use crate::egress::{Egress, NetworkPlace, explain};
 use crate::error::ErrorKind;
 
 /// A token is renewed this long before it expires.
@@ -156,7 +156,7 @@ impl Tokens {
             .body(form);
         let broken = |error: reqwest::Error| {
             let error = error.without_url();
-            let place = Place::of(&refresh.url, egress);
+            let place = NetworkPlace::of(&refresh.url, egress);
             let message = explain(&error, Phase::Connect, &place);
             let message = format!("no access token could be had for email.auth: {message}");
             retry(Failure::new(ErrorKind::Connect, message).during(Phase::Connect))

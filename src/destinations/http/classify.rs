@@ -8,14 +8,14 @@ use http::{HeaderMap, StatusCode, header};
 
 use super::response::Received;
 use crate::delivery::{Failure, Phase, Verdict};
-use crate::egress::{Place, ResponseOrigin, explain, is_local_shortage, policy_failure_in};
+use crate::egress::{NetworkPlace, ResponseOrigin, explain, is_local_shortage, policy_failure_in};
 use crate::error::ErrorKind;
 
 /// Characters of a reason phrase that a message repeats.
 const MAX_REASON: usize = 200;
 
 /// Returns the verdict on a response, which nothing that its body does changes.
-pub(super) fn verdict(response: &Received, place: impl FnOnce() -> Place) -> Verdict {
+pub(super) fn verdict(response: &Received, place: impl FnOnce() -> NetworkPlace) -> Verdict {
     let Received { status, headers, .. } = response;
     if status.is_success() {
         return Verdict::Delivered;
@@ -33,7 +33,7 @@ pub(super) fn verdict(response: &Received, place: impl FnOnce() -> Place) -> Ver
     Verdict::Rejected(failure)
 }
 
-fn failure_of_status(response: &Received, place: &Place) -> Failure {
+fn failure_of_status(response: &Received, place: &NetworkPlace) -> Failure {
     let status = response.status.as_u16();
     let reason: String = response.reason.chars().take(MAX_REASON).collect();
     let answered = format!("answered {status} {reason}").trim_end().to_owned();
@@ -73,7 +73,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 pub(in crate::destinations) fn classify_transport_error(
     error: &(dyn StdError + 'static),
     phase: Phase,
-    place: &Place,
+    place: &NetworkPlace,
 ) -> Verdict {
     if let Some(failure) = policy_failure_in(error) {
         return match failure.kind {
@@ -159,7 +159,7 @@ fn chain<'a>(
 pub(super) fn timed_out(
     limit: Duration,
     phase: Phase,
-    place: Option<&Place>,
+    place: Option<&NetworkPlace>,
     lack: Option<&str>,
 ) -> Verdict {
     let doing = match phase {
@@ -170,7 +170,7 @@ pub(super) fn timed_out(
         Phase::Response => "waiting for the response of",
         Phase::Body => "reading the response's body from",
     };
-    let through = place.and_then(Place::proxy).map(|proxy| format!(" through {proxy}"));
+    let through = place.and_then(NetworkPlace::proxy).map(|proxy| format!(" through {proxy}"));
     let place = place.map_or_else(|| "the server".to_owned(), ToString::to_string);
     let through = through.unwrap_or_default();
     let mut message =
@@ -194,7 +194,7 @@ mod tests {
     fn answer(status: u16, reason: &str, headers: HeaderMap, answerer: ResponseOrigin) -> Verdict {
         let status = StatusCode::from_u16(status).unwrap();
         let received = Received::of(status, reason, headers, answerer);
-        let place = Place::direct(&url::Url::parse("https://example.com/").unwrap());
+        let place = NetworkPlace::direct(&url::Url::parse("https://example.com/").unwrap());
         verdict(&received, || place)
     }
 
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn what_this_machine_lacks_is_no_fault_of_the_host() {
-        let place = Place::at("example.com", 443);
+        let place = NetworkPlace::at("example.com", 443);
         let limit = Duration::from_secs(5);
         let verdict = |lack| timed_out(limit, Phase::Connect, Some(&place), lack);
         for (lack, expected) in [(None, false), (Some("no file"), true)] {

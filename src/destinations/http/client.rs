@@ -27,7 +27,7 @@ use crate::delivery::{Failure, Payload, Phase, RateLimiter, RateWait, RetryPolic
 use crate::destinations::{
     Attempt, BuiltIn, DeadLetter, Destination, Exchange, Outcome, Resources,
 };
-use crate::egress::{Client, Egress, Place, Progress, ResponseOrigin};
+use crate::egress::{Client, Egress, NetworkPlace, Progress, ResponseOrigin};
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{RequestLog, Trace};
 use crate::time::{Timestamp, within_own};
@@ -130,7 +130,7 @@ impl Http {
             progress.set(Phase::Body);
             response::read(&mut body, &mut received.body).await;
             return match next {
-                None => Ok(verdict(received, || Place::of(&prepared.url, &self.egress))),
+                None => Ok(verdict(received, || NetworkPlace::of(&prepared.url, &self.egress))),
                 Some(failure) => Err(Verdict::Rejected(failure)),
             };
         }
@@ -168,7 +168,7 @@ impl Http {
             Err(error) => error,
         };
         let phase = written(progress.phase(), prepared.body.as_ref());
-        let place = Place::of(&prepared.url, &self.egress);
+        let place = NetworkPlace::of(&prepared.url, &self.egress);
         // Over TLS to the proxy, the handshake with it is what came last.
         if matches!(phase, Phase::Connect | Phase::Tls)
             && is_without_cause(error.as_ref())
@@ -310,7 +310,8 @@ impl Http {
         let verdict = if let Some(Ok(verdict) | Err(verdict)) = ended {
             verdict
         } else {
-            let place = Place::of(trail.moved_to.as_ref().unwrap_or(&prepared.url), &self.egress);
+            let place =
+                NetworkPlace::of(trail.moved_to.as_ref().unwrap_or(&prepared.url), &self.egress);
             let phase = written(progress.phase(), prepared.body.as_ref());
             timed_out(limit, phase, Some(&place), progress.lack())
         };

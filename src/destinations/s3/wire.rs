@@ -19,7 +19,7 @@ use super::classify::element;
 use crate::delivery::{Failure, Phase, Verdict};
 use crate::destinations::http::classify_transport_error;
 use crate::destinations::response::read_response;
-use crate::egress::{Client, Egress, Names, Place, Progress, RequestParts};
+use crate::egress::{Client, Egress, Names, NetworkPlace, Progress, RequestParts};
 use crate::error::ErrorKind;
 
 /// The maximum size of a response in bytes: all responses that are read here are short.
@@ -126,7 +126,7 @@ impl S3Transport {
             })?;
         }
         self.last().requests += 1;
-        let place = Place::of(&url, &self.egress);
+        let place = NetworkPlace::of(&url, &self.egress);
         let failed = |error: &(dyn StdError + 'static), phase| {
             classify_transport_error(error, phase, &place)
         };

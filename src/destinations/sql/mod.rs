@@ -44,7 +44,7 @@ use crate::time::{millis, within};
 use clickhouse::ClickHouse;
 use duckdb::DuckDb;
 use postgres::PostgreSql;
-use warehouse::{Load, Loaded};
+use warehouse::{BatchLoad, Loaded};
 
 pub use clickhouse::ClickHouseServer;
 pub use config::{ClickHouseConfig, Config, DuckDbConfig, PostgreSqlConfig, Warehouse};
@@ -128,7 +128,7 @@ impl Sql {
             let failure = Failure::new(ErrorKind::Internal, message);
             return StoreOutcome::without_response(Verdict::Rejected(failure));
         };
-        let load = Load { table, batch: &batch.name, rows };
+        let load = BatchLoad { table, batch: &batch.name, rows };
         let begun = Instant::now();
         let (warehouse, loaded) = match &self.target {
             Some(WarehouseClient::DuckDb(duckdb)) => self.in_time(duckdb, load).await,
@@ -160,7 +160,7 @@ impl Sql {
     async fn in_time<W: warehouse::BatchLoader>(
         &self,
         warehouse: &W,
-        load: Load<'_>,
+        load: BatchLoad<'_>,
     ) -> (&'static str, std::result::Result<Loaded, Verdict>) {
         let limit = self.config.timeout;
         let loaded = within(limit, pin!(warehouse.load(load))).await;

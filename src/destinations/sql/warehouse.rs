@@ -9,7 +9,7 @@ use crate::delivery::{Failure, Verdict};
 
 /// A batch to be loaded.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Load<'a> {
+pub(super) struct BatchLoad<'a> {
     /// The table, in lower case.
     pub table: &'a str,
     /// The id of the batch: the same for each attempt, and in no other batch.
@@ -36,5 +36,5 @@ pub(super) trait BatchLoader {
     ///
     /// # Errors
     /// How it failed.
-    fn load(&self, load: Load<'_>) -> impl Future<Output = Result<Loaded, Verdict>> + Send;
+    fn load(&self, load: BatchLoad<'_>) -> impl Future<Output = Result<Loaded, Verdict>> + Send;
 }

@@ -3,12 +3,12 @@
 use std::io::{Error, ErrorKind};
 
 use super::super::scarcity::passing;
-use super::Place;
+use super::NetworkPlace;
 use crate::delivery::Phase;
 
 /// Returns the sentence of a system error; `None` for errors that only wrap another one, or add
 /// nothing to the phase.
-pub(super) fn sentence(error: &Error, phase: Phase, place: &Place) -> Option<String> {
+pub(super) fn sentence(error: &Error, phase: Phase, place: &NetworkPlace) -> Option<String> {
     let next = place.next();
     let connecting = matches!(phase, Phase::Dns | Phase::Connect);
     if let Some(reason) = unconnected(error, connecting) {

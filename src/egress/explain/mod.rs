@@ -20,13 +20,13 @@ pub(super) use protocol::{TooManyFrames, TooMuchHead};
 
 /// The host and port of a connection, and the proxy that it goes through.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct NetworkPlace {
     host: String,
     port: u16,
     proxy: Option<String>,
 }
 
-impl Place {
+impl NetworkPlace {
     /// Returns the place that requests for `url` go to through `egress`.
     #[must_use]
     pub fn of(url: &Url, egress: &Egress) -> Self {
@@ -69,7 +69,7 @@ fn default_port(scheme: &str) -> u16 {
     if scheme.starts_with("socks") { 1080 } else { 80 }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for NetworkPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} port {}", self.host, self.port)
     }
@@ -78,7 +78,7 @@ impl fmt::Display for Place {
 /// Returns a sentence about a request without a complete response, from the first cause that is
 /// more specific than the phase.
 #[must_use]
-pub fn explain(error: &(dyn StdError + 'static), phase: Phase, place: &Place) -> String {
+pub fn explain(error: &(dyn StdError + 'static), phase: Phase, place: &NetworkPlace) -> String {
     let causes = || super::failure::error_chain(error);
     let tls = causes().find_map(|cause| cause.downcast_ref::<rustls::Error>());
     let sentence = tls.map(|error| tls::sentence(error, place));
@@ -89,7 +89,7 @@ pub fn explain(error: &(dyn StdError + 'static), phase: Phase, place: &Place) ->
 }
 
 /// Returns the sentence of a failure of which no more is known.
-fn general(phase: Phase, place: &Place) -> String {
+fn general(phase: Phase, place: &NetworkPlace) -> String {
     match (phase, place.proxy()) {
         (Phase::Dns, _) => format!("the host name of {place} did not resolve"),
         (Phase::Connect, Some(proxy)) => format!("{proxy} opened no connection to {place}"),

@@ -5,7 +5,7 @@ use std::fmt;
 
 use h2::Reason;
 
-use super::Place;
+use super::NetworkPlace;
 use super::io::ended;
 use crate::delivery::Phase;
 
@@ -37,7 +37,7 @@ impl StdError for TooManyFrames {}
 pub(super) fn sentence(
     cause: &(dyn StdError + 'static),
     phase: Phase,
-    place: &Place,
+    place: &NetworkPlace,
 ) -> Option<String> {
     if cause.is::<TooMuchHead>() {
         return Some(too_large(place));
@@ -54,14 +54,14 @@ pub(super) fn sentence(
     http(cause.downcast_ref()?, phase, place)
 }
 
-fn too_large(place: &Place) -> String {
+fn too_large(place: &NetworkPlace) -> String {
     format!(
         "the headers of the response of {place}, interim responses included, are more than 64 KiB \
          or 1,000 lines"
     )
 }
 
-fn http(error: &hyper::Error, phase: Phase, place: &Place) -> Option<String> {
+fn http(error: &hyper::Error, phase: Phase, place: &NetworkPlace) -> Option<String> {
     let next = place.next();
     if error.is_parse_too_large() {
         return Some(too_large(place));
@@ -85,7 +85,7 @@ fn http(error: &hyper::Error, phase: Phase, place: &Place) -> Option<String> {
 }
 
 /// Returns the sentence of an HTTP/2 error; `None` for one of the system's.
-fn http2(error: &h2::Error, place: &Place) -> Option<String> {
+fn http2(error: &h2::Error, place: &NetworkPlace) -> Option<String> {
     let reason = error.reason()?;
     let next = place.next();
     let what = match reason {

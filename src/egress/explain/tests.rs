@@ -15,12 +15,14 @@ use rustls::{
 
 use super::*;
 
-fn place() -> Place {
-    Place::direct(&Url::parse("https://user:hunter2@example.com/secret?token=hunter2").unwrap())
+fn place() -> NetworkPlace {
+    NetworkPlace::direct(
+        &Url::parse("https://user:hunter2@example.com/secret?token=hunter2").unwrap(),
+    )
 }
 
-fn behind_proxy() -> Place {
-    Place { proxy: Some("proxy.example port 3128".to_owned()), ..place() }
+fn behind_proxy() -> NetworkPlace {
+    NetworkPlace { proxy: Some("proxy.example port 3128".to_owned()), ..place() }
 }
 
 /// Checks what all sentences have in common.
@@ -234,6 +236,6 @@ fn a_place_is_a_host_and_a_port() {
         ("https://u:p@[::1]:8443/", "::1 port 8443"),
         ("socks5://10.0.0.1", "10.0.0.1 port 1080"),
     ] {
-        assert_eq!(Place::direct(&Url::parse(url).unwrap()).to_string(), expected);
+        assert_eq!(NetworkPlace::direct(&Url::parse(url).unwrap()).to_string(), expected);
     }
 }

@@ -5,7 +5,7 @@ use rustls::{
     AlertDescription, CertificateError, Error, InvalidMessage, OtherError, PeerIncompatible,
 };
 
-use super::Place;
+use super::NetworkPlace;
 
 /// The cipher suites and groups that every connection offers.
 const OFFERED: &str = "TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305, over the \
@@ -16,7 +16,7 @@ const TRUST: &str = "To trust it, give the authority's certificate, in PEM, as h
                      the file that SSL_CERT_FILE names (NODE_EXTRA_CA_CERTS is not read)";
 
 /// Returns the sentence of an error of TLS.
-pub(super) fn sentence(error: &Error, place: &Place) -> String {
+pub(super) fn sentence(error: &Error, place: &NetworkPlace) -> String {
     match error {
         Error::InvalidCertificate(error) => {
             format!("the certificate of {place} {}", certificate(error))

@@ -133,14 +133,14 @@ impl From<PauseRecord> for PauseView {
 pub(crate) struct Pauses {
     /// `true` if there is a pause: the only look of most attempts.
     any: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<PausedWork>,
     resumed: tokio::sync::Notify,
     /// Held while pauses are changed, so that the journal and the memory agree.
     changing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PausedWork {
     pauses: Vec<PauseRecord>,
     /// Queues with work that were found paused.
     lanes: HashSet<Lane>,
@@ -300,12 +300,12 @@ impl Pauses {
         if *target == PauseTarget::All { targets } else { vec![target.clone()] }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PausedWork> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl PausedWork {
     fn has_lane(&self, lane: &Lane) -> bool {
         self.pauses.iter().any(|pause| pause.target.has_lane(lane))
     }

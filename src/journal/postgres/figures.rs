@@ -11,7 +11,7 @@ use crate::journal::{Fleet, FleetWaiting, NodeFigures, Promise};
 
 /// What this node saw of others at its last look.
 #[derive(Debug, Default)]
-pub(super) struct Figures {
+pub(super) struct SeenFleet {
     pub nodes: usize,
     pub inbox: usize,
     pub inbox_lag: Duration,
@@ -24,7 +24,7 @@ const WAITING: &str = "
     FROM executions WHERE finished_at IS NULL AND open > 0";
 
 impl Shared {
-    pub(super) fn figures(&self) -> MutexGuard<'_, Figures> {
+    pub(super) fn figures(&self) -> MutexGuard<'_, SeenFleet> {
         self.figures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -43,7 +43,7 @@ impl Fleet for PostgresJournal {
         let (node, shards) = (ownership.node.cast_unsigned(), ownership.held.len());
         let lease_age = ownership.renewed_at.elapsed();
         drop(ownership);
-        let Figures { nodes, inbox, inbox_lag } = *self.shared.figures();
+        let SeenFleet { nodes, inbox, inbox_lag } = *self.shared.figures();
         NodeFigures { node, nodes, shards, lease_age, inbox, inbox_lag }
     }
 

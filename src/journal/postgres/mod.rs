@@ -55,7 +55,7 @@ use crate::egress::Egress;
 use crate::error::Result;
 use crate::execution::{ExecutionLog, Retention};
 use crate::postgres::{Connector, PostgreSqlServer};
-use figures::Figures;
+use figures::SeenFleet;
 use op_queue::OpQueue;
 use ownership::Ownership;
 use params::Params;
@@ -145,7 +145,7 @@ struct Shared {
     others_follow: AtomicBool,
     /// `true` if another node notified this one of a signal.
     is_signalled: AtomicBool,
-    figures: Mutex<Figures>,
+    figures: Mutex<SeenFleet>,
     next_seq: AtomicU64,
     connector: Connector,
     reader: tokio::sync::Mutex<Option<Arc<Client>>>,

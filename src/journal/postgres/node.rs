@@ -47,7 +47,7 @@ pub(super) fn start(
             return;
         };
         runtime.block_on(async {
-            match Node::open(options, cipher, connector, callbacks).await {
+            match NodeThread::open(options, cipher, connector, callbacks).await {
                 Err(error) => drop(opened.send(Err(error))),
                 Ok(node) => {
                     let shared = Arc::clone(&node.shared);
@@ -68,7 +68,7 @@ pub(super) fn start(
 }
 
 /// This node, as its thread sees it.
-pub(super) struct Node {
+pub(super) struct NodeThread {
     pub shared: Arc<Shared>,
     client: Option<Client>,
     /// The number of the last transaction.
@@ -84,7 +84,7 @@ pub(super) struct Node {
     is_troubled: bool,
 }
 
-impl Node {
+impl NodeThread {
     pub(super) async fn open(
         options: Options,
         cipher: Cipher,

@@ -64,7 +64,7 @@ struct Beside {
 }
 
 /// A call that is brought.
-struct Call {
+struct RefilledCall {
     seq: u64,
     seed: u64,
     lane: Lane,
@@ -266,7 +266,7 @@ impl Shared {
             }
             let attempts = beside.attempts.remove(&seq);
             let batch = sealed.places.get(&seq).copied();
-            let call = Call { seq, seed, lane, item, attempts, recovered };
+            let call = RefilledCall { seq, seed, lane, item, attempts, recovered };
             let (lane, record, due, is_interrupted) = self.record_of(&log_of, call, batch);
             refill.bytes += record.payload.cost();
             if let Some((id, place)) = batch {
@@ -291,10 +291,10 @@ impl Shared {
     fn record_of(
         &self,
         execution: &Arc<ExecutionLog>,
-        call: Call,
+        call: RefilledCall,
         batch: Option<(u64, usize)>,
     ) -> (Lane, Record, Option<Timestamp>, bool) {
-        let Call { seq, seed, lane, item, attempts, recovered } = call;
+        let RefilledCall { seq, seed, lane, item, attempts, recovered } = call;
         let status = if batch.is_some() { Status::Batched } else { Status::Pending };
         let mut entry = item.entry(seed, status);
         let (mut due, mut last_error, mut is_interrupted) = (None, None, false);

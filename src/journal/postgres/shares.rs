@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio_postgres::types::Type;
 
 use super::error::Trouble;
-use super::node::{Node, millis};
+use super::node::{NodeThread, millis};
 use super::params::int;
 use super::refill::Load;
 use super::{Params, Shared};
@@ -47,7 +47,7 @@ const TAKE: &str = "
     FROM taken t";
 
 /// Renews the lease, takes free shards and begins to give back those that are another node's share.
-pub(super) async fn care(node: &mut Node) -> Done {
+pub(super) async fn care(node: &mut NodeThread) -> Done {
     release_drained(node).await?;
     let id = node.shared.ownership().node;
     let held: Vec<i32> =
@@ -94,7 +94,7 @@ pub(super) async fn care(node: &mut Node) -> Done {
 }
 
 /// Gives back the shards of which nothing is under way any more.
-async fn release_drained(node: &mut Node) -> Done {
+async fn release_drained(node: &mut NodeThread) -> Done {
     let drained = node.drained();
     if drained.is_empty() {
         return Ok(());
@@ -111,7 +111,7 @@ async fn release_drained(node: &mut Node) -> Done {
     Ok(())
 }
 
-impl Node {
+impl NodeThread {
     /// Returns the draining shards of which nothing is under way, and everything is written.
     fn drained(&mut self) -> HashSet<u16> {
         let ownership = self.shared.ownership();
@@ -129,7 +129,7 @@ impl Node {
 }
 
 /// Gives everything back: this node ends.
-pub(super) async fn leave(node: &mut Node) -> Done {
+pub(super) async fn leave(node: &mut NodeThread) -> Done {
     let id = node.shared.ownership().node;
     let client = node.client()?;
     client.batch_execute(&node.shared.begin).await?;

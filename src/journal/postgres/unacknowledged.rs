@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Params;
 use super::answers::answer;
 use super::error::Trouble;
-use super::node::Node;
+use super::node::NodeThread;
 use super::op::{AppendOp, Op};
 use super::params::int;
 use crate::time::Timestamp;
@@ -24,7 +24,7 @@ const UNDO: &str = "
         finished_at = CASE WHEN NOT $4 AND ended IS NOT NULL AND open - $3 <= 0 THEN $7 END
     WHERE serial = $1";
 
-impl Node {
+impl NodeThread {
     /// Answers the operations of a transaction whose commit was not acknowledged. Commits whose callers
     /// were refused stay in the batch until they are removed: the callers hand the calls over again.
     pub(super) async fn committed_late(

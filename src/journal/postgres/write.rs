@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 pub(super) type Statement = (&'static str, Columns);
 
 /// A statement that is sent, with its rows.
-type Sent<'a> = BoxFuture<'a, Result<Vec<Row>, Error>>;
+type SentStatement<'a> = BoxFuture<'a, Result<Vec<Row>, Error>>;
 
 /// What the statements of a transaction depend on beside its operations.
 pub(super) struct Context<'a> {
@@ -50,7 +50,7 @@ pub(super) async fn run(
 ) -> Result<Vec<Vec<Row>>, Error> {
     let params: Vec<_> = statements.iter().map(|(_, columns)| columns.params()).collect();
     let execute = async |sql| client.batch_execute(sql).await.map(|()| Vec::new());
-    let mut sent: Vec<MaybeDone<Sent<'_>>> = Vec::new();
+    let mut sent: Vec<MaybeDone<SentStatement<'_>>> = Vec::new();
     sent.push(maybe_done(Box::pin(execute(begin))));
     for ((sql, _), params) in statements.iter().zip(&params) {
         sent.push(maybe_done(Box::pin(client.query_typed(sql, params.values()))));
@@ -114,19 +114,19 @@ pub(super) fn fence(context: &Context<'_>) -> Statement {
 /// The operations of a transaction, by their kinds.
 #[derive(Default)]
 struct Work<'a> {
-    executions: BTreeMap<u64, ExecutionRow<'a>>,
+    executions: BTreeMap<u64, ExecutionChange<'a>>,
     parts: Vec<(u64, &'a Part)>,
     settled: Vec<&'a SettledRow>,
     replays: Vec<ReplayClaim>,
     dismissals: Vec<Statement>,
     forwarded: Vec<Uuid>,
-    attempts: BTreeMap<u64, Progress<'a>>,
+    attempts: BTreeMap<u64, AttemptProgress<'a>>,
     closed: Vec<(i64, bool)>,
     ended: BTreeMap<u64, (i64, Counts)>,
     others: Vec<Statement>,
 }
 
-struct ExecutionRow<'a> {
+struct ExecutionChange<'a> {
     info: &'a ExecutionInfo,
     /// `true` for an execution of another node, or of an earlier one.
     is_restored: bool,
@@ -137,7 +137,7 @@ struct ExecutionRow<'a> {
 }
 
 /// The state of a call after the transaction.
-enum Progress<'a> {
+enum AttemptProgress<'a> {
     None,
     UnderWay(u32),
     Waiting { attempts: u32, due: Timestamp, error: Option<&'a Failure> },
@@ -148,15 +148,15 @@ impl<'a> Work<'a> {
         match op {
             Op::Append(append, _) => self.append(append),
             Op::Settle(row) => {
-                self.attempts.insert(row.seq, Progress::None);
+                self.attempts.insert(row.seq, AttemptProgress::None);
                 self.settle(row);
             }
             Op::Lease { seq, attempts, .. } => {
-                self.attempts.insert(*seq, Progress::UnderWay(*attempts));
+                self.attempts.insert(*seq, AttemptProgress::UnderWay(*attempts));
             }
             Op::Postpone { seq, attempts, due, last_error } => {
                 let (attempts, due, error) = (*attempts, *due, last_error.as_deref());
-                self.attempts.insert(*seq, Progress::Waiting { attempts, due, error });
+                self.attempts.insert(*seq, AttemptProgress::Waiting { attempts, due, error });
             }
             Op::Close { first_seq, keep } => self.closed.push((int(*first_seq), *keep)),
             Op::Taken(parts) => {
@@ -184,7 +184,7 @@ impl<'a> Work<'a> {
 
     fn append(&mut self, append: &'a AppendOp) {
         let serial = append.execution.serial();
-        let row = self.executions.entry(serial).or_insert_with(|| ExecutionRow {
+        let row = self.executions.entry(serial).or_insert_with(|| ExecutionChange {
             info: &append.execution.info,
             is_restored: append.execution.is_restored(),
             ending: None,
@@ -321,7 +321,8 @@ impl<'a> Work<'a> {
     }
 
     fn attempts(&self, statements: &mut Vec<Statement>) {
-        let ended = self.attempts.iter().filter(|(_, progress)| matches!(progress, Progress::None));
+        let ended =
+            self.attempts.iter().filter(|(_, progress)| matches!(progress, AttemptProgress::None));
         let ended: Vec<i64> = ended.map(|(seq, _)| int(*seq)).collect();
         if !ended.is_empty() {
             let mut columns = Columns::default();
@@ -332,9 +333,9 @@ impl<'a> Work<'a> {
             .attempts
             .iter()
             .filter_map(|(seq, progress)| match progress {
-                Progress::None => None,
-                Progress::UnderWay(attempts) => Some((*seq, *attempts, None, None)),
-                Progress::Waiting { attempts, due, error } => {
+                AttemptProgress::None => None,
+                AttemptProgress::UnderWay(attempts) => Some((*seq, *attempts, None, None)),
+                AttemptProgress::Waiting { attempts, due, error } => {
                     Some((*seq, *attempts, Some(*due), *error))
                 }
             })

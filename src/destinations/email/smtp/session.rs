@@ -11,7 +11,7 @@ use super::verdict::Stop;
 use super::wire::{SmtpStream, Wire};
 use crate::delivery::{Phase, Verdict};
 use crate::destinations::email::server::Encryption;
-use crate::egress::{Place, Progress};
+use crate::egress::{NetworkPlace, Progress};
 use crate::error::ErrorKind;
 
 /// Commands that are sent together where the server offers PIPELINING: few enough that neither side
@@ -23,7 +23,7 @@ type Upgrading<'a> = Pin<Box<dyn Future<Output = Result<SmtpStream, Verdict>> + 
 /// Parameters of a session.
 pub(in crate::destinations::email) struct ConnectParams<'a> {
     pub encryption: Encryption,
-    pub place: Place,
+    pub place: NetworkPlace,
     /// The name that this machine gives in EHLO.
     pub name: String,
     pub login: Option<&'a Login>,
@@ -38,7 +38,7 @@ pub(in crate::destinations::email) struct ConnectParams<'a> {
 pub(in crate::destinations::email) struct Session {
     wire: Wire,
     extensions: Extensions,
-    place: Place,
+    place: NetworkPlace,
     /// The reason why the connection is not encrypted although it could be.
     unencrypted: Option<String>,
 }

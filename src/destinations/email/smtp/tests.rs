@@ -12,7 +12,7 @@ use tokio::io::{
 use super::*;
 use crate::delivery::{Failure, Verdict};
 use crate::destinations::email::server::Encryption;
-use crate::egress::{Place, Progress};
+use crate::egress::{NetworkPlace, Progress};
 
 const MAIL: &[u8] = b"Subject: fuzz\r\n\r\n.dot\r\nend\r\n";
 const END: &[u8] = b"\r\n.\r\n";
@@ -207,7 +207,7 @@ async fn client(connection: SmtpStream, encryption: Encryption) -> Result<Reply,
     let progress = Progress::new();
     let begin = ConnectParams {
         encryption,
-        place: Place::at("mx", 25),
+        place: NetworkPlace::at("mx", 25),
         name: "[127.0.0.1]".to_owned(),
         login: Some(&login),
         upgrade: &|connection| Box::pin(async { Ok(connection) }),

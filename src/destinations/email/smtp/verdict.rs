@@ -3,7 +3,7 @@
 use super::reply::Reply;
 use super::wire::WireError;
 use crate::delivery::{Failure, Phase, Verdict};
-use crate::egress::{Place, explain};
+use crate::egress::{NetworkPlace, explain};
 use crate::error::ErrorKind;
 
 /// The code by which a server ends a session at any time.
@@ -65,7 +65,7 @@ impl Stop {
     }
 
     /// Classifies a missing or malformed reply.
-    pub(super) fn broken(error: WireError, step: &str, phase: Phase, place: &Place) -> Self {
+    pub(super) fn broken(error: WireError, step: &str, phase: Phase, place: &NetworkPlace) -> Self {
         let ended = |message| Self::transient(ErrorKind::Connection, message, phase);
         match error {
             WireError::Closed => Self {

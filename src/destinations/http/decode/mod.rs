@@ -64,7 +64,7 @@ trait Coding {
 }
 
 /// One coding with what it has done so far.
-struct Stage {
+struct DecodeStage {
     coding: Box<dyn Coding + Send>,
     output: Box<[u8]>,
     started: bool,
@@ -73,7 +73,7 @@ struct Stage {
 
 /// The codings of one response, the one that was applied last first.
 pub(super) struct Decoder {
-    stages: Vec<Stage>,
+    stages: Vec<DecodeStage>,
     /// A coding that is not known: what is under it stays as it is.
     unknown: Option<String>,
 }
@@ -103,7 +103,12 @@ impl Decoder {
             match coding(&name) {
                 Some(coding) if decoder.stages.len() < MAX_CODINGS => {
                     let output = vec![0; BUFFER_BYTES].into_boxed_slice();
-                    decoder.stages.push(Stage { coding, output, started: false, done: false });
+                    decoder.stages.push(DecodeStage {
+                        coding,
+                        output,
+                        started: false,
+                        done: false,
+                    });
                 }
                 _ => {
                     decoder.unknown = Some(name.chars().take(40).collect());
@@ -152,7 +157,11 @@ fn coding(name: &str) -> Option<Box<dyn Coding + Send>> {
     }
 }
 
-fn feed(stages: &mut [Stage], mut input: &[u8], sink: Sink<'_>) -> Result<ControlFlow<()>, Fault> {
+fn feed(
+    stages: &mut [DecodeStage],
+    mut input: &[u8],
+    sink: Sink<'_>,
+) -> Result<ControlFlow<()>, Fault> {
     let Some((stage, inner)) = stages.split_first_mut() else { return Ok(sink(input)) };
     let mut full = false;
     while !stage.done && (full || !input.is_empty()) {

@@ -11,14 +11,14 @@ use super::super::pace::Pace;
 use super::super::plan::{Change, Plan};
 use super::super::rows::RowSet;
 use super::super::types::{MAX_COLUMNS, Type};
-use super::super::warehouse::{BatchLoader, Load, Loaded};
+use super::super::warehouse::{BatchLoad, BatchLoader, Loaded};
 use super::classify::ErrorResponse;
 use super::dialect::{NAMING, TableRef, change, find_large, insert, look, rewrite_large, shape};
 use super::lines::{columns, keep_days, write};
 use crate::delivery::{Failure, Phase, Verdict};
 use crate::destinations::http::classify_transport_error;
 use crate::destinations::response::read_response;
-use crate::egress::{Client, Egress, HttpOptions, Names, Place, Progress, RequestParts};
+use crate::egress::{Client, Egress, HttpOptions, Names, NetworkPlace, Progress, RequestParts};
 use crate::error::{ErrorKind, Result};
 
 /// The maximum size of a response in bytes: all responses that are read here are short.
@@ -128,7 +128,7 @@ impl ClickHouse {
     async fn add_rows(
         &self,
         table: TableRef<'_>,
-        Load { batch, rows, .. }: Load<'_>,
+        BatchLoad { batch, rows, .. }: BatchLoad<'_>,
         plan: &mut Plan,
         finds: Finds,
     ) -> std::result::Result<(), RequestError> {
@@ -172,7 +172,7 @@ impl ClickHouse {
 
     async fn load_once(
         &self,
-        load: Load<'_>,
+        load: BatchLoad<'_>,
         finds: Finds,
     ) -> std::result::Result<Loaded, RequestError> {
         let table = TableRef {
@@ -212,7 +212,7 @@ impl ClickHouse {
             default_header: &ACCEPTED,
             body: Some(&statement),
         };
-        let place = Place::of(&server.url, &self.egress);
+        let place = NetworkPlace::of(&server.url, &self.egress);
         let progress = Progress::new();
         let answer = progress.scope(self.client.send(outgoing)).await;
         let answer = answer.map_err(|error| {
@@ -249,7 +249,7 @@ fn not_ours(database: &str, table: &str) -> Failure {
 impl BatchLoader for ClickHouse {
     const NAME: &'static str = "clickhouse";
 
-    async fn load(&self, load: Load<'_>) -> std::result::Result<Loaded, Verdict> {
+    async fn load(&self, load: BatchLoad<'_>) -> std::result::Result<Loaded, Verdict> {
         for _ in 1..TRIES {
             match self.load_once(load, Finds::Nothing).await {
                 // Something else may have changed the table since it was looked at.

@@ -13,7 +13,7 @@ use super::super::config;
 use super::super::plan::Plan;
 use super::super::query::{Answered, Query};
 use super::super::types::{Fields, MAX_COLUMNS};
-use super::super::warehouse::{BatchLoader, Load, Loaded};
+use super::super::warehouse::{BatchLoad, BatchLoader, Loaded};
 use super::dialect::{NAMING, changes, insert, records};
 use super::transfer::RowTransfer;
 use crate::delivery::{Failure, Kind, Verdict};
@@ -200,8 +200,8 @@ fn not_written(error: &io::Error) -> Verdict {
 impl BatchLoader for DuckDb {
     const NAME: &'static str = "duckdb";
 
-    async fn load(&self, load: Load<'_>) -> Result<Loaded, Verdict> {
-        let Load { table, batch, rows } = load;
+    async fn load(&self, load: BatchLoad<'_>) -> Result<Loaded, Verdict> {
+        let BatchLoad { table, batch, rows } = load;
         let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
         let look = DuckDbJob::Look { table, batch, timeout_ms };
         let TableState { loaded, shape } = self.step(&look).await?;

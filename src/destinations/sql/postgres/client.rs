@@ -19,7 +19,7 @@ use super::super::escapes::ascii;
 use super::super::pace::Pace;
 use super::super::plan::Plan;
 use super::super::types::Fields;
-use super::super::warehouse::{BatchLoader, Load, Loaded};
+use super::super::warehouse::{BatchLoad, BatchLoader, Loaded};
 use super::classify::{dependency, is_change, line, row_refusal, verdict};
 use super::columns::{Table, TableColumn};
 use super::copy::CopyLines;
@@ -115,7 +115,11 @@ impl PostgreSql {
         Ok(Self { config, timeout, egress, tls })
     }
 
-    async fn load_with(&self, client: &mut Client, load: Load<'_>) -> Result<Loaded, LoadError> {
+    async fn load_with(
+        &self,
+        client: &mut Client,
+        load: BatchLoad<'_>,
+    ) -> Result<Loaded, LoadError> {
         let mut kept = None;
         let mut last = None;
         for _ in 0..ROUNDS {
@@ -137,7 +141,7 @@ impl PostgreSql {
     async fn round(
         &self,
         client: &mut Client,
-        load: Load<'_>,
+        load: BatchLoad<'_>,
         kept: Option<&str>,
     ) -> Result<Round, LoadError> {
         let mut transaction = client.transaction().await?;
@@ -164,7 +168,7 @@ impl PostgreSql {
     async fn widen(
         &self,
         transaction: Transaction<'_>,
-        load: Load<'_>,
+        load: BatchLoad<'_>,
         plan: &Plan,
         statement: &str,
     ) -> Result<Round, LoadError> {
@@ -182,7 +186,7 @@ impl PostgreSql {
     async fn look(
         &self,
         transaction: &Transaction<'_>,
-        Load { table, batch, .. }: Load<'_>,
+        BatchLoad { table, batch, .. }: BatchLoad<'_>,
     ) -> Result<TableSnapshot, LoadError> {
         let schema = self.config.schema.as_str();
         let is_prepared = transaction.query_typed_one(IS_PREPARED, &texts(&[&schema])).await?;
@@ -215,7 +219,7 @@ impl PostgreSql {
     async fn add_rows(
         &self,
         transaction: &mut Transaction<'_>,
-        Load { table, rows, .. }: Load<'_>,
+        BatchLoad { table, rows, .. }: BatchLoad<'_>,
         seen: &Table,
         plan: &mut Plan,
         kept: Option<&str>,
@@ -251,7 +255,7 @@ impl PostgreSql {
     async fn record(
         &self,
         transaction: &Transaction<'_>,
-        Load { table, batch, .. }: Load<'_>,
+        BatchLoad { table, batch, .. }: BatchLoad<'_>,
         plan: &Plan,
     ) -> Result<(), Error> {
         let schema = self.config.schema.as_str();
@@ -291,7 +295,7 @@ impl PostgreSql {
     async fn load_at(
         &self,
         (host, port): &(String, u16),
-        load: Load<'_>,
+        load: BatchLoad<'_>,
     ) -> Result<Loaded, LoadError> {
         let limit = self.config.server.connect_timeout;
         let connecting = tokio::time::timeout(limit, self.connect(host, *port)).await;
@@ -416,7 +420,7 @@ fn closed() -> Verdict {
 impl BatchLoader for PostgreSql {
     const NAME: &'static str = "postgresql";
 
-    async fn load(&self, load: Load<'_>) -> Result<Loaded, Verdict> {
+    async fn load(&self, load: BatchLoad<'_>) -> Result<Loaded, Verdict> {
         if load.table.len() > MAX_NAME {
             let message = format!("table: PostgreSQL takes names of up to {MAX_NAME} bytes");
             return Err(Verdict::Rejected(Failure::new(ErrorKind::InvalidArgument, message)));

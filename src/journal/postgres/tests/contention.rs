@@ -5,7 +5,7 @@ use super::*;
 use crate::error::Result;
 use crate::execution::{DeliveryQuery, Force, Selection, SkipReason};
 use crate::journal::contract::{commit, completed, delivered, failed, lane};
-use crate::journal::postgres::node::Node;
+use crate::journal::postgres::node::NodeThread;
 use crate::journal::{Commit, Completion, Replayable, Selected};
 
 fn everything() -> Selection {
@@ -128,11 +128,11 @@ async fn a_replay_that_its_caller_was_refused_leaves_a_dead_letter() {
     assert_eq!(server.sql("SELECT count(*) FROM fleet.commits WHERE is_open"), "0");
 }
 
-async fn new_node(server: &Server) -> Result<Node> {
+async fn new_node(server: &Server) -> Result<NodeThread> {
     let options = options(server, "fleet");
     let cipher = Cipher::new(&JournalKey::given(&options.key)?)?;
     let connector = Connector::new(options.server.clone(), None, egress(), options.silence())?;
-    Node::open(options, cipher, connector, callbacks()).await
+    NodeThread::open(options, cipher, connector, callbacks()).await
 }
 
 #[tokio::test]

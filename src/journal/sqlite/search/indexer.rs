@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension, Result as Rows, params};
 
 use super::segment::{IndexedRow, MAX_ROWS, SegmentBuilder};
-use super::token::Tokens;
+use super::token::TokenCollector;
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{ExecutionInfo, ExecutionView, Subject};
 use crate::journal::sqlite::file;
@@ -195,7 +195,7 @@ fn add_run(
     let RecoveredExecution { info, completion, tally, total } = found;
     let view = ExecutionView::of(serial, &info, completion.as_ref(), tally, total);
     let row = IndexedRow { number, serial, id: first_at(info.started_at) };
-    builder.add(row, |push| Tokens::new(push, scratch).run(&info, &view));
+    builder.add(row, |push| TokenCollector::new(push, scratch).run(&info, &view));
     Ok(())
 }
 
@@ -228,5 +228,5 @@ fn add(
     subject: &Subject<'_>,
     scratch: &mut Vec<u8>,
 ) {
-    builder.add(row, |push| Tokens::new(push, scratch).delivery(info, subject));
+    builder.add(row, |push| TokenCollector::new(push, scratch).delivery(info, subject));
 }

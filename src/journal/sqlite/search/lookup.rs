@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, Result, Row};
 use uuid::Uuid;
 
-use super::posting::Rows;
+use super::posting::RowBits;
 use super::segment::{block_number, column, damaged, rows_in_block};
-use super::token::{Clause, LONG, RUN, Token};
+use super::token::{Clause, LONG, RUN, SearchToken};
 use crate::journal::sqlite::row::Columns;
 
 /// A segment in the file.
@@ -19,8 +19,8 @@ pub(super) struct Segment<'a> {
     pub(super) newest: Uuid,
     /// The largest number of an execution in it.
     pub(super) max_serial: u64,
-    dead: Rows,
-    directory: Vec<Token>,
+    dead: RowBits,
+    directory: Vec<SearchToken>,
     /// The blocks that were read, by their places.
     blocks: HashMap<usize, Vec<u8>>,
 }
@@ -41,7 +41,7 @@ impl<'a> Segment<'a> {
         let rows = row.get("rows")?;
         let tokens = |bytes: Vec<u8>| {
             let (tokens, left) = bytes.as_chunks::<8>();
-            let tokens = tokens.iter().map(|bytes| Token::from_le_bytes(*bytes)).collect();
+            let tokens = tokens.iter().map(|bytes| SearchToken::from_le_bytes(*bytes)).collect();
             left.is_empty().then_some(tokens)
         };
         Ok(Self {
@@ -50,15 +50,15 @@ impl<'a> Segment<'a> {
             rows,
             newest: row.parse("newest", uuid)?,
             max_serial: row.unsigned("max_serial")?,
-            dead: row.parse("dead", |bytes: Vec<u8>| Rows::decode(&bytes, rows))?,
+            dead: row.parse("dead", |bytes: Vec<u8>| RowBits::decode(&bytes, rows))?,
             directory: row.parse("directory", tokens)?,
             blocks: HashMap::new(),
         })
     }
 
     /// Returns the rows that may meet all conditions, and are not dead.
-    pub(super) fn candidates(&mut self, clauses: &[Clause], kinds: Kinds) -> Result<Rows> {
-        let mut found = Rows::all(self.rows);
+    pub(super) fn candidates(&mut self, clauses: &[Clause], kinds: Kinds) -> Result<RowBits> {
+        let mut found = RowBits::all(self.rows);
         for clause in clauses {
             self.restrict(&mut found, clause)?;
             if found.is_empty() {
@@ -74,14 +74,14 @@ impl<'a> Segment<'a> {
 
     /// Counts the deliveries that meet all conditions. These are of whole values, which are exact.
     pub(super) fn count(&mut self, clauses: &[Clause]) -> Result<usize> {
-        let mut found = Rows::all(self.rows);
+        let mut found = RowBits::all(self.rows);
         for clause in clauses {
             self.restrict(&mut found, clause)?;
         }
         Ok(self.without_dead(found, Kinds::Deliveries)?.len())
     }
 
-    fn without_dead(&mut self, mut found: Rows, kinds: Kinds) -> Result<Rows> {
+    fn without_dead(&mut self, mut found: RowBits, kinds: Kinds) -> Result<RowBits> {
         found.subtract(&self.dead);
         if !found.is_empty() {
             match kinds {
@@ -93,7 +93,7 @@ impl<'a> Segment<'a> {
         Ok(found)
     }
 
-    fn restrict(&mut self, found: &mut Rows, clause: &Clause) -> Result<()> {
+    fn restrict(&mut self, found: &mut RowBits, clause: &Clause) -> Result<()> {
         match clause {
             Clause::All(tokens) => {
                 for token in tokens {
@@ -104,7 +104,7 @@ impl<'a> Segment<'a> {
                 }
             }
             Clause::Between(range) => {
-                let mut any = Rows::none(self.rows);
+                let mut any = RowBits::none(self.rows);
                 let last = self.block_of(*range.end());
                 for block in self.block_of(*range.start()).unwrap_or(0)..last.map_or(0, |b| b + 1) {
                     any.unite(&self.in_block(block, *range.end(), |token| range.contains(&token))?);
@@ -115,24 +115,24 @@ impl<'a> Segment<'a> {
         Ok(())
     }
 
-    fn of_token(&mut self, token: Token) -> Result<Rows> {
+    fn of_token(&mut self, token: SearchToken) -> Result<RowBits> {
         match self.block_of(token) {
             Some(block) => self.in_block(block, token, |found| found == token),
-            None => Ok(Rows::none(self.rows)),
+            None => Ok(RowBits::none(self.rows)),
         }
     }
 
     /// Returns the block in which a token is, if it is in one.
-    fn block_of(&self, token: Token) -> Option<usize> {
+    fn block_of(&self, token: SearchToken) -> Option<usize> {
         self.directory.partition_point(|first| *first <= token).checked_sub(1)
     }
 
     fn in_block(
         &mut self,
         place: usize,
-        last: Token,
-        wanted: impl Fn(Token) -> bool,
-    ) -> Result<Rows> {
+        last: SearchToken,
+        wanted: impl Fn(SearchToken) -> bool,
+    ) -> Result<RowBits> {
         let first = self.directory[place];
         let block = match self.blocks.entry(place) {
             std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),

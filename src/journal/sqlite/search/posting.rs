@@ -9,12 +9,12 @@ const BITS: u8 = 2;
 
 /// A set of rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rows {
+pub(super) struct RowBits {
     words: Vec<u64>,
     rows: usize,
 }
 
-impl Rows {
+impl RowBits {
     /// Returns the empty set, of a segment of so many rows.
     pub(super) fn none(rows: usize) -> Self {
         Self { words: vec![0; rows.div_ceil(64)], rows }
@@ -122,7 +122,7 @@ impl Rows {
         }
     }
 
-    /// Reads what [`Rows::encode`] wrote, all of `bytes`. `None`: it is something else.
+    /// Reads what [`RowBits::encode`] wrote, all of `bytes`. `None`: it is something else.
     pub(super) fn decode(mut bytes: &[u8], rows: usize) -> Option<Self> {
         let (form, rest) = bytes.split_first()?;
         bytes = rest;
@@ -204,17 +204,17 @@ mod tests {
         for rows in [1, 63, 64, 65, 1000] {
             for step in [1, 2, 3, 50, 999, 10_000] {
                 for is_inverse in [false, true] {
-                    let mut set = Rows::none(rows);
+                    let mut set = RowBits::none(rows);
                     (0..rows).step_by(step).for_each(|row| set.insert(row));
                     if is_inverse {
-                        let mut rest = Rows::all(rows);
+                        let mut rest = RowBits::all(rows);
                         rest.subtract(&set);
                         set = rest;
                     }
                     let mut bytes = Vec::new();
                     set.encode(&mut bytes);
                     assert!(bytes.len() <= 9 + rows / 8 + 8, "{rows} {step}");
-                    assert_eq!(Rows::decode(&bytes, rows), Some(set.clone()), "{rows} {step}");
+                    assert_eq!(RowBits::decode(&bytes, rows), Some(set.clone()), "{rows} {step}");
                     let descending: Vec<_> = set.descending().collect();
                     assert_eq!(descending.len(), set.len());
                     assert!(descending.is_sorted_by(|a, b| a > b));
@@ -237,10 +237,10 @@ mod tests {
     fn no_bytes_make_it_panic() {
         for form in 0..4 {
             for byte in [0, 1, 0x7f, 0x80, 0xff] {
-                let _ = Rows::decode(&[form, byte, byte, byte], 10);
+                let _ = RowBits::decode(&[form, byte, byte, byte], 10);
             }
         }
-        assert_eq!(Rows::decode(&[LISTED, 10], 10), None);
-        assert_eq!(Rows::decode(&[], 10), None);
+        assert_eq!(RowBits::decode(&[LISTED, 10], 10), None);
+        assert_eq!(RowBits::decode(&[], 10), None);
     }
 }

@@ -9,8 +9,8 @@
 use rusqlite::{Connection, Error, Result, params};
 use uuid::Uuid;
 
-use super::posting::{Rows, differences, number, read_differences, read_number};
-use super::token::Token;
+use super::posting::{RowBits, differences, number, read_differences, read_number};
+use super::token::SearchToken;
 use crate::journal::sqlite::row::{Columns, int};
 
 /// Rows of a segment at most.
@@ -60,7 +60,11 @@ impl SegmentBuilder {
     }
 
     /// Adds a row; `tokens` adds its tokens.
-    pub(super) fn add(&mut self, row: IndexedRow, tokens: impl FnOnce(&mut dyn FnMut(Token))) {
+    pub(super) fn add(
+        &mut self,
+        row: IndexedRow,
+        tokens: impl FnOnce(&mut dyn FnMut(SearchToken)),
+    ) {
         let place = self.rows.len() as u64;
         self.rows.push(row);
         tokens(&mut |token| self.pairs.push((token << 16) | place));
@@ -83,7 +87,7 @@ impl SegmentBuilder {
         pairs.dedup();
         let mut blocks = BlockWriter::default();
         for of_token in pairs.chunk_by(|a, b| a >> 16 == b >> 16) {
-            let mut set = Rows::none(rows.len());
+            let mut set = RowBits::none(rows.len());
             for pair in of_token {
                 set.insert(usize::from(u16::try_from(pair & 0xffff).unwrap_or_default()));
             }
@@ -99,12 +103,12 @@ impl SegmentBuilder {
 struct BlockWriter {
     directory: Vec<u8>,
     blocks: Vec<Vec<u8>>,
-    last: Token,
+    last: SearchToken,
     scratch: Vec<u8>,
 }
 
 impl BlockWriter {
-    fn push(&mut self, token: Token, rows: &Rows) {
+    fn push(&mut self, token: SearchToken, rows: &RowBits) {
         self.scratch.clear();
         rows.encode(&mut self.scratch);
         let is_full =
@@ -126,12 +130,12 @@ impl BlockWriter {
 /// damaged.
 pub(super) fn rows_in_block(
     mut block: &[u8],
-    first: Token,
-    last: Token,
-    wanted: impl Fn(Token) -> bool,
+    first: SearchToken,
+    last: SearchToken,
+    wanted: impl Fn(SearchToken) -> bool,
     rows: usize,
-) -> Option<Rows> {
-    let (mut token, mut found) = (first, Rows::none(rows));
+) -> Option<RowBits> {
+    let (mut token, mut found) = (first, RowBits::none(rows));
     while !block.is_empty() {
         token = token.checked_add(read_number(&mut block)?)?;
         let length = usize::try_from(read_number(&mut block)?).ok()?;
@@ -141,7 +145,7 @@ pub(super) fn rows_in_block(
             break;
         }
         if wanted(token) {
-            found.unite(&Rows::decode(posting, rows)?);
+            found.unite(&RowBits::decode(posting, rows)?);
         }
     }
     Some(found)
@@ -153,7 +157,7 @@ pub(in crate::journal::sqlite) fn write(
     segment: &NewSegment,
 ) -> Result<()> {
     let NewSegment { rows, directory, blocks } = segment;
-    let mut dead = Rows::none(rows.len());
+    let mut dead = RowBits::none(rows.len());
     let mut delete = connection.prepare_cached("DELETE FROM unindexed WHERE number = ?1")?;
     for (place, row) in rows.iter().enumerate() {
         if delete.execute([row.number])? == 0 {
@@ -199,7 +203,7 @@ pub(in crate::journal::sqlite) fn write(
         .try_for_each(|(block, data)| insert.execute(params![block, data]).map(drop))
 }
 
-fn encoded(rows: &Rows) -> Vec<u8> {
+fn encoded(rows: &RowBits) -> Vec<u8> {
     let mut bytes = Vec::new();
     rows.encode(&mut bytes);
     bytes
@@ -250,7 +254,7 @@ pub(in crate::journal::sqlite) fn forget(
 
 fn shrink(connection: &Connection, segment: &Shrinking, serials: &[i64]) -> Result<usize> {
     let Shrinking { id, rows, dead } = segment;
-    let mut dead = Rows::decode(dead, *rows).ok_or_else(|| damaged("segments.dead"))?;
+    let mut dead = RowBits::decode(dead, *rows).ok_or_else(|| damaged("segments.dead"))?;
     let before = dead.len();
     let of_rows = column(connection, "serials", *id)?;
     let removed = of_rows.iter().enumerate().filter(|(_, serial)| serials.contains(serial));
@@ -316,10 +320,10 @@ mod tests {
         assert_eq!(rows[0].number, 2999);
         assert_eq!(directory.len(), blocks.len() * 8);
         assert!(blocks.len() > 2 && blocks.iter().all(|block| block.len() <= BLOCK));
-        let of = |token: Token| {
-            let mut found = Rows::none(3000);
+        let of = |token: SearchToken| {
+            let mut found = RowBits::none(3000);
             for (first, block) in directory.as_chunks::<8>().0.iter().zip(&blocks) {
-                let first = Token::from_le_bytes(*first);
+                let first = SearchToken::from_le_bytes(*first);
                 let part = rows_in_block(block, first, token, |found| found == token, 3000);
                 found.unite(&part.unwrap());
             }

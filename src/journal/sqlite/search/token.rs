@@ -9,7 +9,7 @@ use crate::execution::{
 };
 
 /// A space and 40 bits: three bytes of a text, or the hash of a value.
-pub(super) type Token = u64;
+pub(super) type SearchToken = u64;
 
 /// The texts that a token is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +31,9 @@ pub(super) enum Space {
 }
 
 /// Marks the rows of runs; the others are deliveries.
-pub(super) const RUN: Token = token(Space::Mark, 1);
+pub(super) const RUN: SearchToken = token(Space::Mark, 1);
 /// Marks rows whose texts are too long for the index.
-pub(super) const LONG: Token = token(Space::Mark, 2);
+pub(super) const LONG: SearchToken = token(Space::Mark, 2);
 
 /// Bytes of a text that are in the index.
 const MAX_TEXT: usize = 4096;
@@ -43,18 +43,18 @@ const END: [u8; 2] = *b"\n\n";
 const MAX_LOOKUPS: usize = 64;
 const SPACE_SHIFT: u32 = 40;
 
-const fn token(space: Space, bits: u64) -> Token {
+const fn token(space: Space, bits: u64) -> SearchToken {
     ((space as u64) << SPACE_SHIFT) | bits
 }
 
 /// Collects the tokens of one row.
-pub(super) struct Tokens<'a> {
-    push: &'a mut dyn FnMut(Token),
+pub(super) struct TokenCollector<'a> {
+    push: &'a mut dyn FnMut(SearchToken),
     scratch: &'a mut Vec<u8>,
 }
 
-impl<'a> Tokens<'a> {
-    pub(super) fn new(push: &'a mut dyn FnMut(Token), scratch: &'a mut Vec<u8>) -> Self {
+impl<'a> TokenCollector<'a> {
+    pub(super) fn new(push: &'a mut dyn FnMut(SearchToken), scratch: &'a mut Vec<u8>) -> Self {
         Self { push, scratch }
     }
 
@@ -124,13 +124,13 @@ fn values<'a>(
     [("status", status), ("destination", destination), ("step", step), ("workflow", workflow)]
 }
 
-fn of_bytes(space: Space, bytes: &[u8]) -> Token {
+fn of_bytes(space: Space, bytes: &[u8]) -> SearchToken {
     let bits = bytes.iter().fold(0, |bits, byte| (bits << 8) | u64::from(*byte));
     token(space, bits)
 }
 
 /// Returns the token of a whole value. The hash (FNV-1a) is part of the format.
-fn value_of(name: &str, value: &str) -> Token {
+fn value_of(name: &str, value: &str) -> SearchToken {
     let bytes = name.bytes().chain([0]).chain(value.bytes());
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -142,9 +142,9 @@ fn value_of(name: &str, value: &str) -> Token {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Clause {
     /// It has all of them.
-    All(Vec<Token>),
+    All(Vec<SearchToken>),
     /// It has one between these.
-    Between(RangeInclusive<Token>),
+    Between(RangeInclusive<SearchToken>),
 }
 
 impl Clause {
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
     use crate::time::Timestamp;
 
-    fn tokens() -> HashSet<Token> {
+    fn tokens() -> HashSet<SearchToken> {
         let info = ExecutionInfo {
             execution_id: "run-ÄÖ".into(),
             workflow_id: "p_1".into(),
@@ -227,11 +227,11 @@ mod tests {
         let mut push = |token| {
             found.insert(token);
         };
-        Tokens::new(&mut push, &mut scratch).delivery(&info, &subject);
+        TokenCollector::new(&mut push, &mut scratch).delivery(&info, &subject);
         found
     }
 
-    fn admits(tokens: &HashSet<Token>, clause: &Clause) -> bool {
+    fn admits(tokens: &HashSet<SearchToken>, clause: &Clause) -> bool {
         match clause {
             Clause::All(all) => all.iter().all(|token| tokens.contains(token)),
             Clause::Between(range) => tokens.iter().any(|token| range.contains(token)),
@@ -285,7 +285,7 @@ mod tests {
         let mut push = |token| {
             found.insert(token);
         };
-        let mut tokens = Tokens::new(&mut push, &mut scratch);
+        let mut tokens = TokenCollector::new(&mut push, &mut scratch);
         tokens.text(Space::Any, &"x".repeat(MAX_TEXT));
         tokens.text(Space::Any, &"y".repeat(MAX_TEXT + 1));
         assert!(found.contains(&LONG) && found.len() == 1 + 2 * 3);
