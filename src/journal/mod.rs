@@ -17,6 +17,7 @@ pub(crate) mod fuzz;
 mod memory;
 mod postgres;
 mod record;
+mod row;
 mod sqlite;
 
 pub use memory::MemoryJournal;

@@ -1,6 +1,4 @@
-//! Rows, read by the names of their columns.
-//!
-//! **Invariant:** a value that cannot be read is an error with its place, never a default.
+//! Rows of PostgreSQL, and what they hold.
 
 use std::sync::Arc;
 
@@ -15,13 +13,24 @@ use crate::execution::{
     AttemptLog, CallState, DeliveryRequest, Entry, ExecutionEnd, ExecutionInfo, Logged, LoggedBody,
     Status, Tally, Trace,
 };
+use crate::journal::row::{ColumnReader, DatabaseRow, ReadColumn};
 use crate::time::Timestamp;
 
 /// A row of a table.
-#[derive(Clone, Copy)]
-pub(super) struct RowReader<'a> {
-    row: &'a Row,
-    table: &'static str,
+pub(super) type RowReader<'a> = ColumnReader<'a, Row>;
+
+impl DatabaseRow for Row {
+    type Error = Error;
+
+    fn damaged(&self, table: &'static str, column: &str) -> Error {
+        damaged(&format!("{table}.{column}"))
+    }
+}
+
+impl<T: FromSqlOwned> ReadColumn<T> for Row {
+    fn read(&self, table: &'static str, column: &str) -> Result<T> {
+        self.try_get(column).map_err(|_| DatabaseRow::damaged(self, table, column))
+    }
 }
 
 /// An execution as it is in the database.
@@ -33,17 +42,7 @@ pub(super) struct StoredExecution {
     pub total: usize,
 }
 
-impl<'a> RowReader<'a> {
-    /// Reads a row of `table`.
-    pub(super) const fn new(table: &'static str, row: &'a Row) -> Self {
-        Self { row, table }
-    }
-
-    /// Reads a column.
-    pub(super) fn get<T: FromSqlOwned>(&self, column: &str) -> Result<T> {
-        self.row.try_get(column).map_err(|_| self.damaged(column))
-    }
-
+impl RowReader<'_> {
     /// Reads a number that is never negative.
     pub(super) fn unsigned(&self, column: &str) -> Result<u64> {
         u64::try_from(self.get::<i64>(column)?).map_err(|_| self.damaged(column))
@@ -67,30 +66,6 @@ impl<'a> RowReader<'a> {
     /// Reads a time unless it is `NULL`.
     pub(super) fn optional_time(&self, column: &str) -> Result<Option<Timestamp>> {
         self.parse_optional(column, |at: i64| u64::try_from(at).ok().map(Timestamp::from_millis))
-    }
-
-    /// Reads a column and converts its value.
-    pub(super) fn parse<T: FromSqlOwned, U>(
-        &self,
-        column: &str,
-        parse: impl FnOnce(T) -> Option<U>,
-    ) -> Result<U> {
-        parse(self.get(column)?).ok_or_else(|| self.damaged(column))
-    }
-
-    /// Reads a column and converts its value unless it is `NULL`.
-    pub(super) fn parse_optional<T: FromSqlOwned, U>(
-        &self,
-        column: &str,
-        parse: impl FnOnce(T) -> Option<U>,
-    ) -> Result<Option<U>> {
-        let value = self.get::<Option<T>>(column)?;
-        value.map(|value| parse(value).ok_or_else(|| self.damaged(column))).transpose()
-    }
-
-    /// Returns the error of a column that cannot be read.
-    pub(super) fn damaged(&self, column: &str) -> Error {
-        damaged(&format!("{}.{column}", self.table))
     }
 
     /// Reads a delivery of the log.

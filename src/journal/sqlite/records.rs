@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::SqliteJournal;
 use super::read::JournalReader;
-use super::row::{Columns, int};
+use super::row::{SqliteRow, int};
 use super::write::{Op, Register};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Promise, Records};
@@ -104,7 +104,7 @@ impl JournalReader {
 }
 
 fn event(row: &Row<'_>) -> Rows<Event> {
-    let row = Columns::new("events", row);
+    let row = SqliteRow::new("events", row);
     let kind = row.parse("stream", |name: String| StreamKind::from_name(&name))?;
     Ok(Event {
         id: EventId::unpacked(row.unsigned("id")?),

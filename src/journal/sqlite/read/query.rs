@@ -14,7 +14,7 @@ use crate::execution::{
     AttemptLog, CallState, DeliveryQuery, DeliveryRequest, Entry, ExecutionInfo, ExecutionQuery,
     Found, Logged, LoggedBody, MAX_SAMPLES, Sample, Search, Status,
 };
-use crate::journal::sqlite::row::{Columns, int};
+use crate::journal::sqlite::row::{SqliteRow, int};
 use crate::journal::sqlite::search;
 use crate::time::Timestamp;
 
@@ -52,7 +52,7 @@ impl JournalReader {
             while found.len() < query.limit()
                 && let Some(row) = rows.next()?
             {
-                let row = Columns::new("deliveries", row);
+                let row = SqliteRow::new("deliveries", row);
                 let info = info_of(&connection, row, &mut known)?;
                 if scan.admits(&info, row)? {
                     found.push((info, entry(row)?));
@@ -140,7 +140,7 @@ impl JournalReader {
              FROM deliveries INDEXED BY deliveries_by_id WHERE id >= ?1 AND status <> 'discarded'
              ORDER BY id DESC LIMIT ?2";
         let sample = |row: &Row<'_>| {
-            let row = Columns::new("deliveries", row);
+            let row = SqliteRow::new("deliveries", row);
             let at = Timestamp::from_millis(row.unsigned("settled_at")?);
             let status = row.parse("status", |name: String| Status::from_name(&name))?;
             let response = row.text("response")?;
@@ -183,7 +183,7 @@ impl JournalReader {
             let mut select = connection.prepare_cached(&statement)?;
             let values = rusqlite::params_from_iter(&conditions.values);
             select
-                .query_map(values, |row| Columns::new("commits", row).unsigned("first_seq"))?
+                .query_map(values, |row| SqliteRow::new("commits", row).unsigned("first_seq"))?
                 .collect()
         };
         let mut found = Vec::new();
@@ -233,7 +233,7 @@ const fn walk(query: &DeliveryQuery) -> &'static str {
 
 pub(in crate::journal::sqlite) fn info_of(
     connection: &Connection,
-    row: Columns<'_>,
+    row: SqliteRow<'_>,
     known: &mut HashMap<u64, Arc<ExecutionInfo>>,
 ) -> Rows<Arc<ExecutionInfo>> {
     let serial = row.unsigned("execution")?;
@@ -344,7 +344,7 @@ impl Conditions {
     }
 }
 
-pub(in crate::journal::sqlite) fn entry(row: Columns<'_>) -> Rows<Entry> {
+pub(in crate::journal::sqlite) fn entry(row: SqliteRow<'_>) -> Rows<Entry> {
     let warnings = |text: String| serde_json::from_str::<Vec<String>>(&text).ok();
     Ok(Entry {
         id: row.parse("id", id)?,
@@ -370,7 +370,7 @@ pub(in crate::journal::sqlite) fn entry(row: Columns<'_>) -> Rows<Entry> {
     })
 }
 
-fn call_state(row: Columns<'_>) -> Rows<Option<CallState>> {
+fn call_state(row: SqliteRow<'_>) -> Rows<Option<CallState>> {
     let state = CallState {
         replay_of: row.parse_optional("replay_of", id)?,
         call: row.parse_optional("call", id)?,
@@ -385,7 +385,7 @@ fn call_state(row: Columns<'_>) -> Rows<Option<CallState>> {
 }
 
 /// Reads one side of an exchange from the columns whose names begin with `side`.
-fn logged(row: Columns<'_>, side: &str) -> Rows<Option<Logged>> {
+fn logged(row: SqliteRow<'_>, side: &str) -> Rows<Option<Logged>> {
     let column = |part: &str| format!("{side}_body{part}");
     let body = match row.get::<Option<i64>>(&column("_bytes"))? {
         Some(total) => {
@@ -399,7 +399,7 @@ fn logged(row: Columns<'_>, side: &str) -> Rows<Option<Logged>> {
 }
 
 /// Reads the failure in the columns `error_code`, `error_message` and `error_phase`.
-pub(super) fn failure(row: Columns<'_>) -> Rows<Option<Failure>> {
+pub(super) fn failure(row: SqliteRow<'_>) -> Rows<Option<Failure>> {
     let kind = row.parse_optional("error_code", |code: String| ErrorKind::from_code(&code))?;
     let Some(kind) = kind else { return Ok(None) };
     let phase = row.parse_optional("error_phase", |name: String| Phase::from_name(&name))?;

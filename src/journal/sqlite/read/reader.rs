@@ -16,7 +16,7 @@ use crate::execution::{
 use crate::journal::crypto::Cipher;
 use crate::journal::sqlite::error::storage_error;
 use crate::journal::sqlite::file;
-use crate::journal::sqlite::row::{Columns, TALLY, int};
+use crate::journal::sqlite::row::{SqliteRow, TALLY, int};
 use crate::journal::{Lane, codec};
 use crate::recording::Item;
 use crate::time::Timestamp;
@@ -254,7 +254,7 @@ fn open_commits(
     let mut rows = select.query([int(after)])?;
     let (mut found, mut found_calls, mut found_bytes) = (Vec::new(), 0, 0);
     while let Some(row) = rows.next()? {
-        let row = Columns::new("commits", row);
+        let row = SqliteRow::new("commits", row);
         let ciphertext: Vec<u8> = row.get("sealed")?;
         found_calls += row.get::<usize>("calls")?;
         found_bytes += ciphertext.len();
@@ -281,7 +281,7 @@ fn settled(connection: &Connection, first: u64, last: u64) -> Rows<(Vec<u64>, bo
     let mut rows = select.query(params![int(first), int(last)])?;
     let (mut settled, mut failed) = (Vec::new(), false);
     while let Some(row) = rows.next()? {
-        let row = Columns::new("deliveries", row);
+        let row = SqliteRow::new("deliveries", row);
         settled.push(row.unsigned("seq")?);
         failed |= row.parse("status", |name: String| Status::from_name(&name))? == Status::Failed;
     }
@@ -296,7 +296,7 @@ fn call_of(connection: &Connection, replay: &mut ReplayOf) -> Rows<()> {
          FROM deliveries WHERE id = ?1",
     )?;
     let found = select.query_row([replay.id.as_bytes().as_slice()], |row| {
-        let row = Columns::new("deliveries", row);
+        let row = SqliteRow::new("deliveries", row);
         Ok((row.parse("call", id)?, row.parse_optional("resolved_by", id)?))
     });
     let (call, resolved_by) = found?;
@@ -322,7 +322,7 @@ fn last_attempts(connection: &Connection, seq: u64) -> Rows<LastAttempts> {
          WHERE seq = ?1",
     )?;
     let found = select.query_row([int(seq)], |row| {
-        let row = Columns::new("retries", row);
+        let row = SqliteRow::new("retries", row);
         let due = Timestamp::from_millis(row.unsigned("due_at")?);
         let log = |text: String| AttemptLog::from_text(&text, Some(due));
         Ok((failure(row)?.map(Arc::new), row.parse_optional("attempt_log", log)?))
@@ -340,7 +340,7 @@ fn progress(connection: &Connection, seq: u64) -> Rows<CallProgress> {
         connection.prepare_cached("SELECT attempts, due_at FROM retries WHERE seq = ?1")?;
     let found = retry
         .query_row([int(seq)], |row| {
-            let row = Columns::new("retries", row);
+            let row = SqliteRow::new("retries", row);
             let due = Timestamp::from_millis(row.unsigned("due_at")?);
             Ok(CallProgress::Retrying { attempts: row.get("attempts")?, due })
         })
@@ -358,11 +358,11 @@ pub(crate) fn execution(connection: &Connection, serial: u64) -> Rows<Option<Rec
 /// Reads the description of an execution, without its tally.
 pub(crate) fn info(connection: &Connection, serial: u64) -> Rows<Option<ExecutionInfo>> {
     let mut select = connection.prepare_cached("SELECT * FROM executions WHERE serial = ?1")?;
-    let found = select.query_row([int(serial)], |row| read_info(Columns::new("executions", row)));
+    let found = select.query_row([int(serial)], |row| read_info(SqliteRow::new("executions", row)));
     found.optional()
 }
 
-fn read_info(row: Columns<'_>) -> Rows<ExecutionInfo> {
+fn read_info(row: SqliteRow<'_>) -> Rows<ExecutionInfo> {
     Ok(ExecutionInfo {
         execution_id: row.get("execution_id")?,
         workflow_id: row.get("workflow_id")?,
@@ -379,7 +379,7 @@ pub(crate) fn read_execution(
     connection: &Connection,
     row: &Row<'_>,
 ) -> Rows<(u64, RecoveredExecution)> {
-    let row = Columns::new("executions", row);
+    let row = SqliteRow::new("executions", row);
     let serial = row.unsigned("serial")?;
     let info = read_info(row)?;
     let discarded = row.parse_optional("ended", |how: String| match how.as_str() {

@@ -15,7 +15,7 @@ use crate::execution::{
     DeliveryQuery, ExecutionLog, Force, Link, ReplayOf, Selection, SkipReason, Status, replay_of,
 };
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::sqlite::row::{Columns, DEAD_LETTER, int};
+use crate::journal::sqlite::row::{DEAD_LETTER, SqliteRow, int};
 use crate::journal::{Lane, Replayable, Selected};
 use crate::recording::Item;
 use crate::time::Timestamp;
@@ -186,7 +186,7 @@ impl JournalReader {
         while found.len() < query.limit()
             && let Some(row) = rows.next()?
         {
-            let row = Columns::new("deliveries", row);
+            let row = SqliteRow::new("deliveries", row);
             if query.search.is_none()
                 || scan.admits(&*info_of(&connection, row, &mut known)?, row)?
             {
@@ -225,7 +225,7 @@ impl JournalReader {
              FROM deliveries WHERE id = ?1 OR call = ?1 ORDER BY seq",
         )?;
         let read = |row: &Row<'_>| {
-            let row = Columns::new("deliveries", row);
+            let row = SqliteRow::new("deliveries", row);
             let link = Link {
                 id: row.parse("id", id)?,
                 status: row.parse("status", |name: String| Status::from_name(&name))?,
@@ -259,7 +259,7 @@ impl JournalReader {
                  AND first_seq + calls > ?1",
         )?;
         let commit = |row: &Row<'_>| {
-            let row = Columns::new("commits", row);
+            let row = SqliteRow::new("commits", row);
             Ok((row.unsigned("first_seq")?, row.get("sealed")?))
         };
         select.query_row([int(seq)], commit).optional()

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Error, Result as Rows, params};
 
 use super::RecoveredExecution;
 use crate::execution::{ExecutionInfo, ExecutionView, Search, Subject, Target};
-use crate::journal::sqlite::row::{Columns, int};
+use crate::journal::sqlite::row::{SqliteRow, int};
 
 /// The time after which a search gives up.
 const MAX_TIME: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ impl<'a> Scan<'a> {
     pub(in crate::journal::sqlite) fn admits(
         &self,
         info: &ExecutionInfo,
-        row: Columns<'_>,
+        row: SqliteRow<'_>,
     ) -> Rows<bool> {
         match self.search {
             None => Ok(true),
@@ -58,7 +58,7 @@ impl<'a> Scan<'a> {
         )?;
         let mut rows = select.query(params![int(serial), MAX_DELIVERIES])?;
         while let Some(row) = rows.next()? {
-            if self.matches(&rest, info, Columns::new("deliveries", row))? {
+            if self.matches(&rest, info, SqliteRow::new("deliveries", row))? {
                 return Ok(true);
             }
         }
@@ -76,7 +76,7 @@ impl<'a> Scan<'a> {
         self.search.is_none_or(|search| search.admits_row(info, &view))
     }
 
-    fn matches(&self, search: &Search, info: &ExecutionInfo, row: Columns<'_>) -> Rows<bool> {
+    fn matches(&self, search: &Search, info: &ExecutionInfo, row: SqliteRow<'_>) -> Rows<bool> {
         self.check_time()?;
         Ok(search.admits_subject(info, &subject(row)?))
     }
@@ -96,7 +96,7 @@ impl<'a> Scan<'a> {
 }
 
 /// Returns the searchable texts of a row of `deliveries`.
-pub(in crate::journal::sqlite) fn subject(row: Columns<'_>) -> Rows<Subject<'_>> {
+pub(in crate::journal::sqlite) fn subject(row: SqliteRow<'_>) -> Rows<Subject<'_>> {
     let target = Target::of(row.text("request")?);
     Ok(Subject {
         status: row.text("status")?,

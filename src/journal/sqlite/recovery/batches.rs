@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use rusqlite::{Connection, Result};
 
 use crate::delivery::Kind;
-use crate::journal::sqlite::row::Columns;
+use crate::journal::sqlite::row::SqliteRow;
 use crate::journal::sqlite::write::SeqRun;
 use crate::journal::{Lane, Record, RestoredBatch, SealedBatch};
 use crate::time::Timestamp;
@@ -42,7 +42,7 @@ impl RecoveredBatches {
         let mut rows = select.query([])?;
         let mut left = BatchState::default();
         while let Some(row) = rows.next()? {
-            let row = Columns::new("batches", row);
+            let row = SqliteRow::new("batches", row);
             let id = row.unsigned("id")?;
             let kind = row.parse("destination", |name: String| Kind::from_name(&name))?;
             let parsed = |text: String| serde_json::from_str::<Vec<SeqRun>>(&text).ok();

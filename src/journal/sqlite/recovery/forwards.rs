@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::journal::sqlite::read::JournalReader;
-use crate::journal::sqlite::row::Columns;
+use crate::journal::sqlite::row::SqliteRow;
 
 /// Removes the notes of deliveries that the log does not have any more.
 pub(crate) fn forget_lost_forwards(connection: &Connection) -> Rows<usize> {
@@ -18,7 +18,7 @@ impl JournalReader {
     pub(crate) fn unforwarded(&self) -> Result<Vec<Uuid>> {
         let connection = self.connection();
         let id = |row: &Row<'_>| {
-            let row = Columns::new("unforwarded", row);
+            let row = SqliteRow::new("unforwarded", row);
             row.parse("delivery", |bytes: Vec<u8>| Uuid::from_slice(&bytes).ok())
         };
         let read = || -> Rows<Vec<Uuid>> {

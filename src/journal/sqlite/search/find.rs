@@ -17,7 +17,7 @@ use crate::journal::sqlite::read::{
     COLUMNS, Conditions, RecoveredExecution, Scan, entry, execution, first_at, id, info_of,
     read_execution,
 };
-use crate::journal::sqlite::row::{Columns, int};
+use crate::journal::sqlite::row::{SqliteRow, int};
 
 /// Rows without a segment that a query looks at. While there are more, the index is not used.
 const MAX_TAIL: usize = 32_768;
@@ -112,7 +112,7 @@ impl<'a> Finder<'a> {
         let mut select = self.connection.prepare_cached(TAIL)?;
         let bounds = [since.as_bytes().as_slice(), until.as_bytes().as_slice()];
         let rows = select.query_map(bounds, |row| {
-            let row = Columns::new("deliveries", row);
+            let row = SqliteRow::new("deliveries", row);
             Ok((row.parse("id", id)?, row.get("seq")?))
         })?;
         let mut rows = rows.collect::<Rows<Vec<(Uuid, i64)>>>()?;
@@ -155,7 +155,7 @@ impl<'a> Finder<'a> {
         )?;
         let mut rows = select.query([number])?;
         let Some(row) = rows.next()? else { return Ok(()) };
-        let row = Columns::new("deliveries", row);
+        let row = SqliteRow::new("deliveries", row);
         let id = row.parse("id", id)?;
         let (since, until) = self.period();
         if id < since || id >= until || self.least().is_some_and(|least| id < least) {
@@ -177,7 +177,7 @@ impl<'a> Finder<'a> {
         let mut found = Vec::with_capacity(self.found.len());
         for (_, number) in &self.found {
             let read = select.query_row([number], |row| {
-                let row = Columns::new("deliveries", row);
+                let row = SqliteRow::new("deliveries", row);
                 Ok((info_of(self.connection, row, &mut self.known)?, entry(row)?))
             });
             found.extend(read.optional()?);
@@ -186,7 +186,7 @@ impl<'a> Finder<'a> {
     }
 }
 
-fn admits_values(query: &DeliveryQuery, info: &ExecutionInfo, row: Columns<'_>) -> Rows<bool> {
+fn admits_values(query: &DeliveryQuery, info: &ExecutionInfo, row: SqliteRow<'_>) -> Rows<bool> {
     let admits =
         |wanted: &Option<String>, actual: &str| wanted.as_deref().is_none_or(|w| w == actual);
     Ok(admits(&query.workflow_id, &info.workflow_id)

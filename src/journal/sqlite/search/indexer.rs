@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{ExecutionInfo, ExecutionView, Subject};
 use crate::journal::sqlite::file;
 use crate::journal::sqlite::read::{RecoveredExecution, execution, first_at, id, info_of, subject};
-use crate::journal::sqlite::row::Columns;
+use crate::journal::sqlite::row::SqliteRow;
 use crate::journal::sqlite::write::Writer;
 
 /// Rows that become a segment; fewer are looked at one by one. Tests make segments of few rows.
@@ -211,7 +211,7 @@ fn add_delivery(
          FROM deliveries WHERE seq = ?1",
     )?;
     let added = select.query_row(params![number], |row| {
-        let row = Columns::new("deliveries", row);
+        let row = SqliteRow::new("deliveries", row);
         let info = info_of(connection, row, known)?;
         let row_of =
             IndexedRow { number, serial: row.unsigned("execution")?, id: row.parse("id", id)? };

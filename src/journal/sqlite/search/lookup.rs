@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::posting::RowBits;
 use super::segment::{block_number, column, damaged, rows_in_block};
 use super::token::{Clause, LONG, RUN, SearchToken};
-use crate::journal::sqlite::row::Columns;
+use crate::journal::sqlite::row::SqliteRow;
 
 /// A segment in the file.
 pub(super) struct Segment<'a> {
@@ -36,7 +36,7 @@ pub(super) enum Kinds {
 impl<'a> Segment<'a> {
     /// Reads a row of `segments`.
     pub(super) fn read(connection: &'a Connection, row: &Row<'_>) -> Result<Self> {
-        let row = Columns::new("segments", row);
+        let row = SqliteRow::new("segments", row);
         let uuid = |bytes: Vec<u8>| Uuid::from_slice(&bytes).ok();
         let rows = row.get("rows")?;
         let tokens = |bytes: Vec<u8>| {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::posting::{RowBits, differences, number, read_differences, read_number};
 use super::token::SearchToken;
-use crate::journal::sqlite::row::{Columns, int};
+use crate::journal::sqlite::row::{SqliteRow, int};
 
 /// Rows of a segment at most.
 pub(super) const MAX_ROWS: usize = 16_384;
@@ -245,7 +245,7 @@ pub(in crate::journal::sqlite) fn forget(
         "SELECT id, rows, dead FROM segments WHERE min_serial <= ?2 AND max_serial >= ?1",
     )?;
     let segments = select.query_map(params![first, last], |row| {
-        let row = Columns::new("segments", row);
+        let row = SqliteRow::new("segments", row);
         Ok(Shrinking { id: row.get("id")?, rows: row.get("rows")?, dead: row.get("dead")? })
     })?;
     let segments = segments.collect::<Result<Vec<_>>>()?;
