@@ -7,6 +7,8 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { command, folderWith, node } from '../support/checking.mjs'
+import { uniqueNames } from '../../js/cli/check/write.mjs'
+import { stepNames } from '../../js/cli/sequence.mjs'
 
 test('names that no step can have are written as names that it can', async (t) => {
   const proto = '{ "a": { "__proto__": { "polluted": 1 } } }'
@@ -32,4 +34,14 @@ test('names that no step can have are written as names that it can', async (t) =
   for (const name of ['step_42', 'step_trigger', 'step___proto__', 'shows'])
     assert.match(program.stdout, new RegExp(`\\b${name}: `))
   assert.ok(program.stdout.includes('[{"a":{"__proto__":{"polluted":1}}},null]'), program.stdout)
+})
+
+test('names that are taken get the next number, in time that grows with their count', () => {
+  assert.deepEqual(uniqueNames(['x', 'x_2', 'X', 'x', 'x_2']), ['x', 'x_2', 'X_3', 'x_4', 'x_2_2'])
+  const files = ['a/x.js', 'b/x.mjs', 'x_2.js', 'trigger.js', 'trigger.mjs']
+  assert.deepEqual(stepNames(files), ['x', 'x_2', 'x_2_2', 'trigger_2', 'trigger_3'])
+  const many = uniqueNames(Array.from({ length: 200_000 }, () => 'x'))
+  assert.equal(many.at(-1), 'x_200000')
+  const steps = stepNames(Array.from({ length: 200_000 }, (_, n) => `${n}/x.js`))
+  assert.equal(steps.at(-1), 'x_200000')
 })

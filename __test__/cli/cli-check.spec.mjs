@@ -8,8 +8,6 @@ import { fileURLToPath } from 'node:url'
 
 import { receive } from '../support/recording-receiver.mjs'
 import { check, command, folderWith, node, zip } from '../support/checking.mjs'
-import { uniqueNames } from '../../js/cli/check/write.mjs'
-import { stepNames } from '../../js/cli/sequence.mjs'
 
 const WORKFLOW = JSON.stringify({
   name: 'Orders',
@@ -194,7 +192,16 @@ test('says what it does not understand of an export', async (t) => {
   const [first, broken, other, readme] = report.workflows
   assert.equal(code, 1)
   assert.match(first.steps[0].unsupported[0], /written in python3\.12/)
-  assert.match(first.notUnderstood.join('\n'), /steps\[1\] \(slack\): it has no code\n.*steps\[2\]/)
+  assert.match(first.steps[1].unsupported[0], /has no code: it is the action slack-send-message/)
+  assert.deepEqual(
+    first.steps.map(({ name, origin }) => [name, origin]),
+    [
+      ['py', 'e.zip/w.json: steps[0].code'],
+      ['slack', 'e.zip/w.json: steps[1]'],
+      ['step_3', 'e.zip/w.json: steps[2]'],
+    ],
+  )
+  assert.deepEqual(first.steps[2].unsupported, ['it has no code'])
   assert.match(broken.notUnderstood[0], /line 1, column 8/)
   assert.match(other.notUnderstood[0], /no code was found/)
   assert.match(readme.notUnderstood[0], /neither JSON nor a step file/)
@@ -250,16 +257,6 @@ test('entries that systems add to a ZIP file are passed over', async (t) => {
   assert.deepEqual([code, report.workflows.length], [0, 1])
   const folder = folderWith(t, { 'e.zip': zip(added.map((name) => ({ name }))) })
   assert.match((await command(folder, ['check', 'e.zip'])).stderr, /it is an empty ZIP file/)
-})
-
-test('names that are taken get the next number, in time that grows with their count', () => {
-  assert.deepEqual(uniqueNames(['x', 'x_2', 'X', 'x', 'x_2']), ['x', 'x_2', 'X_3', 'x_4', 'x_2_2'])
-  const files = ['a/x.js', 'b/x.mjs', 'x_2.js', 'trigger.js', 'trigger.mjs']
-  assert.deepEqual(stepNames(files), ['x', 'x_2', 'x_2_2', 'trigger_2', 'trigger_3'])
-  const many = uniqueNames(Array.from({ length: 200_000 }, () => 'x'))
-  assert.equal(many.at(-1), 'x_200000')
-  const steps = stepNames(Array.from({ length: 200_000 }, (_, n) => `${n}/x.js`))
-  assert.equal(steps.at(-1), 'x_200000')
 })
 
 test('--write writes steps that run, under names that stay in the folder', async (t) => {

@@ -78,9 +78,9 @@ Example:
 
 export const CHECK_HELP = `Usage: dollar-send check <path...> [options]
 
-Reads step files, folders of them, and the ZIP or JSON files of Pipedream's "Export Workflows". Prints for
-each step its form, the destinations it sends by, what it needs of the runner, and what is not supported.
-Nothing of a step runs, and nothing is sent.
+Reads step files, folders of them, and the ZIP, JSON and workflow.yaml files of Pipedream. Prints for each
+step its form, the destinations it sends by, what it needs of the runner, and what is not supported. A
+workflow.yaml has the order of the step files in its folder. Nothing of a step runs, and nothing is sent.
 
 Options:
   --write <dir>       Write the steps as files that run, and a workflow.mjs for each workflow

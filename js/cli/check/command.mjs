@@ -37,19 +37,43 @@ function foldersOf(workflows, parent) {
  * @param {string | undefined} folder
  * @returns {Checked}
  */
-function checkWorkflow({ name, steps, notUnderstood }, folder) {
+function checkWorkflow({ name, steps, others = [], notUnderstood }, folder) {
   const inspected = withoutHelpers(steps.map((step) => ({ step, ...inspectStep(step) })))
-  const runnable = inspected.filter(({ report }) => report.form !== undefined)
-  const written = runnable.map(({ step, code, isModule }) => ({
+  const written = inspected.map(({ step, report, code, isModule }) => ({
     name: step.name,
     code,
     isModule,
     path: step.path,
     props: step.props,
+    ...(report.form === undefined && { leftOut: report.unsupported.join('; ') }),
   }))
-  const files =
-    folder !== undefined && written.length > 0 ? writeWorkflow(folder, name, written) : []
-  return { name, steps: inspected.map(({ report }) => report), notUnderstood, files }
+  const isRunnable = written.some(({ leftOut }) => leftOut === undefined)
+  const files = folder !== undefined && isRunnable ? writeWorkflow(folder, name, written) : []
+  const misses = unnamed(others, inspected)
+  return {
+    name,
+    steps: inspected.map(({ report }) => report),
+    notUnderstood: [...notUnderstood, ...misses],
+    files,
+  }
+}
+
+/**
+ * Names the files beside a `workflow.yaml` that are no step of it, and that no step imports.
+ *
+ * @param {import('./read.mjs').Step[]} others
+ * @param {{ step: import('./read.mjs').Step, report: Report, files: string[] }[]} inspected
+ * @returns {string[]}
+ */
+function unnamed(others, inspected) {
+  const own = others.map((step) => ({ step, ...inspectStep(step) }))
+  const imported = new Set([...inspected, ...own].flatMap(({ files }) => files))
+  const specifiers = inspected.flatMap(({ report }) => report.needs).join('\n')
+  return others
+    .filter(({ path, name }) =>
+      path === undefined ? !specifiers.includes(`/${name}`) : !imported.has(resolve(path)),
+    )
+    .map(({ origin }) => `${origin}: no step of workflow.yaml names it`)
 }
 
 /**

@@ -34,11 +34,14 @@ const INPUTS = [
  *   ES module; `files` are those that it imports
  */
 export function inspectStep(step) {
-  const { name, origin, language } = step
+  const { name, origin, language, missing } = step
   const base = { name, origin, destinations: [], packages: [], needs: [], unsupported: [] }
   if (language) {
     const unsupported = [`it is written in ${language}; only JavaScript runs`]
     return { report: { ...base, unsupported }, code: step.code ?? '', isModule: false, files: [] }
+  }
+  if (missing !== undefined) {
+    return { report: { ...base, unsupported: [missing] }, code: '', isModule: false, files: [] }
   }
   try {
     const code = step.path === undefined ? (step.code ?? '') : source.readSource(step.path)

@@ -27,49 +27,113 @@ const MAX_DEPTH = 200
 /**
  * @typedef {object} FoundStep
  * @property {string} name
- * @property {string} code
+ * @property {string} [code]
  * @property {string} place in the file, such as `steps[0].code`
+ * @property {unknown} [item] the step itself, when it has no code
  * @property {string} [language] when it is not JavaScript
  * @property {Dictionary} [props]
  */
+/** @typedef {{ name?: string, place: string, steps: FoundStep[], notUnderstood: string[] }} FoundWorkflow */
+/** @typedef {{ value: unknown, place: string, owners: Dictionary[], depth: number }} Position */
 
 /**
- * The steps of a workflow, in the order of the file.
+ * Returns the workflows of a file: the outermost objects that have steps. A file with one of them, or with none, is
+ * one workflow as a whole.
  *
- * @param {unknown} workflow the parsed file
- * @returns {{ name?: string, steps: FoundStep[], notUnderstood: string[] }}
+ * @param {unknown} file parsed
+ * @returns {FoundWorkflow[]}
  */
-export function stepsOf(workflow) {
-  /** @type {FoundStep[]} */
-  const steps = []
+export function workflowsOf(file) {
+  const roots = rootsIn({ value: file, place: '', owners: [], depth: 0 })
+  if (roots.length < 2) return [workflowAt({ value: file, place: '', owners: [], depth: 0 }, [])]
+  const workflows = roots.map((root) => workflowAt(root, []))
+  const taken = new Set(roots.map(({ value }) => value))
+  const rest = workflowAt({ value: file, place: '', owners: [], depth: 0 }, taken)
+  return rest.steps.length > 0 ? [...workflows, rest] : workflows
+}
+
+/** @param {Position} position @returns {Position[]} */
+function rootsIn(position) {
+  if (position.depth > MAX_DEPTH) return []
+  const { value } = position
+  if (isObject(value) && ['steps', 'cells'].some((key) => isList(value, key))) return [position]
+  return childrenOf(position).flatMap(rootsIn)
+}
+
+/** Returns whether a key of the object has steps: a list, or objects by their names. @param {Dictionary} object @param {string} key */
+function isList(object, key) {
+  const value = Object.hasOwn(object, key) ? object[key] : undefined
+  if (Array.isArray(value)) return value.some(isObject)
+  return (
+    isObject(value) && stepsIn({ value, place: key, owners: [], depth: 0 }, []).steps.length > 0
+  )
+}
+
+/** @param {Position} position @param {Iterable<unknown>} without parts that belong to other workflows @returns {FoundWorkflow} */
+function workflowAt(position, without) {
+  const { value, place } = position
+  const name = isObject(value) ? textOf(value, ['name', 'title', 'id']) : undefined
+  const key = lastKey(place)
+  return {
+    name: name ?? (key === '' || key.endsWith(']') ? undefined : key),
+    place,
+    ...stepsIn(position, without),
+  }
+}
+
+/**
+ * Finds the steps of a workflow, in the order of the file.
+ *
+ * @param {Position} begin
+ * @param {Iterable<unknown>} without
+ * @returns {{ steps: FoundStep[], notUnderstood: string[] }}
+ */
+function stepsIn(begin, without) {
+  const passed = new Set(without)
   /** @type {string[]} */
   const notUnderstood = []
-  /**
-   * @param {unknown} value
-   * @param {string} place
-   * @param {Dictionary[]} owners objects around it, the innermost last
-   * @param {number} depth
-   */
-  const visit = (value, place, owners, depth) => {
+  /** @param {Position} position @returns {FoundStep[]} */
+  const visit = (position) => {
+    const { value, place, owners, depth } = position
+    if (passed.has(value)) return []
     if (depth > MAX_DEPTH) {
       notUnderstood.push(`${place.slice(0, 80)}…: nested more than ${MAX_DEPTH} times`)
-      return
+      return []
     }
-    if (typeof value === 'string') {
-      if (isCode(lastKey(place), value)) steps.push(stepAt(value, place, owners))
-    } else if (Array.isArray(value)) {
-      value.forEach((one, index) => visit(one, `${place}[${index}]`, owners, depth + 1))
-      if (/(^|\.)(steps|cells)$/.test(place))
-        notUnderstood.push(...withoutCode(value, place, steps))
-    } else if (isObject(value)) {
-      for (const [key, one] of Object.entries(value)) {
-        visit(one, place ? `${place}.${key}` : key, [...owners, value], depth + 1)
-      }
-    }
+    if (typeof value === 'string')
+      return isCode(lastKey(place), value) ? [stepAt(value, place, owners)] : []
+    const children = childrenOf(position)
+    const found = children.map(visit)
+    const hasSteps = Array.isArray(value) || found.some((steps) => steps.length > 0)
+    if (!hasSteps || !/(^|\.)(steps|cells)$/.test(place)) return found.flat()
+    return found.flatMap((steps, index) => {
+      return steps.length > 0 || passed.has(children[index].value)
+        ? steps
+        : [withoutCode(children[index], index)]
+    })
   }
-  visit(workflow, '', [], 0)
-  const name = isObject(workflow) ? textOf(workflow, ['name', 'title', 'id']) : undefined
-  return { name, steps, notUnderstood }
+  return { steps: visit(begin), notUnderstood }
+}
+
+/** @param {Position} position @returns {Position[]} its items, or the values of its keys */
+function childrenOf({ value, place, owners, depth }) {
+  if (Array.isArray(value))
+    return value.map((one, index) => ({
+      value: one,
+      place: `${place}[${index}]`,
+      owners,
+      depth: depth + 1,
+    }))
+  if (!isObject(value)) return []
+  const isMap = /(^|\.)(steps|cells)$/.test(place)
+  return Object.entries(value).map(([key, one]) => ({
+    // Among steps by their names, the key is the name.
+    value:
+      isMap && isObject(one) && !textOf(one, NAMES.slice(0, 3)) ? { namespace: key, ...one } : one,
+    place: place ? `${place}.${key}` : key,
+    owners: [...owners, value],
+    depth: depth + 1,
+  }))
 }
 
 /** @param {unknown} value @returns {value is Dictionary} */
@@ -144,17 +208,15 @@ function propsOf(owner) {
   return undefined
 }
 
-/**
- * @param {unknown[]} list of steps
- * @param {string} place
- * @param {FoundStep[]} found
- * @returns {string[]} what the steps are that have no code
- */
-function withoutCode(list, place, found) {
-  return list.flatMap((one, index) => {
-    const own = `${place}[${index}]`
-    if (found.some((step) => step.place.startsWith(`${own}.`))) return []
-    const name = isObject(one) ? textOf(one, NAMES) : undefined
-    return [`${own}${name ? ` (${name})` : ''}: it has no code`]
-  })
+/** @param {Position} position @param {number} index @returns {FoundStep} */
+function withoutCode({ value, place }, index) {
+  const owner = isObject(value) ? value : {}
+  const language = textOf(owner, LANGUAGES)
+  return {
+    name: textOf(owner, NAMES) ?? `step_${index + 1}`,
+    place,
+    item: value,
+    ...(language && !JAVASCRIPT.test(language) && { language }),
+    ...(propsOf(owner) && { props: propsOf(owner) }),
+  }
 }

@@ -12,6 +12,7 @@ import { UsageError } from '../usage.mjs'
  * @property {boolean} isModule
  * @property {string} [path] of the file it is from
  * @property {Record<string, unknown>} [props]
+ * @property {string} [leftOut] why it cannot run
  */
 
 /** A name that is a file's on every system, and stays in its folder. @param {string} name */
@@ -53,20 +54,21 @@ function stepName(name) {
  *
  * @param {string} folder
  * @param {string} name of the workflow
- * @param {Written[]} steps
+ * @param {Written[]} all its steps, also those that cannot run
  * @returns {string[]} the files
  * @throws {UsageError} when one of them is there already
  */
-export function writeWorkflow(folder, name, steps) {
+export function writeWorkflow(folder, name, all) {
+  const steps = all.filter(({ leftOut }) => leftOut === undefined)
   const bases = uniqueNames(steps.map((step) => fileName(step.name)))
   const files = steps.map(({ isModule, path }, index) => {
     const extension = path ? extname(path) : isModule ? '.mjs' : '.js'
     return `${bases[index]}${extension.replace('.mts', '.mjs').replace('.cts', '.cjs').replace('.ts', '.mjs')}`
   })
   mkdirSync(folder, { recursive: true })
-  const program = programOf(name, steps, files)
-  const all = [...steps.map(({ code }, index) => [files[index], code]), ['workflow.mjs', program]]
-  return all.map(([file, text]) => {
+  const program = programOf(name, all, files)
+  const texts = [...steps.map(({ code }, index) => [files[index], code]), ['workflow.mjs', program]]
+  return texts.map(([file, text]) => {
     const path = join(folder, file)
     try {
       writeFileSync(path, text, { flag: 'wx' })
@@ -78,13 +80,17 @@ export function writeWorkflow(folder, name, steps) {
   })
 }
 
-/** @param {string} name @param {Written[]} steps @param {string[]} files */
-function programOf(name, steps, files) {
+/** @param {string} name @param {Written[]} all @param {string[]} files of those that run */
+function programOf(name, all, files) {
+  const steps = all.filter(({ leftOut }) => leftOut === undefined)
   const names = uniqueNames(steps.map((step) => stepName(step.name)))
-  const entries = steps.map(({ props }, index) => {
+  let index = 0
+  const entries = all.map(({ name: own, props, leftOut }) => {
+    if (leftOut !== undefined)
+      return `    // Left out: ${comment(own)}: ${leftOut.replace(/[\r\n\u2028\u2029]/g, ' ')}`
     const load = `await loadStep(new URL(${JSON.stringify(`./${encodeURIComponent(files[index])}`)}, import.meta.url))`
     const step = props ? `{ step: ${load}, props: ${indented(props)} }` : load
-    return `    ${JSON.stringify(names[index])}: ${step},`
+    return `    ${JSON.stringify(names[index++])}: ${step},`
   })
   return `// The workflow ${comment(name)}: node workflow.mjs [event.json]
 
