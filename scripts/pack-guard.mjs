@@ -6,6 +6,7 @@ import { statSync } from 'node:fs'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { missingLinks } from './docs/packed-links.mjs'
 import { compareVersions, glibcNeeded, readNeeds } from './elf.mjs'
 import { fail } from './run.mjs'
 import { readTarball } from './tarball.mjs'
@@ -26,7 +27,7 @@ const EVERYWHERE = [/^package\.json$/, /^LICENSE$/, /^README\.md$/]
 /** What the package may contain beside that. */
 const ALLOWED = [
   ...EVERYWHERE,
-  /^CHANGELOG\.md$/,
+  /^(CHANGELOG|CONTRIBUTING|SECURITY)\.md$/,
   /^index\.d\.ts$/,
   /^(global|testing)\.(js|d\.ts)$/,
   /^binding\.cjs$/,
@@ -35,6 +36,7 @@ const ALLOWED = [
   /^types\/[a-z]+\.d\.[cm]ts$/,
   /^docs\/([a-z-]+\/)*[a-z0-9-]+\.md$/,
   /^examples\/([a-z-]+\/)*[A-Za-z0-9.-]+\.(mjs|js|json|md)$/,
+  /^examples\/deploy\/(Dockerfile[a-z.]*|[a-z]+\.(yaml|service))$/,
 ]
 
 /** Files without which the package does not work. */
@@ -106,7 +108,20 @@ function mainProblems(manifest, files) {
         `its optional dependency ${name} ${version} is not of this release`,
     ),
     ...addons.flatMap((name) => addonProblems(name, files)),
+    ...texts.flatMap(([name, text]) => linkProblems(name, text, [...files.keys()])),
   ].filter((problem) => typeof problem === 'string')
+}
+
+/**
+ * @param {string} name
+ * @param {Buffer} text
+ * @param {string[]} files
+ */
+function linkProblems(name, text, files) {
+  if (!name.endsWith('.md')) return []
+  return missingLinks(name, String(text), files).map(
+    (link) => `${name} links to ${link}, which is not in it`,
+  )
 }
 
 /**

@@ -20,6 +20,7 @@ import {
 import { dirname, join, resolve } from 'node:path'
 
 import { buildAddon, napi } from './build-addon.mjs'
+import { withRepositoryLinks } from './docs/packed-links.mjs'
 import { glibcNeeded, readNeeds } from './elf.mjs'
 import { isFresh } from './ensure-addon.mjs'
 import { guard } from './pack-guard.mjs'
@@ -167,9 +168,22 @@ function staged(name, files) {
   const stage = join(WORK, name)
   for (const file of files) {
     mkdirSync(dirname(join(stage, file)), { recursive: true })
-    copyFileSync(join(ROOT, file), join(stage, file))
+    if (file.endsWith('.md')) writePage(stage, file, files)
+    else copyFileSync(join(ROOT, file), join(stage, file))
   }
   return stage
+}
+
+/**
+ * Copies a page. Its links to files that are not packed lead to the repository.
+ *
+ * @param {string} stage
+ * @param {string} file
+ * @param {string[]} files
+ */
+function writePage(stage, file, files) {
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  writeFileSync(join(stage, file), withRepositoryLinks(file, text, files, readManifest()))
 }
 
 /**

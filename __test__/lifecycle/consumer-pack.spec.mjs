@@ -9,6 +9,8 @@ import { gzipSync } from 'node:zlib'
 import explaining from '../../js/addon-error.cjs'
 import { compareVersions, glibcNeeded, readNeeds } from '../../scripts/elf.mjs'
 import { missing, problems } from '../../scripts/pack-guard.mjs'
+import { missingLinks, withRepositoryLinks } from '../../scripts/docs/packed-links.mjs'
+import { json } from '../../scripts/run.mjs'
 import { readTarball } from '../../scripts/tarball.mjs'
 import { addonFile, readManifest, targets } from '../../scripts/targets.mjs'
 import { runNode } from '../support/child.mjs'
@@ -131,6 +133,11 @@ const PACKAGES = {
       /the addon of no target/,
     ],
   ],
+  'links to what is not in it': [
+    {},
+    { ...ADDON, 'docs/a.md': '[b](b.md#x) [c](../README.md) <img src="c.webp"> `[d](d.md)`' },
+    [/^docs\/a\.md links to b\.md, which/, /^docs\/a\.md links to c\.webp, which/],
+  ],
   'scripts and devDependencies': [
     { scripts: { install: 'curl' }, devDependencies: {} },
     ADDON,
@@ -225,6 +232,40 @@ it('the error for a missing addon names the platforms of package.json', () => {
     targets()
       .map(({ platform }) => platform)
       .sort(),
+  )
+})
+
+/** The files that npm packs. */
+function packedFiles() {
+  const [packed] = json('npm', ['pack', '--dry-run', '--ignore-scripts', '--json'])
+  return packed.files.map(({ path }) => path)
+}
+
+it('every relative link of a document in the package leads to a file of the package', () => {
+  const files = packedFiles()
+  const pages = files.filter((path) => path.endsWith('.md'))
+  assert.ok(pages.length > 40)
+  const elsewhere = []
+  for (const path of pages) {
+    const text = readFileSync(join(ROOT, path), 'utf8')
+    elsewhere.push(...missingLinks(path, text, files).map((link) => link.replace(/.*\//, '')))
+    const packed = withRepositoryLinks(path, text, files, readManifest())
+    assert.deepEqual(missingLinks(path, packed, files), [], path)
+  }
+  // Pictures, and measurements that only a checkout can make.
+  assert.deepEqual(
+    elsewhere.filter((name) => !/^inspector-.*\.webp$/.test(name)),
+    ['README.md'],
+  )
+})
+
+it('a link to what is not in the package leads to the repository at the tag of the version', () => {
+  const text = '[a](../README.md#b) [c](../src/lib.rs#L1) <img src="../x/y.webp">'
+  const manifest = { version: '1.2.3', repository: { url: 'git+https://github.com/o/r.git' } }
+  assert.equal(
+    withRepositoryLinks('docs/d.md', text, ['README.md'], manifest),
+    '[a](../README.md#b) [c](https://github.com/o/r/blob/v1.2.3/src/lib.rs#L1) ' +
+      '<img src="https://raw.githubusercontent.com/o/r/v1.2.3/x/y.webp">',
   )
 })
 
