@@ -36,7 +36,7 @@ const ALLOWED = [
   /^types\/[a-z]+\.d\.[cm]ts$/,
   /^docs\/([a-z-]+\/)*[a-z0-9-]+\.md$/,
   /^examples\/([a-z-]+\/)*[A-Za-z0-9.-]+\.(mjs|js|json|md)$/,
-  /^examples\/deploy\/(Dockerfile[a-z.]*|[a-z]+\.(yaml|service))$/,
+  /^examples\/deploy\/(Dockerfile[a-z.]*|[a-z]+\.(yaml|service|conf))$/,
 ]
 
 /** Files without which the package does not work. */

@@ -17,6 +17,7 @@ import { installPostfix } from './postfix-server.mjs'
 import { installPostgres } from './postgres-server.mjs'
 import { installRedis } from './redis-server.mjs'
 import { installS3Server } from './s3-server.mjs'
+import { installSqlite } from './sqlite.mjs'
 import { installSchemathesis } from './schemathesis.mjs'
 import { installWebServers } from './web-servers.mjs'
 
@@ -120,6 +121,7 @@ function installServers() {
   installSchemathesis()
   installPostfix()
   installRedis()
+  installSqlite()
   installWebServers()
   installFaketime()
 }

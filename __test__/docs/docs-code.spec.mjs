@@ -103,7 +103,19 @@ it('a wrong option in a block is found', (t) => {
 })
 
 it('every block has a language that is checked', () => {
-  const known = ['js', 'ts', 'json', 'yaml', 'sh', 'console', 'sql', 'text', 'dockerfile', 'ini']
+  const known = [
+    'js',
+    'ts',
+    'json',
+    'yaml',
+    'sh',
+    'console',
+    'sql',
+    'text',
+    'dockerfile',
+    'ini',
+    'nginx',
+  ]
   for (const { path, text } of pages()) {
     for (const { language, line } of blocks(text)) {
       assert.ok(known.includes(language), `${path}:${line}: ${language || 'no language'}`)
@@ -112,7 +124,7 @@ it('every block has a language that is checked', () => {
 })
 
 it('blocks of configuration are parts of files that are tested', () => {
-  for (const { file, place } of blocksIn('dockerfile', 'ini')) {
+  for (const { file, place } of blocksIn('dockerfile', 'ini', 'nginx')) {
     assert.ok(file?.startsWith('examples/deploy/'), place)
   }
 })
@@ -130,7 +142,8 @@ const SCRIPTS = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')).scr
 const STAGES = readFileSync(join(ROOT, 'scripts/test.mjs'), 'utf8')
 
 /** Programs of the system; whether they work is their own affair. */
-const PROGRAMS = /^(export|cat|cp|openssl|docker|kubectl|sudo|aws|zcat|jq|cargo|cd|git)$/
+const PROGRAMS =
+  /^(export|cat|cp|mv|mkdir|sqlite3|openssl|docker|kubectl|sudo|aws|zcat|jq|cargo|cd|git)$/
 
 /** Commands by their first word: each returns whether its words are right. */
 const CHECKS = {

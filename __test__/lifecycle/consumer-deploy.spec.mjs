@@ -173,6 +173,21 @@ it('kubernetes.yaml: one pod has the volume, tokens open the port, and draining 
   assert.equal(mount.mountPath, values.DOLLAR_SEND_DATA_DIR)
 })
 
+it('kubernetes.yaml: the policy opens the ports of the pod, and no private address', () => {
+  const { podSelector, policyTypes, ingress, egress } = objects.NetworkPolicy.spec
+  const { template, selector } = objects.StatefulSet.spec
+  assert.deepEqual(podSelector.matchLabels, selector.matchLabels)
+  assert.deepEqual(policyTypes, ['Ingress', 'Egress'])
+  const open = ingress.flatMap(({ ports, from }) => ports.map(({ port }) => [port, from.length]))
+  const ports = template.spec.containers[0].ports.map(({ containerPort }) => [containerPort, 1])
+  assert.deepEqual(open, ports)
+  const blocks = egress.flatMap(({ to }) => to.flatMap(({ ipBlock }) => ipBlock ?? []))
+  assert.equal(blocks.length, 1)
+  // The address of the metadata of clouds is in one of them.
+  for (const range of ['10.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.168.0.0/16'])
+    assert.ok(blocks[0].except.includes(range), range)
+})
+
 it('runner.service: starts the runner with its variables, and gives it time to drain', () => {
   const text = read('runner.service')
   const of = (name) =>

@@ -95,6 +95,42 @@ export async function nginx(t, program, certificate, { keepaliveRequests }) {
 }
 
 /**
+ * Starts nginx with the server blocks of a file, on a free port, before a server of this machine.
+ *
+ * @param {Test} t
+ * @param {string} program
+ * @param {Certificate} certificate
+ * @param {string} blocks with the ports 443 and 8787, and certificates of Let's Encrypt
+ * @param {number} behind the port of the server
+ */
+export async function nginxBefore(t, program, certificate, blocks, behind) {
+  const folder = temporary(t)
+  const port = await closedPort()
+  writeFileSync(join(folder, 'fullchain.pem'), certificate.cert, { mode: 0o600 })
+  writeFileSync(join(folder, 'privkey.pem'), certificate.key, { mode: 0o600 })
+  const own = blocks
+    .replace('listen 443 ssl', `listen 127.0.0.1:${port} ssl`)
+    .replace('127.0.0.1:8787', `127.0.0.1:${behind}`)
+    .replaceAll(/\/etc\/letsencrypt\/live\/[^/]+/g, folder)
+  const config = join(folder, 'nginx.conf')
+  const temporaries = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+  writeFileSync(
+    config,
+    `daemon off; pid ${folder}/pid; error_log ${folder}/error.log;
+    ${process.getuid?.() === 0 ? 'user root;' : ''}
+    events { worker_connections 64; }
+    http {
+      access_log off;
+      ${temporaries.map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')}
+      ${own}
+    }`,
+  )
+  const args = ['-c', config, '-p', folder, '-e', join(folder, 'error.log')]
+  await serverProcess(t, program, args, [port]).start()
+  return port
+}
+
+/**
  * Starts HAProxy before a server in the clear, with HTTP/1.1 over TLS and HTTP/2.
  *
  * @param {Test} t

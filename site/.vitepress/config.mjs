@@ -123,6 +123,7 @@ export default defineConfig({
         items: [
           page('Deployment', 'operating/deploy'),
           page('The data directory', 'operating/data-directory'),
+          page('Sizing', 'operating/sizing'),
           page('Many machines', 'operating/many-machines'),
           page('Retries and replay', 'operating/retries-and-replay'),
           page('The Inspector', 'operating/inspector'),
