@@ -3,7 +3,7 @@
 
 // Reads values of any kind, without a failure.
 
-const { types } = require('node:util')
+const { inspect, types } = require('node:util')
 
 /**
  * Returns whether a value is an object, of whatever class.
@@ -51,6 +51,8 @@ function memberOf(value, name) {
   return /** @type {Record<string, unknown> | null | undefined} */ (value)?.[name]
 }
 
+const UNSHOWN = 'a value that cannot be shown'
+
 /** Characters of a value that a message shows. */
 const MAX_SHOWN = 100
 
@@ -60,7 +62,7 @@ const MAX_SHOWN = 100
  * @param {unknown} value
  */
 function shown(value) {
-  let text = 'a value that cannot be shown'
+  let text = UNSHOWN
   try {
     text = String(value)
   } catch {
@@ -69,19 +71,50 @@ function shown(value) {
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
 }
 
+/** Causes of causes that a message names. */
+const MAX_CAUSES = 3
+
 /**
- * Returns the message of a thrown value, or the value as text.
+ * Returns the message of a thrown value with those of its causes, or the value as text. It is never empty.
  *
  * @param {unknown} error
+ * @param {number} [depth] how many causes deep it is
  * @returns {string}
  */
-function messageOf(error) {
+function messageOf(error, depth = 0) {
   try {
-    const message = isObject(error) && 'message' in error ? error.message : undefined
-    return String(message ?? error)
+    return isObject(error) && 'message' in error ? ofError(error, depth) : described(error)
   } catch {
-    return Object.prototype.toString.call(error)
+    return UNSHOWN
   }
+}
+
+/**
+ * @param {{ message: unknown, name?: unknown, code?: unknown, cause?: unknown, errors?: unknown }} error
+ * @param {number} depth
+ */
+function ofError({ message, name, code, cause, errors }, depth) {
+  const own = message === undefined || message === null || message === '' ? '' : described(message)
+  const all = [...(Array.isArray(errors) ? errors : []), ...(isObject(cause) ? [cause] : [])]
+  const others = depth < MAX_CAUSES ? all.map((one) => messageOf(one, depth + 1)) : []
+  const causes = [...new Set(others)].filter((text) => !own.includes(text)).join('; ')
+  if (own !== '' || causes !== '') return [own, causes].filter((text) => text !== '').join(': ')
+  const kind = typeof name === 'string' && name !== '' ? name : 'Error'
+  return typeof code === 'string' ? `${kind} with the code ${code}` : `${kind} without a message`
+}
+
+/**
+ * Returns a value as text in one line: a text as it is, an object with its members. Runs no code of it.
+ *
+ * @param {unknown} value
+ * @returns {string}
+ */
+function described(value) {
+  if (typeof value === 'string') return value === '' ? 'an empty text' : value
+  return inspect(value, {
+    ...{ depth: 0, breakLength: Infinity, customInspect: false },
+    ...{ maxArrayLength: 10, maxStringLength: MAX_SHOWN },
+  })
 }
 
 /**
@@ -104,4 +137,6 @@ function cut(text, most) {
   return text.length > most ? `${text.slice(0, most - 1)}…` : text
 }
 
-module.exports = { cut, isObject, isRecord, memberOf, messageOf, shown, unchecked, wellFormed }
+module.exports = {
+  ...{ cut, described, isObject, isRecord, memberOf, messageOf, shown, unchecked, wellFormed },
+}

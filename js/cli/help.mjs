@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 
 /** @type {typeof import('../destinations/built-in.cjs')} */
 const { NAMES } = createRequire(import.meta.url)('../destinations/built-in.cjs')
-const DESTINATIONS = NAMES.join(', ')
+const DESTINATIONS = `${NAMES.join(', ')}, or one of your own`
 
 export const HELP = `Usage: dollar-send <command> [options]
 

@@ -7,7 +7,15 @@
 const { invalidArgument } = require('../errors.cjs')
 const { inThisContext } = require('../events/listeners.cjs')
 const { unknown: unknownName } = require('../suggest.cjs')
-const { isObject, isRecord, messageOf, shown, wellFormed } = require('../values.cjs')
+const {
+  cut,
+  described,
+  isObject,
+  isRecord,
+  messageOf,
+  unchecked,
+  wellFormed,
+} = require('../values.cjs')
 const { customDestination } = require('./custom.cjs')
 
 /** @typedef {(items: unknown[], context: { batchId: string }) => unknown} Deliver */
@@ -15,6 +23,9 @@ const { customDestination } = require('./custom.cjs')
 
 const OPTIONS = ['deliver', 'timeoutMs', 'concurrency', 'retry', 'batch']
 const STATUSES = ['delivered', 'retry', 'failed']
+
+/** Characters of a value that a message shows. */
+const MAX_SHOWN = 300
 
 /**
  * Checks the arguments of `engine.destination()`. Returns the destination, its function, which runs in
@@ -67,10 +78,10 @@ async function runJob(handle, destinations, { job, destination, batch, items }) 
 function answerOf(outcomes, count) {
   if (outcomes === undefined || outcomes === null)
     return { outcomes: Array.from({ length: count }, () => ({ status: 'delivered' })) }
-  if (!Array.isArray(outcomes)) return { nonsense: shown(outcomes) }
+  if (!Array.isArray(outcomes)) return { nonsense: returned(outcomes) }
   const read = outcomes.map(outcomeOf)
   const odd = read.findIndex((outcome) => outcome === undefined)
-  return odd === -1 ? { outcomes: read } : { nonsense: shown(outcomes[odd]) }
+  return odd === -1 ? { outcomes: read } : { nonsense: returned(outcomes[odd]) }
 }
 
 /** @param {unknown} given */
@@ -81,20 +92,36 @@ function outcomeOf(given) {
   if (typeof status !== 'string' || !STATUSES.includes(status)) return undefined
   return {
     status,
-    ...(error === undefined || error === null ? {} : { error: wellFormed(messageOf(error)) }),
+    ...(status !== 'delivered' && { error: reasonOf(status, error) }),
     ...(typeof afterMs === 'number' && Number.isFinite(afterMs) ? { afterMs } : {}),
     ...(response === undefined ? {} : { response: jsonable(response) }),
   }
 }
 
+/** @param {unknown} value what `deliver` returned, or an outcome in it */
+function returned(value) {
+  return wellFormed(cut(typeof value === 'string' ? `'${value}'` : described(value), MAX_SHOWN))
+}
+
+/** @param {string} status @param {unknown} error */
+function reasonOf(status, error) {
+  if (error === undefined || error === null || error === '')
+    return `deliver returned '${status}' without an error`
+  return wellFormed(messageOf(error))
+}
+
 /** @param {unknown} error */
 function thrown(error) {
-  /** @type {Record<string, unknown>} */
-  const given = isRecord(error) ? error : {}
-  const { retryable, afterMs } = given
+  /** @type {object} */
+  const given = isObject(error) ? error : {}
+  const afterMs = unchecked(given, 'afterMs')
+  const message = messageOf(error)
+  const isMessage = isObject(error)
+    ? typeof unchecked(error, 'message') === 'string'
+    : typeof error === 'string' && error !== ''
   return {
-    status: retryable === true ? 'retry' : 'failed',
-    error: wellFormed(messageOf(error)),
+    status: unchecked(given, 'retryable') === true ? 'retry' : 'failed',
+    error: wellFormed(isMessage ? message : `deliver threw ${message}`),
     ...(typeof afterMs === 'number' && Number.isFinite(afterMs) ? { afterMs } : {}),
   }
 }
@@ -104,7 +131,7 @@ function jsonable(value) {
   try {
     return JSON.parse(JSON.stringify(value) ?? 'null')
   } catch {
-    return shown(value)
+    return returned(value)
   }
 }
 

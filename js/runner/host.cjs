@@ -8,7 +8,7 @@
 
 const { inspect } = require('node:util')
 const { invalidArgument } = require('../errors.cjs')
-const { memberOf } = require('../values.cjs')
+const { memberOf, messageOf } = require('../values.cjs')
 const { leftover } = require('./leftover.cjs')
 const { contextOf, eventOf, isObject, stepsOf } = require('./steps.cjs')
 const { NO_FILES, unsupported } = require('./unsupported.cjs')
@@ -97,7 +97,7 @@ class StepHost {
     })()
     // A step need not await it: a failure must not end the process.
     responded.catch((error) => {
-      this.warnings.push(`the immediate response failed: ${error?.message ?? error}`)
+      this.warnings.push(`the immediate response failed: ${messageOf(error)}`)
     })
     return responded
   }
@@ -159,7 +159,7 @@ class StepHost {
    */
   #flush() {
     const flushed = Promise.resolve(this.#execution.flush?.()).catch((error) => {
-      this.warnings.push(`what was recorded is not handed over yet: ${error?.message ?? error}`)
+      this.warnings.push(`what was recorded is not handed over yet: ${messageOf(error)}`)
     })
     this.#flushes.push(flushed)
     return flushed
