@@ -1,9 +1,11 @@
-// Runs what must hold, or the stages named on the command line, and says how long each took. Without names
-// it leaves out what is large to install, and names it; `all` runs everything. It installs what the tests
-// need beside what `npm install` brings.
+// Runs what must hold, or the stages named on the command line. Ends with the time of each stage and what did not
+// run, also after a failure. Without names it leaves out what is large to install; `all` runs everything. It
+// installs what the tests need beside what `npm install` brings.
 
 import { spawnSync } from 'node:child_process'
-import { availableParallelism } from 'node:os'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import { installBrowser } from './browser.mjs'
@@ -19,6 +21,7 @@ import { installRedis } from './redis-server.mjs'
 import { installS3Server } from './s3-server.mjs'
 import { installSqlite } from './sqlite.mjs'
 import { installSchemathesis } from './schemathesis.mjs'
+import { summaryOf } from './test-summary.mjs'
 import { installWebServers } from './web-servers.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -109,6 +112,10 @@ const OTHERS = {
   },
 }
 
+/** Where each run of the specs writes which tests were skipped. */
+const skippedFolder = mkdtempSync(join(tmpdir(), 'skipped-tests-'))
+let skippedFiles = 0
+
 /** Several of the stages under one name. */
 const GROUPS = { all: Object.keys(STAGES), lint: ['format', 'lint', 'types'] }
 
@@ -142,8 +149,13 @@ function installExtras() {
 function specs(node, files = globs()) {
   const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
   console.log(`Node ${version}`)
-  // `spec` repeats the failures at the end: the last lines of a long log are read first.
-  run(node, ['--test', '--test-reporter=spec', ...knownOptions(node), ...files])
+  const reporters = [
+    // `spec` repeats the failures at the end: the last lines of a long log are read first.
+    ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
+    `--test-reporter=${new URL('skipped-tests.mjs', import.meta.url)}`,
+    `--test-reporter-destination=${join(skippedFolder, String(skippedFiles++))}`,
+  ]
+  run(node, ['--test', ...reporters, ...knownOptions(node), ...files])
 }
 
 /**
@@ -198,24 +210,43 @@ function fail(message) {
 }
 
 const wanted = process.argv.slice(2).flatMap((name) => GROUPS[name] ?? [name])
+const stages = wanted.length > 0 ? wanted : SMALL
 const all = { ...STAGES, ...OTHERS }
-for (const name of wanted.length > 0 ? wanted : SMALL) {
-  const stage =
-    all[name] ?? fail(`there is no stage ${name}; there are ${Object.keys(all).join(', ')}`)
-  const begun = performance.now()
-  console.log(`\n== ${name}`)
-  stage()
-  console.log(`== ${name}: ok in ${((performance.now() - begun) / 1000).toFixed(0)} s`)
-}
-if (wanted.length === 0) sayLeftOut()
+const unknown = stages.find((name) => !(name in all))
+if (unknown) fail(`there is no stage ${unknown}; there are ${Object.keys(all).join(', ')}`)
 
-/** Names what did not run, and how to run it. */
-function sayLeftOut() {
-  const left = globs().filter((file) => extrasOf(file).length > 0)
+/** @type {{ name: string, ms: number, hasFailed?: boolean }[]} */
+const ran = []
+/** @type {{ name: string, begun: number } | undefined} */
+let running
+// A stage that fails ends the process: the summary comes then, too.
+process.on('exit', () => console.log(`\n${summary()}`))
+for (const name of stages) {
+  console.log(`\n== ${name}`)
+  running = { name, begun: performance.now() }
+  all[name]()
+  const ms = performance.now() - running.begun
+  running = undefined
+  ran.push({ name, ms })
+  console.log(`== ${name}: ok in ${(ms / 1000).toFixed(0)} s`)
+}
+
+function summary() {
+  const failed = running && { ...running, ms: performance.now() - running.begun, hasFailed: true }
+  const files = globs()
+  const left = files.filter((file) => extrasOf(file).length > 0)
   const extras = [...new Set(left.flatMap(extrasOf))].sort()
-  console.log(`
-Ran: ${SMALL.join(', ')}.
-Left out: ${left.length} of ${globs().length} spec files, which need ${extras.join('; ')};
-the stages consumer (the package, as its users install it) and versions (other versions of Node).
-Everything: npm test all`)
+  const hasLeft = stages.includes('specs') && !stages.includes('node')
+  const skipped = Array.from({ length: skippedFiles }, (_, index) =>
+    join(skippedFolder, `${index}`),
+  )
+    .filter((path) => existsSync(path))
+    .flatMap((path) => readFileSync(path, 'utf8').split('\n').filter(Boolean))
+  rmSync(skippedFolder, { recursive: true, force: true })
+  return summaryOf({
+    ...{ stages: failed ? [...ran, failed] : ran, wanted: stages, skipped },
+    all: Object.keys(STAGES).filter((name) => name !== 'node' || !hasLeft),
+    named: Object.keys(OTHERS).filter((name) => name !== 'specs'),
+    ...(hasLeft && { leftOut: { files: left.length, of: files.length, extras } }),
+  })
 }
