@@ -1197,6 +1197,8 @@ export interface ReplayPlan {
   oldest?: string | null
   /** The number of selected deliveries that cannot be replayed. */
   skipped: number
+  /** The number of them for each reason. */
+  reasons: Record<string, number>
 }
 
 /** The result of `engine.replay()`. */

@@ -74,6 +74,16 @@ test('replay shows the plan, and asks nothing in a pipe', async (t) => {
   assert.equal(server.requests.length, 2)
 })
 
+test('a plan says which deliveries it skips, and why', async (t) => {
+  const { engine, url, server, recover } = await running(t)
+  await run(engine, 'p_2', ($send) => $send.http({ method: 'POST', url: server.url }))
+  const [two, one] = await engine.deliveries()
+  await engine.dismiss({ ids: [two.id] })
+  recover()
+  const { stderr } = await command('replay', '--url', url, one.id, two.id)
+  assert.match(stderr, /^Replays 1 delivery, .*\nSkips 1 delivery: this call was dismissed;/s)
+})
+
 test('an id may be shortened to a beginning that no other has', async (t) => {
   const { dataDir, engine, recover, url } = await running(t)
   recover()

@@ -145,6 +145,11 @@ for (const durable of [false, true]) {
     assert.equal(await engine.dismiss({ ids: [deliveries[0].id] }), 0)
     const [row] = await engine.executions()
     assert.deepEqual([row.failed, row.dismissed, row.total], [1, 1, 2])
+    const ids = deliveries.map(({ id }) => id)
+    const { skipped, reasons } = await engine.replay({ ids }, { dryRun: true })
+    assert.equal(skipped, 1)
+    assert.deepEqual(Object.values(reasons), [1])
+    assert.match(Object.keys(reasons)[0], /^this call was dismissed/)
     const { replayed } = await engine.replay({ status: 'failed' })
     assert.deepEqual(
       replayed.map(({ replayOf }) => replayOf),

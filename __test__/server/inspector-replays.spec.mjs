@@ -81,6 +81,27 @@ test('a replay that ends behind the page says what it did', async (t) => {
   await line.waitFor({ state: 'detached' })
 })
 
+test('a plan says which calls it skips, and why', async (t) => {
+  const { engine, url, run } = await inspected(t)
+  const [one, two] = await run('p_skip', ['/fail', '/fail', '/fail'])
+  const { page, errors } = await openPage(t, `${url}/?run=${one?.executionId}`, {
+    viewport: { width: 360, height: 740 },
+  })
+  // The page has not seen the dismissals yet when it plans.
+  await page.route('**/v1/replays', async (route) => {
+    const ids = [one?.id ?? '', two?.id ?? '']
+    if (route.request().method() === 'POST') await engine.dismiss({ ids })
+    await route.continue()
+  })
+  await page.getByRole('button', { name: 'Replay 3 failed' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Send 1 failed call again?' })
+  await dialog.getByText('2 other calls cannot be sent again.').waitFor()
+  const table = dialog.getByRole('table', { name: 'Skipped' })
+  assert.match(await table.innerText(), /^Skipped\s+this call was dismissed\s+2$/)
+  assert.deepEqual(await violations(page), [])
+  assert.deepEqual(errors, [])
+})
+
 test('a plan that became stale says how many calls were skipped, and why', async (t) => {
   const { engine, url, run, target } = await inspected(t)
   const [one, two] = await run('p_stale', ['/fail', '/fail', '/fail', '/fail'])

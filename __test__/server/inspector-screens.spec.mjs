@@ -308,8 +308,8 @@ test('hostile names are only texts in plans, pauses, replays and streams', async
   await page.route('**/v1/replays', async (route) => {
     const json = {
       data: {
-        ...{ id: 'plan_x', count: 1, bytes: 1, skipped: 0, oldest: new Date().toISOString() },
-        ...{ hosts: { [evil]: 1 }, errors: { [evil]: 1 } },
+        ...{ id: 'plan_x', count: 1, bytes: 1, skipped: 1, oldest: new Date().toISOString() },
+        ...{ hosts: { [evil]: 1 }, errors: { [evil]: 1 }, reasons: { [evil]: 1 } },
       },
     }
     if (route.request().method() === 'POST') await route.fulfill({ json })
@@ -319,6 +319,7 @@ test('hostile names are only texts in plans, pauses, replays and streams', async
   await page.getByRole('button', { name: 'Replay all failed' }).click()
   const dialog = page.getByRole('dialog')
   await dialog.getByText('Failed with').waitFor()
+  await dialog.getByRole('table', { name: 'Skipped' }).getByText('U+202E').waitFor()
   assert.match(await dialog.innerText(), /To\s+<img src=x onerror=alert\(1\)>⟨U\+202E⟩\s+1/)
   assert.equal(await page.locator('img').count(), 0)
   await page.unrouteAll({ behavior: 'ignoreErrors' })

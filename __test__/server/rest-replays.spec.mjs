@@ -35,6 +35,10 @@ test('dead letters are planned, replayed and dismissed', async (t) => {
   await engine.flush(PATIENT)
   const again = await post('/v1/replays?status=failed')
   assert.deepEqual(again.body.data.replayed, [])
+  const selection = { ids: [one.id, two.id, three.id], dry_run: true }
+  const { count, skipped, reasons } = (await post('/v1/replays', selection)).body.data
+  assert.deepEqual([count, skipped, Object.values(reasons)], [0, 3, [2, 1]])
+  assert.match(Object.keys(reasons).join(), /^a replay has delivered .*,this call was dismissed/)
 
   const refused = await post(`/v1/deliveries/${one.id}/replay`)
   assert.equal(refused.status, 404)

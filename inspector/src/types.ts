@@ -117,6 +117,8 @@ export interface ReplayPlan {
   oldest?: string | null
   /** Selected calls that cannot be replayed. */
   skipped: number
+  /** The number of them for each reason. */
+  reasons: Record<string, number>
 }
 
 /** A replay that the engine makes by itself. */

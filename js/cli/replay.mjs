@@ -29,6 +29,7 @@ import { Interrupt, watchProcess } from './watch.mjs'
  * @property {Record<string, number>} errors calls by code
  * @property {string | null} oldest
  * @property {number} skipped selected deliveries that cannot be replayed
+ * @property {Record<string, number>} reasons of them by reason
  */
 /**
  * The end of a replay.
@@ -161,16 +162,20 @@ async function agreed(plan, { yes }, watch) {
 }
 
 /** @param {Plan} plan @returns {string} what is sent again */
-function planText({ count, hosts, errors, oldest }) {
+function planText({ count, hosts, errors, oldest, reasons }) {
   const counts = (/** @type {Record<string, number>} */ by) =>
     Object.entries(by)
       .map(([name, times]) => `${oneLine(name)} (${times})`)
       .join(', ')
-  const noun = count === 1 ? 'delivery' : 'deliveries'
+  const nouns = (/** @type {number} */ times) =>
+    `${times} ${times === 1 ? 'delivery' : 'deliveries'}`
   return [
-    `Replays ${count} ${noun}, recorded since ${oldest}`,
+    `Replays ${nouns(count)}, recorded since ${oldest}`,
     `  to ${counts(hosts)}`,
     `  after ${counts(errors)}`,
+    ...Object.entries(reasons).map(
+      ([reason, times]) => `Skips ${nouns(times)}: ${oneLine(reason)}`,
+    ),
   ].join('\n')
 }
 

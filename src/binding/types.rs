@@ -400,6 +400,9 @@ pub struct ReplayPlan {
     pub oldest: Option<String>,
     /// The number of selected deliveries that cannot be replayed.
     pub skipped: f64,
+    /// The number of them for each reason.
+    #[napi(ts_type = "Record<string, number>")]
+    pub reasons: HashMap<String, f64>,
 }
 
 /// A new delivery and the one that it replays.

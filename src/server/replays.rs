@@ -241,7 +241,7 @@ pub(super) struct ReplayResponse {
 #[derive(Serialize, ToSchema)]
 pub(super) struct ReplayShape {
     /// `replayed`, `skipped` and `cancelled`; with `dry_run` the plan: `id`, `count`, `bytes`, `hosts`,
-    /// `errors`, `oldest` and `skipped`.
+    /// `errors`, `oldest`, `skipped` and `reasons`: the number of skipped deliveries for each reason.
     #[schema(value_type = Object)]
     data: serde_json::Value,
 }

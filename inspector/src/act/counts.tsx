@@ -32,3 +32,15 @@ export function Counts({ title, counts }: { title: string; counts: Record<string
     </table>
   )
 }
+
+/** The calls that are not sent again, by reason. */
+export function Skips({ reasons }: { reasons: Record<string, number> }) {
+  return <Counts title="Skipped" counts={shortened(reasons)} />
+}
+
+/** Returns the reasons without their advice for programs. */
+function shortened(reasons: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(reasons).map(([reason, count]) => [reason.replace(/;.*| \(.*/s, ''), count]),
+  )
+}

@@ -6,7 +6,7 @@ import { bytes, exactTime, number, plural, visible } from '../format.ts'
 import { place } from '../route.ts'
 import { useModal } from './modal.ts'
 import { act, type Act, cancel, canBeCancelled, confirm } from './acts.ts'
-import { Counts } from './counts.tsx'
+import { Counts, Skips } from './counts.tsx'
 import type { Kind, Plan } from './plan.ts'
 import { ReplayContent } from './replay.tsx'
 import { closeReplay, open, replayOf, watch } from './replays.ts'
@@ -125,7 +125,7 @@ function Planning({ found }: { found: number }) {
 }
 
 function PlanView({ plan, words }: { plan: Plan; words: Words }) {
-  const { count, oldest, hosts, errors, note } = plan
+  const { count, oldest, hosts, errors, reasons = {}, note } = plan
   const facts = [
     ...(plan.bytes === undefined ? [] : [bytes(plan.bytes)]),
     ...(oldest ? [`the oldest of ${exactTime(oldest)}`] : []),
@@ -137,6 +137,7 @@ function PlanView({ plan, words }: { plan: Plan; words: Words }) {
       {note !== undefined && <p class="notice">{note}</p>}
       <Counts title={words.hosts} counts={hosts} />
       <Counts title="Failed with" counts={errors} />
+      <Skips reasons={reasons} />
     </div>
   )
 }

@@ -14,6 +14,8 @@ export interface Plan {
   /** Their calls by host, or by what holds them. */
   hosts: Record<string, number>
   errors: Record<string, number>
+  /** The selected calls that cannot be sent again, by reason. */
+  reasons?: Record<string, number>
   bytes?: number
   oldest?: string | null | undefined
   /** A sentence about what the counts leave out. */
@@ -74,5 +76,5 @@ export async function planDismissal(
     const others = `${plural(left, 'other call')} of the plan`
     return `${done} ${others} ${left === 1 ? 'was' : 'were'} resolved, dismissed or replayed since.`
   }
-  return { plan: { ...found, count, note }, perform }
+  return { plan: { ...found, reasons: {}, count, note }, perform }
 }

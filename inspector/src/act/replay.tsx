@@ -5,7 +5,7 @@ import { useEffect } from 'preact/hooks'
 import { exactTime, visible } from '../format.ts'
 import { mayAct } from '../session.ts'
 import type { ReplayRun } from '../types.ts'
-import { Counts } from './counts.tsx'
+import { Skips } from './counts.tsx'
 import {
   behind,
   cancelReplay,
@@ -37,7 +37,7 @@ export function ReplayContent({ shown }: { shown: OpenReplay }) {
           {visible(problem)}
         </p>
       )}
-      {!isRunning && <Counts title="Skipped" counts={shortened(reasons)} />}
+      {!isRunning && <Skips reasons={reasons} />}
       <div class="buttons">
         {isRunning && mayAct() && (
           <button type="button" disabled={isCancelling} onClick={() => void cancelReplay()}>
@@ -79,13 +79,6 @@ function Result({ run }: { run: ReplayRun }) {
         </p>
       )}
     </>
-  )
-}
-
-/** Returns the reasons without their advice for programs. */
-function shortened(reasons: Record<string, number>): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(reasons).map(([reason, count]) => [reason.replace(/;.*| \(.*/s, ''), count]),
   )
 }
 

@@ -65,6 +65,8 @@ pub struct ReplayPlan {
     pub oldest: Option<Timestamp>,
     /// The number of selected deliveries that cannot be replayed.
     pub skipped: usize,
+    /// The number of them for each reason.
+    pub reasons: BTreeMap<&'static str, usize>,
 }
 
 /// Calls of one execution that are committed together.
@@ -176,7 +178,10 @@ impl Replays {
             let Selected { calls, skipped } = shared.journal.replayable(&part).await?;
             plan.count += calls.len();
             plan.skipped += skipped.len();
-            ids.extend(skipped.into_iter().map(|(id, _)| id));
+            for (id, reason) in skipped {
+                ids.push(id);
+                *plan.reasons.entry(reason.as_str()).or_default() += 1;
+            }
             let oldest = calls.first().map(|first| time_of(first.replay.call));
             plan.oldest = plan.oldest.or(oldest);
             for Replayable { replay, code, item, .. } in calls {
