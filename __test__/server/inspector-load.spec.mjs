@@ -51,7 +51,7 @@ test('10,000 deliveries in 10 s stop no reader', async (t) => {
   const before = await page.locator('.virtual').evaluate((list) => list.scrollTop)
   assert.ok(before > 0)
   await fresh.click()
-  await page.getByText('10,400 calls').waitFor()
+  await page.getByText('10,000+ calls').waitFor()
   assert.equal(await page.locator('.virtual').evaluate((list) => list.scrollTop), 0)
   assert.ok((await page.locator('.call-row.row').count()) < 100)
   assert.deepEqual(errors, [])

@@ -47,6 +47,7 @@ test('event summaries come in pages, and larger events in part', async (t) => {
   )
   assert.deepEqual((await get('limit=1&after=1-0')).page_info, {
     total_count: 100,
+    total_above: null,
     count: 0,
     start_cursor: null,
     end_cursor: null,
@@ -224,6 +225,28 @@ test('what steps record is shown as they said it, however odd', async (t) => {
   const { body } = await ask('/v1/workflows/p_odd/event_summaries')
   assert.deepEqual(body.data[0].event, { lone: '\ud800' })
 })
+
+for (const durable of [false, true]) {
+  const place = durable ? 'with a data directory' : 'in memory'
+  test(`long lists are counted up to 10,000, ${place}`, async (t) => {
+    const { engine, ask } = await serve(t, {}, durable ? { dataDir: dataDirectory(t) } : {})
+    const record = async (/** @type {number} */ count) => {
+      await run(engine, `p_${count}`, ($send) => {
+        for (let n = 0; n < count; n++) $send.emit({ n })
+      })
+      const { page_info: page, data } = (await ask('/v1/deliveries?limit=2')).body
+      assert.deepEqual([page.count, page.end_cursor], [2, data[1].id])
+      return [page.total_count, page.total_above]
+    }
+    assert.deepEqual(await record(9999), [9999, null])
+    assert.deepEqual(await record(1), [10_000, null])
+    assert.deepEqual(await record(2), [null, 10_000])
+    const { body } = await ask('/v1/deliveries?workflow_id=p_9999&status=delivered&limit=1')
+    assert.equal(body.page_info.total_count, 9999)
+    const executions = (await ask('/v1/executions')).body.page_info
+    assert.deepEqual([executions.total_count, executions.total_above], [3, null])
+  })
+}
 
 test('lists of webhooks and subscriptions come in pages', async (t) => {
   const { ask, post } = await serve(t)

@@ -97,8 +97,17 @@ export interface Call {
   settledAt?: string
 }
 
+export interface PageInfo {
+  /** Unknown for a search, and with `total_above`. */
+  total_count?: number | null
+  /** The list has more rows than that. */
+  total_above?: number | null
+  count: number
+  end_cursor?: string | null
+}
+
 export interface Page<T> {
-  page_info: { total_count?: number | null; count: number; end_cursor?: string | null }
+  page_info: PageInfo
   data: T[]
 }
 

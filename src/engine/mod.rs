@@ -214,16 +214,16 @@ impl Engine {
         self.shared.journal.executions(query, &open).await
     }
 
-    /// Counts the deliveries of a query, whatever its limit and place are.
-    pub async fn count_deliveries(&self, query: &DeliveryQuery) -> Result<usize> {
+    /// Counts the deliveries of a query up to `most`, whatever its limit and place are.
+    pub async fn count_deliveries(&self, query: &DeliveryQuery, most: usize) -> Result<usize> {
         let open = self.intake.open_buffers().await;
-        self.shared.journal.count_deliveries(query, &open).await
+        self.shared.journal.count_deliveries(query, &open, most).await
     }
 
-    /// Counts the executions of a query, whatever its limit and place are.
-    pub async fn count_executions(&self, query: &ExecutionQuery) -> Result<usize> {
+    /// Counts the executions of a query up to `most`, whatever its limit and place are.
+    pub async fn count_executions(&self, query: &ExecutionQuery, most: usize) -> Result<usize> {
         let open = self.intake.open_buffers().await;
-        self.shared.journal.count_executions(query, &open).await
+        self.shared.journal.count_executions(query, &open, most).await
     }
 }
 

@@ -210,19 +210,21 @@ pub trait History: Send + Sync {
         open: &'a [OpenBuffer],
     ) -> Promise<'a, Result<String>>;
 
-    /// Counts the deliveries of a query, without its limit and position. Calls that an earlier
-    /// process left and that are in no lane yet are not counted.
+    /// Counts the deliveries of a query up to `most`, without its limit and position. Calls that an
+    /// earlier process left and that are in no lane yet are not counted.
     fn count_deliveries<'a>(
         &'a self,
         query: &'a DeliveryQuery,
         open: &'a [OpenBuffer],
+        most: usize,
     ) -> Promise<'a, Result<usize>>;
 
-    /// Counts the executions of a query, without its limit and position.
+    /// Counts the executions of a query up to `most`, without its limit and position.
     fn count_executions<'a>(
         &'a self,
         query: &'a ExecutionQuery,
         open: &'a [OpenBuffer],
+        most: usize,
     ) -> Promise<'a, Result<usize>>;
 
     /// Counts the dead letters.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::parameters::{PathParam, QueryParams};
 use super::replays::ids;
-use super::response::{ApiError, CommonErrors, Data, Page, PageInfo, Problem, rows_of};
+use super::response::{ApiError, CommonErrors, Data, Page, PageInfo, Problem, Total, rows_of};
 use super::search;
 use super::state::Shared;
 use super::{MAX_PAGE, limit_of};
@@ -221,8 +221,8 @@ pub(super) async fn executions(
         search: asked.search.as_deref().map(search::read).transpose()?,
     };
     let total = match query.search {
-        None => Some(engine.count_executions(&query).await?),
-        Some(_) => None,
+        None => Total::of(engine.count_executions(&query, Total::LIMIT).await?),
+        Some(_) => Total::Unknown,
     };
     Ok(Json(Page::of_rows(total, &engine.executions(&query).await?, "cursor")))
 }
@@ -397,8 +397,8 @@ pub(super) async fn deliveries(
         search: asked.search.as_deref().map(search::read).transpose()?,
     };
     let total = match query.search {
-        None => Some(engine.count_deliveries(&query).await?),
-        Some(_) => None,
+        None => Total::of(engine.count_deliveries(&query, Total::LIMIT).await?),
+        Some(_) => Total::Unknown,
     };
     Ok(Json(Page::of_rows(total, &engine.deliveries(&query).await?, "id")))
 }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::parameters::{PathParam, QueryParams};
-use super::response::{ApiError, Page, PageInfo, Problem, StreamErrors};
+use super::response::{ApiError, Page, PageInfo, Problem, StreamErrors, Total};
 use super::state::Shared;
 use super::{limit_of, workflow_id};
 use crate::streams::{Event, EventId, RawEvent, StreamKind};
@@ -148,7 +148,7 @@ fn summaries(
     }
     let whole = query.expand.is_some();
     let entries = events.iter().rev().map(|event| (event.id.to_string(), summary(event, whole)));
-    Ok(Json(Page::new(total, entries.collect())))
+    Ok(Json(Page::new(Total::Known(total), entries.collect())))
 }
 
 fn cursor(name: &str, text: &str) -> Result<EventId, ApiError> {

@@ -128,14 +128,39 @@ pub(super) struct Data<T> {
 /// The position of a page in its list.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct PageInfo {
-    /// Entries of the whole list; `null` with a search.
+    /// Entries of the whole list; `null` with a search, and if `total_above` is set.
     total_count: Option<usize>,
+    /// Set if the list has more entries than that: they are not counted.
+    #[schema(example = json!(null))]
+    total_above: Option<usize>,
     /// Entries of this page.
     count: usize,
     /// The first entry of this page; `null` if there is none.
     start_cursor: Option<String>,
     /// The last entry of this page: `after` it the next page begins.
     end_cursor: Option<String>,
+}
+
+/// The number of entries of a list.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Total {
+    Known(usize),
+    /// There are more; how many is not counted.
+    Above(usize),
+    /// The list is that of a search.
+    Unknown,
+}
+
+impl Total {
+    /// The most entries that are counted, so that a page costs the same however long its list is.
+    const MAX_COUNTED: usize = 10_000;
+    /// The limit of a count that becomes a total.
+    pub(super) const LIMIT: usize = Self::MAX_COUNTED + 1;
+
+    /// Returns the total of a count up to [`Self::LIMIT`].
+    pub(super) const fn of(count: usize) -> Self {
+        if count < Self::LIMIT { Self::Known(count) } else { Self::Above(Self::MAX_COUNTED) }
+    }
 }
 
 /// A page of a list.
@@ -147,9 +172,15 @@ pub(super) struct Page<T> {
 
 impl<T> Page<T> {
     /// Returns a page of entries, each with its cursor.
-    pub(super) fn new(total_count: impl Into<Option<usize>>, entries: Vec<(String, T)>) -> Self {
+    pub(super) fn new(total: Total, entries: Vec<(String, T)>) -> Self {
+        let (total_count, total_above) = match total {
+            Total::Known(count) => (Some(count), None),
+            Total::Above(count) => (None, Some(count)),
+            Total::Unknown => (None, None),
+        };
         let page_info = PageInfo {
-            total_count: total_count.into(),
+            total_count,
+            total_above,
             count: entries.len(),
             start_cursor: entries.first().map(|(cursor, _)| cursor.clone()),
             end_cursor: entries.last().map(|(cursor, _)| cursor.clone()),
@@ -160,7 +191,7 @@ impl<T> Page<T> {
 
 impl Page<Box<RawValue>> {
     /// Returns a page of rows of the log, a JSON array; the cursor of each is its member `cursor`.
-    pub(super) fn of_rows(total_count: Option<usize>, rows: &str, cursor: &str) -> Self {
+    pub(super) fn of_rows(total: Total, rows: &str, cursor: &str) -> Self {
         let cursor_of = |row: &RawValue| {
             let members: HashMap<&str, &RawValue> =
                 serde_json::from_str(row.get()).unwrap_or_default();
@@ -168,7 +199,7 @@ impl Page<Box<RawValue>> {
             serde_json::from_str(cursor).unwrap_or_default()
         };
         let rows = rows_of(rows).into_iter().map(|row| (cursor_of(&row), row));
-        Self::new(total_count, rows.collect())
+        Self::new(total, rows.collect())
     }
 }
 

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::limit_of;
 use super::parameters::{BodyOrQuery, QueryParams};
-use super::response::{ApiError, Data, Page, PageInfo, Problem, StreamErrors};
+use super::response::{ApiError, Data, Page, PageInfo, Problem, StreamErrors, Total};
 use super::state::Shared;
 use crate::streams::{Registration, Subscription};
 
@@ -185,7 +185,7 @@ impl ListParameters {
         let rest = all
             .into_iter()
             .skip_while(|(id, _)| number_of(id).is_some_and(|number| number <= after));
-        Ok(Page::new(total, rest.take(limit).collect()))
+        Ok(Page::new(Total::Known(total), rest.take(limit).collect()))
     }
 }
 

@@ -6,7 +6,7 @@ import { BulkActs } from '../act/bulk.tsx'
 import { get } from '../api.ts'
 import { clockTime, exactTime, visible } from '../format.ts'
 import { LogList } from '../list/log-list.tsx'
-import { CALLS, pageOf } from '../list/page.ts'
+import { CALLS, pageOf, type Total } from '../list/page.ts'
 import { href, place } from '../route.ts'
 import { note } from '../search/language.ts'
 import { ListBar } from '../shell/list-bar.tsx'
@@ -16,7 +16,7 @@ import { hostOf, resultOf, targetOf, verbOf } from './target.ts'
 
 export function CallList() {
   const { q } = place.value
-  const [total, setTotal] = useState<number | undefined>(undefined)
+  const [total, setTotal] = useState<Total | undefined>(undefined)
   const load = useCallback(
     async (after: string | undefined, abort: AbortSignal) => {
       const page = await get<Page<Call>>(CALLS, pageOf(q, after), abort)

@@ -4,7 +4,7 @@ import { computed, signal } from '@preact/signals'
 
 import { sentenceOf } from '../api.ts'
 import type { Page } from '../types.ts'
-import { PAGE_SIZE } from './page.ts'
+import { PAGE_SIZE, type Total, totalOf } from './page.ts'
 
 /** Pages whose rows are kept; those of others are dropped, and loaded again when they are seen. */
 const MAX_LOADED = 8
@@ -21,7 +21,7 @@ export type Load<T> = (after: string | undefined, abort: AbortSignal) => Promise
 
 export class Feed<T> {
   readonly parts = signal<Part<T>[]>([])
-  readonly total = signal<number | undefined>(undefined)
+  readonly total = signal<Total | undefined>(undefined)
   readonly error = signal<string | undefined>(undefined)
   readonly isLoading = signal(false)
   /** Rows that came since the first page was loaded. */
@@ -52,7 +52,7 @@ export class Feed<T> {
     await this.#guard(async (abort) => {
       const page = await this.#load(undefined, abort)
       this.parts.value = [partOf(undefined, page)]
-      this.total.value = page.page_info.total_count ?? undefined
+      this.total.value = totalOf(page.page_info)
       this.fresh.value = 0
     })
   }
@@ -93,7 +93,7 @@ export class Feed<T> {
   async refresh(indexes: number[]): Promise<void> {
     await this.#guard(async (abort) => {
       const first = await this.#load(undefined, abort)
-      this.total.value = first.page_info.total_count ?? undefined
+      this.total.value = totalOf(first.page_info)
       this.#count(first.data)
       this.#update(first.data)
       for (const index of indexes) {

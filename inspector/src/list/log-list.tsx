@@ -10,6 +10,7 @@ import { isLive, onChange } from '../live.ts'
 import { isNarrow } from '../shell/narrow.ts'
 import { FreshRows } from '../shell/live-button.tsx'
 import { Feed, type Load } from './feed.ts'
+import type { Total } from './page.ts'
 import { type Item, Virtual } from './virtual.tsx'
 
 interface Properties<T> {
@@ -22,7 +23,7 @@ interface Properties<T> {
   row: (row: T) => ComponentChildren
   head: ComponentChildren
   empty: ComponentChildren
-  onTotal?: (total: number | undefined) => void
+  onTotal?: (total: Total | undefined) => void
 }
 
 const DAY_HEIGHT = 34

@@ -5,7 +5,7 @@ import { useCallback, useState } from 'preact/hooks'
 import { get } from '../api.ts'
 import { between, clockTime, duration, exactTime, number, plural, visible } from '../format.ts'
 import { LogList } from '../list/log-list.tsx'
-import { RUNS, pageOf } from '../list/page.ts'
+import { RUNS, pageOf, type Total } from '../list/page.ts'
 import { href, place } from '../route.ts'
 import { note } from '../search/language.ts'
 import { ListBar } from '../shell/list-bar.tsx'
@@ -14,7 +14,7 @@ import type { Page, Run } from '../types.ts'
 
 export function RunList() {
   const { q } = place.value
-  const [total, setTotal] = useState<number | undefined>(undefined)
+  const [total, setTotal] = useState<Total | undefined>(undefined)
   const load = useCallback(
     async (after: string | undefined, abort: AbortSignal) => {
       const page = await get<Page<Run>>(RUNS, pageOf(q, after), abort)

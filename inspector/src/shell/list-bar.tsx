@@ -2,12 +2,12 @@
 
 import type { ComponentChildren } from 'preact'
 
-import { plural } from '../format.ts'
+import { type Total, totalText } from '../list/page.ts'
 import { LiveButton } from './live-button.tsx'
 
 interface Properties {
   title: string
-  total: number | undefined
+  total: Total | undefined
   noun: string
   children?: ComponentChildren
 }
@@ -17,7 +17,7 @@ export function ListBar({ title, total, noun, children }: Properties) {
     <>
       <div class="bar">
         <h1>{title}</h1>
-        <span class="quiet">{total === undefined ? '' : plural(total, noun)}</span>
+        <span class="quiet">{totalText(total, noun)}</span>
         <span class="spring" />
         {children}
         <LiveButton />

@@ -340,18 +340,21 @@ impl Shared {
         &self,
         query: &DeliveryQuery,
         open: &[OpenBuffer],
+        most: usize,
     ) -> Result<usize> {
         let live = self.memory.log().count_deliveries(query, open, |status| !status.is_terminal());
         let conditions = Conditions::of_deliveries(query);
-        let sql = format!("SELECT count(*) AS n FROM {TABLES} {}", conditions.text());
+        let found = format!("SELECT 1 FROM {TABLES} {} LIMIT {most}", conditions.text());
+        let sql = format!("SELECT count(*) AS n FROM ({found}) AS found");
         let rows = self.read_written(&sql, &conditions.columns).await?;
-        Ok(live + RowReader::new("deliveries", &rows[0]).count("n")?)
+        Ok((live + RowReader::new("deliveries", &rows[0]).count("n")?).min(most))
     }
 
     async fn count_all_executions(
         &self,
         query: &ExecutionQuery,
         open: &[OpenBuffer],
+        most: usize,
     ) -> Result<usize> {
         let log = self.memory.log();
         let is_new = |(execution, _): &&OpenBuffer| {
@@ -359,9 +362,10 @@ impl Shared {
         };
         let new = open.iter().filter(is_new).count();
         let conditions = Conditions::of_executions(query);
-        let sql = format!("SELECT count(*) AS n FROM executions e {}", conditions.text());
+        let found = format!("SELECT 1 FROM executions e {} LIMIT {most}", conditions.text());
+        let sql = format!("SELECT count(*) AS n FROM ({found}) AS found");
         let rows = self.read_written(&sql, &conditions.columns).await?;
-        Ok(new + RowReader::new("executions", &rows[0]).count("n")?)
+        Ok((new + RowReader::new("executions", &rows[0]).count("n")?).min(most))
     }
 
     async fn find_samples(&self, since: Timestamp) -> Result<Vec<Sample>> {
@@ -410,16 +414,18 @@ impl History for PostgresJournal {
         &'a self,
         query: &'a DeliveryQuery,
         open: &'a [OpenBuffer],
+        most: usize,
     ) -> Promise<'a, Result<usize>> {
-        Box::pin(self.shared.count_all_deliveries(query, open))
+        Box::pin(self.shared.count_all_deliveries(query, open, most))
     }
 
     fn count_executions<'a>(
         &'a self,
         query: &'a ExecutionQuery,
         open: &'a [OpenBuffer],
+        most: usize,
     ) -> Promise<'a, Result<usize>> {
-        Box::pin(self.shared.count_all_executions(query, open))
+        Box::pin(self.shared.count_all_executions(query, open, most))
     }
 
     fn count_dead_letters(&self) -> Promise<'_, Result<usize>> {

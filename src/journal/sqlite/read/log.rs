@@ -140,18 +140,20 @@ impl SqliteJournal {
         &self,
         query: &DeliveryQuery,
         open: &[OpenBuffer],
+        most: usize,
     ) -> Result<usize> {
         // What is terminal is in the file, and only that.
         let live = self.memory.log().count_deliveries(query, open, |status| !status.is_terminal());
         let asked = query.clone();
-        let stored = self.read(move |reader| reader.count_deliveries(&asked)).await?;
-        Ok(live + stored)
+        let stored = self.read(move |reader| reader.count_deliveries(&asked, most)).await?;
+        Ok((live + stored).min(most))
     }
 
     async fn count_found_executions(
         &self,
         query: &ExecutionQuery,
         open: &[OpenBuffer],
+        most: usize,
     ) -> Result<usize> {
         let log = self.memory.log();
         // The file knows an execution from its first hand-over on.
@@ -160,8 +162,8 @@ impl SqliteJournal {
         });
         let new = new.count();
         let asked = query.clone();
-        let stored = self.read(move |reader| reader.count_executions(&asked)).await?;
-        Ok(new + stored)
+        let stored = self.read(move |reader| reader.count_executions(&asked, most)).await?;
+        Ok((new + stored).min(most))
     }
 
     /// Reads the file after all earlier operations are written.
@@ -206,16 +208,18 @@ impl History for SqliteJournal {
         &'a self,
         query: &'a DeliveryQuery,
         open: &'a [OpenBuffer],
+        most: usize,
     ) -> Promise<'a, Result<usize>> {
-        Box::pin(self.count_found_deliveries(query, open))
+        Box::pin(self.count_found_deliveries(query, open, most))
     }
 
     fn count_executions<'a>(
         &'a self,
         query: &'a ExecutionQuery,
         open: &'a [OpenBuffer],
+        most: usize,
     ) -> Promise<'a, Result<usize>> {
-        Box::pin(self.count_found_executions(query, open))
+        Box::pin(self.count_found_executions(query, open, most))
     }
 
     fn count_dead_letters(&self) -> Promise<'_, Result<usize>> {

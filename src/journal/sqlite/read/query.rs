@@ -105,29 +105,30 @@ impl JournalReader {
         read().map_err(|error| self.failed_to_read(error))
     }
 
-    /// Counts the terminal deliveries of a query.
-    pub(crate) fn count_deliveries(&self, query: &DeliveryQuery) -> Result<usize> {
+    /// Counts the terminal deliveries of a query up to `most`.
+    pub(crate) fn count_deliveries(&self, query: &DeliveryQuery, most: usize) -> Result<usize> {
         if query.search.is_none() && search::serves(query) {
             let connection = self.connection();
             let count = || -> Rows<Option<usize>> {
                 let snapshot = connection.unchecked_transaction()?;
                 let is_complete = search::is_complete(&snapshot)?;
-                is_complete.then(|| search::count(&snapshot, query)).transpose()
+                is_complete.then(|| search::count(&snapshot, query, most)).transpose()
             };
             if let Some(count) = count().map_err(|error| self.failed_to_read(error))? {
                 return Ok(count);
             }
         }
-        self.count("deliveries d", &Conditions::of_deliveries(query))
+        self.count("deliveries d", &Conditions::of_deliveries(query), most)
     }
 
-    /// Counts the executions of a query.
-    pub(crate) fn count_executions(&self, query: &ExecutionQuery) -> Result<usize> {
-        self.count("executions", &Conditions::of_query(query))
+    /// Counts the executions of a query up to `most`.
+    pub(crate) fn count_executions(&self, query: &ExecutionQuery, most: usize) -> Result<usize> {
+        self.count("executions", &Conditions::of_query(query), most)
     }
 
-    fn count(&self, table: &str, conditions: &Conditions) -> Result<usize> {
-        let statement = format!("SELECT count(*) FROM {table} {}", conditions.text());
+    fn count(&self, table: &str, conditions: &Conditions, most: usize) -> Result<usize> {
+        let found = format!("SELECT 1 FROM {table} {} LIMIT {most}", conditions.text());
+        let statement = format!("SELECT count(*) FROM ({found})");
         let values = rusqlite::params_from_iter(&conditions.values);
         let connection = self.connection();
         let count = connection.query_row(&statement, values, |row| row.get(0));

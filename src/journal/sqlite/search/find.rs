@@ -195,16 +195,19 @@ fn admits_values(query: &DeliveryQuery, info: &ExecutionInfo, row: SqliteRow<'_>
         && admits(&query.status, row.text("status")?))
 }
 
-/// Counts the deliveries of a query without a search. The connection is in a transaction.
+/// Counts the deliveries of a query without a search up to `most`. The connection is in a transaction.
 pub(in crate::journal::sqlite) fn count(
     connection: &Connection,
     query: &DeliveryQuery,
+    most: usize,
 ) -> Rows<usize> {
     let clauses = Clause::values(query);
     let mut select = connection.prepare_cached("SELECT * FROM segments")?;
     let mut rows = select.query([])?;
     let mut count = 0;
-    while let Some(row) = rows.next()? {
+    while count < most
+        && let Some(row) = rows.next()?
+    {
         count += Segment::read(connection, row)?.count(&clauses)?;
     }
     let conditions = Conditions::of_deliveries(query);
@@ -212,7 +215,7 @@ pub(in crate::journal::sqlite) fn count(
     let mut select = connection.prepare_cached(&statement)?;
     let values = rusqlite::params_from_iter(&conditions.values);
     let tail: usize = select.query_row(values, |row| row.get(0))?;
-    Ok(count + tail)
+    Ok((count + tail).min(most))
 }
 
 fn count_of_tail(conditions: &Conditions) -> String {
