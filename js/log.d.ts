@@ -31,6 +31,8 @@ export interface DeliveryBase {
   lastError?: DeliveryError
   /** When the next attempt is made. Absent while one is in progress, and while a webhook is paused. */
   nextAttemptAt?: string
+  /** When its open batch is sent, if it is not full before. Absent without an open batch in this process. */
+  dueAt?: string
   /** Warnings about the call. */
   warnings: Array<string>
   /** Attempts so far. */

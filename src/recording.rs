@@ -49,6 +49,7 @@ impl Item {
             failure: None,
             replayable: None,
             waiting: None,
+            batch: None,
             warnings: self.warnings.clone().into(),
             attempts: 0,
             attempt_log: None,

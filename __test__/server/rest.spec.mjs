@@ -5,6 +5,7 @@ import { test } from 'node:test'
 
 import { dataDirectory } from '../support/data-dir.mjs'
 import { record } from '../support/engine.mjs'
+import { until } from '../support/dead-letters.mjs'
 import { PATIENT } from '../support/patience.mjs'
 import { receiver } from '../support/receiver.mjs'
 import { run, serve } from '../support/serving.mjs'
@@ -247,6 +248,33 @@ for (const durable of [false, true]) {
     assert.deepEqual([executions.total_count, executions.total_above], [3, null])
   })
 }
+
+test('a delivery in an open batch says when it is sent, and is read by its id', async (t) => {
+  const batch = { intervalMs: 3_600_000, idleMs: 600_000 }
+  const { engine, ask } = await serve(t, {}, { s3: { file: dataDirectory(t), batch } })
+  const execution = engine.execution({ workflowId: 'p_batch' })
+  execution.step('s').$send.s3({ bucket: 'b', payload: { n: 1 } })
+  const before = Date.now()
+  await execution.complete()
+  const one = await until(async () => {
+    const { body } = await ask('/v1/deliveries?status=batched')
+    return body.data[0]?.dueAt && body.data[0]
+  })
+  const due = Date.parse(one.dueAt) - batch.idleMs
+  assert.ok(due >= before && due <= Date.now(), one.dueAt)
+  assert.deepEqual((await ask(`/v1/deliveries/${one.id}`)).body, { data: one })
+  await engine.flush()
+  const { body } = await ask(`/v1/deliveries/${one.id}`)
+  assert.deepEqual([body.data.status, body.data.dueAt], ['delivered', undefined])
+  const other = one.id.replace(/^./, one.id.startsWith('0') ? '1' : '0')
+  for (const [path, status] of [
+    [other, 404],
+    ['x', 400],
+    [`${one.id}?limit=1`, 400],
+  ]) {
+    assert.equal((await ask(`/v1/deliveries/${path}`)).status, status)
+  }
+})
 
 test('lists of webhooks and subscriptions come in pages', async (t) => {
   const { ask, post } = await serve(t)

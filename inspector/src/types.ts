@@ -88,6 +88,8 @@ export interface Call {
   error?: CallError
   lastError?: CallError
   nextAttemptAt?: string
+  /** When the open batch that it is in is sent. */
+  dueAt?: string
   warnings: string[]
   attempts: number
   /** The newest attempts; absent if the only one succeeded. */

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{AttemptLog, CallState, Link, RequestLog, ResponseLog, Settlement, Warnings};
+use super::{AttemptLog, BatchDue, CallState, Link, RequestLog, ResponseLog, Settlement, Warnings};
 use crate::delivery::{Failure, Kind, Payload};
 use crate::time::Timestamp;
 
@@ -100,6 +100,8 @@ pub struct Entry {
     pub replayable: Option<Box<Payload>>,
     /// The state of a delivery that waits for another attempt, or makes it.
     pub waiting: Option<Box<Waiting>>,
+    /// The due time of its batch.
+    pub batch: Option<Arc<BatchDue>>,
     /// Warnings for the sender.
     pub warnings: Warnings,
     /// Attempts begun.
@@ -164,6 +166,12 @@ impl Entry {
         }
     }
 
+    /// Returns the time at which its open batch is sent, if it is not full before.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Timestamp> {
+        self.batch.as_ref().filter(|_| self.status == Status::Batched)?.get()
+    }
+
     /// Returns the delivery that this one repeats.
     #[must_use]
     pub fn replay_of(&self) -> Option<Uuid> {
@@ -178,6 +186,7 @@ impl Entry {
         }
         self.failure = settlement.failure.map(Box::new);
         self.waiting = None;
+        self.batch = None;
         if let Some(request) = settlement.request {
             self.request = DeliveryRequest::Sent(request);
         }

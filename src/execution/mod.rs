@@ -4,6 +4,7 @@
 //! [`ExecutionLog`] is the state of one execution; [`Log`] finds executions and forgets old ones.
 
 mod attempts;
+mod batch_due;
 mod call_state;
 mod entry;
 mod exchange;
@@ -19,6 +20,7 @@ mod view;
 mod warnings;
 
 pub use attempts::{AttemptLog, MAX_ATTEMPTS_KEPT, MadeAttempt};
+pub use batch_due::BatchDue;
 pub use call_state::{CallState, Force, Link, ReplayOf, Resolution, SkipReason, replay_of};
 pub use entry::{DeliveryRequest, Entry, Status, Waiting};
 pub use exchange::{Logged, LoggedBody, RequestLog, ResponseLog};

@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::info::{ExecutionEnd, ExecutionInfo, Tally};
 use super::serial;
-use super::{Entry, LogBudget, MadeAttempt, Resolution, Settled, Settlement, Status, Waiting};
+use super::{
+    BatchDue, Entry, LogBudget, MadeAttempt, Resolution, Settled, Settlement, Status, Waiting,
+};
 use crate::time::Timestamp;
 
 /// The changing part of an execution's log.
@@ -330,6 +332,11 @@ impl ExecutionLog {
     /// Marks that a delivery is in a batch.
     pub fn join(&self, place: usize) {
         self.state().entries[place].status = Status::Batched;
+    }
+
+    /// Notes the batch that a delivery is in by its due time.
+    pub fn join_batch(&self, place: usize, due: &Arc<BatchDue>) {
+        self.state().entries[place].batch = Some(Arc::clone(due));
     }
 
     /// Takes note of the attempts that were made for a delivery together with others.

@@ -41,6 +41,8 @@ pub struct DeliveryView<'a> {
     last_error: Option<ErrorView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<Timestamp>,
     warnings: &'a [String],
     attempts: u32,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -98,6 +100,7 @@ impl<'a> DeliveryView<'a> {
                 .and_then(|waiting| waiting.last_error.as_deref())
                 .map(ErrorView::new),
             next_attempt_at: waiting.and_then(|waiting| waiting.next_attempt_at),
+            due_at: entry.due_at(),
             warnings: entry.warnings.as_slice(),
             attempts: entry.attempts,
             attempt_log: entry.attempt_log.as_deref().map_or(&[], AttemptLog::rows),

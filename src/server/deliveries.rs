@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::parameters::{PathParam, QueryParams};
+use super::parameters::{Nothing, PathParam, QueryParams};
 use super::replays::ids;
 use super::response::{ApiError, CommonErrors, Data, Page, PageInfo, Problem, Total, rows_of};
 use super::search;
@@ -115,6 +115,10 @@ pub(super) struct DeliveryRow {
     /// The time of the next attempt.
     #[schema(format = DateTime)]
     next_attempt_at: Option<String>,
+    /// The time at which its open batch is sent, if it is not full before. Absent without an open batch
+    /// in this process.
+    #[schema(format = DateTime)]
+    due_at: Option<String>,
     warnings: Vec<String>,
     attempts: u32,
     /// The newest attempts, 20 at most, oldest first. Absent if the only attempt succeeded: its phases
@@ -401,4 +405,35 @@ pub(super) async fn deliveries(
         Some(_) => Total::Unknown,
     };
     Ok(Json(Page::of_rows(total, &engine.deliveries(&query).await?, "id")))
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct OneDelivery {
+    data: DeliveryRow,
+}
+
+/// One delivery
+#[utoipa::path(
+    get,
+    path = "/v1/deliveries/{id}",
+    tag = "log",
+    params(("id" = Uuid, Path, description = "The delivery")),
+    responses(
+        (status = 200, description = "The delivery", body = OneDelivery),
+        (status = 400, description = "This is no delivery's id, or there is a parameter", body = Problem),
+        (status = 404, description = "The log has no such delivery", body = Problem),
+        CommonErrors,
+    ),
+)]
+pub(super) async fn delivery(
+    State(shared): State<Shared>,
+    PathParam(id): PathParam,
+    QueryParams(Nothing {}): QueryParams<Nothing>,
+) -> Result<Json<Data<Box<RawValue>>>, ApiError> {
+    let id: Uuid = id.parse().map_err(|_| ApiError::invalid("id: is not the id of a delivery"))?;
+    let ids = Some(IdSet::from_iter([id]));
+    let query = DeliveryQuery { ids, limit: Some(1), ..DeliveryQuery::default() };
+    let found = rows_of(&shared.engine()?.deliveries(&query).await?).pop();
+    let data = found.ok_or_else(|| ApiError::not_found("the log has no such delivery"))?;
+    Ok(Json(Data { data }))
 }

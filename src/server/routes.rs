@@ -78,6 +78,7 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(deliveries::executions))
         .routes(routes!(deliveries::execution))
         .routes(routes!(deliveries::deliveries))
+        .routes(routes!(deliveries::delivery))
         .routes(routes!(changes::follow))
         .routes(routes!(overview::overview))
         .routes(routes!(replays::replay))

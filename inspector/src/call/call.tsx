@@ -115,6 +115,7 @@ function ErrorText({ problem }: { problem: CallError }) {
 function Facts({ call }: { call: Call }) {
   const times: [string, string | undefined][] = [
     ['Recorded', call.recordedAt],
+    ['Due', call.dueAt],
     ['Delivered', call.deliveredAt],
     [call.deliveredAt ? '' : 'Ended', call.deliveredAt ? undefined : call.settledAt],
     ['Dismissed', call.dismissedAt],

@@ -146,8 +146,8 @@ function Took({ call }: { call: Call }) {
 }
 
 function Countdown({ call }: { call: Call }) {
-  const { nextAttemptAt } = call
-  if (call.status !== 'pending' || nextAttemptAt === undefined) return null
+  const { nextAttemptAt, settledAt } = call
+  if (settledAt !== undefined || nextAttemptAt === undefined) return null
   const left = Date.parse(nextAttemptAt) - now.value
   return (
     <span class="quiet">

@@ -12,6 +12,7 @@ use super::{BatchLanes, ClosedBatch, TURN, encode, no_batches, origin};
 use crate::delivery::Failure;
 use crate::destinations::OpenBatch;
 use crate::engine::lanes::{Lanes, caught_now};
+use crate::execution::BatchDue;
 use crate::journal::{Lane, Record, SealedBatch, Tenure};
 use crate::time::Timestamp;
 
@@ -24,7 +25,37 @@ struct GrowingBatch {
     /// Under which all its records joined.
     tenure: Tenure,
     meter: BatchMeter,
+    due: OpenUntil,
     records: BatchRecords,
+}
+
+/// The due time of a batch, for the log. Dropping it notes that the batch is closed.
+struct OpenUntil {
+    opened: Timestamp,
+    shared: Arc<BatchDue>,
+}
+
+impl OpenUntil {
+    /// The due time of a batch that is opened now.
+    fn new() -> Self {
+        Self { opened: Timestamp::now(), shared: Arc::default() }
+    }
+}
+
+impl Drop for OpenUntil {
+    fn drop(&mut self) {
+        self.shared.clear();
+    }
+}
+
+impl GrowingBatch {
+    /// Takes a record in that was encoded.
+    fn take(&mut self, record: Record) {
+        self.meter.add(record.payload.len(), self.batch.encoded(), Instant::now());
+        self.due.shared.set(self.due.opened.after(self.meter.lifetime()));
+        record.execution.join_batch(record.place, &self.due.shared);
+        self.records.all.push_back(BatchRecord::new(self.records.all.len(), record));
+    }
 }
 
 impl BatchLanes {
@@ -120,12 +151,7 @@ impl BatchLanes {
             None => Ok(()),
         });
         match (added, &mut *growing) {
-            (Ok(()), Some(growing)) => {
-                let encoded = growing.batch.encoded();
-                growing.meter.add(record.payload.len(), encoded, Instant::now());
-                let next = growing.records.all.len();
-                growing.records.all.push_back(BatchRecord::new(next, record));
-            }
+            (Ok(()), Some(growing)) => growing.take(record),
             (Err(failure), _) => self.shared.settle(&record, failed_before_storing(failure)),
             (Ok(()), None) => {}
         }
@@ -146,7 +172,7 @@ impl BatchLanes {
         let limits = batching.limits().unwrap_or_default();
         let meter = BatchMeter::new(limits, Instant::now());
         let records = BatchRecords::new(Arc::clone(&self.shared), VecDeque::new());
-        Ok(GrowingBatch { batch, tenure, meter, records })
+        Ok(GrowingBatch { batch, tenure, meter, due: OpenUntil::new(), records })
     }
 
     /// Names a batch, and has it stored beside the next one.

@@ -1,6 +1,6 @@
 //! The limits at which a batch is closed. Pure: time is an argument.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::destinations::BatchLimits;
 
@@ -91,6 +91,11 @@ impl BatchMeter {
         }
     }
 
+    /// Returns the time from its opening to its deadline.
+    pub(super) fn lifetime(&self) -> Duration {
+        self.deadline() - self.opened
+    }
+
     /// Returns the time at which it is closed if nothing else comes.
     pub(super) fn deadline(&self) -> Instant {
         let interval = self.opened + self.limits.interval;
@@ -100,8 +105,6 @@ impl BatchMeter {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;

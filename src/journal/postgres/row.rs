@@ -86,6 +86,7 @@ impl RowReader<'_> {
             failure: self.failure()?.map(Box::new),
             replayable: None,
             waiting: None,
+            batch: None,
             warnings: self.parse_optional("warnings", warnings)?.unwrap_or_default().into(),
             attempts: self.small("attempts")?,
             attempt_log: self.parse_optional("attempt_log", attempts)?.map(Box::new),

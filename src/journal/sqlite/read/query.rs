@@ -361,6 +361,7 @@ pub(in crate::journal::sqlite) fn entry(row: SqliteRow<'_>) -> Rows<Entry> {
         failure: failure(row)?.map(Box::new),
         replayable: None,
         waiting: None,
+        batch: None,
         warnings: row.parse_optional("warnings", warnings)?.unwrap_or_default().into(),
         attempts: row.get("attempts")?,
         attempt_log: row
