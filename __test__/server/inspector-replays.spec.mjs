@@ -131,6 +131,59 @@ test('a plan that became stale says how many calls were skipped, and why', async
   assert.deepEqual([row?.status, row?.replayedBy], ['failed', undefined])
 })
 
+for (const width of [1280, 360]) {
+  test(`a replay leads to its calls, and each call to the one that it repeats, ${width} px`, async (t) => {
+    const { engine, url, run, target } = await inspected(t)
+    const [one] = await run('p_linked', Array(60).fill('/fail'))
+    await run('p_other', ['/ok'])
+    target.repair()
+    const { page, errors } = await openPage(t, `${url}/?view=calls`, {
+      viewport: { width, height: 740 },
+    })
+    const dialog = theDialog(page)
+    await page.getByRole('button', { name: 'Replay all failed' }).click()
+    await page.getByRole('button', { name: 'Replay 60 calls' }).click()
+    await dialog.getByText('Replayed 60 calls.').waitFor()
+    await dialog.getByRole('link', { name: 'Show the replayed calls' }).click()
+    await engine.flush()
+    await page.getByRole('heading', { name: 'Calls of a replay' }).waitFor()
+    await page.getByText('60 calls', { exact: true }).waitFor()
+    await page.getByText('Replayed 60 calls.').waitFor({ state: 'detached' })
+    assert.deepEqual(await violations(page), [])
+    const table = page.getByRole('table', { name: 'Calls' })
+    await until(async () => {
+      await table.evaluate((list) => (list.scrollTop = list.scrollHeight))
+      return (await table.getAttribute('aria-rowcount')) === '61' || undefined
+    })
+    await table.evaluate((list) => (list.scrollTop = 0))
+    // In the order of the calls.
+    await page.locator('.call-row.row a').first().click()
+    const call = page.getByRole('article')
+    await call.locator('.facts div').filter({ hasText: 'Replay of' }).getByRole('link').click()
+    await page.waitForURL((address) => address.searchParams.get('call') === one?.id)
+    const replay = call.locator('.facts div').filter({ hasText: 'Replayed by' })
+    assert.match(await replay.innerText(), /^Replayed by\s+[0-9a-f]{8} Delivered$/)
+    await replay.getByRole('link').click()
+    await call.locator('.facts div').filter({ hasText: 'Replay of' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.keyboard.press('Escape')
+    await page.getByRole('heading', { name: 'Calls of a replay' }).waitFor()
+    await page.reload()
+    await page.getByRole('button', { name: 'Show the replay' }).click()
+    await dialog.getByText('Replayed 60 calls.').waitFor()
+    await dialog.getByRole('button', { name: 'Close' }).click()
+    await page.getByRole('link', { name: 'All calls' }).click()
+    await page.getByText('121 calls', { exact: true }).waitFor()
+    assert.deepEqual(errors, [])
+  })
+}
+
+test('the calls of a replay that is not known any more are not listed', async (t) => {
+  const { url } = await inspected(t)
+  const { page } = await openPage(t, `${url}/?view=calls&replayed=rep_x`)
+  await page.getByRole('alert').filter({ hasText: 'no such replay' }).waitFor()
+})
+
 test('a stale dismissal says how many calls it left', async (t) => {
   const { engine, url, run } = await inspected(t)
   const [one] = await run('p_stale', ['/fail', '/fail', '/fail'])

@@ -51,5 +51,5 @@ export function back(): void {
   if (at.with !== '') go({ ...at, with: '' })
   else if (at.call !== '' && at.run !== '') go({ ...at, call: '' })
   else if (at.run !== '') go({ ...at, run: '', attempt: '', call: '' })
-  else if (at.q !== '') go({ ...at, q: '' })
+  else if (at.q !== '' || at.replayed !== '') go({ ...at, q: '', replayed: '' })
 }

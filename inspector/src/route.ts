@@ -24,6 +24,8 @@ export interface Place {
   period: string
   /** The replay whose progress is shown. */
   replay: string
+  /** The replay whose calls are listed. */
+  replayed: string
 }
 
 const NOWHERE: Place = {
@@ -37,6 +39,7 @@ const NOWHERE: Place = {
   against: '',
   period: '',
   replay: '',
+  replayed: '',
 }
 
 function read(): Place {
@@ -53,6 +56,7 @@ function read(): Place {
     against: query.get('against') ?? '',
     period: query.get('period') ?? '',
     replay: query.get('replay') ?? '',
+    replayed: query.get('replayed') ?? '',
   }
 }
 
@@ -74,7 +78,14 @@ const MEMBERS = [
   'against',
   'period',
   'replay',
+  'replayed',
 ] as const
+
+/** Returns the list that the page is at, or that it came from. */
+export function listPlace(): Partial<Place> {
+  const { screen, q, replayed } = place.value
+  return { screen, q, replayed }
+}
 
 /** Returns the address of a place; members that are not given are empty. */
 export function href(next: Partial<Place>): string {

@@ -144,3 +144,11 @@ export interface ReplayRun {
   endedAt?: string | null
   error?: string | null
 }
+
+export interface ReplayDetail {
+  replay: ReplayRun
+  /** The new deliveries of one page. */
+  deliveries: { id: string }[]
+  /** The number of skipped calls for each reason. */
+  reasons: Record<string, number>
+}

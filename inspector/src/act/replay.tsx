@@ -3,6 +3,7 @@
 import { useEffect } from 'preact/hooks'
 
 import { exactTime, visible } from '../format.ts'
+import { href } from '../route.ts'
 import { mayAct } from '../session.ts'
 import type { ReplayRun } from '../types.ts'
 import { Skips } from './counts.tsx'
@@ -38,6 +39,7 @@ export function ReplayContent({ shown }: { shown: OpenReplay }) {
         </p>
       )}
       {!isRunning && <Skips reasons={reasons} />}
+      {run && <ReplayedCalls run={run} />}
       <div class="buttons">
         {isRunning && mayAct() && (
           <button type="button" disabled={isCancelling} onClick={() => void cancelReplay()}>
@@ -82,6 +84,22 @@ function Result({ run }: { run: ReplayRun }) {
   )
 }
 
+/** The way to the calls that a replay made so far. */
+function ReplayedCalls({ run: { id, replayed, status } }: { run: ReplayRun }) {
+  if (replayed === 0) return null
+  return (
+    <p>
+      <a
+        data-go
+        href={href({ screen: 'calls', replayed: id })}
+        onClick={() => status !== 'running' && forget(id)}
+      >
+        Show the replayed {replayed === 1 ? 'call' : 'calls'}
+      </a>
+    </p>
+  )
+}
+
 /** The replays that go on behind the page, and those that ended there. */
 export function ReplayLines() {
   useEffect(followReplays, [])
@@ -96,6 +114,11 @@ export function ReplayLines() {
             <button type="button" class="small" onClick={() => showReplay(run.id)}>
               Show
             </button>
+            {run.replayed > 0 && (
+              <a data-go class="button small" href={href({ screen: 'calls', replayed: run.id })}>
+                Calls
+              </a>
+            )}
             {run.status !== 'running' && (
               <button type="button" class="small" onClick={() => forget(run.id)}>
                 Close

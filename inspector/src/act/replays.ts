@@ -6,7 +6,7 @@ import { ApiError, get, remove, sentenceOf } from '../api.ts'
 import { number, plural } from '../format.ts'
 import { onChange } from '../live.ts'
 import { go, place } from '../route.ts'
-import type { ReplayRun } from '../types.ts'
+import type { ReplayDetail, ReplayRun } from '../types.ts'
 
 /** The replay that the address names. */
 export interface OpenReplay {
@@ -63,9 +63,7 @@ export function watch(id: string): () => void {
 async function read(id: string): Promise<boolean> {
   try {
     const path = `v1/replays/${encodeURIComponent(id)}`
-    const { data } = await get<{
-      data: { replay: ReplayRun; reasons: Record<string, number> }
-    }>(path, { limit: 1 })
+    const { data } = await get<{ data: ReplayDetail }>(path, { limit: 1 })
     change(id, { run: data.replay, reasons: data.reasons, problem: undefined })
     note([data.replay])
     if (data.replay.status === 'running') return false

@@ -62,7 +62,7 @@ export function CallView({ call, calls, again }: Properties) {
         </div>
       </header>
       <Problem call={call} />
-      <Facts call={call} />
+      <Facts call={call} calls={calls} />
       <Attempts call={call} />
       <MessageView title="Request" message={call.request} isHttp={isHttp} />
       {call.response && <MessageView title="Response" message={call.response} isHttp={isHttp} />}
@@ -112,7 +112,7 @@ function ErrorText({ problem }: { problem: CallError }) {
   )
 }
 
-function Facts({ call }: { call: Call }) {
+function Facts({ call, calls }: { call: Call; calls: Call[] }) {
   const times: [string, string | undefined][] = [
     ['Recorded', call.recordedAt],
     ['Due', call.dueAt],
@@ -143,8 +143,11 @@ function Facts({ call }: { call: Call }) {
       {typeof call.response?.bodyBytes === 'number' && (
         <Fact name="Received" value={bytes(call.response.bodyBytes)} />
       )}
-      <Related call={call} name="Replay of" id={call.replayOf} />
-      <Related call={call} name="Replayed by" id={call.replayedBy} />
+      <Related call={call} calls={calls} name="Replay of" id={call.replayOf} />
+      <Related call={call} calls={calls} name="Replayed by" id={call.replayedBy} />
+      {call.resolvedBy !== call.replayedBy && (
+        <Related call={call} calls={calls} name="Resolved by" id={call.resolvedBy} />
+      )}
       <div>
         <dt>Call</dt>
         <dd class="id">
@@ -174,8 +177,17 @@ function Fact({ name, value }: { name: string; value: string }) {
   )
 }
 
-function Related({ call, name, id }: { call: Call; name: string; id: string | undefined }) {
+interface Relation {
+  call: Call
+  calls: Call[]
+  name: string
+  id: string | undefined
+}
+
+/** Another delivery of the same call, with its state if it is of the same attempt. */
+function Related({ call, calls, name, id }: Relation) {
   if (id === undefined) return null
+  const other = calls.find((one) => one.id === id)
   return (
     <div>
       <dt>{name}</dt>
@@ -183,6 +195,7 @@ function Related({ call, name, id }: { call: Call; name: string; id: string | un
         <a data-go href={href({ ...place.value, run: call.executionId, call: id, with: '' })}>
           {id.slice(-8)}
         </a>
+        {other && <span class="quiet"> {callState(other).word}</span>}
       </dd>
     </div>
   )

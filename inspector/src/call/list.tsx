@@ -3,11 +3,12 @@
 import { useCallback, useState } from 'preact/hooks'
 
 import { BulkActs } from '../act/bulk.tsx'
+import { showReplay } from '../act/replays.ts'
 import { get } from '../api.ts'
 import { clockTime, exactTime, visible } from '../format.ts'
 import { LogList } from '../list/log-list.tsx'
-import { CALLS, pageOf, type Total } from '../list/page.ts'
-import { href, place } from '../route.ts'
+import { CALLS, pageOf, replayedPage, type Total } from '../list/page.ts'
+import { href, listPlace, place } from '../route.ts'
 import { note } from '../search/language.ts'
 import { ListBar } from '../shell/list-bar.tsx'
 import { Badge, callState } from '../shell/status.tsx'
@@ -15,20 +16,23 @@ import type { Call, Page } from '../types.ts'
 import { hostOf, resultOf, targetOf, verbOf } from './target.ts'
 
 export function CallList() {
-  const { q } = place.value
+  const { q, replayed } = place.value
   const [total, setTotal] = useState<Total | undefined>(undefined)
   const load = useCallback(
     async (after: string | undefined, abort: AbortSignal) => {
-      const page = await get<Page<Call>>(CALLS, pageOf(q, after), abort)
+      const page =
+        replayed === ''
+          ? await get<Page<Call>>(CALLS, pageOf(q, after), abort)
+          : await replayedPage(replayed, after, abort)
       for (const call of page.data) learn(call)
       return page
     },
-    [q],
+    [q, replayed],
   )
   return (
     <main class="list">
-      <ListBar title="Calls" total={total} noun="call">
-        <BulkActs q={q} />
+      <ListBar title={replayed === '' ? 'Calls' : 'Calls of a replay'} total={total} noun="call">
+        {replayed === '' ? <BulkActs q={q} /> : <ReplayActs id={replayed} />}
       </ListBar>
       <LogList
         noun="call"
@@ -38,10 +42,29 @@ export function CallList() {
         timeOf={timeOf}
         row={rowOf}
         head={<Head />}
-        empty={q === '' ? <p>No calls yet.</p> : <p>No call matches this search.</p>}
+        empty={<p>{emptyText(q, replayed)}</p>}
         onTotal={setTotal}
       />
     </main>
+  )
+}
+
+function emptyText(q: string, replayed: string): string {
+  if (replayed !== '') return 'This replay has made no call.'
+  return q === '' ? 'No calls yet.' : 'No call matches this search.'
+}
+
+/** The ways from the calls of a replay to the replay, and to all calls. */
+function ReplayActs({ id }: { id: string }) {
+  return (
+    <>
+      <button type="button" onClick={() => showReplay(id)}>
+        Show the replay
+      </button>
+      <a data-go class="button" href={href({ screen: 'calls' })}>
+        All calls
+      </a>
+    </>
   )
 }
 
@@ -69,7 +92,6 @@ function Head() {
 
 function Row({ call }: { call: Call }) {
   const problem = call.error ?? call.lastError
-  const { q } = place.value
   return (
     <div class="call-row row" role="row">
       <span role="cell" class="c-state">
@@ -77,11 +99,7 @@ function Row({ call }: { call: Call }) {
       </span>
       <span role="cell" class="c-name">
         <span class="verb">{visible(verbOf(call))}</span>
-        <a
-          data-go
-          data-row
-          href={href({ screen: 'calls', q, run: call.executionId, call: call.id })}
-        >
+        <a data-go data-row href={href({ ...listPlace(), run: call.executionId, call: call.id })}>
           <bdi>{visible(targetOf(call).slice(0, 300)) || call.destination}</bdi>
         </a>
       </span>

@@ -13,6 +13,7 @@ interface Part<T> {
   after: string | undefined
   end: string | undefined
   count: number
+  isLast: boolean
   /** Undefined if they were dropped. */
   rows: T[] | undefined
 }
@@ -28,7 +29,7 @@ export class Feed<T> {
   readonly fresh = signal(0)
   readonly isComplete = computed(() => {
     const last = this.parts.value.at(-1)
-    return last !== undefined && (last.count < PAGE_SIZE || last.end === undefined)
+    return last !== undefined && (last.isLast || last.end === undefined)
   })
   readonly #load: Load<T>
   readonly #idOf: (row: T) => string
@@ -158,6 +159,8 @@ export class Feed<T> {
 }
 
 function partOf<T>(after: string | undefined, page: Page<T>): Part<T> {
-  const end = page.page_info.end_cursor ?? undefined
-  return { after, end, count: page.data.length, rows: page.data }
+  const { end_cursor, count } = page.page_info
+  // Rows that the log forgot meanwhile may be missing.
+  const isLast = count < PAGE_SIZE
+  return { after, end: end_cursor ?? undefined, count: page.data.length, isLast, rows: page.data }
 }

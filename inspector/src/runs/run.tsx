@@ -7,7 +7,7 @@ import { CallView } from '../call/call.tsx'
 import { Compare } from '../call/compare.tsx'
 import { ago, between, duration, exactTime, number, visible } from '../format.ts'
 import { replayAction } from '../keys.ts'
-import { href, place } from '../route.ts'
+import { href, listPlace, place } from '../route.ts'
 import { mayAct } from '../session.ts'
 import { now } from '../shell/clock.ts'
 import { CopyButton } from '../shell/copy.tsx'
@@ -81,7 +81,7 @@ function Missing({ problem }: { problem: string | undefined }) {
 
 function Head({ detail, again }: { detail: RunDetail; again: () => Promise<void> }) {
   const { execution: run, deliveries } = detail
-  const { screen, q, call } = place.value
+  const { call } = place.value
   const dead = deliveries.filter(isDeadLetter)
   return (
     <header class="run-head">
@@ -89,7 +89,7 @@ function Head({ detail, again }: { detail: RunDetail; again: () => Promise<void>
         <a
           data-go
           class="back"
-          href={call === '' ? href({ screen, q }) : href({ ...place.value, call: '', with: '' })}
+          href={call === '' ? href(listPlace()) : href({ ...place.value, call: '', with: '' })}
           aria-label={call === '' ? 'Back to the list' : 'Back to the run'}
         >
           ←
@@ -177,14 +177,13 @@ function Facts({ detail: { execution: run, attempts } }: { detail: RunDetail }) 
 }
 
 function Attempts({ run, attempts }: { run: Run; attempts: Run[] }) {
-  const { screen, q } = place.value
   return (
     <span class="attempts">
       {[...attempts].reverse().map(({ attempt, cursor }) => (
         <a
           data-go
           key={cursor}
-          href={href({ screen, q, run: run.executionId, attempt: String(attempt) })}
+          href={href({ ...listPlace(), run: run.executionId, attempt: String(attempt) })}
           aria-current={cursor === run.cursor ? 'true' : undefined}
         >
           {attempt}

@@ -4,7 +4,7 @@ import { useMemo } from 'preact/hooks'
 
 import { between, duration, exactTime, plural, visible } from '../format.ts'
 import { type Item, Virtual } from '../list/virtual.tsx'
-import { href, place } from '../route.ts'
+import { href, listPlace, place } from '../route.ts'
 import { now } from '../shell/clock.ts'
 import { callState, type Tone } from '../shell/status.tsx'
 import type { Call, RunDetail } from '../types.ts'
@@ -84,7 +84,7 @@ interface RowProperties {
 
 function Row({ call, span, isOpen, time }: RowProperties) {
   const state = callState(call)
-  const { screen, q, run, attempt } = place.value
+  const { run, attempt } = place.value
   return (
     <div class={`tree-row row ${isOpen ? 'open' : ''}`} role="row">
       <span role="cell" class="c-call">
@@ -99,7 +99,7 @@ function Row({ call, span, isOpen, time }: RowProperties) {
             data-go
             data-row
             aria-current={isOpen ? 'true' : undefined}
-            href={href({ screen, q, run, attempt, call: call.id })}
+            href={href({ ...listPlace(), run, attempt, call: call.id })}
           >
             <bdi>{visible(shortTarget(call)) || call.destination}</bdi>
           </a>
