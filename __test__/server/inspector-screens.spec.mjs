@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 import { dataDirectory } from '../support/data-dir.mjs'
 import { until } from '../support/dead-letters.mjs'
-import { inspected, openPage } from '../support/page.mjs'
+import { inspected, openPage, violations } from '../support/page.mjs'
 import { gate } from '../support/receiver.mjs'
 
 /* global document, location, requestAnimationFrame -- in the page */
@@ -127,9 +127,43 @@ test('a run shows its steps in order, and says what each waiting call waits for'
   await tree.getByRole('link', { name: '/fail' }).click()
   const call = page.getByRole('article')
   assert.match(await call.innerText(), /ERR_SEND_STATUS the server answered 422.* · again in/)
-  await page.goto(url)
-  await page.getByRole('link', { name: 'p_held' }).click()
-  await tree.getByText(`while ${new URL(target.url).host} is paused`).waitFor()
+  await page.goBack()
+  await tree.getByRole('link', { name: 'b', exact: true }).click()
+  await call.getByText(/^In a batch until \d+:\d+:\d+.*, or until it is full$/).waitFor()
+  const [batched] = await engine.deliveries({ status: 'batched' })
+  const due = call.locator('.facts div').filter({ hasText: 'Due' }).locator('time')
+  assert.equal(await due.getAttribute('datetime'), batched?.dueAt)
+  assert.deepEqual(errors, [])
+})
+
+test('calls that wait for what is paused say so', async (t) => {
+  const retry = { scheduleMs: [1_800_000], statuses: [422] }
+  const { engine, url, begin, target } = await inspected(t, {}, { http: { retry } })
+  const { host } = new URL(target.url)
+  await begin('p_tried', ['/fail'])
+  await until(() => engine.stats().retrying === 1 || undefined)
+  await engine.pause({ host })
+  await begin('p_held', ['/ok'])
+  const { page, errors } = await openPage(t, `${url}/?view=calls`)
+  const states = () => page.locator('.call-row.row .c-state').allInnerTexts()
+  await until(async () => (await states()).join() === 'Paused,Paused' || undefined)
+  assert.deepEqual(await violations(page), [])
+  await page.getByRole('link', { name: '/ok' }).click()
+  const tree = page.getByRole('region', { name: 'Calls of the run' })
+  await tree.getByText(`Paused · while ${host} is paused`).waitFor()
+  await page.getByRole('article').getByText(`Paused while ${host} is paused`).waitFor()
+  // The next attempt of what failed before is not counted down: it is not made.
+  await page.goto(`${url}/?view=calls&q=workflow:p_tried`)
+  await page.getByRole('link', { name: '/fail' }).click()
+  await page.getByRole('article').getByText(`· while ${host} is paused`).waitFor()
+  assert.equal(await page.getByText('again in').count(), 0)
+
+  await engine.resume({ host })
+  await engine.pause({ workflowId: 'p_tried' })
+  await engine.flush({ timeoutMs: 1 }).catch(() => {})
+  await begin('p_held', ['/ok'])
+  await page.goto(`${url}/?view=calls`)
+  await until(async () => (await states()).join() === 'Delivered,Delivered,Paused' || undefined)
   assert.deepEqual(errors, [])
 })
 

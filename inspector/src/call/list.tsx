@@ -9,6 +9,7 @@ import { clockTime, exactTime, visible } from '../format.ts'
 import { LogList } from '../list/log-list.tsx'
 import { CALLS, pageOf, replayedPage, type Total } from '../list/page.ts'
 import { href, listPlace, place } from '../route.ts'
+import { readPauses } from '../runs/waits.ts'
 import { note } from '../search/language.ts'
 import { ListBar } from '../shell/list-bar.tsx'
 import { Badge, callState } from '../shell/status.tsx'
@@ -25,6 +26,7 @@ export function CallList() {
           ? await get<Page<Call>>(CALLS, pageOf(q, after), abort)
           : await replayedPage(replayed, after, abort)
       for (const call of page.data) learn(call)
+      await readPauses(page.data)
       return page
     },
     [q, replayed],

@@ -1,6 +1,7 @@
 // States in colour and in words.
 
-import type { CallStatus, Run, RunStatus } from '../types.ts'
+import { pauseOf } from '../runs/waits.ts'
+import type { Call, CallStatus, Run, RunStatus } from '../types.ts'
 
 export type Tone = 'good' | 'bad' | 'busy' | 'calm' | 'warn'
 
@@ -29,14 +30,10 @@ interface State {
   word: string
 }
 
-export function callState(call: {
-  status: CallStatus
-  lastError?: unknown
-  resolvedBy?: string
-  dismissedAt?: string
-}): State {
+export function callState(call: Call): State {
   if (call.status === 'failed' && call.resolvedBy) return { tone: 'calm', word: 'Resolved' }
   if (call.status === 'failed' && call.dismissedAt) return { tone: 'calm', word: 'Dismissed' }
+  if (pauseOf(call)) return { tone: 'warn', word: 'Paused' }
   if (call.status === 'pending' && call.lastError) return { tone: 'warn', word: 'Retrying' }
   return { tone: CALL_TONES[call.status], word: CALL_WORDS[call.status] }
 }
