@@ -1,8 +1,11 @@
 // Acts in the Inspector: sign-in, replay, dismissal, in bulk; servers that go and come back.
 
+/* global document, innerWidth, innerHeight -- in the page */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { until } from '../support/dead-letters.mjs'
 import { inspected, openPage, violations } from '../support/page.mjs'
 import { serve } from '../support/serving.mjs'
 
@@ -141,4 +144,55 @@ test('a host is paused and resumed', async (t) => {
   await dialog.getByRole('button', { name: 'Resume' }).click()
   await dialog.getByText(/^Resumed /).waitFor()
   assert.equal(engine.stats().pauses.length, 0)
+})
+
+test('at 360 pixels every act can be seen and pressed', async (t) => {
+  const retry = { scheduleMs: [3_600_000], statuses: [503] }
+  const { engine, url, begin, run } = await inspected(t, { try: true }, { http: { retry } })
+  const [dead] = await run('p_a_workflow_with_a_long_name', ['/fail', '/fail', '/ok'])
+  const waiting = await begin('p_waits', ['/busy'])
+  await until(() => engine.stats().retrying === 1 || undefined)
+  const [retrying] = await engine.deliveries({ workflowId: 'p_waits' })
+  const { page, errors } = await openPage(t, url, { viewport: { width: 360, height: 740 } })
+  const acts = async (/** @type {string} */ query, /** @type {string} */ place) => {
+    await page.goto(`${url}/${query}`)
+    const elements = page
+      .locator(place)
+      .locator('button, select, a.button')
+      .filter({ visible: true })
+    await elements.first().waitFor()
+    const names = []
+    for (const element of await elements.all()) {
+      await element.scrollIntoViewIfNeeded()
+      const { name, size, isInside, isOnTop } = await element.evaluate((it) => {
+        const { left, right, top, bottom, width, height } = it.getBoundingClientRect()
+        const hit = document.elementFromPoint((left + right) / 2, (top + bottom) / 2)
+        return {
+          name: it.getAttribute('aria-label') ?? it.textContent ?? '',
+          size: Math.min(width, height),
+          isInside: left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight,
+          isOnTop: hit !== null && it.contains(hit),
+        }
+      })
+      assert.ok(isInside && isOnTop, `${name} cannot be pressed`)
+      assert.ok(size >= 24, `${name} is ${size} pixels small`)
+      names.push(name)
+    }
+    return names.join(', ')
+  }
+  const ofDead = await acts(`?run=${dead?.executionId}&call=${dead?.id}`, '.call')
+  assert.match(
+    ofDead,
+    /^Replay, Dismiss, Copy as curl, Edit and send …, Copy as JSON, Compare with another call, /,
+  )
+  assert.match(ofDead, /Copy link to the call/)
+  const ofRetrying = await acts(`?run=${waiting.executionId}&call=${retrying?.id}`, '.call')
+  assert.match(ofRetrying, /^Retry now, Copy as curl, /)
+  assert.match(await acts(`?run=${dead?.executionId}`, '.run-head'), /^Replay 2 failed, Dismiss, /)
+  assert.match(
+    await acts('?view=calls', '.bar'),
+    /^Replay all failed …, More acts on what is found, Live: pause the list$/,
+  )
+  assert.match(await acts('?view=overview', '.card'), /Pause 127\.0\.0\.1/)
+  assert.deepEqual(errors, [])
 })

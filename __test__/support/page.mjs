@@ -16,7 +16,7 @@ const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 /** @typedef {import('playwright-core').Page} Page */
 
 /**
- * A receiver that fails calls to `/fail` until it is repaired.
+ * A receiver that fails calls to `/fail` until it is repaired, and calls to `/busy` always.
  *
  * @param {Context} t
  */
@@ -25,7 +25,9 @@ async function receiver(t) {
   const server = createServer((request, response) => {
     request.resume()
     const isFailing = request.url?.startsWith('/fail') && !isRepaired
-    response.writeHead(isFailing ? 422 : 200, { 'content-type': 'application/json' })
+    const isBusy = request.url?.startsWith('/busy')
+    const refusal = isBusy ? 503 : 422
+    response.writeHead(isFailing || isBusy ? refusal : 200, { 'content-type': 'application/json' })
     response.end(isFailing ? '{"error":"no such contact"}' : '{"ok":true}')
   })
   const { port } = await listen(t, server)

@@ -24,7 +24,7 @@ export function BulkActs({ q }: { q: string }) {
     actOnSearch(kind, q)
   }
   return (
-    <>
+    <span class="pair">
       <button type="button" onClick={() => begin('replay')}>
         Replay all failed …
       </button>
@@ -43,7 +43,7 @@ export function BulkActs({ q }: { q: string }) {
           </button>
         ))}
       </div>
-    </>
+    </span>
   )
 }
 
