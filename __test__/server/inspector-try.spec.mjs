@@ -114,6 +114,42 @@ test('without the permission there is no Try, whatever the address says', async 
   assert.equal(await page.getByRole('link', { name: 'Try' }).count(), 0)
 })
 
+test('a host, a destination and one of your own lead from the overview to their calls', async (t) => {
+  const { engine, url, run } = await inspected(t)
+  engine.destination('own', { deliver: () => undefined })
+  await run('p_host', ['/ok'])
+  await engine.run({ workflowId: 'p_own' }, (execution) => {
+    const { $send } = execution.step('s')
+    /** @type {any} */ $send.own({ n: 1 })
+    $send.emit({ n: 1 })
+  })
+  await engine.flush()
+  // One that has not delivered anything yet.
+  engine.destination('later', { deliver: () => undefined })
+  await engine.pause({ destination: 'later' })
+  const waits = engine.execution({ workflowId: 'p_later' })
+  /** @type {any} */ waits.step('s').$send.later({ n: 2 })
+  await waits.complete()
+  const { page, errors } = await openPage(t, `${url}/?view=overview`)
+  for (const [name, workflow] of [
+    [/^127\.0\.0\.1:\d+$/, 'p_host'],
+    ['own', 'p_own'],
+    ['emit', 'p_own'],
+    ['later', 'p_later'],
+  ]) {
+    await page.goto(`${url}/?view=overview`)
+    await page.getByRole('rowheader', { name }).getByRole('link').click()
+    const row = page.locator('.call-row.row')
+    await row.first().waitFor()
+    assert.equal(await row.count(), 1, String(name))
+    assert.match(
+      String(await row.locator('.c-workflow').textContent()),
+      new RegExp(`^${workflow}$`),
+    )
+  }
+  assert.deepEqual(errors, [])
+})
+
 test('the overview shows what waits by host, the streams, and their followers', async (t) => {
   const retry = { scheduleMs: [3_600_000], statuses: [422] }
   const { engine, url, begin, run, target } = await inspected(t, {}, { http: { retry } })

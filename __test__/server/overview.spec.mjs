@@ -15,23 +15,26 @@ for (const durable of [false, true]) {
     })
     const { host } = new URL(server.url)
     const { engine, ask } = await serve(t, {}, durable ? { dataDir: dataDirectory(t) } : {})
+    engine.destination('own', { deliver: () => undefined })
     const empty = (await ask('/overview')).body
     assert.deepEqual([empty.hours, empty.hosts, empty.waiting], [[], [], 0])
     await run(engine, 'p_1', ($send) => {
       for (const path of ['/a', '/b', '/c', '/fails'])
         $send.http({ method: 'GET', url: server.url + path })
       $send.sse({ channel: 'c', payload: {} })
+      /** @type {any} */ $send.own({ n: 1 })
     })
     const { status, body } = await ask('/overview?since=1h')
     assert.equal(status, 200)
     assert.deepEqual([body.waiting, body.oldestWaitingAt, body.sampled], [0, null, false])
     const sum = (/** @type {string} */ name) =>
       body.hours.reduce((/** @type {number} */ all, /** @type {any} */ hour) => all + hour[name], 0)
-    assert.deepEqual([sum('delivered'), sum('failed')], [4, 1])
+    assert.deepEqual([sum('delivered'), sum('failed')], [5, 1])
     const classes = Object.assign({}, ...body.hours.map((/** @type {any} */ hour) => hour.statuses))
     assert.deepEqual(Object.keys(classes).sort(), ['2xx', '4xx'])
-    const [http, sse] = body.hosts
+    const [http, own, sse] = body.hosts
     assert.deepEqual([http.host, http.delivered, http.failed], [host, 3, 1])
+    assert.deepEqual([http.destination, own.destination, sse.destination], [null, 'own', 'sse'])
     assert.ok(http.p50 > 0 && http.p95 >= http.p50)
     assert.deepEqual([sse.host, sse.delivered, sse.failed], ['sse', 1, 0])
     const later = (await ask('/overview?since=0s')).body

@@ -17,6 +17,8 @@ pub struct Sample {
     pub status: Status,
     /// The host of its request; the name of the destination if there is none.
     pub host: String,
+    /// `false` if `host` is the name of the destination.
+    pub has_host: bool,
     /// The HTTP status of its response.
     pub http_status: Option<u16>,
     /// The duration of its last attempt.
@@ -45,8 +47,9 @@ impl Sample {
         let response = response.map(serde_json::from_str::<SampleMembers>);
         let SampleMembers { status: http_status, duration_ms } =
             response.and_then(Result::ok).unwrap_or_default();
-        let host = if host.is_empty() { destination.to_owned() } else { host };
-        Self { at, status, host, http_status, duration_ms }
+        let has_host = !host.is_empty();
+        let host = if has_host { host } else { destination.to_owned() };
+        Self { at, status, host, has_host, http_status, duration_ms }
     }
 
     /// Reads the figures of an entry; `None` if it was not sent.

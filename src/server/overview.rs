@@ -57,9 +57,11 @@ struct Hour {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Host {
-    /// The host with its port; of other destinations, their name.
+struct HostFigures {
+    /// The host with its port; without one, the name of the destination.
     host: String,
+    /// The name of the destination, if there is no host.
+    destination: Option<String>,
     #[serde(flatten)]
     figures: Figures,
 }
@@ -103,7 +105,7 @@ pub(super) struct Overview {
     /// The hours with deliveries, oldest first.
     hours: Vec<Hour>,
     /// The busiest hosts.
-    hosts: Vec<Host>,
+    hosts: Vec<HostFigures>,
     /// Deliveries that wait for their turn, for their batch or for their next attempt; with
     /// `journal.postgres` those of all nodes.
     waiting: usize,
@@ -186,16 +188,17 @@ fn hours(samples: &[Sample]) -> Vec<Hour> {
     hours.into_iter().map(hour).collect()
 }
 
-fn hosts(samples: &[Sample]) -> Vec<Host> {
-    let mut hosts: HashMap<&str, Vec<&Sample>> = HashMap::new();
+fn hosts(samples: &[Sample]) -> Vec<HostFigures> {
+    let mut hosts: HashMap<(&str, bool), Vec<&Sample>> = HashMap::new();
     for sample in samples {
-        hosts.entry(&sample.host).or_default().push(sample);
+        hosts.entry((&sample.host, sample.has_host)).or_default().push(sample);
     }
     let mut hosts: Vec<_> = hosts.into_iter().collect();
     hosts.sort_unstable_by(|(a, of_a), (b, of_b)| (of_b.len(), *a).cmp(&(of_a.len(), *b)));
     hosts.truncate(MAX_HOSTS);
-    let host = |(host, samples): (&str, Vec<&Sample>)| Host {
+    let host = |((host, has_host), samples): ((&str, bool), Vec<&Sample>)| HostFigures {
         host: host.to_owned(),
+        destination: (!has_host).then(|| host.to_owned()),
         figures: figures(&samples),
     };
     hosts.into_iter().map(host).collect()
@@ -227,6 +230,7 @@ mod tests {
             at: Timestamp::from_millis(at),
             status,
             host: host.to_owned(),
+            has_host: host == "a",
             http_status: Some(if status == Status::Delivered { 204 } else { 500 }),
             duration_ms: Some(ms),
         };
@@ -244,6 +248,7 @@ mod tests {
         assert_eq!((hours[0].statuses["2xx"], hours[0].statuses["5xx"]), (99, 1));
         let hosts = hosts(&samples);
         assert_eq!((hosts[0].host.as_str(), hosts[1].host.as_str()), ("a", "b"));
+        assert_eq!((&hosts[0].destination, hosts[1].destination.as_deref()), (&None, Some("b")));
         assert_eq!(hosts[1].figures.failed, 2);
         assert_eq!(figures(&[]).p50, None);
     }

@@ -1,5 +1,7 @@
 // The figures of `/overview`.
 
+import { quoted } from '../search/language.ts'
+
 export interface Figures {
   delivered: number
   failed: number
@@ -14,6 +16,8 @@ export interface Hour extends Figures {
 
 export interface Host extends Figures {
   host: string
+  /** The name of the destination, if there is no host. */
+  destination?: string | null
 }
 
 export interface Stream {
@@ -70,12 +74,25 @@ export function statusesOf(hours: Hour[]): [string, number][] {
   return [...sums].sort()
 }
 
-/** Returns the calls that wait, by host; those of destinations without hosts by the destination. */
-export function waitingByHost({ queues }: Overview): Map<string, number> {
-  const sums = new Map<string, number>()
+/** Returns the search that finds the calls to a host, or to a destination without hosts. */
+export function searchFor({ host, destination }: Pick<Host, 'host' | 'destination'>): string {
+  return destination ? `destination:${quoted(destination)}` : `host:${quoted(host)}`
+}
+
+/** Calls that wait for a host, or for a destination without hosts. */
+export interface Waiting {
+  place: Pick<Host, 'host' | 'destination'>
+  count: number
+}
+
+/** Returns the calls that wait, by the search that finds them. */
+export function waitingByHost({ queues }: Overview): Map<string, Waiting> {
+  const sums = new Map<string, Waiting>()
   for (const { destination, queue, waiting } of queues) {
-    const host = URL.canParse(queue) ? new URL(queue).host : destination
-    sums.set(host, (sums.get(host) ?? 0) + waiting)
+    const isUrl = URL.canParse(queue)
+    const place = isUrl ? { host: new URL(queue).host } : { host: destination, destination }
+    const search = searchFor(place)
+    sums.set(search, { place, count: (sums.get(search)?.count ?? 0) + waiting })
   }
   return sums
 }

@@ -1,10 +1,8 @@
 // The hosts of the period, and those that calls wait for.
 
-import { DESTINATIONS } from '../destinations.ts'
 import { duration, visible } from '../format.ts'
 import { href } from '../route.ts'
-import { quoted } from '../search/language.ts'
-import { type Host, type Overview, waitingByHost } from './figures.ts'
+import { type Host, type Overview, searchFor, type Waiting, waitingByHost } from './figures.ts'
 import { Count, Figures, Named } from './table.tsx'
 
 const COLUMNS = ['Delivered', 'Failed', 'Waiting', 'p50', 'p95']
@@ -18,8 +16,8 @@ export function Hosts({ figures }: { figures: Overview }) {
       <h2>Hosts</h2>
       <Figures name="Host" columns={COLUMNS}>
         {hosts.map((host) => (
-          <Named key={host.host} name={<HostLink host={host.host} />}>
-            <Cells host={host} waiting={waiting.get(host.host) ?? 0} />
+          <Named key={searchFor(host)} name={<HostLink host={host} />}>
+            <Cells host={host} waiting={waiting.get(searchFor(host))?.count ?? 0} />
           </Named>
         ))}
       </Figures>
@@ -27,10 +25,10 @@ export function Hosts({ figures }: { figures: Overview }) {
   )
 }
 
-function HostLink({ host }: { host: string }) {
+function HostLink({ host }: { host: Host }) {
   return (
     <a data-go href={href({ screen: 'calls', q: searchFor(host) })}>
-      <bdi>{visible(host)}</bdi>
+      <bdi>{visible(host.host)}</bdi>
     </a>
   )
 }
@@ -50,15 +48,8 @@ function Cells({ host, waiting }: { host: Host; waiting: number }) {
 }
 
 /** Returns the hosts that have calls which wait, and none that ended in the period. */
-function unknownHosts(hosts: Host[], waiting: Map<string, number>): Host[] {
-  const known = new Set(hosts.map(({ host }) => host))
-  const others = [...waiting].filter(([host, count]) => count > 0 && !known.has(host))
-  return others.map(([host]) => ({ host, delivered: 0, failed: 0 }))
-}
-
-/** The destinations whose calls have no host: they are shown by the name of the destination. */
-const WITHOUT_HOST = new Set(DESTINATIONS.filter((name) => name !== 'http'))
-
-function searchFor(host: string): string {
-  return WITHOUT_HOST.has(host) ? `destination:${host}` : `host:${quoted(host)}`
+function unknownHosts(hosts: Host[], waiting: Map<string, Waiting>): Host[] {
+  const known = new Set(hosts.map(searchFor))
+  const others = [...waiting].filter(([search, { count }]) => count > 0 && !known.has(search))
+  return others.map(([, { place }]) => ({ ...place, delivered: 0, failed: 0 }))
 }
