@@ -146,6 +146,76 @@ test('a host is paused and resumed', async (t) => {
   assert.equal(engine.stats().pauses.length, 0)
 })
 
+test('the Pause button of a queue asks once, and leaves the queue as it is if it is cancelled', async (t) => {
+  const tokens = [
+    { token: READ, role: 'read' },
+    { token: ACT, role: 'act' },
+  ]
+  const retry = { scheduleMs: [3_600_000], statuses: [422] }
+  const { engine, url, begin } = await inspected(t, { tokens }, { http: { retry } })
+  await begin('p_pause', ['/fail'])
+  const { page, errors } = await openPage(t, `${url}/?view=overview`)
+  const signIn = async (/** @type {string} */ token) => {
+    await page.getByLabel('Token of the server').fill(token)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+  }
+  const pause = page.getByRole('button', { name: 'Pause 127.0.0.1' })
+  const dialog = page.getByRole('dialog')
+  await signIn(READ)
+  await page.getByRole('rowheader', { name: 'http' }).waitFor()
+  assert.equal(await pause.count(), 0)
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await signIn(ACT)
+  for (const leave of ['Cancel', 'Escape']) {
+    await pause.click()
+    await dialog.getByText('Nothing is attempted there until it is resumed.').waitFor()
+    if (leave === 'Escape') await page.keyboard.press('Escape')
+    else await dialog.getByRole('button', { name: leave }).click()
+    await dialog.waitFor({ state: 'hidden' })
+    assert.deepEqual(engine.stats().pauses, [])
+    // The keyboard goes on where it was.
+    const label = await page.evaluate(() => document.activeElement?.getAttribute('aria-label'))
+    assert.match(label ?? '', /^Pause 127\.0\.0\.1:\d+$/)
+  }
+  await page.keyboard.press('Enter')
+  await page.keyboard.press('Enter')
+  await dialog.getByText(/^Paused 127\.0\.0\.1:\d+\.$/).waitFor()
+  assert.equal(engine.stats().pauses.length, 1)
+  await page.keyboard.press('Enter')
+  await dialog.waitFor({ state: 'hidden' })
+  // What is paused is not paused twice.
+  assert.equal(await pause.count(), 0)
+  assert.deepEqual(errors, [])
+})
+
+test('the Pause button of a list holds it, counts what arrives, and shows it on the way back', async (t) => {
+  const { url, run } = await inspected(t)
+  await run('p_old', ['/ok'])
+  const { page, errors } = await openPage(t, `${url}/?view=calls`)
+  const rows = page.locator('.call-row.row')
+  await rows.first().waitFor()
+  const live = page.getByRole('button', { name: 'Live: pause the list' })
+  assert.equal(await live.getAttribute('aria-pressed'), 'true')
+  await live.click()
+  const paused = page.getByRole('button', { name: 'Paused: go live' })
+  assert.equal(await paused.getAttribute('aria-pressed'), 'false')
+  await run('p_new', ['/ok', '/ok', '/ok'])
+  await page.getByRole('button', { name: '3 new calls' }).waitFor()
+  assert.match(await rows.first().innerText(), /p_old/)
+  await page.getByRole('button', { name: '3 new calls' }).click()
+  await until(async () => (await rows.count()) === 4 || undefined)
+  // The list is shown once, and is paused as before.
+  await run('p_newer', ['/ok'])
+  await page.getByRole('button', { name: '1 new call' }).waitFor()
+  assert.equal(await rows.count(), 4)
+  await paused.click()
+  await until(async () => (await rows.count()) === 5 || undefined)
+  await page.getByRole('button', { name: 'new call' }).waitFor({ state: 'detached' })
+  await run('p_newest', ['/ok'])
+  await until(async () => (await rows.count()) === 6 || undefined)
+  assert.deepEqual(errors, [])
+})
+
 test('at 360 pixels every act can be seen and pressed', async (t) => {
   const retry = { scheduleMs: [3_600_000], statuses: [503] }
   const { engine, url, begin, run } = await inspected(t, { try: true }, { http: { retry } })

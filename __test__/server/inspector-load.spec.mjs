@@ -6,6 +6,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { dataDirectory } from '../support/data-dir.mjs'
+import { until } from '../support/dead-letters.mjs'
 import { inspected, openPage } from '../support/page.mjs'
 import { longestTask } from '../support/tasks.mjs'
 
@@ -54,6 +56,49 @@ test('10,000 deliveries in 10 s stop no reader', async (t) => {
   await page.getByText('10,000+ calls').waitFor()
   assert.equal(await page.locator('.virtual').evaluate((list) => list.scrollTop), 0)
   assert.ok((await page.locator('.call-row.row').count()) < 100)
+  assert.deepEqual(errors, [])
+})
+
+/** Milliseconds in which the server responds to a search, also in a build for debugging. */
+const SEARCH_MS = 250
+
+test('a search among 20,000 deliveries is answered in a bounded time', async (t) => {
+  const log = { maxExecutionsPerWorkflow: 1000 }
+  const { engine, url, run } = await inspected(t, {}, { log, dataDir: dataDirectory(t) })
+  await run('p_rare', ['/fail'])
+  for (let runs = 0; runs < 200; runs++) await engine.run({ workflowId: `p_${runs % 7}` }, record)
+  await engine.flush()
+  const { page, errors } = await openPage(t, `${url}/?view=calls`)
+  const row = page.locator('.call-row.row')
+  await row.first().waitFor()
+  const box = page.getByRole('combobox', { name: 'Search' })
+  /** Searches; returns the milliseconds from the request to the response. @param {string} text */
+  const search = async (text) => {
+    const isSearch = (/** @type {import('playwright-core').Request} */ request) =>
+      new URL(request.url()).searchParams.get('search') === (text || null) &&
+      request.url().includes('/v1/deliveries?')
+    const finished = page.waitForEvent('requestfinished', isSearch)
+    await box.fill(text)
+    await box.press('Enter')
+    const { requestStart, responseStart } = (await finished).timing()
+    return responseStart - requestStart
+  }
+  // The index of what was just written is made in the background.
+  let round = 0
+  await until(async () => ((await search(`absent-${++round}`)) < SEARCH_MS / 2 ? true : undefined))
+  const texts = ['status:failed', 'workflow:p_3', 'absent', 'code:ERR_SEND_STATUS since:1h', '']
+  /** @type {Record<string, number[]>} */
+  const times = Object.fromEntries(texts.map((text) => [text, []]))
+  for (let rounds = 0; rounds < 3; rounds++)
+    for (const text of texts) times[text]?.push(await search(text))
+  for (const [text, all] of Object.entries(times)) {
+    const [, median = Infinity] = all.sort((a, b) => a - b)
+    t.diagnostic(`${text || 'all'}: ${median.toFixed(1)} ms`)
+    assert.ok(median <= SEARCH_MS, `${text || 'all'} took ${median.toFixed(1)} ms`)
+  }
+  await search('status:failed')
+  await until(async () => (await row.count()) === 1 || undefined)
+  assert.match(await row.innerText(), /p_rare/)
   assert.deepEqual(errors, [])
 })
 
