@@ -15,6 +15,7 @@ import { CORE_SPECS } from './core-specs.mjs'
 import { extrasOf } from './extras.mjs'
 import { installFaketime } from './faketime.mjs'
 import { installNode, installRuntimes, installTestRunners } from './npm-tools.mjs'
+import { installPgbouncer } from './pgbouncer.mjs'
 import { installPostfix } from './postfix-server.mjs'
 import { installPostgres } from './postgres-server.mjs'
 import { installRedis } from './redis-server.mjs'
@@ -137,6 +138,7 @@ function installServers() {
 function installExtras() {
   installBrowser()
   installPostgres()
+  installPgbouncer()
   installClickHouse()
   installRuntimes()
   installTestRunners()
