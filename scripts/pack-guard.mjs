@@ -32,7 +32,7 @@ const ALLOWED = [
   /^(global|testing)\.(js|d\.ts)$/,
   /^binding\.cjs$/,
   /^js\/([a-z-]+\/)*[a-z0-9-]+\.[cm]js$/,
-  /^js\/(calls|codes|log|steps)\.d\.ts$/,
+  /^js\/(calls|codes|log|send|steps)\.d\.ts$/,
   /^types\/[a-z]+\.d\.[cm]ts$/,
   /^docs\/([a-z-]+\/)*[a-z0-9-]+\.md$/,
   /^examples\/([a-z-]+\/)*[A-Za-z0-9.-]+\.(mjs|js|json|md)$/,

@@ -235,10 +235,12 @@ it('the error for a missing addon names the platforms of package.json', () => {
   )
 })
 
-/** The files that npm packs. */
+let packed
+
+/** The files that npm packs. It compresses the addon to say so, once. */
 function packedFiles() {
-  const [packed] = json('npm', ['pack', '--dry-run', '--ignore-scripts', '--json'])
-  return packed.files.map(({ path }) => path)
+  packed ??= json('npm', ['pack', '--dry-run', '--ignore-scripts', '--json'])
+  return packed[0].files.map(({ path }) => path)
 }
 
 it('every relative link of a document in the package leads to a file of the package', () => {
@@ -257,6 +259,12 @@ it('every relative link of a document in the package leads to a file of the pack
     elsewhere.filter((name) => !/^inspector-.*\.webp$/.test(name)),
     ['README.md'],
   )
+})
+
+it('the guard knows every file that npm packs', (t) => {
+  const files = packedFiles().filter((path) => !path.endsWith('.node') && path !== 'package.json')
+  const empty = Object.fromEntries(files.map((path) => [path, '']))
+  assert.deepEqual(problems(tarball(folderFor(t), 'a.tgz', main({}, { ...empty, ...ADDON }))), [])
 })
 
 it('a link to what is not in the package leads to the repository at the tag of the version', () => {
