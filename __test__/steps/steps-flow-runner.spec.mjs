@@ -153,6 +153,24 @@ test('suspend waits for the link that the step sent, also through a restart', as
   })
 })
 
+test('a link that is used before its step ends, and twice at once, resumes once', async (t) => {
+  const { runner, waiting } = await serve(t, {
+    ask: {
+      async run({ $ }) {
+        const { resume_url: link } = $.flow.suspend()
+        const id = new URL(link).pathname.split('/').at(-1)
+        early.push(runner.resume(id, { n: 1 }), runner.resume(id, { n: 2 }))
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      },
+    },
+    after: { run: ({ steps }) => void seen.push(steps.ask.$resume_data.n) },
+  })
+  const [early, seen] = [[], []]
+  await runner.start({})
+  assert.deepEqual((await Promise.all(early)).sort(), [false, true])
+  assert.deepEqual([seen, waiting()], [[1], 0])
+})
+
 test('suspend ends the run when it is cancelled, or not resumed in time', async (t) => {
   for (const [ms, isCancelled] of [
     [HOUR_MS, true],

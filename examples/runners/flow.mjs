@@ -43,7 +43,8 @@ export class FlowRunner {
 
   /** Goes on with a run that waits. `request` is what called its `resume_url`. Returns false if it does not wait. */
   async resume(id, request) {
-    await this.#running.get(id)
+    // A link may be used before its step ends, or twice at once.
+    while (this.#running.has(id)) await this.#running.get(id)
     const run = this.#read(id)
     if (!run) return false
     await this.#wake(run, request)
@@ -52,7 +53,7 @@ export class FlowRunner {
 
   /** Ends a run that waits. */
   async cancel(id) {
-    await this.#running.get(id)
+    while (this.#running.has(id)) await this.#running.get(id)
     if (!this.#read(id)) return false
     this.#forget(id)
     return true
@@ -68,22 +69,24 @@ export class FlowRunner {
   /** Runs the steps from `run.at` on, in an execution of their own. */
   #advance(run) {
     this.#write(run)
-    const running = this.#runToPause(run).finally(() => this.#running.delete(run.id))
+    const running = Promise.resolve()
+      .then(() => this.#runToPause(run))
+      .finally(() => this.#running.delete(run.id))
     this.#running.set(run.id, running)
     return running
   }
 
   async #runToPause(run) {
+    let pause
     try {
-      const pause = await this.#runSteps(run)
-      if (!pause) return this.#forget(run.id)
-      const waiting = { ...run, ...pause }
-      this.#write(waiting)
-      this.#schedule(waiting)
+      pause = await this.#runSteps(run)
     } catch (error) {
-      console.error(`Run ${run.id}: ${error?.stack ?? error}`)
-      this.#forget(run.id)
+      report(run.id, error)
     }
+    if (!pause) return this.#forget(run.id)
+    const waiting = { ...run, ...pause }
+    this.#write(waiting)
+    this.#schedule(waiting)
   }
 
   /** Returns the pause that a step asked for, or undefined at the end of the workflow. */
@@ -146,7 +149,10 @@ export class FlowRunner {
   #schedule(run) {
     if (this.#isClosed) return
     const ms = (run.wakeAt ?? 0) - Date.now()
-    const wake = () => (ms > MAX_TIMER_MS ? this.#schedule(run) : this.#wake(run))
+    const wake = () => {
+      if (ms > MAX_TIMER_MS) this.#schedule(run)
+      else this.#wake(run).catch((error) => report(run.id, error))
+    }
     this.#timers.set(run.id, setTimeout(wake, Math.min(ms, MAX_TIMER_MS)))
   }
 
@@ -178,12 +184,16 @@ export class FlowRunner {
   }
 }
 
+function report(id, error) {
+  console.error(`Run ${id}: ${error?.stack ?? error}`)
+}
+
 /** A step of a workflow with the options of its own. */
 function planned(entry) {
   return typeof entry === 'object' && 'step' in entry ? entry : { step: entry }
 }
 
-/** POST / begins a run with the body as its event; /resume/ID and /cancel/ID are for those who have the link. */
+/** POST / begins a run with the body as its event; /resume/ID and /cancel/ID are the links of `$.flow`. */
 export function createFlowServer(runner) {
   return createServer(async (request, response) => {
     const [, action, id] = new URL(request.url, 'http://localhost').pathname.split('/')
