@@ -88,6 +88,24 @@ fn remove_empty(folders: &[&Path]) {
     }
 }
 
+/// Says why a file or folder cannot be used, and what helps.
+#[must_use]
+pub fn reason(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::PermissionDenied => {
+            "permission denied: run this as the user that owns it".to_owned()
+        }
+        ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "the disk is full".to_owned(),
+        ErrorKind::NotADirectory => "a part of the path is no directory".to_owned(),
+        _ => {
+            let text = error.to_string();
+            let end = text.find(" (os error").unwrap_or(text.len());
+            text[..end].to_owned()
+        }
+    }
+}
+
 /// Opens a file for its owner alone, empty, for writing.
 ///
 /// # Errors
@@ -197,7 +215,16 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
-    use super::{check_owned, check_regular, create_file, create_folder, ensure_file};
+    use super::{check_owned, check_regular, create_file, create_folder, ensure_file, reason};
+
+    #[test]
+    fn a_failure_says_what_helps() {
+        let denied = reason(&std::io::Error::from_raw_os_error(13));
+        assert!(denied.starts_with("permission denied: run this as the user"), "{denied}");
+        assert_eq!(reason(&std::io::Error::from_raw_os_error(28)), "the disk is full");
+        assert_eq!(reason(&std::io::Error::from_raw_os_error(30)), "the file system is read-only");
+        assert_eq!(reason(&std::io::Error::from_raw_os_error(5)), "Input/output error");
+    }
 
     fn mode(path: &std::path::Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777

@@ -1,6 +1,6 @@
 // What commands need of an engine.
 
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -56,8 +56,16 @@ export function engineOptions({ options: given, dataDir }, { allow = [], timeout
  */
 export function checkJournal(configured) {
   const dataDir = String(configured.dataDir)
-  if (!existsSync(join(dataDir, 'journal.sqlite')))
-    throw new UsageError(`${dataDir} holds no journal.`)
+  try {
+    statSync(join(dataDir, 'journal.sqlite'))
+  } catch (error) {
+    const isDenied = /** @type {NodeJS.ErrnoException} */ (error).code === 'EACCES'
+    throw new UsageError(
+      isDenied
+        ? `${dataDir} cannot be read: permission denied. Run this as the user that owns it.`
+        : `${dataDir} holds no journal.`,
+    )
+  }
 }
 
 /**

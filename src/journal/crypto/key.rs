@@ -54,12 +54,11 @@ impl JournalKey {
     /// `Journal`.
     fn existing(directory: &Path) -> Result<Option<Self>> {
         let path = directory.join(FILE);
-        private::check_regular(&path)
-            .map_err(|error| failed(&path, "cannot be read").with_source(error))?;
+        private::check_regular(&path).map_err(|error| unusable(&path, "cannot be read", error))?;
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == IoKind::NotFound => return Ok(None),
-            Err(error) => return Err(failed(&path, "cannot be read").with_source(error)),
+            Err(error) => return Err(unusable(&path, "cannot be read", error)),
         };
         check_permissions(&path)?;
         let key = Self::of(&bytes).ok_or_else(|| {
@@ -87,7 +86,7 @@ impl JournalKey {
         aws_lc_rs::rand::fill(&mut key.0)
             .map_err(|_| Error::new(ErrorKind::Journal, "the system has no random numbers"))?;
         let written = write(directory, &path, &key.0);
-        written.map_err(|error| failed(&path, "cannot be made").with_source(error))?;
+        written.map_err(|error| unusable(&path, "cannot be made", error))?;
         Ok(key)
     }
 }
@@ -131,6 +130,10 @@ fn check_permissions(path: &Path) -> Result<()> {
 #[expect(clippy::unnecessary_wraps, reason = "the form that it has where there are modes")]
 fn check_permissions(_path: &Path) -> Result<()> {
     Ok(())
+}
+
+fn unusable(path: &Path, what: &str, error: std::io::Error) -> Error {
+    failed(path, &format!("{what}: {}", private::reason(&error))).with_source(error)
 }
 
 fn failed(path: &Path, what: &str) -> Error {

@@ -17,7 +17,8 @@ pub(super) fn storage_error(path: &Path, what: &str, error: rusqlite::Error) -> 
         None if matches!(error, rusqlite::Error::FromSqlConversionFailure(..)) => "it is damaged",
         Some(ErrorCode::DiskFull) => "the disk is full: make room",
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            "it may not be written: check the permissions of the directory and its files"
+            "the directory and its files may not be written, which reading needs, too: run this as the \
+             user that owns them"
         }
         Some(ErrorCode::CannotOpen) => "check that the directory exists and may be written",
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {

@@ -26,18 +26,19 @@ impl DataDir {
     /// `DataDirLocked`, `Journal`.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let failed = |what: &str, source: std::io::Error| {
-            let message = format!("the data directory {} {what}", path.display());
+            let reason = private::reason(&source);
+            let message = format!("the data directory {} {what}: {reason}", path.display());
             Error::new(ErrorKind::Journal, message).with_source(source)
         };
         create_directory(path).map_err(|error| failed("cannot be made", error))?;
         let path = fs::canonicalize(path).map_err(|error| failed("cannot be opened", error))?;
         private::ensure_file(&path.join(LOCK))
-            .map_err(|error| failed("has a lock that cannot be used", error))?;
+            .map_err(|error| failed("has a file `lock` that cannot be used", error))?;
         let mut lock = OpenOptions::new()
             .read(true)
             .write(true)
             .open(path.join(LOCK))
-            .map_err(|error| failed("cannot be written: check its permissions", error))?;
+            .map_err(|error| failed("cannot be written", error))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(locked(&path, &mut lock)),

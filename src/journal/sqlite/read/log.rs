@@ -14,6 +14,7 @@ use crate::execution::{
 use crate::journal::crypto::{Cipher, JournalKey};
 use crate::journal::sqlite::{SqliteJournal, file_in};
 use crate::journal::{History, Promise, Selected};
+use crate::private;
 use crate::time::Timestamp;
 
 /// Reads the log of a data directory without opening it for deliveries: also while another process
@@ -55,11 +56,16 @@ pub fn read_executions(directory: &Path, query: &ExecutionQuery) -> Result<Strin
 
 fn existing_file(directory: &Path) -> Result<PathBuf> {
     let path = file_in(directory);
-    if path.is_file() {
-        return Ok(path);
+    let failed = |what: String| {
+        Err(Error::new(ErrorKind::Journal, format!("{} {what}", directory.display())))
+    };
+    match std::fs::metadata(&path) {
+        Ok(found) if found.is_file() => Ok(path),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            failed(format!("cannot be read: {}", private::reason(&error)))
+        }
+        _ => failed("holds no journal".to_owned()),
     }
-    let message = format!("{} holds no journal", directory.display());
-    Err(Error::new(ErrorKind::Journal, message))
 }
 
 fn wants_waiting(query: &DeliveryQuery) -> bool {
