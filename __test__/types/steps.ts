@@ -1,6 +1,6 @@
 // Compiled, never run: steps as they are in the wild, and what runners write.
 
-import { type Delivery, Engine, runStep, runWorkflow } from 'dollar-send'
+import { type BuiltinDeliveries, type Delivery, Engine, runStep, runWorkflow } from 'dollar-send'
 import type { StepResult, StepStatus, WorkflowOutcome } from 'dollar-send'
 import type { Pipedream } from '@pipedream/types'
 import 'dollar-send/global'
@@ -169,6 +169,8 @@ export function narrowed(delivery: Delivery): void {
       exactly<string[] | undefined>(delivery.response?.webhooks)
       return
     default:
-      exactly<'sql' | 'sse'>(delivery.destination)
+      exactly<Exclude<keyof BuiltinDeliveries, 'http' | 'email' | 's3' | 'emit'>>(
+        delivery.destination,
+      )
   }
 }
