@@ -224,6 +224,17 @@ fn rendered(
     if let Some(fleet) = fleet {
         register_fleet(&mut registry, fleet);
     }
+    register_alerts(&mut registry, alerts);
+    let mut text = String::new();
+    if encode(&mut text, &registry).is_err() {
+        // Writing to memory does not fail.
+        let _ = write!(text, "# EOF");
+    }
+    text
+}
+
+/// Adds the alerts, by their kinds.
+fn register_alerts(registry: &mut Registry, alerts: &[AlertStats]) {
     let (raised, active) = (Family::<_, Counter>::default(), Family::<_, Gauge>::default());
     for alert in alerts {
         let labels = AlertLabels { kind: alert.kind.as_str() };
@@ -232,12 +243,6 @@ fn rendered(
     }
     registry.register("alerts", "Alerts raised since the engine was opened", raised);
     registry.register("alerts_active", "Values that are too high", active);
-    let mut text = String::new();
-    if encode(&mut text, &registry).is_err() {
-        // Writing to memory does not fail.
-        let _ = write!(text, "# EOF");
-    }
-    text
 }
 
 /// Adds what a node of a fleet knows of itself.
