@@ -184,6 +184,8 @@ module.exports = {
   readExecutions: addon._readExecutions,
   openAtExit: addon._openAtExit,
   readLog: addon._readLog,
+  migrate: addon._migrate,
+  migrated: addon._migrated,
   recorder: addon._recorder,
   recordWith: addon._recordWith,
   logLate: addon._logLate,

@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util'
 
+import { migrateSettings } from './migrate-arguments.mjs'
 import { pauseSettings, retrySettings } from './queue-arguments.mjs'
 import { COMMANDS, nearest, OPTIONS, OPTIONS_OF, UsageError } from './usage.mjs'
 
@@ -83,6 +84,7 @@ import { COMMANDS, nearest, OPTIONS, OPTIONS_OF, UsageError } from './usage.mjs'
  *   | { command: 'retry-now', settings: import('./queue-arguments.mjs').RetrySettings }
  *   | { command: 'serve', settings: ServeSettings }
  *   | { command: 'sql', settings: SqlSettings }
+ *   | { command: 'migrate', settings: import('./migrate-arguments.mjs').MigrateSettings }
  *   | { command: 'check', settings: CheckSettings }} Decision
  */
 
@@ -388,6 +390,7 @@ export function decide(args) {
     return { command, settings: pauseSettings(command, rest, values, logSettings(values)) }
   if (command === 'retry-now')
     return { command, settings: retrySettings(rest, values, logSettings(values)) }
+  if (command === 'migrate') return { command, settings: migrateSettings(rest, values) }
   if (command === 'check') return { command, settings: checkSettings(rest, values) }
   return { command: 'run', settings: runSettings(rest, values) }
 }

@@ -20,6 +20,7 @@ Commands:
   resume            End a pause
   retry-now [id...] Attempt now what waits for its next attempt
   sql <query>       Query the warehouse of a data directory
+  migrate           Move a data directory into the journal that many machines share
   help [command]    Explain a command
 
 Options:
@@ -273,6 +274,33 @@ Example:
   dollar-send retry-now --host api.example.com
 `
 
+export const MIGRATE_HELP = `Usage: dollar-send migrate --from <dir> --to <url> [options]
+
+Moves a data directory into the journal in PostgreSQL that many machines share: its log, the calls that
+wait with their attempts, sealed batches and pauses. Each call is moved once. A command that was ended,
+however it ended, goes on when it runs again; nothing is delivered before everything is moved. Stop the
+runner first: afterwards no engine opens the directory. Shows the plan first, and asks on a terminal.
+
+Options:
+  --from <dir>        The data directory
+  --to <url>          The database, as in journal.postgres.url. Better in a --config if it has a password
+  --schema <name>     The schema of the journal's tables                      (default: dollar_send)
+  --ca <file>         Certificate authorities to trust instead of the machine's, in PEM
+  --config <file>     Options of Engine.open(), those of the nodes   (default: dollar-send.config.mjs)
+  --plan              Check everything, print the plan, and move nothing
+  -y, --yes           Do not ask. Without a terminal nothing is asked
+  --json              Print one JSON object instead of text
+  -h, --help          Print this
+
+The key that the nodes share is journal.key of the configuration, or DOLLAR_SEND_JOURNAL_KEY in the
+environment. A directory without the file journal.key needs its own in DOLLAR_SEND_DATA_DIR_KEY.
+
+Exit status: 0 moved, also by an earlier command, 2 bad usage, 3 it was not moved, 130 interrupted.
+
+Example:
+  dollar-send migrate --from ./data --to postgres://runner@db.internal/runner --plan
+`
+
 /** The help of each command. */
 export const HELP_OF = {
   init: INIT_HELP,
@@ -286,6 +314,7 @@ export const HELP_OF = {
   resume: RESUME_HELP,
   'retry-now': RETRY_HELP,
   sql: SQL_HELP,
+  migrate: MIGRATE_HELP,
 }
 
 /**

@@ -43,6 +43,8 @@ async function main(args) {
       return (await import('./control.mjs')).pauseCommand(decision.command, decision.settings)
     case 'retry-now':
       return (await import('./control.mjs')).retryCommand(decision.settings)
+    case 'migrate':
+      return (await import('./migrate.mjs')).migrateCommand(decision.settings)
     case 'check':
       return (await import('./check/command.mjs')).checkCommand(decision.settings)
     default:

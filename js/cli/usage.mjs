@@ -37,6 +37,11 @@ export const OPTIONS = /** @type {const} */ ({
   wait: { type: 'string' },
   all: { type: 'boolean' },
   code: { type: 'string' },
+  from: { type: 'string' },
+  to: { type: 'string' },
+  schema: { type: 'string' },
+  ca: { type: 'string' },
+  plan: { type: 'boolean' },
   yes: { type: 'boolean', short: 'y' },
   follow: { type: 'boolean', short: 'f' },
   csv: { type: 'boolean' },
@@ -49,7 +54,7 @@ export const OPTIONS = /** @type {const} */ ({
 /** The commands there are; `help` takes one as its argument. */
 export const COMMANDS = [
   ...['init', 'run', 'check', 'serve', 'log', 'runs', 'replay', 'pause', 'resume', 'retry-now'],
-  ...['sql', 'help'],
+  ...['sql', 'migrate', 'help'],
 ]
 
 const PLACES = ['config', 'data-dir', 'url', 'token']
@@ -81,6 +86,7 @@ export const OPTIONS_OF = {
     ...[...PLACES, 'host', 'destination', 'workflow', 'execution', 'step', 'code', 'all', 'json'],
   ],
   sql: ['config', 'data-dir', 'url', 'token', 'timeout', 'csv'],
+  migrate: ['from', 'to', 'schema', 'ca', 'config', 'plan', 'yes', 'json'],
 }
 
 /**

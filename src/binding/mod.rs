@@ -16,6 +16,7 @@ mod exit;
 mod handle;
 mod hold;
 mod mailbox;
+mod migrate;
 mod options;
 mod promise;
 mod read_executions;
@@ -33,6 +34,7 @@ pub use execution::{
 };
 pub use exit::{flush_at_exit, is_main_thread, open_at_exit, watch_exit};
 pub use hold::{begin_warehouse_process, end_warehouse_process, hold_warehouse, release_warehouse};
+pub use migrate::{migrate, migrated};
 pub use options::{
     AlertOptions, BreakerOptions, DeadLetterRate, EgressOptions, EngineOptions, HttpOptions,
     HttpRateOptions, JournalOptions, LockOptions, LogOptions, RateOptions, RetryOptions,

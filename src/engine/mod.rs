@@ -10,16 +10,19 @@ mod forward;
 mod intake;
 mod lanes;
 mod lifecycle;
+mod moving;
 mod settlement;
 mod shared;
 
 pub use crate::destinations::sql::{Answered, Column, Format, Query};
+pub use crate::journal::{MoveOptions, MoveProgress};
 pub use intake::{
     Execution, Handover, Receipt, Replay, ReplayPlan, ReplayRequest, ReplayRun, ReplayView,
     Replayed, Run, Skipped,
 };
 pub use lanes::{PauseTarget, RetryFilter};
 pub use lifecycle::{Drained, Handle, HttpServer, OpenExecution, registry, runtime};
+pub use moving::{move_directory, plan_move};
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -15,12 +15,14 @@ mod crypto;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod memory;
+mod moving;
 mod postgres;
 mod record;
 mod row;
 mod sqlite;
 
 pub use memory::MemoryJournal;
+pub use moving::{MoveOptions, MoveProgress, MoveReport, move_directory, plan_move};
 pub use postgres::{Callbacks, Options as SharedOptions, PostgresJournal};
 pub use record::{
     ChangedRows, Commit, Completion, Delayed, FleetWaiting, Incident, Lane, NodeFigures, Record,

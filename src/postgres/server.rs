@@ -126,6 +126,15 @@ impl Tls {
     }
 }
 
+/// Shows the hosts and the database; the user and the password are no part of it.
+impl fmt::Display for PostgreSqlServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts: Vec<_> =
+            self.hosts.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+        write!(f, "postgres://{}/{}", hosts.join(","), self.database)
+    }
+}
+
 impl PostgreSqlServer {
     /// Reads a connection URI as libpq does. Without `sslmode` the connection is encrypted, but on
     /// this machine only if the server offers that. The certificate is checked in every mode.

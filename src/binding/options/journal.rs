@@ -118,7 +118,7 @@ impl Durable {
         let patience = millis("patienceMs", options.patience_ms, 100..=3_600_000, 10_000)?;
         let lease = millis("leaseMs", options.lease_ms, 1000..=600_000, 10_000)?;
         let key = key(text)?;
-        let database = shared.read()?;
+        let database = shared.read(&Place::open("journal.postgres"))?;
         Ok(Some(journal::SharedOptions {
             server: database.0,
             ca: database.1,
@@ -184,8 +184,10 @@ impl Durable {
 const MAX_SCHEMA: usize = 63;
 
 impl SharedJournalOptions {
-    fn read(&self) -> Result<(PostgreSqlServer, Option<String>, String, u16)> {
-        let place = Place::open("journal.postgres");
+    pub(super) fn read(
+        &self,
+        place: &Place,
+    ) -> Result<(PostgreSqlServer, Option<String>, String, u16)> {
         let url = self.url.as_deref().ok_or_else(|| place.refuse("url", "is needed"))?;
         let server = PostgreSqlServer::parse(url).map_err(|reason| place.refuse("url", reason))?;
         let schema = self.schema.clone().unwrap_or_else(|| "dollar_send".to_owned());

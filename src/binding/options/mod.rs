@@ -11,6 +11,7 @@ mod email_auth;
 mod http;
 mod journal;
 mod log;
+mod migrate;
 mod place;
 mod rate;
 mod retry;
@@ -40,6 +41,7 @@ pub use tls::TlsOptions;
 
 pub(super) use destination::read as read_destination;
 pub(super) use journal::key;
+pub(super) use migrate::read_move;
 pub(super) use sql::query as read_query;
 
 use crate::config::{

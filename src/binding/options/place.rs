@@ -23,6 +23,8 @@ pub(super) enum Function {
     Destination,
     /// `engine.sql()`
     Sql,
+    /// The command `migrate`.
+    Migrate,
 }
 
 /// An object of options: the function that takes it, and its path in the function's argument.
@@ -118,6 +120,7 @@ impl Place {
             Function::Open => (ErrorKind::InvalidOption, "Engine.open()"),
             Function::Destination => (ErrorKind::InvalidArgument, "engine.destination()"),
             Function::Sql => (ErrorKind::InvalidArgument, "engine.sql()"),
+            Function::Migrate => (ErrorKind::InvalidOption, "migrate"),
         };
         Error::new(kind, format!("{function}: {message}"))
     }

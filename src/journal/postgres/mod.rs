@@ -9,6 +9,7 @@
 //! nodes, [`signals`] are what they tell each other beside calls, [`refill`] brings calls into the lanes, [`restore`] reads them, [`log`] has the queries.
 //! `docs/operating/many-machines.md` describes it for operators.
 
+mod adoption;
 mod answers;
 mod batches;
 mod changes;
@@ -18,6 +19,7 @@ mod connect;
 mod error;
 mod figures;
 mod log;
+mod moving;
 mod node;
 mod op;
 mod op_queue;
@@ -55,7 +57,9 @@ use crate::egress::Egress;
 use crate::error::Result;
 use crate::execution::{ExecutionLog, Retention};
 use crate::postgres::{Connector, PostgreSqlServer};
+use adoption::Adoption;
 use figures::SeenFleet;
+pub(super) use moving::Target;
 use op_queue::OpQueue;
 use ownership::Ownership;
 use params::Params;
@@ -133,6 +137,8 @@ struct Shared {
     room: Notify,
     /// Executions of this process of which other nodes deliver calls.
     awaited: Mutex<HashMap<u64, Arc<ExecutionLog>>>,
+    /// Calls of data directories that are being taken.
+    adoption: Mutex<Adoption>,
     /// Deliveries in the log in memory that other nodes make.
     withdrawn: Mutex<HashSet<Uuid>>,
     /// Notified when other nodes may have recorded or delivered something.

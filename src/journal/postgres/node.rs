@@ -30,7 +30,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(100);
 /// The longest time of the upkeep of the log's tables, as the server limits a statement.
 const UPKEEP_LIMIT: Duration = Duration::from_secs(60);
 /// Bits of a call's number that one opening gives.
-const BLOCK_BITS: u32 = 32;
+pub(super) const BLOCK_BITS: u32 = 32;
 
 /// Starts the thread. Returns when the journal is open there.
 pub(super) fn start(
@@ -92,7 +92,8 @@ impl NodeThread {
         Callbacks { describe, report, is_followed }: Callbacks,
     ) -> Result<Self> {
         let client = connect(&connector).await.map_err(|error| error.within("Engine.open()"))?;
-        let id = schema::open(&client, &options, &cipher).await?;
+        let named = schema::Named { schema: &options.schema, shards: Some(options.shards) };
+        let id = schema::open(&client, named, &cipher).await?.block;
         ExecutionLog::number_in_slot(id.cast_unsigned());
         // Executions that are over are in the database; memory need not keep them.
         let live = Retention { max_executions_per_workflow: 0, ..options.retention };
@@ -107,6 +108,7 @@ impl NodeThread {
             room: tokio::sync::Notify::new(),
             silent: tokio::sync::Notify::new(),
             awaited: Mutex::default(),
+            adoption: Mutex::default(),
             withdrawn: Mutex::default(),
             look: tokio::sync::Notify::new(),
             cipher,

@@ -30,7 +30,15 @@ pub(super) enum Op {
     /// An attempt begins.
     Lease { seq: u64, attempts: u32, waiter: Option<Waiter> },
     /// Another attempt is made at `due`.
-    Postpone { seq: u64, attempts: u32, due: Timestamp, last_error: Option<Arc<Failure>> },
+    Postpone {
+        seq: u64,
+        attempts: u32,
+        due: Timestamp,
+        /// The failure of the last attempt; `None` leaves that of an earlier one.
+        last_error: Option<Arc<Failure>>,
+        /// The attempts that are kept; `None` leaves those before.
+        attempt_log: Option<String>,
+    },
     /// Every call of a part is terminal; its payloads are kept if one failed.
     Close { first_seq: u64, keep: bool },
     /// Parts of other nodes are in this node's lanes.

@@ -112,6 +112,11 @@ impl Ownership {
         is_same
     }
 
+    /// Returns `true` if the record with this number is handed out.
+    pub(super) fn is_handed_out(&self, seq: u64) -> bool {
+        self.in_flight.contains_key(&seq)
+    }
+
     /// Returns `true` if a record of the shard is handed out.
     pub(super) fn is_busy(&self, shard: u16) -> bool {
         self.in_flight.values().any(|record| record.shard == shard)

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Client;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
 use super::error::failed;
-use crate::error::Result;
+use crate::error;
 use crate::execution::first_shared_serial;
 use crate::time::Timestamp;
 
@@ -15,6 +16,8 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(3600);
 const DAY: u64 = 86_400_000;
 /// Days for which there are partitions ahead of time.
 const AHEAD: u64 = 3;
+/// Days ahead for which there can be partitions.
+const MAX_AHEAD: u64 = 3660;
 /// The lock under which one node does this.
 const LOCK: &str = "SELECT pg_try_advisory_xact_lock(1685286500, hashtext(current_schema()))";
 
@@ -24,7 +27,7 @@ const DEAD: &str =
 
 /// Makes the partitions of the next days, and drops those whose deliveries are older than `max_age`.
 /// Returns the number of dead letters that it removed.
-pub(super) async fn keep(client: &Client, begin: &str, max_age: Duration) -> Result<u64> {
+pub(super) async fn keep(client: &Client, begin: &str, max_age: Duration) -> error::Result<u64> {
     let run = async |sql: &str| client.batch_execute(sql).await.map_err(|error| failed(&error));
     run(begin).await?;
     run("SET LOCAL lock_timeout TO '2s'").await?;
@@ -53,8 +56,26 @@ pub(super) async fn keep(client: &Client, begin: &str, max_age: Duration) -> Res
     Ok(dead)
 }
 
+/// Returns `true` for a day that a log can have: an older one has no numbers of executions, and one
+/// farther ahead is of a clock that was wrong.
+pub(super) fn is_plausible(day: u64) -> bool {
+    let today = Timestamp::now().as_millis() / DAY;
+    first_shared_serial(Timestamp::from_millis(day * DAY)) > 0 && day <= today + MAX_AHEAD
+}
+
+/// Makes the partitions of a day that has none, in the transaction that is open.
+pub(super) async fn make_day(client: &Client, day: u64) -> Result<(), Error> {
+    client.batch_execute("SET LOCAL lock_timeout TO '2s'").await?;
+    client.query_typed(&LOCK.replace("pg_try_", "pg_"), &[]).await?;
+    let name = format!("deliveries_d{day}");
+    let ask = "SELECT to_regclass($1) IS NULL";
+    let params = [(&name as &(dyn ToSql + Sync), Type::TEXT)];
+    let rows = client.query_typed(ask, &params).await?;
+    if rows[0].get(0) { client.batch_execute(&create(day)).await } else { Ok(()) }
+}
+
 /// Returns the days that have partitions.
-async fn partitions(client: &Client) -> Result<Vec<u64>> {
+async fn partitions(client: &Client) -> error::Result<Vec<u64>> {
     let ask = "SELECT c.relname FROM pg_catalog.pg_inherits i
         JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'deliveries'::regclass";
@@ -93,7 +114,7 @@ fn forget_others(horizon: u64) -> String {
 
 /// Drops the partitions of a day, unless an execution of it is not finished. Returns the number of dead
 /// letters in them if they are gone.
-async fn drop_day(client: &Client, day: u64) -> Result<Option<u64>> {
+async fn drop_day(client: &Client, day: u64) -> error::Result<Option<u64>> {
     let ask = format!(
         "SELECT EXISTS (SELECT 1 FROM executions_d{day} WHERE finished_at IS NULL),
             (SELECT count(*) FROM deliveries_d{day} WHERE {DEAD})"

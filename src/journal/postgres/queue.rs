@@ -11,7 +11,8 @@ use super::ownership::{Closed, OpenPart};
 use super::{PostgresJournal, Shared};
 use crate::error::Result;
 use crate::execution::{
-    DeliveryRequest, Entry, ExecutionLog, ReplayOf, Resolution, Settlement, Status, Waiting,
+    AttemptLog, DeliveryRequest, Entry, ExecutionLog, ReplayOf, Resolution, Settlement, Status,
+    Waiting,
 };
 use crate::id::delivery_id;
 use crate::journal::memory::{Applied, discarded, lanes_of};
@@ -307,10 +308,14 @@ impl Shared {
     fn postpone_record(&self, lane: &Lane, record: Record, until: Timestamp, note: String) {
         let (seq, attempts) = (record.seq, record.attempts);
         let last_error = record.last_error.clone();
+        let attempt_log = {
+            let state = record.execution.state();
+            state.entries[record.place].attempt_log.as_deref().map(AttemptLog::to_text)
+        };
         let due = until.by_system();
         let mut ownership = self.ownership();
         if ownership.take_back(&record) {
-            self.ops.push_all([Op::Postpone { seq, attempts, due, last_error }]);
+            self.ops.push_all([Op::Postpone { seq, attempts, due, last_error, attempt_log }]);
             if ownership.serves(self.shard_of(lane)) {
                 self.memory.postpone(lane, record, until, note);
                 return;
@@ -398,7 +403,7 @@ impl Queue for PostgresJournal {
         let recalled = self.shared.memory.recall(wanted);
         let due = |(_, seq, attempts): &(Lane, u64, u32)| {
             let (seq, attempts) = (*seq, *attempts);
-            Op::Postpone { seq, attempts, due: now, last_error: None }
+            Op::Postpone { seq, attempts, due: now, last_error: None, attempt_log: None }
         };
         self.shared.ops.push_all(recalled.iter().map(due).collect::<Vec<_>>());
         lanes_of(recalled)

@@ -45,6 +45,8 @@ pub(super) struct Arrivals {
     pub inbox: VecDeque<i64>,
     /// Shards that were taken, and whose calls are to be read.
     pub loads: VecDeque<Load>,
+    /// `true` while one of them was taken out, and is read.
+    is_loading: bool,
     /// Rows of the log that other nodes changed.
     pub changed: ChangedRows,
     /// `true` if registrations may have changed.
@@ -63,9 +65,25 @@ pub(super) struct Load {
     pub calls: usize,
     /// The sealed batches of the shards, until all their records are read.
     pub sealed: Option<Sealed>,
+    /// The limits of what is read, if it was moved here.
+    pub moved: Option<Moved>,
+}
+
+/// What was moved here from a data directory.
+#[derive(Debug)]
+pub(super) struct Moved {
+    /// The last part.
+    pub last: i64,
+    pub batches: Vec<i64>,
+    pub forwards: Vec<Uuid>,
 }
 
 impl Arrivals {
+    /// Returns `true` if calls of taken shards are still to be read.
+    pub(super) fn are_loads_left(&self) -> bool {
+        self.is_loading || !self.loads.is_empty()
+    }
+
     fn is_empty(&self) -> bool {
         !self.has_news() && self.inbox.is_empty() && self.loads.is_empty()
     }
@@ -126,6 +144,7 @@ impl Shared {
             let count = arrivals.inbox.len().min(usize::try_from(PARTS).unwrap_or(usize::MAX));
             let inbox: Vec<i64> = arrivals.inbox.drain(..count).collect();
             let load = if inbox.is_empty() { arrivals.loads.pop_front() } else { None };
+            arrivals.is_loading = load.is_some();
             (inbox, load)
         };
         if inbox.is_empty() && load.is_none() {
@@ -141,9 +160,12 @@ impl Shared {
             brought?;
         } else if let Some(mut load) = load {
             let brought = self.bring_load(&mut load, &mut refill).await;
+            let mut arrivals = self.arrivals();
             if !matches!(brought, Ok(false)) {
-                self.arrivals().loads.push_front(load);
+                arrivals.loads.push_front(load);
             }
+            arrivals.is_loading = false;
+            drop(arrivals);
             brought?;
         }
         drop(reading);
@@ -173,17 +195,19 @@ impl Shared {
                      SELECT first_seq, sum(calls) OVER (ORDER BY first_seq) - calls AS before
                      FROM (SELECT first_seq, calls FROM commits
                            WHERE is_open AND shard = ANY($1) AND first_seq > $2
+                               AND first_seq <= $3
                            ORDER BY first_seq LIMIT {PARTS}) next
                  ) counted WHERE before < {calls})
              ORDER BY c.first_seq"
         );
         let mut columns = Columns::default();
-        columns.add(Type::INT4_ARRAY, load.shards.iter().copied()).number(load.after);
+        let last = load.moved.as_ref().map_or(i64::MAX, |moved| moved.last);
+        columns.add(Type::INT4_ARRAY, load.shards.iter().copied()).number(load.after).number(last);
         let mut rows = self.read(&sql, &columns).await?;
         // What is on its way into the lanes is looked at again.
         let is_whole = self.cut_at_appending(&mut rows)?;
         if load.sealed.is_none() {
-            load.sealed = Some(self.read_batches(&load.shards).await?);
+            load.sealed = Some(self.read_batches(&load.shards, load.moved.as_ref()).await?);
         }
         let sealed = load.sealed.get_or_insert_default();
         let brought = self.bring(&rows, refill, true, sealed).await?;

@@ -13,10 +13,11 @@ use super::Shared;
 use super::op::Op;
 use super::ownership::{OpenPart, Ownership};
 use super::params::{Columns, int};
+use super::refill::Moved;
 use super::row::{RowReader, StoredExecution};
 use crate::delivery::{Failure, Kind};
 use crate::error::Result;
-use crate::execution::{Entry, ExecutionLog, Resolution, Status, Waiting};
+use crate::execution::{AttemptLog, Entry, ExecutionLog, Resolution, Status, Waiting};
 use crate::journal::memory::record;
 use crate::journal::{
     Delayed, Lane, OnInterrupted, Record, Refill, RestoredBatch, SealedBatch, codec,
@@ -54,6 +55,7 @@ struct Attempts {
     is_under_way: bool,
     due: Option<Timestamp>,
     last_error: Option<Arc<Failure>>,
+    log: Option<AttemptLog>,
 }
 
 /// What the database has beside the parts.
@@ -100,7 +102,24 @@ impl Shared {
     /// Hands over the batches whose records were all read, and what is to be forwarded.
     pub(super) fn bring_batches(&self, sealed: Sealed, refill: &mut Refill) {
         refill.unforwarded.extend(sealed.unforwarded);
+        // This node may have sealed one before the look.
+        let live: HashSet<u64> = {
+            let ownership = self.ownership();
+            let places = sealed.places.iter();
+            places
+                .filter(|(seq, _)| ownership.is_handed_out(**seq))
+                .map(|(_, (id, _))| *id)
+                .collect()
+        };
         for (id, mut batch) in sealed.batches {
+            if !self.ownership().serves(self.shard_of(&batch.sealed.lane)) {
+                // Its next owner reads all of it.
+                self.give_up(&batch.records);
+                continue;
+            }
+            if batch.records.is_empty() && live.contains(&id) {
+                continue;
+            }
             if batch.records.is_empty() {
                 // The node ended between the last settlement and this.
                 self.ops.push_all([Op::Forget { batch: id }]);
@@ -109,6 +128,17 @@ impl Shared {
             batch.records.sort_unstable_by_key(|(place, _)| *place);
             refill.batches.push(batch);
         }
+    }
+
+    /// Gives up records of a batch whose shard another node is to have.
+    fn give_up(&self, records: &[(usize, Record)]) {
+        for (_, record) in records {
+            if self.ownership().take_back(record) {
+                self.left_elsewhere(record);
+                self.arrivals().left.push(record.payload.cost());
+            }
+        }
+        self.arrived.notify_waiters();
     }
 
     fn part(&self, row: &Row) -> Result<StoredPart> {
@@ -181,11 +211,14 @@ impl Shared {
         columns.numbers(seqs);
         for row in &self.read("SELECT * FROM attempts WHERE seq = ANY($1)", &columns).await? {
             let row = RowReader::new("attempts", row);
+            let due = row.optional_time("due_at")?;
+            let log = |text: String| AttemptLog::from_text(&text, due);
             let attempts = Attempts {
                 made: row.small("attempts")?,
                 is_under_way: row.get("is_under_way")?,
-                due: row.optional_time("due_at")?,
+                due,
                 last_error: row.failure()?.map(Arc::new),
+                log: row.parse_optional("attempt_log", log)?,
             };
             beside.attempts.insert(row.unsigned("seq")?, attempts);
         }
@@ -201,13 +234,26 @@ impl Shared {
         rows.iter().map(|row| RowReader::new("forwards", row).get("delivery")).collect()
     }
 
-    /// Reads the sealed batches of the shards, and what is to be forwarded.
-    pub(super) async fn read_batches(&self, shards: &[i32]) -> Result<Sealed> {
-        let unforwarded = self.read_forwards(shards).await?;
+    /// Reads the sealed batches of the shards, and what is to be forwarded; or only those that were
+    /// moved here.
+    pub(super) async fn read_batches(
+        &self,
+        shards: &[i32],
+        moved: Option<&Moved>,
+    ) -> Result<Sealed> {
+        let unforwarded = match moved {
+            None => self.read_forwards(shards).await?,
+            Some(moved) => moved.forwards.clone(),
+        };
         let mut all = Sealed { unforwarded, ..Sealed::default() };
         let mut columns = Columns::default();
         columns.add(Type::INT4_ARRAY, shards.iter().copied());
-        for row in &self.read("SELECT * FROM batches WHERE shard = ANY($1)", &columns).await? {
+        let mut ask = "SELECT * FROM batches WHERE shard = ANY($1)".to_owned();
+        if let Some(moved) = moved {
+            columns.numbers(moved.batches.iter().copied());
+            ask.push_str(" AND id = ANY($2)");
+        }
+        for row in &self.read(&ask, &columns).await? {
             let row = RowReader::new("batches", row);
             let id = row.unsigned("id")?;
             let parsed = |text: String| serde_json::from_str::<Vec<u64>>(&text).ok();
@@ -300,6 +346,7 @@ impl Shared {
         let (mut due, mut last_error, mut is_interrupted) = (None, None, false);
         if let Some(attempts) = attempts {
             entry.attempts = attempts.made;
+            entry.attempt_log = attempts.log.map(Box::new);
             (due, last_error, is_interrupted) =
                 (attempts.due, attempts.last_error, attempts.is_under_way);
             let waits = due.is_some() || last_error.is_some();

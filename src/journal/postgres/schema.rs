@@ -1,21 +1,25 @@
 //! The layout of the database, and the checks before anything is taken from it.
 //!
-//! A layout that is newer than this code is refused. There is one layout so far, so there is no step
-//! from an older one.
+//! A layout that is newer than this code is refused. There is one layout so far; what was added to it
+//! since is added to a database that lacks it, and nodes that do not know of it run on.
 
 use std::time::Duration;
 
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
+use super::Params;
 use super::error::{failed, journal};
-use super::{Options, Params};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::crypto::{Cipher, KEY_CHECK};
 
 /// The version of the layout that this code sets up.
 const VERSION: i32 = 1;
 const LAYOUT: &str = include_str!("schema.sql");
+/// The last table that was added to the layout.
+const ADDED: &str = "moves";
+/// The number of shards of a layout whose options name none.
+const SHARDS: u16 = 64;
 /// The longest lease that a session without a sign of life may block.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 /// The lock under which nodes set the layout up one after the other.
@@ -40,29 +44,54 @@ pub(super) fn begin(schema: &str, lease: Duration) -> String {
     )
 }
 
-/// Sets the layout up if it is not there, and checks that it is this journal's. Returns the first of
-/// the numbers that this node may give.
-pub(super) async fn open(client: &Client, options: &Options, cipher: &Cipher) -> Result<i64> {
-    let opened = prepare(client, options, cipher).await;
+/// A journal as the options name it.
+#[derive(Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub schema: &'a str,
+    /// The number of shards; `None`: that of the journal.
+    pub shards: Option<u16>,
+}
+
+/// A journal that was opened.
+pub(super) struct Opened {
+    /// The first of the numbers that the opener may give.
+    pub block: i64,
+    pub shards: u16,
+}
+
+/// Sets the layout up if it is not there, and checks that it is this journal's.
+pub(super) async fn open(client: &Client, named: Named<'_>, cipher: &Cipher) -> Result<Opened> {
+    let opened = async {
+        let opened = prepare(client, named, cipher).await?;
+        client.batch_execute("COMMIT").await.map_err(|error| failed(&error))?;
+        Ok(opened)
+    };
+    let opened = opened.await;
     if opened.is_err() {
         let _ = client.batch_execute("ROLLBACK").await;
     }
     opened
 }
 
-async fn prepare(client: &Client, options: &Options, cipher: &Cipher) -> Result<i64> {
+/// Does what [`open`] does in a transaction that stays open.
+pub(super) async fn prepare(
+    client: &Client,
+    options: Named<'_>,
+    cipher: &Cipher,
+) -> Result<Opened> {
     let run = async |sql: &str| client.batch_execute(sql).await.map_err(|error| failed(&error));
-    let schema = quoted(&options.schema);
+    let schema = quoted(options.schema);
     run("BEGIN").await?;
     let lock = Params::of(&[(&LOCK, Type::INT8)]);
     query(client, "SELECT pg_advisory_xact_lock($1)", &lock).await?;
     check_encoding(client).await?;
-    let name = Params::of(&[(&options.schema, Type::TEXT)]);
+    let name = Params::of(&[(&options.schema, Type::TEXT), (&ADDED, Type::TEXT)]);
     let found = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1),
         EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = 'meta'),
         EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1),
         coalesce((SELECT has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace
-            WHERE nspname = $1), true)";
+            WHERE nspname = $1), true),
+        EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = $2)";
     let rows = query(client, found, &name).await?;
     let has = |place: usize| rows[0].get::<_, bool>(place);
     if !has(0) {
@@ -81,9 +110,21 @@ async fn prepare(client: &Client, options: &Options, cipher: &Cipher) -> Result<
     if !has(1) {
         set_up(client, options, cipher).await?;
     }
-    let block = check(client, options, cipher).await?;
-    run("COMMIT").await?;
-    Ok(block)
+    let opened = check(client, options, cipher).await?;
+    if !has(4) && has(1) {
+        run(&additions()).await?;
+    }
+    Ok(opened)
+}
+
+/// Returns the statements that add to a layout what was added since.
+fn additions() -> String {
+    let table = LAYOUT.split_once(&format!("CREATE TABLE {ADDED} (")).map(|(_, rest)| rest);
+    let columns = table.and_then(|rest| rest.split_once(";\n")).map_or("", |(columns, _)| columns);
+    format!(
+        "ALTER TABLE attempts ADD COLUMN IF NOT EXISTS attempt_log text;
+         CREATE TABLE {ADDED} ({columns};"
+    )
 }
 
 async fn check_encoding(client: &Client) -> Result<()> {
@@ -95,10 +136,10 @@ async fn check_encoding(client: &Client) -> Result<()> {
     Err(journal(format!("journal.postgres.url: the database is in {encoding}: it must be in UTF8")))
 }
 
-async fn set_up(client: &Client, options: &Options, cipher: &Cipher) -> Result<()> {
+async fn set_up(client: &Client, options: Named<'_>, cipher: &Cipher) -> Result<()> {
     client.batch_execute(LAYOUT).await.map_err(|error| failed(&error))?;
     let check = cipher.encrypt(KEY_CHECK, KEY_CHECK)?;
-    let shards = i32::from(options.shards);
+    let shards = i32::from(options.shards.unwrap_or(SHARDS));
     let values =
         [(&VERSION as _, Type::INT4), (&shards as _, Type::INT4), (&check as _, Type::BYTEA)];
     let insert = "INSERT INTO meta (version, shards, key_check) VALUES ($1, $2, $3)";
@@ -108,7 +149,7 @@ async fn set_up(client: &Client, options: &Options, cipher: &Cipher) -> Result<(
     Ok(())
 }
 
-async fn check(client: &Client, options: &Options, cipher: &Cipher) -> Result<i64> {
+async fn check(client: &Client, options: Named<'_>, cipher: &Cipher) -> Result<Opened> {
     let take = "UPDATE meta SET next_block = next_block + 1
         RETURNING version, shards, key_check, next_block - 1";
     let rows = query(client, take, &Params::default()).await?;
@@ -121,13 +162,13 @@ async fn check(client: &Client, options: &Options, cipher: &Cipher) -> Result<i6
             options.schema
         )));
     }
-    if shards != i32::from(options.shards) {
+    if let Some(wanted) = options.shards.filter(|wanted| i32::from(*wanted) != shards) {
         return Err(Error::new(
             ErrorKind::InvalidOption,
             format!(
                 "journal.postgres.shards: the schema {} has {shards} shards, not {}: the number \
                  is fixed when the journal is set up",
-                options.schema, options.shards
+                options.schema, wanted
             ),
         ));
     }
@@ -140,7 +181,8 @@ async fn check(client: &Client, options: &Options, cipher: &Cipher) -> Result<i6
             ),
         )
     })?;
-    get(row, 3)
+    let shards = u16::try_from(shards).map_err(|_| super::error::damaged("meta.shards"))?;
+    Ok(Opened { block: get(row, 3)?, shards })
 }
 
 /// Runs one statement in the transaction that is open.

@@ -53,6 +53,7 @@ pub(super) async fn care(node: &mut NodeThread) -> Done {
     let held: Vec<i32> =
         node.shared.ownership().held.keys().map(|shard| i32::from(*shard)).collect();
     let (begun, lease) = (Instant::now(), millis(node.shared.options.lease));
+    let adopting = node.shared.adopting_shards();
     let client = node.client()?;
     client.batch_execute(&node.shared.begin).await?;
     let cared = async {
@@ -75,6 +76,8 @@ pub(super) async fn care(node: &mut NodeThread) -> Done {
         let wanted = (share - mine).max(0);
         let params = Params::of(&[(&id as _, Type::INT8), (&wanted as _, Type::INT8)]);
         let taken = client.query_typed(TAKE, params.values()).await?;
+        let just: Vec<i32> = taken.iter().map(|row| row.get(0)).collect();
+        node.shared.adopt(client, &adopting, &just).await?;
         client.batch_execute("COMMIT").await?;
         Ok::<_, tokio_postgres::Error>((taken, mine - share, nodes))
     };
@@ -89,6 +92,7 @@ pub(super) async fn care(node: &mut NodeThread) -> Done {
     let taken: Vec<(i32, i64, i64)> =
         taken.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
     node.shared.take(&taken);
+    node.shared.note_adopted();
     node.shared.drain_surplus(surplus);
     Ok(())
 }
@@ -165,7 +169,7 @@ impl Shared {
         }
         drop(ownership);
         self.backlog.fetch_add(calls, Ordering::AcqRel);
-        let load = Load { shards, after: -1, calls, sealed: None };
+        let load = Load { shards, after: -1, calls, sealed: None, moved: None };
         self.arrivals().loads.push_back(load);
         self.arrived.notify_waiters();
     }

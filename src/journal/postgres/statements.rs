@@ -79,10 +79,12 @@ pub(super) const DISMISS: &str = "
 
 pub(super) const ATTEMPTS: &str = "
     INSERT INTO attempts AS a (seq, attempts, is_under_way, due_at, error_code, error_message,
-        error_phase)
-    SELECT seq, attempts, due_at IS NULL, due_at, error_code, error_message, error_phase
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[])
-        AS d (seq, attempts, due_at, error_code, error_message, error_phase)
+        error_phase, attempt_log)
+    SELECT seq, attempts, due_at IS NULL, due_at, error_code, error_message, error_phase,
+        attempt_log
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[],
+        $7::text[])
+        AS d (seq, attempts, due_at, error_code, error_message, error_phase, attempt_log)
     ON CONFLICT (seq) DO UPDATE SET
         attempts = excluded.attempts,
         is_under_way = excluded.is_under_way,
@@ -90,7 +92,8 @@ pub(super) const ATTEMPTS: &str = "
         error_phase = CASE WHEN excluded.error_code IS NULL THEN a.error_phase
             ELSE excluded.error_phase END,
         error_message = coalesce(excluded.error_message, a.error_message),
-        error_code = coalesce(excluded.error_code, a.error_code)";
+        error_code = coalesce(excluded.error_code, a.error_code),
+        attempt_log = coalesce(excluded.attempt_log, a.attempt_log)";
 
 /// Counts terminal deliveries. The last one finishes its execution, whichever node made it; the node
 /// that recorded it is notified.

@@ -2,6 +2,7 @@
 //! what goes wrong.
 
 mod contention;
+mod moving;
 mod server;
 
 use proptest::prelude::*;

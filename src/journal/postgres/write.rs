@@ -140,7 +140,7 @@ struct ExecutionChange<'a> {
 enum AttemptProgress<'a> {
     None,
     UnderWay(u32),
-    Waiting { attempts: u32, due: Timestamp, error: Option<&'a Failure> },
+    Waiting { attempts: u32, due: Timestamp, error: Option<&'a Failure>, log: Option<&'a str> },
 }
 
 impl<'a> Work<'a> {
@@ -154,9 +154,10 @@ impl<'a> Work<'a> {
             Op::Lease { seq, attempts, .. } => {
                 self.attempts.insert(*seq, AttemptProgress::UnderWay(*attempts));
             }
-            Op::Postpone { seq, attempts, due, last_error } => {
+            Op::Postpone { seq, attempts, due, last_error, attempt_log } => {
                 let (attempts, due, error) = (*attempts, *due, last_error.as_deref());
-                self.attempts.insert(*seq, AttemptProgress::Waiting { attempts, due, error });
+                let log = attempt_log.as_deref();
+                self.attempts.insert(*seq, AttemptProgress::Waiting { attempts, due, error, log });
             }
             Op::Close { first_seq, keep } => self.closed.push((int(*first_seq), *keep)),
             Op::Taken(parts) => {
@@ -334,9 +335,9 @@ impl<'a> Work<'a> {
             .iter()
             .filter_map(|(seq, progress)| match progress {
                 AttemptProgress::None => None,
-                AttemptProgress::UnderWay(attempts) => Some((*seq, *attempts, None, None)),
-                AttemptProgress::Waiting { attempts, due, error } => {
-                    Some((*seq, *attempts, Some(*due), *error))
+                AttemptProgress::UnderWay(attempts) => Some((*seq, *attempts, None, None, None)),
+                AttemptProgress::Waiting { attempts, due, error, log } => {
+                    Some((*seq, *attempts, Some(*due), *error, *log))
                 }
             })
             .collect();
@@ -344,7 +345,7 @@ impl<'a> Work<'a> {
             return;
         }
         let error = |get: fn(&Failure) -> Option<Cow<'_, str>>| {
-            rows.iter().map(move |(_, _, _, error)| get((*error)?))
+            rows.iter().map(move |(_, _, _, error, _)| get((*error)?))
         };
         let mut columns = Columns::default();
         columns
@@ -352,11 +353,12 @@ impl<'a> Work<'a> {
             .numbers(rows.iter().map(|(_, attempts, ..)| i64::from(*attempts)))
             .add(
                 Type::INT8_ARRAY,
-                rows.iter().map(|(_, _, due, _)| due.map(|due| int(due.as_millis()))),
+                rows.iter().map(|(_, _, due, ..)| due.map(|due| int(due.as_millis()))),
             )
             .texts(error(|failure| Some(failure.kind.code().into())))
             .texts(error(|failure| Some(failure.message.as_str().into())))
-            .texts(error(|failure| failure.phase.map(|phase| phase.as_str().into())));
+            .texts(error(|failure| failure.phase.map(|phase| phase.as_str().into())))
+            .texts(rows.iter().map(|(.., log)| log.map(Cow::Borrowed)));
         statements.push((ATTEMPTS, columns));
     }
 
@@ -399,7 +401,7 @@ fn ends(ended: &BTreeMap<u64, (i64, Counts)>, context: &Context<'_>) -> Statemen
     (ENDS, columns)
 }
 
-fn delivery_columns(settled: &[&SettledRow]) -> Columns {
+pub(super) fn delivery_columns(settled: &[&SettledRow]) -> Columns {
     let rows = || settled.iter().map(|row| &row.entry);
     let text = |text: &'static str| Some(Cow::Borrowed(text));
     let failure = || rows().map(|entry| entry.failure.as_deref());

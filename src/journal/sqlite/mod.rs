@@ -11,6 +11,7 @@
 mod error;
 mod file;
 mod key;
+mod moving;
 mod queue;
 mod read;
 mod records;
@@ -20,6 +21,7 @@ mod search;
 mod write;
 
 pub use file::{Durability, announce, create_directory};
+pub(super) use moving::{Access, Source};
 pub use read::{read_executions, read_log};
 
 use std::collections::BTreeMap;
@@ -143,6 +145,7 @@ impl SqliteJournal {
         let directory = DataDir::open(&options.directory)?;
         let path = directory.path().join(FILE);
         let mut connection = file::open(&path, options.durability)?;
+        moving::refuse_moved(&connection, &path)?;
         let key = key::unlock(&connection, directory.path(), options.key.as_deref())?;
         let failed = |error| storage_error(&path, "cannot be opened", error);
         let upkeep =

@@ -184,7 +184,7 @@ fn open_on_a_small_disk(directory: &Path, pages: u32) -> SqliteJournal {
 #[tokio::test]
 async fn a_full_disk_refuses_a_hand_over_and_keeps_nothing_of_it() {
     let parent = tempfile::tempdir().unwrap();
-    let journal = open_on_a_small_disk(parent.path(), 60);
+    let journal = open_on_a_small_disk(parent.path(), 61);
     let mut kept = 0;
     let refusal = loop {
         let (commit, _) = commit(&["a"; 200], completed());

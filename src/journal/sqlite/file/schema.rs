@@ -22,7 +22,7 @@ pub enum Durability {
 
 /// The steps from each version of the layout to the next. The version of a file is its
 /// `user_version`; a step is never changed once it was released.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
     "
     CREATE TABLE executions (
         serial INTEGER PRIMARY KEY,
@@ -218,10 +218,21 @@ const STEPS: [&str; 9] = [
     CREATE INDEX executions_removable ON executions (workflow_id, serial)
         WHERE finished_at IS NOT NULL AND failed = 0;
     ",
+    "
+    -- The move of everything into a shared journal: no row, or one.
+    CREATE TABLE moves (
+        id BLOB PRIMARY KEY,
+        target TEXT NOT NULL,
+        started_at INTEGER NOT NULL,
+        finished_at INTEGER
+    ) WITHOUT ROWID;
+    ",
 ];
 
 /// The version that this code writes.
 pub(crate) const VERSION: usize = STEPS.len();
+/// The oldest version that is read as it is: what was added since is not read.
+const READABLE: usize = 8;
 
 /// `dsnd`: so that `file` and the like can tell what the file is.
 const APPLICATION_ID: i64 = 0x6473_6e64;
@@ -264,7 +275,11 @@ pub(crate) fn open_to_read(path: &Path) -> Result<Connection> {
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(failed)?;
     connection.execute_batch("PRAGMA trusted_schema = OFF").map_err(failed)?;
     let version = version(&connection).map_err(failed)?;
-    if version == VERSION { Ok(connection) } else { Err(unreadable_version(path, version)) }
+    if (READABLE..=VERSION).contains(&version) {
+        Ok(connection)
+    } else {
+        Err(unreadable_version(path, version))
+    }
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<usize> {

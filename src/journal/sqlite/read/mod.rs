@@ -13,6 +13,6 @@ pub(super) use pool::ReaderPool;
 pub(super) use query::{COLUMNS, Conditions, entry, first_at, info_of};
 pub(super) use reader::{
     CallProgress, JournalReader, RecoveredCall, RecoveredCommit, RecoveredExecution, execution, id,
-    read_execution,
+    last_attempts, progress, read_execution,
 };
 pub(super) use scan::{Scan, subject};

@@ -204,11 +204,16 @@ impl JournalReader {
 
     /// The calls in a sealed commit.
     pub(crate) fn calls(&self, first_seq: u64, message: &[u8]) -> Result<Vec<(Lane, Item)>> {
+        codec::decode(&self.decrypt(&first_seq.to_le_bytes(), message)?)
+    }
+
+    /// Opens what was sealed for `context`.
+    pub(crate) fn decrypt(&self, context: &[u8], message: &[u8]) -> Result<Vec<u8>> {
         let Some(cipher) = &self.cipher else {
             let reason = "the calls that wait are sealed: give the key (journal.key)";
             return Err(Error::new(ErrorKind::Journal, reason));
         };
-        codec::decode(&cipher.decrypt(&first_seq.to_le_bytes(), message)?)
+        cipher.decrypt(context, message)
     }
 
     /// Reads the execution of a commit with unsettled calls.
@@ -314,9 +319,9 @@ pub(crate) fn id(bytes: Vec<u8>) -> Option<Uuid> {
 }
 
 /// The failure of the last attempt, and the attempts that are kept.
-type LastAttempts = (Option<Arc<Failure>>, Option<AttemptLog>);
+pub(crate) type LastAttempts = (Option<Arc<Failure>>, Option<AttemptLog>);
 
-fn last_attempts(connection: &Connection, seq: u64) -> Rows<LastAttempts> {
+pub(crate) fn last_attempts(connection: &Connection, seq: u64) -> Rows<LastAttempts> {
     let mut select = connection.prepare_cached(
         "SELECT due_at, error_code, error_message, error_phase, attempt_log FROM retries
          WHERE seq = ?1",
@@ -330,7 +335,7 @@ fn last_attempts(connection: &Connection, seq: u64) -> Rows<LastAttempts> {
     Ok(found.optional()?.unwrap_or_default())
 }
 
-fn progress(connection: &Connection, seq: u64) -> Rows<CallProgress> {
+pub(crate) fn progress(connection: &Connection, seq: u64) -> Rows<CallProgress> {
     let mut lease = connection.prepare_cached("SELECT attempts FROM leases WHERE seq = ?1")?;
     let attempts = lease.query_row([int(seq)], |row| row.get(0)).optional()?;
     if let Some(attempts) = attempts {
