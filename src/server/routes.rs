@@ -257,7 +257,7 @@ mod tests {
     fn the_document_describes_every_route() {
         let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 29);
+        assert_eq!(paths.len(), 30);
         assert!(paths.contains_key("/v1/workflows/{workflow_id}/$errors/event_summaries"));
         assert!(document["components"]["securitySchemes"]["bearer"].is_object());
     }
