@@ -98,7 +98,8 @@ impl OpQueue {
                 if state.is_closed || state.awaited > 0 || state.ops.len() >= MIN_BATCH {
                     return;
                 }
-                state.since.map(|since| MAX_DELAY.saturating_sub(since.elapsed()))
+                let since = state.since.filter(|_| !state.ops.is_empty());
+                since.map(|since| MAX_DELAY.saturating_sub(since.elapsed()))
             };
             match wait {
                 Some(Duration::ZERO) => return,
@@ -155,5 +156,21 @@ impl OpQueue {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_due_while_nothing_waits() {
+        let queue = OpQueue::default();
+        queue.push_all([]);
+        let due = tokio::time::timeout(4 * MAX_DELAY, queue.due()).await;
+        assert!(due.is_err(), "the thread would spin");
+        queue.push_all([Op::Forget { batch: 1 }]);
+        queue.due().await;
+        assert_eq!(queue.take().len(), 1);
     }
 }
