@@ -135,7 +135,6 @@ test('what needs streams is refused with a reason', async (t) => {
   const node = await startNode(t, { journal: database.journal(), server })
   const { ask, post } = client(node.url)
   for (const path of [
-    '/pipelines/p_1/sse',
     '/v1/workflows/p_1/event_summaries',
     '/v1/users/me/subscriptions',
     '/v1/users/me/webhooks',

@@ -87,6 +87,20 @@ export async function startNode(t, settings) {
     /** @param {string} executionId @param {string[]} urls @param {number} [objects] */
     record: (executionId, urls, objects = 0) =>
       child.stdin.write(`${JSON.stringify({ executionId, urls, objects })}\n`),
+    /**
+     * Records calls `[method, ...arguments]` of `$send`. Answers their deliveries.
+     *
+     * @param {string} workflowId
+     * @param {unknown[][]} sends
+     * @param {string} [error] the execution is completed with it
+     * @returns {Promise<any[]>}
+     */
+    async send(workflowId, sends, error) {
+      const executionId = `${workflowId}-${calls++}-${child.pid}`
+      child.stdin.write(`${JSON.stringify({ executionId, workflowId, sends, error })}\n`)
+      const [, ...text] = await until(() => words('sent').find(([id]) => id === executionId))
+      return JSON.parse(text.join(' '))
+    },
     /** @param {NodeJS.Signals} signal */
     signal: (signal) => child.kill(signal),
     /** Lets it close its engine and end. */

@@ -4,13 +4,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Destination;
+use super::{Destination, Publisher};
 use crate::delivery::Payload;
 use crate::egress::Egress;
 use crate::error::Result;
 use crate::execution::RequestLog;
 use crate::jobs::Jobs;
-use crate::streams::{Streams, Subscriptions};
+use crate::streams::Subscriptions;
 
 /// How a destination takes a dead letter: the text of its call, made from the failed delivery as the log
 /// shows it; or the reason why it takes none.
@@ -46,8 +46,8 @@ pub trait BuiltIn: Destination + Sized {
 pub struct Resources {
     /// The way to the network.
     pub egress: Egress,
-    /// The events of the workflows.
-    pub streams: Arc<Streams>,
+    /// The way of events into the streams of the workflows.
+    pub publisher: Publisher,
     /// The subscribers of emitted events.
     pub subscriptions: Arc<Subscriptions>,
     /// The jobs for JavaScript.
@@ -64,7 +64,7 @@ impl Resources {
     pub fn new(egress: Egress, log_body_bytes: usize) -> Self {
         Self {
             egress,
-            streams: Arc::default(),
+            publisher: Publisher::default(),
             subscriptions: Arc::default(),
             jobs: Arc::default(),
             is_served: false,

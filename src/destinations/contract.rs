@@ -57,7 +57,7 @@ fn attempt() -> Attempt<'static> {
 fn batch(kind: Kind, text: &str, at: Timestamp, name: Option<&str>) -> Encoded {
     let registry = registry();
     let destination = registry.of(kind);
-    let lane = registry.lane(kind, &payload(text));
+    let lane = registry.lane(kind, &payload(text), "p_1");
     let mut open = destination.batching().unwrap().begin(&lane, Uuid::from_u128(7), name);
     for number in 1..=3 {
         let id = Uuid::from_u128(number);
@@ -94,9 +94,9 @@ async fn what_is_no_call_is_delivered_nowhere() {
             let (payload, attempt) = (payload(text), attempt());
             let destination = registry.of(kind);
             // None of these panics either.
-            let _ = (registry.lane(kind, &payload), destination.describe(&payload));
+            let _ = (registry.lane(kind, &payload, "p_1"), destination.describe(&payload));
             if registry.is_batched(kind) {
-                let lane = registry.lane(kind, &payload);
+                let lane = registry.lane(kind, &payload, "p_1");
                 let mut open = destination.batching().unwrap().begin(&lane, attempt.id, None);
                 let Attempt { id, recorded_at, .. } = attempt;
                 let origin = Origin { id, call: id, workflow_id: "w", recorded_at };
@@ -118,7 +118,7 @@ fn what_is_shown_of_a_call_has_no_secret() {
             let shown = format!("{} {:?}", shown.head(), shown.body());
             assert!(!shown.contains(SECRET), "{}: {shown}", kind.name());
         }
-        assert!(!registry.lane(kind, &payload).contains(SECRET), "{}", kind.name());
+        assert!(!registry.lane(kind, &payload, "p_1").contains(SECRET), "{}", kind.name());
     }
 }
 

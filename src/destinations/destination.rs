@@ -34,6 +34,18 @@ pub trait Destination: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Returns `true` if each workflow has a queue of its own, instead of the one of
+    /// [`Destination::lane`].
+    fn has_lane_per_workflow(&self) -> bool {
+        false
+    }
+
+    /// Returns `true` if the order of calls is decided when their attempts begin, so that none has to wait
+    /// for the end of the one before.
+    fn begins_in_order(&self) -> bool {
+        false
+    }
+
     /// Returns the number of concurrent attempts in all its queues together.
     fn concurrency(&self) -> usize {
         usize::MAX

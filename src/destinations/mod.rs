@@ -18,6 +18,7 @@ pub mod forward;
 pub(crate) mod fuzz;
 pub mod http;
 mod json;
+mod publisher;
 mod registry;
 mod response;
 pub mod s3;
@@ -30,4 +31,5 @@ pub use built_in::{BuiltIn, DeadLetter, Resources};
 pub use destination::{
     Attempt, Backend, BackendChoice, Destination, Exchange, FollowUpCall, Outcome,
 };
+pub use publisher::{Publisher, StoreEvents};
 pub use registry::{Config, DestinationRegistry, describe};

@@ -126,8 +126,12 @@ impl DestinationRegistry {
     /// Returns the key of the queue that a call waits in: calls in different queues never delay each
     /// other.
     #[must_use]
-    pub fn lane(&self, kind: Kind, payload: &Payload) -> String {
-        self.of(kind).lane(payload).unwrap_or_else(|| kind.name().to_owned())
+    pub fn lane(&self, kind: Kind, payload: &Payload, workflow_id: &str) -> String {
+        let destination = self.of(kind);
+        if destination.has_lane_per_workflow() {
+            return format!("{} {workflow_id}", kind.name());
+        }
+        destination.lane(payload).unwrap_or_else(|| kind.name().to_owned())
     }
 
     /// Returns `true` if calls of this kind are stored together.
@@ -165,9 +169,15 @@ impl DestinationRegistry {
 
     /// Publishes that an execution was completed with an error. Returns the calls that follow from
     /// it.
-    #[must_use]
-    pub fn publish_error(&self, attempt: &Attempt<'_>, content: String) -> Vec<FollowUpCall> {
-        self.emit().error(attempt, content)
+    ///
+    /// # Errors
+    /// `Journal`, `Closed`: the event could not be stored.
+    pub async fn publish_error(
+        &self,
+        attempt: &Attempt<'_>,
+        content: String,
+    ) -> Result<Vec<FollowUpCall>> {
+        self.emit().error(attempt, content).await
     }
 
     /// Closes connections that are kept for the next call.

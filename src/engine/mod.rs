@@ -13,6 +13,7 @@ mod lifecycle;
 mod moving;
 mod settlement;
 mod shared;
+mod streams;
 
 pub use crate::destinations::sql::{Answered, Column, Format, Query};
 pub use crate::journal::{MoveOptions, MoveProgress};
@@ -94,18 +95,23 @@ impl Engine {
         &self.shared.tasks.runtime
     }
 
-    /// Refuses what is done with streams where many machines share the journal.
+    /// Refuses what is done with emitted events where many machines share the journal.
     ///
     /// # Errors
     /// `NotSupported`.
-    pub fn check_streams(&self) -> Result<()> {
-        self.shared.refuse_in_fleet("a stream, a subscription or a webhook")
+    pub fn check_emits(&self) -> Result<()> {
+        self.shared.refuse_in_fleet("an emitted event, a subscription or a webhook")
     }
 
     /// Returns the events of the workflows, and their followers.
     #[must_use]
     pub const fn streams(&self) -> &Arc<Streams> {
         &self.streams
+    }
+
+    /// Waits until the streams of this node have the event that a client had from another node of a fleet.
+    pub async fn catch_up(&self, last: Option<&str>) {
+        streams::catch_up(&self.shared, &self.streams, last).await;
     }
 
     /// Returns the subscriptions to emitted events.

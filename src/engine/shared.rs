@@ -38,6 +38,9 @@ pub(crate) struct SharedParts {
     pub(crate) alerts: Alerts,
     /// The way to the destination of dead letters, if there is one.
     pub(crate) forwards: Option<Forwards>,
+    /// The version of the registrations that were read from a fleet's journal. Held while they change, or
+    /// are read.
+    pub(crate) registrations: tokio::sync::Mutex<u64>,
 }
 
 impl SharedParts {
@@ -54,9 +57,9 @@ impl SharedParts {
         self.services.waiting() + self.pauses.waiting(|lane| self.journal.waiting(lane))
     }
 
-    /// Refuses a call that many machines cannot deliver yet: streams have one machine.
+    /// Refuses a call that many machines cannot deliver yet.
     pub(crate) fn check_alone(&self, kind: Kind) -> Result<()> {
-        if self.config.fleet.is_none() || !matches!(kind, Kind::Sse | Kind::Emit) {
+        if self.config.fleet.is_none() || kind != Kind::Emit {
             return Ok(());
         }
         self.refuse_in_fleet(&format!("$send.{}", kind.name()))

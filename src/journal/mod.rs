@@ -23,7 +23,9 @@ mod sqlite;
 
 pub use memory::MemoryJournal;
 pub use moving::{MoveOptions, MoveProgress, MoveReport, move_directory, plan_move};
-pub use postgres::{Callbacks, Options as SharedOptions, PostgresJournal};
+pub use postgres::{
+    Callbacks, Options as SharedOptions, PostgresJournal, ReceiveEvents, ReceivedEvents,
+};
 pub use record::{
     ChangedRows, Commit, Completion, Delayed, FleetWaiting, Incident, Lane, NodeFigures, Record,
     Refill, Refusal, Replayable, Report, RestoredBatch, SealedBatch, Selected,
@@ -45,7 +47,7 @@ use crate::execution::{
     DeliveryQuery, ExecutionLog, ExecutionQuery, Found, Log, OpenBuffer, Sample, Selection,
     Settlement,
 };
-use crate::streams::{Event, EventId};
+use crate::streams::{Event, EventId, NewEvent, StoredEvent};
 use crate::time::Timestamp;
 
 /// The result of an operation that may have to wait for a disk or a server.
@@ -191,6 +193,16 @@ pub trait Fleet: Send + Sync {
 
     /// Returns this node's result of a command.
     fn answer(&self, command: u64, result: usize);
+
+    /// Numbers and stores an event, once for each delivery. Returns the version of the registrations that
+    /// was in effect as well. The event comes to every node that follows, this one included.
+    fn publish(&self, event: NewEvent) -> Promise<'_, Result<(StoredEvent, u64)>>;
+
+    /// Begins to hand over the events after this one. The `forgotten` ones are not kept by this node.
+    fn follow_events(&self, after: EventId, forgotten: Vec<EventId>);
+
+    /// Looks at once for what other nodes did.
+    fn look(&self);
 }
 
 /// The log: executions and their deliveries, including those of open buffers.

@@ -83,7 +83,6 @@ impl Wanted {
         (status = 400, description = "This is no workflow's id, or a parameter is wrong", body = Problem),
         (status = 401, description = "A token or a signed URL is needed", body = Problem),
         (status = 403, description = "The request is of a page that may not make it", body = Problem),
-        (status = 501, description = "The journal is shared by many machines, which have no streams yet", body = Problem),
         (status = 503, description = "The engine is closed", body = Problem),
     ),
     security(("bearer" = []), ()),
@@ -129,6 +128,7 @@ pub(super) async fn follow(
     if let Some(session) = grant.and_then(|grant| grant.session.clone()) {
         engine.runtime().spawn(end_with(session, Arc::downgrade(&follower), closed));
     }
+    engine.catch_up(last).await;
     let following = engine.streams().follow(workflow, last, &follower);
     let mut response = Response::new(Body::empty());
     if head.version == Version::HTTP_2 {

@@ -115,7 +115,7 @@ impl StreamKind {
 }
 
 /// An event without its number.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NewEvent {
     /// The stream it goes into.
     pub kind: StreamKind,
@@ -127,6 +127,33 @@ pub struct NewEvent {
     pub name: Box<str>,
     /// The number of emitted events that led to it.
     pub depth: u32,
+    /// JSON, or for browsers the lines of a frame after its number.
+    pub content: Bytes,
+}
+
+impl NewEvent {
+    /// Returns the event with its number.
+    #[must_use]
+    pub fn numbered(self, id: EventId) -> Event {
+        let Self { kind, workflow_id, delivery, name, depth, content } = self;
+        let content = match kind {
+            StreamKind::Sse => {
+                let head = format!("id: {id}\n");
+                EventContent::Frame(Frame::new(&[head.as_bytes(), &content].concat()))
+            }
+            StreamKind::Emits | StreamKind::Errors => EventContent::Json(content),
+        };
+        Event { id, kind, workflow_id, delivery, name, depth, content }
+    }
+}
+
+/// The number of an event that is stored where other processes publish into the same streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// The number.
+    pub id: EventId,
+    /// `true` if an earlier attempt of the same delivery had stored it.
+    pub is_repeated: bool,
 }
 
 /// A published event.

@@ -93,32 +93,28 @@ impl Streams {
         let _ = self.persist.set(persist);
     }
 
-    /// Restores persisted events, in the order of their numbers.
-    pub fn restore(&self, events: impl IntoIterator<Item = Event>) {
+    /// Restores persisted events, in the order of their numbers. Returns the ids of those that are not
+    /// kept.
+    pub fn restore(&self, events: impl IntoIterator<Item = Event>) -> Vec<EventId> {
         let mut state = self.state();
+        let mut forgotten = Vec::new();
         for event in events {
             state.last = state.last.max(event.id);
-            state.keep(Arc::new(event));
+            forgotten.extend(state.keep(Arc::new(event)));
         }
+        forgotten
     }
 
-    /// Publishes an event: assigns its number, keeps it and queues it for the followers. `content`
-    /// creates the content from the number.
-    pub fn publish(
-        &self,
-        new_event: NewEvent,
-        content: impl FnOnce(EventId) -> EventContent,
-    ) -> Published {
-        let NewEvent { kind, workflow_id, delivery, name, depth } = new_event;
+    /// Publishes an event: assigns its number, keeps it and queues it for the followers.
+    pub fn publish(&self, new_event: NewEvent) -> Published {
         let mut state = self.state();
-        let key = Key { kind, workflow_id: Arc::clone(&workflow_id) };
-        if let Some(event) = state.published(&key, delivery) {
+        let key = Key { kind: new_event.kind, workflow_id: Arc::clone(&new_event.workflow_id) };
+        if let Some(event) = state.published(&key, new_event.delivery) {
             return Published { event, followers: 0, repeated: true };
         }
         let id = EventId::after(state.last, Timestamp::now());
+        let event = Arc::new(new_event.numbered(id));
         state.last = id;
-        let event = Event { id, kind, workflow_id, delivery, name, depth, content: content(id) };
-        let event = Arc::new(event);
         let followers = state.tell(&key, &event);
         let forgotten = state.keep(Arc::clone(&event));
         // Under the lock, so that the file has events in their order.
@@ -126,6 +122,50 @@ impl Streams {
             persist(&event, forgotten);
         }
         Published { event, followers, repeated: false }
+    }
+
+    /// Takes an event that has its number: keeps it and queues it for the followers. Returns the ids of
+    /// events that are no longer kept for it; `None`: it is here already, or it comes too late.
+    pub fn receive(&self, event: &Arc<Event>) -> Option<Vec<EventId>> {
+        let mut state = self.state();
+        if event.id <= state.last {
+            return None;
+        }
+        state.last = event.id;
+        let key = Key { kind: event.kind, workflow_id: Arc::clone(&event.workflow_id) };
+        state.tell(&key, event);
+        Some(state.keep(Arc::clone(event)))
+    }
+
+    /// Disconnects all followers and forgets every event: some are missing. Clients that come back
+    /// find out which.
+    pub fn start_anew(&self) {
+        let mut state = self.state();
+        state.streams.retain(|_, stream| {
+            stream.recent.clear();
+            stream.forgotten = None;
+            !stream.followers.is_empty()
+        });
+        state.order.clear();
+        state.bytes = 0;
+        for follower in state.streams.values().flat_map(|stream| &stream.followers) {
+            follower.disconnect();
+        }
+    }
+
+    /// Returns the number of the last event.
+    #[must_use]
+    pub fn last(&self) -> EventId {
+        self.state().last
+    }
+
+    /// Returns the number of followers that an event is for.
+    #[must_use]
+    pub fn count_followers(&self, event: &NewEvent) -> usize {
+        let key = Key { kind: event.kind, workflow_id: Arc::clone(&event.workflow_id) };
+        let state = self.state();
+        let followers = state.streams.get(&key).map_or(&[][..], |stream| &stream.followers);
+        followers.iter().filter(|follower| follower.wants(&event.name)).count()
     }
 
     /// Returns the kept events of a stream, oldest first.
@@ -351,12 +391,9 @@ mod tests {
             delivery: Uuid::now_v7(),
             name: name.into(),
             depth: 0,
+            content: vec![b' '; content].into(),
         };
-        streams.publish(new_event, |id| {
-            let mut text = id.to_string().into_bytes();
-            text.resize(text.len().max(content), b' ');
-            EventContent::Frame(Frame::new(&text))
-        })
+        streams.publish(new_event)
     }
 
     fn taken(following: &Following) -> usize {
@@ -438,9 +475,10 @@ mod tests {
             delivery: Uuid::nil(),
             name: "".into(),
             depth: 0,
+            content: Bytes::new(),
         };
-        let first = streams.publish(new_event(), |_| EventContent::Json(Bytes::new()));
-        let second = streams.publish(new_event(), |_| EventContent::Json(Bytes::new()));
+        let first = streams.publish(new_event());
+        let second = streams.publish(new_event());
         assert_eq!((first.repeated, second.repeated), (false, true));
         assert_eq!(first.event.id, second.event.id);
     }
@@ -475,6 +513,37 @@ mod tests {
         };
         streams.restore([event]);
         assert!(publish(&streams, "p_a", "", 1).event.id > far);
+    }
+
+    #[test]
+    fn events_of_other_processes_are_taken_once_and_in_order() {
+        let streams = Arc::<Streams>::default();
+        let event = |ms: u64| {
+            let id = EventId::after(EventId::default(), Timestamp::from_millis(ms));
+            let new_event = NewEvent {
+                kind: StreamKind::Sse,
+                workflow_id: "p_a".into(),
+                delivery: Uuid::now_v7(),
+                name: "".into(),
+                depth: 0,
+                content: "data: 1\n\n".into(),
+            };
+            Arc::new(new_event.numbered(id))
+        };
+        let following = streams.follow("p_a", None, &everything());
+        assert_eq!(taken(&following), 1);
+        assert_eq!(streams.receive(&event(5)), Some(Vec::new()));
+        assert_eq!(streams.receive(&event(7)), Some(Vec::new()));
+        assert_eq!((streams.receive(&event(7)), streams.receive(&event(6))), (None, None));
+        assert_eq!(following.next_now().unwrap(), "id: 5-0\ndata: 1\n\n");
+        assert_eq!((taken(&following), streams.last().to_string()), (1, "7-0".to_owned()));
+        streams.start_anew();
+        let mut context = Context::from_waker(Waker::noop());
+        assert_eq!(following.poll_next(&mut context), Poll::Ready(None));
+        drop(following);
+        streams.restore((8..200).map(|ms| Arc::unwrap_or_clone(event(ms))));
+        let following = streams.follow("p_a", Some("7-0"), &everything());
+        assert_eq!(taken(&following), 1 + 1 + RECENT, "with a gap");
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod raw_event;
 mod subscriptions;
 mod webhook;
 
-pub use event::{Event, EventContent, EventId, NewEvent, NoEventId, StreamKind};
+pub use event::{Event, EventContent, EventId, NewEvent, NoEventId, StoredEvent, StreamKind};
 pub use follower::{Follower, TransferCoding};
 pub use frame::Frame;
 pub use hub::{Following, GAP, PersistEvents, Published, RECENT, StreamStats, Streams};

@@ -110,22 +110,17 @@ struct EventForListeners<'a> {
 }
 
 impl Subscriptions {
-    /// Restores stored registrations.
+    /// Restores stored registrations, in place of those that are there. Listeners in this process stay.
     ///
     /// # Errors
     /// `Journal`: a text is not a registration. The message repeats nothing of it: it may hold a secret.
     pub fn restore<'a>(&self, registrations: impl IntoIterator<Item = &'a str>) -> Result<()> {
-        for (place, text) in registrations.into_iter().enumerate() {
-            let registration = serde_json::from_str(text).map_err(|error| {
-                let message = format!(
-                    "registration {} of a subscription or webhook in the journal cannot be read at \
-                     column {}: it is damaged, or a newer version of dollar-send wrote it",
-                    place + 1,
-                    error.column(),
-                );
-                Error::new(ErrorKind::Journal, message)
-            })?;
-            self.add(registration);
+        let registrations = parsed(registrations)?;
+        let mut state = self.state();
+        state.subscriptions.clear();
+        state.webhooks.clear();
+        for registration in registrations {
+            state.add(registration);
         }
         Ok(())
     }
@@ -178,15 +173,7 @@ impl Subscriptions {
 
     /// Puts a registration into effect.
     pub fn add(&self, registration: Registration) {
-        let mut state = self.state();
-        match registration {
-            Registration::Subscription(subscription) => {
-                state.subscriptions.insert(subscription.id.clone(), subscription);
-            }
-            Registration::Webhook(webhook) => {
-                state.webhooks.insert(webhook.id.clone(), Arc::new(webhook));
-            }
-        }
+        self.state().add(registration);
     }
 
     /// Removes these registrations.
@@ -252,6 +239,15 @@ impl Subscriptions {
         found
     }
 
+    /// Returns the number of listeners in this process that an event is for.
+    #[must_use]
+    pub fn count_listeners(&self, event: &Event) -> usize {
+        let state = self.state();
+        let is_wished =
+            |local: &&Local| state.is_wished(&local.filter, &event.workflow_id, &event.name);
+        state.locals.iter().filter(is_wished).count()
+    }
+
     /// Publishes an event to the listeners in this process. Returns their number.
     pub fn publish(&self, event: &Event) -> usize {
         let state = self.state();
@@ -289,6 +285,17 @@ impl Subscriptions {
 }
 
 impl Registrations {
+    fn add(&mut self, registration: Registration) {
+        match registration {
+            Registration::Subscription(subscription) => {
+                self.subscriptions.insert(subscription.id.clone(), subscription);
+            }
+            Registration::Webhook(webhook) => {
+                self.webhooks.insert(webhook.id.clone(), Arc::new(webhook));
+            }
+        }
+    }
+
     fn find(&self, emitter: &str, listener: &str, event_name: &str) -> Option<&Subscription> {
         self.subscriptions.values().find(|known| {
             known.emitter_id == emitter
@@ -323,6 +330,22 @@ impl Registrations {
             }
         }
     }
+}
+
+/// Reads registrations.
+fn parsed<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<Registration>> {
+    let read = |(place, text): (usize, &str)| {
+        serde_json::from_str(text).map_err(|error| {
+            let message = format!(
+                "registration {} of a subscription or webhook in the journal cannot be read at \
+                 column {}: it is damaged, or a newer version of dollar-send wrote it",
+                place + 1,
+                error.column(),
+            );
+            Error::new(ErrorKind::Journal, message)
+        })
+    };
+    texts.into_iter().enumerate().map(read).collect()
 }
 
 /// Returns whether a channel matches. `$errors` matches only by its name, not by a pattern.

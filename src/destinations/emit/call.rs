@@ -84,9 +84,7 @@ fn header_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::streams::{
-        EventContent, NewEvent, StreamKind, Streams, Subscriptions, WebhookChange,
-    };
+    use crate::streams::{NewEvent, StreamKind, Streams, Subscriptions, WebhookChange};
 
     #[test]
     fn a_call_follows_its_webhook_s_url_and_secrets() {
@@ -100,9 +98,9 @@ mod tests {
             delivery: uuid::Uuid::from_u128(7),
             name: "".into(),
             depth: 2,
+            content: "{\"a\":1}".into(),
         };
-        let published =
-            Streams::default().publish(new_event, |_| EventContent::Json("{\"a\":1}".into()));
+        let published = Streams::default().publish(new_event);
         let call = of(&webhook, &published.event).payload;
         let same = renewed(&call, &webhook, now);
         assert_eq!((same.text.clone(), same.body.unwrap().secret), (call.text.clone(), None));

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use super::{Attempt, BuiltIn, DeadLetter, Destination, Exchange, Outcome, Resources, forward};
+use super::publisher::not_stored;
+use super::{
+    Attempt, BuiltIn, DeadLetter, Destination, Exchange, Outcome, Publisher, Resources, forward,
+};
 use crate::delivery::{Failure, Payload, Verdict};
 use crate::error::{ErrorKind, Result};
 use crate::execution::{RequestLog, ResponseLog};
-use crate::streams::{
-    ERRORS, EventContent, NewEvent, Published, RawEvent, StreamKind, Streams, Subscriptions,
-};
+use crate::streams::{ERRORS, NewEvent, Published, RawEvent, StreamKind, Subscriptions};
 pub use call::renewed;
 use item::Item;
 
@@ -27,7 +28,7 @@ pub const MAX_DEPTH: u32 = 16;
 /// The emit destination: the streams of the workflows, and the subscribers.
 #[derive(Debug)]
 pub struct Emit {
-    streams: Arc<Streams>,
+    publisher: Publisher,
     subscriptions: Arc<Subscriptions>,
     /// Bytes of each call that the log keeps.
     log_body_bytes: usize,
@@ -52,7 +53,7 @@ impl BuiltIn for Emit {
     /// Returns a destination that publishes to the streams and to the subscribers.
     fn open((): &(), resources: &Resources) -> Result<Self> {
         Ok(Self {
-            streams: Arc::clone(&resources.streams),
+            publisher: resources.publisher.clone(),
             subscriptions: Arc::clone(&resources.subscriptions),
             log_body_bytes: resources.log_body_bytes,
         })
@@ -62,31 +63,43 @@ impl BuiltIn for Emit {
 impl Emit {
     /// Publishes on the channel `$errors` that an execution was completed with an error; returns
     /// the calls that deliver the event to webhooks.
-    #[must_use]
-    pub fn error(&self, attempt: &Attempt<'_>, content: String) -> Vec<super::FollowUpCall> {
-        self.emit(StreamKind::Errors, attempt, ERRORS, content.into()).2
+    ///
+    /// # Errors
+    /// `Journal`, `Closed`: it could not be stored.
+    pub async fn error(
+        &self,
+        attempt: &Attempt<'_>,
+        content: String,
+    ) -> Result<Vec<super::FollowUpCall>> {
+        Ok(self.emit(StreamKind::Errors, attempt, ERRORS, content.into()).await?.2)
     }
 
-    fn emit(
+    async fn emit(
         &self,
         kind: StreamKind,
         attempt: &Attempt<'_>,
         name: &str,
         content: bytes::Bytes,
-    ) -> (Published, usize, Vec<super::FollowUpCall>) {
+    ) -> Result<(Published, usize, Vec<super::FollowUpCall>)> {
         let new_event = NewEvent {
             kind,
             workflow_id: attempt.workflow_id.into(),
             delivery: attempt.id,
             name: name.into(),
             depth: attempt.emit_depth,
+            content,
         };
-        let published = self.streams.publish(new_event, |_| EventContent::Json(content));
+        let published = self.publisher.publish(new_event).await?;
         let event = &published.event;
         let webhooks = self.subscriptions.webhooks_for(&event.workflow_id, &event.name);
         let calls = webhooks.iter().map(|webhook| call::of(webhook, event)).collect();
-        let listeners = self.subscriptions.publish(event);
-        (published, listeners, calls)
+        // The events of many processes come to the listeners of each by way of the streams.
+        let listeners = if self.publisher.is_shared() {
+            self.subscriptions.count_listeners(event)
+        } else {
+            self.subscriptions.publish(event)
+        };
+        Ok((published, listeners, calls))
     }
 }
 
@@ -96,16 +109,20 @@ impl Destination for Emit {
         payload: &'a Payload,
         attempt: &'a Attempt<'a>,
     ) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move { self.attempt(payload, attempt) })
+        Box::pin(self.attempt(payload, attempt))
     }
 
     fn describe(&self, payload: &Payload) -> RequestLog {
         RequestLog::recorded(payload, self.log_body_bytes)
     }
+
+    fn has_lane_per_workflow(&self) -> bool {
+        self.publisher.is_shared()
+    }
 }
 
 impl Emit {
-    fn attempt(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
+    async fn attempt(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
         if attempt.emit_depth >= MAX_DEPTH {
             return Outcome::rejected(endless(attempt));
         }
@@ -118,8 +135,11 @@ impl Emit {
         } else {
             payload.text.slice_ref(item.event.as_bytes())
         };
-        let (published, listeners, calls) =
-            self.emit(StreamKind::Emits, attempt, &item.channel, content);
+        let emitted = self.emit(StreamKind::Emits, attempt, &item.channel, content).await;
+        let (published, listeners, calls) = match emitted {
+            Ok(emitted) => emitted,
+            Err(error) => return not_stored(&error),
+        };
         let webhooks = calls.iter().map(|call| &*call.workflow_id).collect();
         let said = Emitted { id: published.event.id.to_string(), listeners, webhooks };
         let response = Some(Box::new(ResponseLog::new(&said, None)));

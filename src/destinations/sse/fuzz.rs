@@ -2,7 +2,6 @@
 
 use super::item::Item;
 use crate::delivery::Payload;
-use crate::streams::EventId;
 
 /// Reads a call, and its frame as a browser does: it is one event, on its channel, with its data.
 pub(crate) fn call(payload: &Payload) {
@@ -11,9 +10,8 @@ pub(crate) fn call(payload: &Payload) {
     if payload.text.iter().any(|byte| b"\n\r".contains(byte)) {
         return;
     }
-    let frame = item.frame(EventId::default());
-    let text = String::from_utf8_lossy(&frame.plain()).into_owned();
-    let mut expected = vec!["id: 0-0".to_owned()];
+    let text = String::from_utf8_lossy(&item.lines()).into_owned();
+    let mut expected = Vec::new();
     if !item.channel.is_empty() {
         expected.push(format!("event: {}", item.channel));
     }

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::io::Write as _;
 
+use bytes::Bytes;
+
 use crate::delivery::{Failure, Payload};
 use crate::destinations::json;
 use crate::error::ErrorKind;
-use crate::streams::{EventId, Frame, GAP};
+use crate::streams::GAP;
 
 /// A frame for the stream.
 #[derive(Debug)]
@@ -32,17 +34,16 @@ impl<'a> Item<'a> {
         Ok(Self { channel, mended, data })
     }
 
-    /// Returns the event as it goes over the wire (HTML, server-sent events): `JSON.stringify`
-    /// writes no line breaks, so the data is one line.
-    pub(super) fn frame(&self, id: EventId) -> Frame {
-        let mut frame = Vec::with_capacity(self.channel.len() + self.data.len() + 64);
+    /// Returns the event as it goes over the wire (HTML, server-sent events), without its number:
+    /// `JSON.stringify` writes no line breaks, so the data is one line.
+    pub(super) fn lines(&self) -> Bytes {
+        let mut frame = Vec::with_capacity(self.channel.len() + self.data.len() + 16);
         // Writing to memory does not fail.
-        let _ = writeln!(frame, "id: {id}");
         if !self.channel.is_empty() {
             let _ = writeln!(frame, "event: {}", self.channel);
         }
         let _ = write!(frame, "data: {}\n\n", self.data);
-        Frame::new(&frame)
+        frame.into()
     }
 }
 
@@ -71,21 +72,17 @@ mod tests {
 
     fn frame(text: &str) -> String {
         let payload = Payload::from_text(text.to_owned());
-        let frame = Item::of(&payload).unwrap().frame(EventId::default());
-        String::from_utf8(frame.plain().to_vec()).unwrap()
+        String::from_utf8(Item::of(&payload).unwrap().lines().to_vec()).unwrap()
     }
 
     #[test]
     fn a_call_becomes_one_event() {
         for (text, expected) in [
-            (r#"{"channel":"a","payload":{"b":1}}"#, "id: 0-0\nevent: a\ndata: {\"b\":1}\n\n"),
-            (r#"{"payload":"x\ny","channel":"é"}"#, "id: 0-0\nevent: é\ndata: \"x\\ny\"\n\n"),
-            (r#"{"channel":":gap","payload":1}"#, "id: 0-0\nevent:  :gap\ndata: 1\n\n"),
-            (r#"{"channel":"","payload":[]}"#, "id: 0-0\ndata: []\n\n"),
-            (
-                r#"{"channel":"a\r\ndata: x\u0000","payload":1}"#,
-                "id: 0-0\nevent: a  data: x \ndata: 1\n\n",
-            ),
+            (r#"{"channel":"a","payload":{"b":1}}"#, "event: a\ndata: {\"b\":1}\n\n"),
+            (r#"{"payload":"x\ny","channel":"é"}"#, "event: é\ndata: \"x\\ny\"\n\n"),
+            (r#"{"channel":":gap","payload":1}"#, "event:  :gap\ndata: 1\n\n"),
+            (r#"{"channel":"","payload":[]}"#, "data: []\n\n"),
+            (r#"{"channel":"a\r\ndata: x\u0000","payload":1}"#, "event: a  data: x \ndata: 1\n\n"),
         ] {
             assert_eq!(frame(text), expected);
         }
@@ -96,7 +93,7 @@ mod tests {
         fn no_channel_adds_a_line(channel in any::<String>(), data in any::<String>()) {
             let text = serde_json::json!({ "channel": channel, "payload": data }).to_string();
             let frame = frame(&text);
-            let lines = if channel.is_empty() { 3 } else { 4 };
+            let lines = if channel.is_empty() { 2 } else { 3 };
             prop_assert_eq!(frame.matches(['\n', '\r', '\0']).count(), lines);
             prop_assert!(frame.ends_with("\n\n"));
         }

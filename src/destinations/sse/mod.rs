@@ -4,23 +4,23 @@
 pub(crate) mod fuzz;
 mod item;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use super::{Attempt, BuiltIn, DeadLetter, Destination, Exchange, Outcome, Resources};
+use super::publisher::not_stored;
+use super::{Attempt, BuiltIn, DeadLetter, Destination, Exchange, Outcome, Publisher, Resources};
 use crate::delivery::{Payload, Verdict};
 use crate::error::Result;
 use crate::execution::{RequestLog, ResponseLog};
-use crate::streams::{EventContent, NewEvent, StreamKind, Streams};
+use crate::streams::{NewEvent, StreamKind};
 use item::Item;
 
 /// The SSE destination: the streams of the workflows.
 #[derive(Debug)]
 pub struct Sse {
-    streams: Arc<Streams>,
+    publisher: Publisher,
     /// True if a server is open from which the streams can be read.
     served: bool,
     /// Bytes of each call that the log keeps.
@@ -47,7 +47,7 @@ impl BuiltIn for Sse {
     /// Returns a destination that publishes to the streams.
     fn open((): &(), resources: &Resources) -> Result<Self> {
         Ok(Self {
-            streams: Arc::clone(&resources.streams),
+            publisher: resources.publisher.clone(),
             served: resources.is_served,
             log_body_bytes: resources.log_body_bytes,
             warned_once: AtomicBool::new(false),
@@ -61,16 +61,24 @@ impl Destination for Sse {
         payload: &'a Payload,
         attempt: &'a Attempt<'a>,
     ) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move { self.attempt(payload, attempt) })
+        Box::pin(self.attempt(payload, attempt))
     }
 
     fn describe(&self, payload: &Payload) -> RequestLog {
         RequestLog::recorded(payload, self.log_body_bytes)
     }
+
+    fn has_lane_per_workflow(&self) -> bool {
+        self.publisher.is_shared()
+    }
+
+    fn begins_in_order(&self) -> bool {
+        self.publisher.is_shared()
+    }
 }
 
 impl Sse {
-    fn attempt(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
+    async fn attempt(&self, payload: &Payload, attempt: &Attempt<'_>) -> Outcome {
         let item = match Item::of(payload) {
             Ok(item) => item,
             Err(failure) => return Outcome::rejected(failure),
@@ -81,15 +89,20 @@ impl Sse {
             delivery: attempt.id,
             name: (&*item.channel).into(),
             depth: 0,
+            content: item.lines(),
         };
-        let published = self.streams.publish(new_event, |id| EventContent::Frame(item.frame(id)));
+        let published = match self.publisher.publish(new_event).await {
+            Ok(published) => published,
+            Err(error) => return not_stored(&error),
+        };
         let mut warnings = Vec::new();
         if item.mended {
             let message = "line breaks and NULs in the channel are sent as spaces, and `:gap`, which \
                            is an event of the server, with a space before it";
             warnings.push(message.to_owned());
         }
-        if !self.served && !self.warned_once.swap(true, Ordering::Relaxed) {
+        let is_readable = self.served || self.publisher.is_shared();
+        if !is_readable && !self.warned_once.swap(true, Ordering::Relaxed) {
             let message = "nobody can read the stream: the engine was opened without `server`";
             warnings.push(message.to_owned());
         }

@@ -82,11 +82,15 @@ pub(crate) async fn append(lanes: &Arc<Lanes>, commit: Commit) -> Result<(), Box
 }
 
 /// Assigns each call to its lane.
-pub(super) fn assign_lanes(destinations: &DestinationRegistry, calls: Calls) -> Vec<(Lane, Item)> {
+pub(super) fn assign_lanes(
+    destinations: &DestinationRegistry,
+    calls: Calls,
+    workflow_id: &str,
+) -> Vec<(Lane, Item)> {
     let mut assigned: Vec<(Lane, Item)> = Vec::with_capacity(calls.len());
     for item in calls.into_items() {
         let before = assigned.last().map(|(lane, _)| lane);
-        assigned.push((lane_of(destinations, &item, before), item));
+        assigned.push((lane_of(destinations, &item, workflow_id, before), item));
     }
     assigned
 }
@@ -95,9 +99,10 @@ pub(super) fn assign_lanes(destinations: &DestinationRegistry, calls: Calls) -> 
 pub(super) fn lane_of(
     destinations: &DestinationRegistry,
     item: &Item,
+    workflow_id: &str,
     before: Option<&Lane>,
 ) -> Lane {
-    let key = destinations.lane(item.kind, &item.payload);
+    let key = destinations.lane(item.kind, &item.payload, workflow_id);
     match before {
         Some(lane) if lane.kind == item.kind && *lane.key == *key => lane.clone(),
         _ => Lane { kind: item.kind, key: key.into() },

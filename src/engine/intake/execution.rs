@@ -329,7 +329,7 @@ impl Execution {
         let commit = Commit {
             execution: Arc::clone(&self.log),
             seed: self.seed,
-            items: assign_lanes(&self.shared().destinations, calls),
+            items: assign_lanes(&self.shared().destinations, calls, &self.log.info.workflow_id),
             completion,
             forwards: None,
         };

@@ -58,7 +58,8 @@ pub(crate) async fn commit_call(
         trace: cause.trace.clone(),
         trigger: None,
     }));
-    let key = lanes.shared.destinations.lane(kind, &payload).into();
+    let destinations = &lanes.shared.destinations;
+    let key = destinations.lane(kind, &payload, &execution.info.workflow_id).into();
     let item = Item {
         kind,
         step: step.into(),
@@ -106,8 +107,12 @@ pub(super) async fn publish_error(
         recovered: false,
     };
     let content = error_event(info, message, details, attempt.recorded_at);
-    let calls = lanes.shared.destinations.publish_error(&attempt, content);
-    if let Err(error) = commit_calls(lanes, calls, info).await {
+    let published = lanes.shared.destinations.publish_error(&attempt, content).await;
+    let told = match published {
+        Ok(calls) => commit_calls(lanes, calls, info).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = told {
         let message = format!("webhooks are not told of the error: {error}");
         lanes.shared.observers.warn("WEBHOOK_NOT_TOLD", &message, Some(&info.execution_id));
     }

@@ -184,8 +184,9 @@ impl Replays {
             }
             let oldest = calls.first().map(|first| time_of(first.replay.call));
             plan.oldest = plan.oldest.or(oldest);
-            for Replayable { replay, code, item, .. } in calls {
-                let lane = lane_of(&shared.destinations, &item, None);
+            for Replayable { replay, code, execution, item, .. } in calls {
+                let workflow_id = &execution.info.workflow_id;
+                let lane = lane_of(&shared.destinations, &item, workflow_id, None);
                 ids.push(replay.id);
                 plan.bytes += item.payload.len();
                 *plan.hosts.entry(lane.key.to_string()).or_default() += 1;
@@ -215,7 +216,8 @@ impl Replays {
                     && group.items.len() < MAX_GROUP
                     && group.bytes + item.payload.cost() <= most
             };
-            let lane = lane_of(&shared.destinations, &item, None);
+            let workflow_id = &execution.info.workflow_id;
+            let lane = lane_of(&shared.destinations, &item, workflow_id, None);
             if let Some(group) = groups.last_mut().as_mut().filter(|group| fits(group)) {
                 group.push(replay.id, lane, item);
                 continue;

@@ -118,7 +118,8 @@ impl Lanes {
         let SharedParts { journal, destinations, .. } = &*self.shared;
         let retried = AtomicUsize::new(0);
         let lanes = journal.hasten(Timestamp::now(), &|due, record| {
-            let key = || destinations.lane(record.kind, &record.payload);
+            let workflow_id = &record.execution.info.workflow_id;
+            let key = || destinations.lane(record.kind, &record.payload, workflow_id);
             let wanted = due != HELD && filter.admits(record, key);
             retried.fetch_add(usize::from(wanted), Ordering::Relaxed);
             wanted

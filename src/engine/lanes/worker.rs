@@ -1,12 +1,19 @@
 //! The workers: as many as there may be attempts under way, and no more.
 
 use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Lanes;
 use crate::delivery::Kind;
 use crate::engine::shared::SharedParts;
-use crate::journal::Lane;
+use crate::journal::{Lane, Record};
+
+/// Attempts that go on without a worker at a time.
+const MAX_BEGUN: usize = 256;
 
 /// The workers of one engine, and the places that they serve.
 #[derive(Debug)]
@@ -14,6 +21,8 @@ pub(super) struct Workers {
     /// Places of each lane, those that wait for a worker included.
     active: Mutex<HashMap<Lane, usize>>,
     turns: Mutex<Turns>,
+    /// Places of attempts that have begun and that no worker waits for.
+    begun: Arc<Semaphore>,
 }
 
 /// The workers that may still begin, and the places that wait for one.
@@ -77,7 +86,8 @@ impl Workers {
     /// No workers yet, and at most `concurrency`.
     pub(super) fn new(concurrency: usize) -> Self {
         let turns = Turns { free: concurrency.max(1), kinds: Vec::new(), ticket: 0 };
-        Self { active: Mutex::default(), turns: Mutex::new(turns) }
+        let begun = Arc::new(Semaphore::new(MAX_BEGUN));
+        Self { active: Mutex::default(), turns: Mutex::new(turns), begun }
     }
 
     /// Forgets all places: their workers are gone.
@@ -185,8 +195,12 @@ impl Lanes {
     async fn attempt_next(self: &Arc<Self>, lane: &Lane) -> bool {
         let SharedParts { journal, destinations, pauses, pending, .. } = &*self.shared;
         if self.is_served(lane) {
+            let place = self.place_to_begin(lane).await;
             if let Some(record) = journal.lease(lane).await {
-                self.run_attempt(lane, record).await;
+                match place {
+                    Some(place) => self.begin_attempt(lane, record, place).await,
+                    None => self.run_attempt(lane, record).await,
+                }
                 if journal.waiting(lane) > 0 {
                     return true;
                 }
@@ -203,6 +217,33 @@ impl Lanes {
             pending.idle.notify_waiters();
         }
         has_more
+    }
+
+    /// Returns a place for an attempt that the worker does not wait for; `None`: it waits.
+    async fn place_to_begin(&self, lane: &Lane) -> Option<OwnedSemaphorePermit> {
+        if !self.shared.destinations.of(lane.kind).begins_in_order() {
+            return None;
+        }
+        // It is never closed.
+        Arc::clone(&self.workers.begun).acquire_owned().await.ok()
+    }
+
+    /// Begins an attempt, which goes on in a task of its own.
+    async fn begin_attempt(
+        self: &Arc<Self>,
+        lane: &Lane,
+        record: Record,
+        place: OwnedSemaphorePermit,
+    ) {
+        let (lanes, lane) = (Arc::clone(self), lane.clone());
+        let mut attempt = Box::pin(async move {
+            lanes.run_attempt(&lane, record).await;
+            drop(place);
+        });
+        let begin = |context: &mut Context<'_>| Poll::Ready(attempt.as_mut().poll(context));
+        if poll_fn(begin).await.is_pending() {
+            self.shared.tasks.spawn(attempt);
+        }
     }
 
     /// Returns `true` if attempts may be made in the lane now.

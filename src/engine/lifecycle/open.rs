@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::recovery::recover;
 use super::{Lifecycle, runtime};
 use crate::config::Config;
-use crate::destinations::{DestinationRegistry, Resources};
+use crate::destinations::{DestinationRegistry, Publisher, Resources};
 use crate::egress::{Egress, Lookup, Policy};
 use crate::engine::Engine;
 use crate::engine::alerts::{Alerts, begin_alerts};
@@ -14,9 +14,11 @@ use crate::engine::forward::{Forwards, begin_forwarding};
 use crate::engine::intake::{Budget, Intake, Replays};
 use crate::engine::lanes::{Lanes, Pauses, Services, Webhooks, is_pause, is_service};
 use crate::engine::shared::{Observers, Pending, SharedParts, Stage, Tasks};
+use crate::engine::streams::{open_streams, receive};
 use crate::error::{Error, Result};
 use crate::journal::{
-    Callbacks, Describe, Incident, Journal, MemoryJournal, PostgresJournal, Report, SqliteJournal,
+    Callbacks, Describe, Incident, Journal, MemoryJournal, PostgresJournal, ReceiveEvents, Report,
+    SqliteJournal,
 };
 use crate::streams::{Streams, Subscriptions};
 
@@ -29,8 +31,9 @@ pub(crate) fn open(config: Config, lookup: Arc<dyn Lookup>) -> Result<Arc<Engine
     let egress = Egress::new(policy, lookup);
     let streams = Arc::<Streams>::default();
     let subscriptions = Arc::<Subscriptions>::default();
+    let publisher = Publisher::new(Arc::clone(&streams));
     let resources = Resources {
-        streams: Arc::clone(&streams),
+        publisher: publisher.clone(),
         subscriptions: Arc::clone(&subscriptions),
         is_served: config.server.is_some(),
         ..Resources::new(egress.clone(), config.destinations.http.log_body_bytes)
@@ -39,7 +42,8 @@ pub(crate) fn open(config: Config, lookup: Arc<dyn Lookup>) -> Result<Arc<Engine
         .map_err(|error| error.within("Engine.open()"))?;
     let destinations = Arc::new(destinations);
     let observers = Observers::default();
-    let journal = journal(&config, egress, &destinations, &observers)?;
+    let receive_events = receive(Arc::clone(&streams), Arc::clone(&subscriptions));
+    let journal = journal(&config, egress, &destinations, &observers, receive_events)?;
     let registrations = journal.registrations()?;
     let events = Arc::clone(&observers.events);
     let services = Services::open(&destinations, &*journal, &registrations, events)
@@ -59,9 +63,10 @@ pub(crate) fn open(config: Config, lookup: Arc<dyn Lookup>) -> Result<Arc<Engine
         tasks: Tasks::new(runtime.clone()),
         alerts,
         forwards,
+        registrations: tokio::sync::Mutex::default(),
         config,
     });
-    restore_streams(&shared, &streams)?;
+    open_streams(&shared, &publisher, &streams, &subscriptions)?;
     let is_other = |text: &&str| is_service(text) || is_pause(text);
     let texts = registrations.iter().map(String::as_str);
     subscriptions.restore(texts.filter(|text| !is_other(text)))?;
@@ -75,24 +80,13 @@ pub(crate) fn open(config: Config, lookup: Arc<dyn Lookup>) -> Result<Arc<Engine
     Ok(Arc::new(Engine { shared, intake: Intake::default(), lanes, replays, streams, lifecycle }))
 }
 
-/// Brings back the events that were published before, and keeps those that come from now on.
-fn restore_streams(shared: &Arc<SharedParts>, streams: &Streams) -> Result<()> {
-    streams.restore(shared.journal.kept_events()?);
-    let shared = Arc::downgrade(shared);
-    streams.persist_with(Box::new(move |event, forgotten| {
-        if let Some(shared) = shared.upgrade() {
-            shared.journal.keep_event(event, forgotten);
-        }
-    }));
-    Ok(())
-}
-
 /// Opens the journal that the options choose.
 fn journal(
     config: &Config,
     egress: Egress,
     destinations: &Arc<DestinationRegistry>,
     observers: &Observers,
+    receive_events: ReceiveEvents,
 ) -> Result<Arc<dyn Journal>> {
     let shows = Arc::clone(destinations);
     let describe: Describe = Box::new(move |kind, payload| shows.of(kind).describe(payload));
@@ -105,7 +99,7 @@ fn journal(
     let within = |error: Error| error.within("Engine.open()");
     if let Some(options) = &config.fleet {
         let is_followed = Box::new(move || changes.is_followed());
-        let callbacks = Callbacks { describe, report, is_followed };
+        let callbacks = Callbacks { describe, report, is_followed, receive_events };
         let opened = PostgresJournal::open(options.clone(), egress, callbacks);
         return Ok(Arc::new(opened.map_err(within)?));
     }

@@ -38,7 +38,7 @@ pub(super) fn expire(
     is_unknown: bool,
     error: &dyn Fn() -> Error,
 ) {
-    let is_late = |op: &Op| op.waits_since().is_some_and(|since| since.elapsed() >= patience);
+    let is_late = |op: &Op| op.is_late(patience);
     let (late, mut rest): (Vec<Op>, Vec<Op>) = std::mem::take(batch).into_iter().partition(is_late);
     for op in late {
         match op {

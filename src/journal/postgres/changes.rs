@@ -47,6 +47,8 @@ impl Content {
             | Op::Conclude { .. }
             | Op::Forget { .. }
             | Op::Keep { .. }
+            | Op::Publish { .. }
+            | Op::ForgetEvents(_)
             | Op::Dismiss { .. }
             | Op::Register { .. }
             | Op::Answer { .. }

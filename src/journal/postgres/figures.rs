@@ -3,11 +3,13 @@
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::op::NumberedEvent;
 use super::params::Columns;
 use super::row::RowReader;
 use super::{PostgresJournal, Shared};
 use crate::error::Result;
 use crate::journal::{Fleet, FleetWaiting, NodeFigures, Promise};
+use crate::streams::{EventId, NewEvent, StoredEvent};
 
 /// What this node saw of others at its last look.
 #[derive(Debug, Default)]
@@ -57,5 +59,21 @@ impl Fleet for PostgresJournal {
 
     fn answer(&self, command: u64, result: usize) {
         self.shared.answer_command(command, result);
+    }
+
+    fn publish(&self, event: NewEvent) -> Promise<'_, Result<(StoredEvent, u64)>> {
+        let published = self.shared.publish(event);
+        Box::pin(async {
+            let NumberedEvent { stored, registrations } = published.await?;
+            Ok((stored, registrations))
+        })
+    }
+
+    fn follow_events(&self, after: EventId, forgotten: Vec<EventId>) {
+        self.shared.follow_events(after, forgotten);
+    }
+
+    fn look(&self) {
+        self.shared.look_for_signals();
     }
 }

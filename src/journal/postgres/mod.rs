@@ -6,7 +6,8 @@
 //!
 //! [`schema`] is the layout, [`ownership`] the shards of this node, [`node`] the thread that writes, renews
 //! the lease and takes over shards, [`write`] the statements of a transaction, [`poll`] follows other
-//! nodes, [`signals`] are what they tell each other beside calls, [`refill`] brings calls into the lanes, [`restore`] reads them, [`log`] has the queries.
+//! nodes, [`signals`] are what they tell each other beside calls, [`events`] those of streams, [`refill`]
+//! brings calls into the lanes, [`restore`] reads them, [`log`] has the queries.
 //! `docs/operating/many-machines.md` describes it for operators.
 
 mod adoption;
@@ -17,6 +18,7 @@ mod commands;
 mod conditions;
 mod connect;
 mod error;
+mod events;
 mod figures;
 mod log;
 mod moving;
@@ -58,6 +60,8 @@ use crate::error::Result;
 use crate::execution::{ExecutionLog, Retention};
 use crate::postgres::{Connector, PostgreSqlServer};
 use adoption::Adoption;
+use events::EventCursor;
+pub use events::{ReceiveEvents, ReceivedEvents};
 use figures::SeenFleet;
 pub(super) use moving::Target;
 use op_queue::OpQueue;
@@ -105,6 +109,8 @@ pub struct Callbacks {
     pub report: Report,
     /// Returns `true` while the changes of the log are shown.
     pub is_followed: IsFollowed,
+    /// Takes the events that any node publishes.
+    pub receive_events: ReceiveEvents,
 }
 
 /// Returns `true` while the changes of the log are shown.
@@ -147,6 +153,8 @@ struct Shared {
     describe: Describe,
     report: Mutex<Report>,
     is_followed: IsFollowed,
+    receive_events: ReceiveEvents,
+    event_cursor: Mutex<EventCursor>,
     /// `true` while another node shows the changes of the log.
     others_follow: AtomicBool,
     /// `true` if another node notified this one of a signal.
@@ -194,6 +202,10 @@ impl Shared {
 
     fn withdrawn(&self) -> MutexGuard<'_, HashSet<Uuid>> {
         self.withdrawn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn event_cursor(&self) -> MutexGuard<'_, EventCursor> {
+        self.event_cursor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_closed(&self) -> bool {

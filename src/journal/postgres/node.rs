@@ -16,7 +16,7 @@ use super::error::{Trouble, journal};
 use super::op::Op;
 use super::ownership::Ownership;
 use super::write::{Context, run, transaction};
-use super::{Callbacks, Options, Params, Shared, partitions, poll, schema, shares};
+use super::{Callbacks, Options, Params, Shared, events, partitions, poll, schema, shares};
 use crate::error::Result;
 use crate::execution::{ExecutionLog, Retention};
 use crate::journal::crypto::Cipher;
@@ -89,7 +89,7 @@ impl NodeThread {
         options: Options,
         cipher: Cipher,
         connector: Connector,
-        Callbacks { describe, report, is_followed }: Callbacks,
+        Callbacks { describe, report, is_followed, receive_events }: Callbacks,
     ) -> Result<Self> {
         let client = connect(&connector).await.map_err(|error| error.within("Engine.open()"))?;
         let named = schema::Named { schema: &options.schema, shards: Some(options.shards) };
@@ -115,6 +115,8 @@ impl NodeThread {
             describe,
             report: Mutex::new(report),
             is_followed,
+            receive_events,
+            event_cursor: Mutex::default(),
             others_follow: false.into(),
             is_signalled: false.into(),
             figures: Mutex::default(),
@@ -190,6 +192,7 @@ impl NodeThread {
     /// Renews the lease, takes shards and gives some back.
     async fn care(&mut self) -> std::result::Result<(), Trouble> {
         shares::care(self).await?;
+        self.shared.forget_events();
         let renewal = self.shared.options.lease / 4;
         let drains = !self.shared.ownership().draining.is_empty();
         self.next_care = Instant::now() + if drains { renewal.min(DRAINED) } else { renewal };
@@ -275,6 +278,7 @@ impl NodeThread {
         self.is_unknown = false;
         self.renewed(begun);
         self.shared.note_closed(batch);
+        let mut published = transaction.events.map(|place| rows[place].iter());
         let mut dismissed = rows[transaction.dismissals].iter();
         let epoch = |shard| held.get(&shard).copied().filter(|_| owned.contains(&shard));
         for op in std::mem::take(batch) {
@@ -283,8 +287,17 @@ impl NodeThread {
                     let rows = dismissed.next().into_iter().flatten();
                     let _ = waiter.answer.send(Ok(rows.map(|row| row.get(0)).collect()));
                 }
+                Op::Publish { waiter, .. } => {
+                    let row = published.as_mut().and_then(Iterator::next);
+                    let missing = || Err(super::error::damaged("events"));
+                    let _ = waiter.answer.send(row.map_or_else(missing, events::numbered));
+                }
                 op => answer(op, epoch),
             }
+        }
+        if published.is_some() {
+            // A pooler passes no notifications on.
+            self.shared.look_for_signals();
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The operations of the writer.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -10,7 +10,7 @@ use crate::delivery::Failure;
 use crate::error::Result;
 use crate::execution::{Entry, ExecutionLog, Resolution};
 use crate::journal::SealedBatch;
-use crate::streams::{Event, EventId};
+use crate::streams::{Event, EventId, NewEvent, StoredEvent, StreamKind};
 use crate::time::Timestamp;
 
 /// The caller of an operation, and since when it waits.
@@ -53,6 +53,10 @@ pub(super) enum Op {
     Forget { batch: u64 },
     /// An event was published.
     Keep { event: Arc<Event>, forgotten: Vec<EventId> },
+    /// An event is published: it gets its number.
+    Publish { event: Box<NewEvent>, waiter: Waiter<NumberedEvent> },
+    /// Events that all nodes have read are removed.
+    ForgetEvents(Vec<EventId>),
     /// Dead letters are dismissed. The result has those that still were some.
     Dismiss { dead: Vec<Uuid>, at: Timestamp, waiter: Waiter<Vec<Uuid>> },
     /// Registrations change, each encrypted, or removed.
@@ -70,6 +74,7 @@ impl Op {
             Self::Append(_, waiter) => waiter.as_ref().map(|waiter| waiter.since),
             Self::Lease { waiter, .. } => waiter.as_ref().map(|waiter| waiter.since),
             Self::Dismiss { waiter, .. } => Some(waiter.since),
+            Self::Publish { waiter, .. } => Some(waiter.since),
             Self::Seal { waiter, .. }
             | Self::Note { waiter, .. }
             | Self::Register { waiter, .. }
@@ -81,12 +86,21 @@ impl Op {
             | Self::Conclude { .. }
             | Self::Forget { .. }
             | Self::Answer { .. }
-            | Self::Keep { .. } => None,
+            | Self::Keep { .. }
+            | Self::ForgetEvents(_) => None,
         }
     }
 
+    /// Returns `true` if its caller has waited longer than `patience`. An event of a call waits on, so that
+    /// none behind it goes before it.
+    pub(super) fn is_late(&self, patience: Duration) -> bool {
+        let waits_on = matches!(self, Self::Publish { .. }) && self.is_owners();
+        let is_late = |since: Instant| since.elapsed() >= patience;
+        !waits_on && self.waits_since().is_some_and(is_late)
+    }
+
     /// Returns `true` for what only the owner of a shard may write.
-    pub(super) const fn is_owners(&self) -> bool {
+    pub(super) fn is_owners(&self) -> bool {
         match self {
             Self::Settle(_)
             | Self::Lease { .. }
@@ -97,8 +111,13 @@ impl Op {
             | Self::Note { .. }
             | Self::Conclude { .. }
             | Self::Forget { .. } => true,
+            // An error is published by the node on which the execution ended.
+            Self::Publish { event, .. } => {
+                matches!(event.kind, StreamKind::Sse | StreamKind::Emits)
+            }
             Self::Append(..)
             | Self::Keep { .. }
+            | Self::ForgetEvents(_)
             | Self::Dismiss { .. }
             | Self::Register { .. }
             | Self::Answer { .. }
@@ -117,6 +136,10 @@ impl Op {
             Self::Dismiss { dead, waiter, .. } => {
                 let _ = waiter.answer.send(result.map(|()| dead));
             }
+            Self::Publish { waiter, .. } => {
+                // The number of one that was written is read from its row.
+                let _ = waiter.answer.send(Err(result.err().unwrap_or_else(super::error::closed)));
+            }
             Self::Lease { waiter: Some(waiter), .. }
             | Self::Seal { waiter, .. }
             | Self::Note { waiter, .. }
@@ -132,9 +155,18 @@ impl Op {
             | Self::Conclude { .. }
             | Self::Forget { .. }
             | Self::Answer { .. }
-            | Self::Keep { .. } => {}
+            | Self::Keep { .. }
+            | Self::ForgetEvents(_) => {}
         }
     }
+}
+
+/// An event that has its number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NumberedEvent {
+    pub stored: StoredEvent,
+    /// The version of the registrations when it was published.
+    pub registrations: u64,
 }
 
 /// A commit and its effect on the execution.

@@ -67,6 +67,15 @@ impl OpQueue {
         async { written.await.unwrap_or_else(|_| Err(closed())) }
     }
 
+    /// Queues operations again that were taken, with their callers.
+    pub(super) fn put_back(&self, ops: Vec<Op>) {
+        let mut state = self.state();
+        state.awaited += ops.iter().filter(|op| op.waits_since().is_some()).count();
+        state.ops.extend(ops);
+        state.since.get_or_insert_with(Instant::now);
+        self.ready.notify_one();
+    }
+
     /// Accepts no more waiting callers.
     pub(super) fn close(&self) {
         self.state().is_closed = true;
@@ -129,7 +138,7 @@ impl OpQueue {
             return;
         }
         let ops = std::mem::take(&mut state.ops);
-        let is_late = |op: &Op| op.waits_since().is_some_and(|since| since.elapsed() >= patience);
+        let is_late = |op: &Op| op.is_late(patience);
         let (late, rest): (Vec<Op>, Vec<Op>) = ops.into_iter().partition(is_late);
         state.ops = rest.into();
         state.taken += late.len() as u64;

@@ -184,7 +184,7 @@ async fn listen(shared: Arc<Shared>) {
                     },
                     message = messages.next() => match message {
                         Some(Ok(AsyncMessage::Notification(told))) => {
-                            if matches!(told.payload(), "registrations" | "command") {
+                            if matches!(told.payload(), "registrations" | "command" | "events") {
                                 shared.is_signalled.store(true, Ordering::Release);
                             }
                             shared.look.notify_one();

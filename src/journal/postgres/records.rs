@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_postgres::types::Type;
 
+use super::events::event;
 use super::node::block_on;
 use super::op::Op;
 use super::params::{Columns, int};
@@ -13,7 +14,7 @@ use super::write::Statement;
 use super::{PostgresJournal, Shared};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::{Promise, Records};
-use crate::streams::{Event, EventContent, EventId, StreamKind};
+use crate::streams::{Event, EventId};
 
 /// Adds the statements that keep an event and remove others.
 pub(super) fn keep(event: &Event, forgotten: &[EventId], statements: &mut Vec<Statement>) {
@@ -99,20 +100,7 @@ impl Records for PostgresJournal {
 
 async fn events(shared: &Arc<Shared>) -> Result<Vec<Event>> {
     let rows = shared.read("SELECT * FROM events ORDER BY id", &Columns::default()).await?;
-    let event = |row| {
-        let row = RowReader::new("events", row);
-        let kind = row.parse("stream", |name: String| StreamKind::from_name(&name))?;
-        Ok(Event {
-            id: EventId::unpacked(row.unsigned("id")?),
-            kind,
-            workflow_id: row.get::<String>("workflow_id")?.into(),
-            delivery: row.get("delivery")?,
-            name: row.get::<String>("name")?.into(),
-            depth: row.small("depth")?,
-            content: EventContent::restored(kind, row.get("content")?),
-        })
-    };
-    rows.iter().map(event).collect()
+    rows.iter().map(|row| event(&RowReader::new("events", row))).collect()
 }
 
 async fn registrations(shared: &Arc<Shared>) -> Result<Vec<String>> {

@@ -1,7 +1,7 @@
 //! The layout of the database, and the checks before anything is taken from it.
 //!
-//! A layout that is newer than this code is refused. There is one layout so far; what was added to it
-//! since is added to a database that lacks it, and nodes that do not know of it run on.
+//! A layout that is newer than this code is refused. An older one gets what was added since, one step
+//! after the other.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::journal::crypto::{Cipher, KEY_CHECK};
 
 /// The version of the layout that this code sets up.
-const VERSION: i32 = 1;
+const VERSION: i32 = 3;
 const LAYOUT: &str = include_str!("schema.sql");
-/// The last table that was added to the layout.
-const ADDED: &str = "moves";
 /// The number of shards of a layout whose options name none.
 const SHARDS: u16 = 64;
+/// The steps from each version of the layout to the next.
+const STEPS: [&str; 2] = [include_str!("moves.sql"), include_str!("streams.sql")];
 /// The longest lease that a session without a sign of life may block.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 /// The lock under which nodes set the layout up one after the other.
@@ -85,13 +85,12 @@ pub(super) async fn prepare(
     let lock = Params::of(&[(&LOCK, Type::INT8)]);
     query(client, "SELECT pg_advisory_xact_lock($1)", &lock).await?;
     check_encoding(client).await?;
-    let name = Params::of(&[(&options.schema, Type::TEXT), (&ADDED, Type::TEXT)]);
+    let name = Params::of(&[(&options.schema, Type::TEXT)]);
     let found = "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1),
         EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = 'meta'),
         EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1),
         coalesce((SELECT has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace
-            WHERE nspname = $1), true),
-        EXISTS (SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = $1 AND tablename = $2)";
+            WHERE nspname = $1), true)";
     let rows = query(client, found, &name).await?;
     let has = |place: usize| rows[0].get::<_, bool>(place);
     if !has(0) {
@@ -110,21 +109,8 @@ pub(super) async fn prepare(
     if !has(1) {
         set_up(client, options, cipher).await?;
     }
-    let opened = check(client, options, cipher).await?;
-    if !has(4) && has(1) {
-        run(&additions()).await?;
-    }
-    Ok(opened)
-}
-
-/// Returns the statements that add to a layout what was added since.
-fn additions() -> String {
-    let table = LAYOUT.split_once(&format!("CREATE TABLE {ADDED} (")).map(|(_, rest)| rest);
-    let columns = table.and_then(|rest| rest.split_once(";\n")).map_or("", |(columns, _)| columns);
-    format!(
-        "ALTER TABLE attempts ADD COLUMN IF NOT EXISTS attempt_log text;
-         CREATE TABLE {ADDED} ({columns};"
-    )
+    upgrade(client).await?;
+    check(client, options, cipher).await
 }
 
 async fn check_encoding(client: &Client) -> Result<()> {
@@ -136,12 +122,27 @@ async fn check_encoding(client: &Client) -> Result<()> {
     Err(journal(format!("journal.postgres.url: the database is in {encoding}: it must be in UTF8")))
 }
 
+/// Adds what the layout of an older version does not have.
+async fn upgrade(client: &Client) -> Result<()> {
+    let rows = query(client, "SELECT version FROM meta", &Params::default()).await?;
+    let version: i32 = rows.first().map_or(Ok(VERSION), |row| get(row, 0))?;
+    let done = usize::try_from(version - 1).unwrap_or(0);
+    for step in STEPS.iter().skip(done) {
+        client.batch_execute(step).await.map_err(|error| failed(&error))?;
+    }
+    if version < VERSION {
+        let update = "UPDATE meta SET version = $1";
+        query(client, update, &Params::of(&[(&VERSION, Type::INT4)])).await?;
+    }
+    Ok(())
+}
+
 async fn set_up(client: &Client, options: Named<'_>, cipher: &Cipher) -> Result<()> {
     client.batch_execute(LAYOUT).await.map_err(|error| failed(&error))?;
     let check = cipher.encrypt(KEY_CHECK, KEY_CHECK)?;
     let shards = i32::from(options.shards.unwrap_or(SHARDS));
     let values =
-        [(&VERSION as _, Type::INT4), (&shards as _, Type::INT4), (&check as _, Type::BYTEA)];
+        [(&1_i32 as _, Type::INT4), (&shards as _, Type::INT4), (&check as _, Type::BYTEA)];
     let insert = "INSERT INTO meta (version, shards, key_check) VALUES ($1, $2, $3)";
     query(client, insert, &Params::of(&values)).await?;
     let insert = "INSERT INTO shards (shard) SELECT generate_series(0, $1 - 1)";

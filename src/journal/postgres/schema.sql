@@ -71,8 +71,7 @@ CREATE TABLE attempts (
     due_at bigint,
     error_code text,
     error_message text,
-    error_phase text,
-    attempt_log text
+    error_phase text
 );
 CREATE TABLE batches (
     id bigint PRIMARY KEY,
@@ -141,23 +140,6 @@ CREATE TABLE events (
 CREATE TABLE registrations (
     id text PRIMARY KEY,
     sealed bytea NOT NULL
-);
-
--- Data directories whose content was moved here, or is being moved. `after` is the last execution that
--- was moved. Rows that wait for the end of the move, or for the owner of their shard, have a negative
--- shard.
-CREATE TABLE moves (
-    id uuid PRIMARY KEY,
-    source text NOT NULL,
-    block bigint NOT NULL,
-    first_seq bigint NOT NULL,
-    last_seq bigint NOT NULL,
-    after bigint NOT NULL DEFAULT -1,
-    executions bigint NOT NULL DEFAULT 0,
-    deliveries bigint NOT NULL DEFAULT 0,
-    calls bigint NOT NULL DEFAULT 0,
-    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    finished_at timestamptz
 );
 
 -- Rows of the log that changed, for nodes that show them. There are none while no node follows.

@@ -1,5 +1,5 @@
-//! Signals between nodes, beside calls: commands, that registrations changed, and the changes of the
-//! log, while one of them shows it.
+//! Signals between nodes, beside calls: commands, that registrations changed, events of streams, and the
+//! changes of the log, while one of them shows it.
 //!
 //! Each node looks several times a second. **Invariant:** a row that commits late is not skipped.
 
@@ -15,6 +15,7 @@ use super::poll::query;
 use super::row::RowReader;
 use super::{Shared, commands};
 use crate::error::Result;
+use crate::streams::EventId;
 
 /// The interval of looks.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -24,7 +25,8 @@ const LOOK: &str = "
         coalesce(bool_or(follows) FILTER (WHERE id = $1), false) AS follows,
         coalesce((SELECT max(id) FROM changes), 0) AS last_change,
         EXISTS (SELECT 1 FROM commands) AS has_commands,
-        (SELECT registrations FROM meta) AS registrations
+        (SELECT registrations FROM meta) AS registrations,
+        (SELECT last FROM event_numbers) AS last_event
     FROM nodes WHERE NOT is_gone";
 
 /// The changes of other nodes. A row whose transaction is longer than the interval is missed.
@@ -84,6 +86,7 @@ impl Signals {
             shared.arrivals().registrations_changed = true;
             shared.arrived.notify_waiters();
         }
+        shared.read_events(client, EventId::unpacked(row.unsigned("last_event")?)).await?;
         if shared.options.delivers && row.get("has_commands")? {
             self.take_commands(shared, client, node).await?;
         }

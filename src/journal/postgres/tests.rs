@@ -2,6 +2,7 @@
 //! what goes wrong.
 
 mod contention;
+mod events;
 mod moving;
 mod server;
 
@@ -46,6 +47,7 @@ fn callbacks() -> Callbacks {
         describe: Box::new(|_, payload| RequestLog::recorded(payload, 1024)),
         report: Box::new(|_| {}),
         is_followed: Box::new(|| true),
+        receive_events: Arc::new(|_| Vec::new()),
     }
 }
 
@@ -125,9 +127,9 @@ fn another_journal_is_refused_before_anything_is_taken() {
         assert_eq!(kind, ErrorKind::Journal);
         assert!(message.contains("the role needs CREATE"), "{message}");
     }
-    server.sql("UPDATE fleet.meta SET version = 2");
+    server.sql("UPDATE fleet.meta SET version = 4");
     let (_, message) = refused(same);
-    assert!(message.contains("layout 2") && message.contains("newer version"), "{message}");
+    assert!(message.contains("layout 4") && message.contains("newer version"), "{message}");
     let owners = server.sql("SELECT count(*) FROM fleet.nodes");
     assert_eq!(owners, "1", "nothing was taken");
 }

@@ -26,7 +26,8 @@ const UNDO: &str = "
 
 impl NodeThread {
     /// Answers the operations of a transaction whose commit was not acknowledged. Commits whose callers
-    /// were refused stay in the batch until they are removed: the callers hand the calls over again.
+    /// were refused stay in the batch until they are removed: the callers hand the calls over again. Events
+    /// are published once more, which finds their numbers.
     pub(super) async fn committed_late(
         &mut self,
         batch: &mut Vec<Op>,
@@ -37,6 +38,9 @@ impl NodeThread {
         let (refused, stored): (Vec<Op>, Vec<Op>) =
             std::mem::take(batch).into_iter().partition(is_refused);
         *batch = refused;
+        let is_event = |op: &Op| matches!(op, Op::Publish { .. });
+        let (events, stored): (Vec<Op>, Vec<Op>) = stored.into_iter().partition(is_event);
+        self.shared.ops.put_back(events);
         for op in stored {
             answer(op, |shard| held.get(&shard).copied());
         }

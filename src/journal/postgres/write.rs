@@ -18,6 +18,7 @@ use super::statements::{
 };
 use crate::delivery::{Failure, Phase};
 use crate::execution::{DeliveryRequest, ExecutionInfo, Logged, LoggedBody, Resolution, Status};
+use crate::streams::NewEvent;
 use crate::time::Timestamp;
 
 /// A statement and its parameters.
@@ -77,6 +78,8 @@ pub(super) struct Transaction {
     pub statements: Vec<Statement>,
     /// The places of those that dismiss dead letters, in the order of their operations.
     pub dismissals: Range<usize>,
+    /// The place of the one that publishes events, if there is one.
+    pub events: Option<usize>,
 }
 
 /// Returns the statements of a transaction.
@@ -101,7 +104,14 @@ pub(super) fn transaction(ops: &[Op], context: &Context<'_>) -> Transaction {
     if context.is_followed {
         statements.extend(super::changes::statement(ops, context.node));
     }
-    Transaction { statements, dismissals }
+    // Last, so that a transaction waits for nothing while others wait for it.
+    statements.append(&mut work.forgotten);
+    let has_events = !work.events.is_empty();
+    let events = has_events.then_some(statements.len());
+    if has_events {
+        statements.push(super::events::publish(&work.events, context.channel));
+    }
+    Transaction { statements, dismissals, events }
 }
 
 /// Returns the statement that renews the lease, and ends the transaction of a node that was replaced.
@@ -124,6 +134,8 @@ struct Work<'a> {
     closed: Vec<(i64, bool)>,
     ended: BTreeMap<u64, (i64, Counts)>,
     others: Vec<Statement>,
+    events: Vec<&'a NewEvent>,
+    forgotten: Vec<Statement>,
 }
 
 struct ExecutionChange<'a> {
@@ -172,6 +184,8 @@ impl<'a> Work<'a> {
             Op::Keep { event, forgotten } => {
                 super::records::keep(event, forgotten, &mut self.others);
             }
+            Op::Publish { event, .. } => self.events.push(event),
+            Op::ForgetEvents(ids) => self.forgotten.push(super::events::forget(ids)),
             Op::Register { changes, .. } => {
                 super::records::register(changes, context.channel, &mut self.others);
             }
