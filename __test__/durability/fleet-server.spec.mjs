@@ -129,22 +129,3 @@ test('dead letters are replayed and dismissed by the server of a node that does 
   await until(async () => String(await counts()) === '1,1,1')
   assert.equal(target.requests.length, 4)
 })
-
-test('what needs streams is refused with a reason', async (t) => {
-  const database = await fleetDatabase(t)
-  const node = await startNode(t, { journal: database.journal(), server })
-  const { ask, post } = client(node.url)
-  for (const path of [
-    '/v1/workflows/p_1/event_summaries',
-    '/v1/users/me/subscriptions',
-    '/v1/users/me/webhooks',
-  ]) {
-    const { status, body } = await ask(path)
-    assert.equal(status, 501, path)
-    assert.equal(body.code, 'ERR_SEND_NOT_SUPPORTED')
-    assert.match(body.error, /not supported with journal\.postgres yet/)
-  }
-  const webhook = await post('/v1/webhooks', { url: 'https://example.com/' })
-  assert.equal(webhook.status, 501)
-  assert.equal((await ask('/v1/executions')).status, 200)
-})

@@ -95,14 +95,6 @@ impl Engine {
         &self.shared.tasks.runtime
     }
 
-    /// Refuses what is done with emitted events where many machines share the journal.
-    ///
-    /// # Errors
-    /// `NotSupported`.
-    pub fn check_emits(&self) -> Result<()> {
-        self.shared.refuse_in_fleet("an emitted event, a subscription or a webhook")
-    }
-
     /// Returns the events of the workflows, and their followers.
     #[must_use]
     pub const fn streams(&self) -> &Arc<Streams> {
@@ -314,6 +306,14 @@ impl Engine {
     #[must_use]
     pub fn pauses(&self) -> Vec<PauseView> {
         self.shared.pauses.views()
+    }
+
+    /// Takes on the subscriptions and webhooks that other nodes of a fleet registered before.
+    ///
+    /// # Errors
+    /// `Journal`, `Closed`.
+    pub async fn renew_registrations(&self) -> Result<()> {
+        self.lanes.renew_webhooks().await
     }
 
     /// Puts a registration into effect; resolves when it is as durable as a completion.

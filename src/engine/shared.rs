@@ -14,9 +14,8 @@ use super::forward::Forwards;
 use super::intake::Budget;
 use super::lanes::{Pauses, Services};
 use crate::config::Config;
-use crate::delivery::Kind;
 use crate::destinations::DestinationRegistry;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::journal::Journal;
 use crate::observability::changes::Changes;
 use crate::observability::events::{Events, Topic, Warning};
@@ -55,23 +54,6 @@ impl SharedParts {
     /// wait for their service or are paused.
     pub(crate) fn resting(&self) -> usize {
         self.services.waiting() + self.pauses.waiting(|lane| self.journal.waiting(lane))
-    }
-
-    /// Refuses a call that many machines cannot deliver yet.
-    pub(crate) fn check_alone(&self, kind: Kind) -> Result<()> {
-        if self.config.fleet.is_none() || kind != Kind::Emit {
-            return Ok(());
-        }
-        self.refuse_in_fleet(&format!("$send.{}", kind.name()))
-    }
-
-    /// Refuses what many machines cannot do together yet.
-    pub(crate) fn refuse_in_fleet(&self, what: &str) -> Result<()> {
-        if self.config.fleet.is_none() {
-            return Ok(());
-        }
-        let message = format!("{what} is not supported with journal.postgres yet: use dataDir");
-        Err(Error::new(ErrorKind::NotSupported, message))
     }
 
     /// Counts work that is over, and wakes those who wait for the last of it.

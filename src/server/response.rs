@@ -47,9 +47,6 @@ pub(super) enum StreamErrors {
     /// The request is of a page that may not make it, or the token only reads
     #[response(status = 403)]
     OtherOrigin(Problem),
-    /// The journal is shared by many machines, which have no streams yet
-    #[response(status = 501)]
-    NotInFleet(Problem),
     /// The engine is closed
     #[response(status = 503)]
     Closed(Problem),

@@ -123,7 +123,7 @@ pub(super) fn routes(config: &Config, shared: &Shared) -> Router {
         })
         .with_state(shared.clone())
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(from_fn_with_state(shared.clone(), has_emits))
+        .layer(from_fn_with_state(shared.clone(), renew))
         .layer(from_fn_with_state(shared.clone(), admit))
         .layer(from_fn_with_state(shared.clone(), in_time));
     let router = if config.cors.is_empty() { router } else { router.layer(cors(&config.cors)) };
@@ -166,23 +166,20 @@ async fn admit(State(shared): State<Shared>, mut request: Request, next: Next) -
     next.run(request).await
 }
 
-/// Refuses the routes of emitted events, subscriptions and webhooks where many machines share the journal.
-async fn has_emits(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let engine = shared.engine().ok().filter(|_| is_of_emits(request.uri().path()));
-    match engine.map(|engine| engine.check_emits()) {
-        Some(Err(error)) => ApiError::from(error).into_response(),
-        Some(Ok(())) | None => next.run(request).await,
+/// Has the routes of subscriptions and webhooks know what other nodes of a fleet registered before.
+async fn renew(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let engine = shared.engine().ok().filter(|_| is_of_registrations(request.uri().path()));
+    if let Some(engine) = engine
+        && let Err(error) = engine.renew_registrations().await
+    {
+        return ApiError::from(error).into_response();
     }
+    next.run(request).await
 }
 
-fn is_of_emits(path: &str) -> bool {
-    const ROOTS: [&str; 5] = [
-        "/v1/workflows/",
-        "/v1/subscriptions",
-        "/v1/auto_subscriptions",
-        "/v1/webhooks",
-        "/v1/users/me/",
-    ];
+fn is_of_registrations(path: &str) -> bool {
+    const ROOTS: [&str; 4] =
+        ["/v1/subscriptions", "/v1/auto_subscriptions", "/v1/webhooks", "/v1/users/me/"];
     ROOTS.iter().any(|root| path.starts_with(root))
 }
 

@@ -234,11 +234,6 @@ impl EngineOptions {
         let keeps = self.log.as_ref().is_some_and(|log| log.max_executions_per_workflow.is_some());
         let given = [
             (
-                "onFailed",
-                self.on_failed.as_deref() == Some("emit"),
-                "'emit' is not supported with journal.postgres yet",
-            ),
-            (
                 "sql.duckdb",
                 has_file,
                 "is a file of one machine; journal.postgres needs sql.postgres or sql.clickhouse",

@@ -77,10 +77,6 @@ fn a_shared_journal_refuses_what_it_cannot_do() {
             "unknown option journal.postgres.shard. Did you mean journal.postgres.shards?",
         ),
         (
-            r#"{"onFailed":"emit","journal":{"postgres":{}}}"#,
-            "onFailed: 'emit' is not supported with journal.postgres yet",
-        ),
-        (
             r#"{"sql":{"duckdb":{"file":"x"}},"journal":{"postgres":{}}}"#,
             "sql.duckdb: is a file of one machine",
         ),

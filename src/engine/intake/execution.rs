@@ -138,7 +138,6 @@ impl Execution {
         // Of an execution that is over it does not matter whether the engine is.
         let is_open = self.shared().stage.check_open();
         is_open.map_err(|closed| self.check_open().err().unwrap_or(closed))?;
-        self.shared().check_alone(kind)?;
         let body = extra.as_ref().and_then(|extra| extra.body.as_ref());
         let bytes = text.len() + body.map_or(0, |body| body.bytes.len());
         self.check_size(kind, bytes)?;

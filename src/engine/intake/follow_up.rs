@@ -92,10 +92,6 @@ pub(super) async fn publish_error(
     message: &str,
     details: Option<&str>,
 ) {
-    if lanes.shared.config.fleet.is_some() {
-        // Streams have one machine.
-        return;
-    }
     let id = Uuid::now_v7();
     let attempt = Attempt {
         id,

@@ -15,11 +15,14 @@ use crate::delivery::{Failure, RetryPolicy, Verdict};
 use crate::destinations::{Attempt, Exchange, Outcome};
 use crate::engine::intake::{commit_calls, not_committed};
 use crate::engine::shared::SharedParts;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::execution::{MadeAttempt, Settlement, Status};
 use crate::journal::{Lane, Record};
 use crate::streams::Webhook;
 use crate::time::Timestamp;
+
+/// The wait before an attempt that needs a fleet's journal, which is away.
+const AWAY_DELAY: Duration = Duration::from_secs(1);
 
 /// A leased record. **Invariant:** it is settled or postponed, also when its worker panics or is
 /// aborted.
@@ -126,8 +129,20 @@ impl Lanes {
         })
     }
 
+    /// Decides the same, once the webhook of another node is known.
+    async fn admit_known(
+        &self,
+        lane: &Lane,
+        record: &Record,
+    ) -> std::result::Result<Option<Arc<Webhook>>, Attempted> {
+        match self.learn_webhook(record).await {
+            Ok(()) => self.admit(lane, record),
+            Err(error) => Err(deferred("its webhook cannot be read", &error)),
+        }
+    }
+
     async fn attempt(self: &Arc<Self>, lane: &Lane, record: &Record) -> Attempted {
-        let webhook = match self.admit(lane, record) {
+        let webhook = match self.admit_known(lane, record).await {
             Ok(webhook) => webhook,
             Err(attempted) => return attempted,
         };
@@ -141,6 +156,10 @@ impl Lanes {
         self.disable_if_gone(webhook.as_deref(), &verdict).await;
         let verdict = match commit_calls(self, calls, &record.execution.info).await {
             Ok(()) => verdict,
+            // The event is published once: another attempt finds it.
+            Err(error) if self.is_away(&error) => {
+                return deferred("its webhooks are not told yet", &error);
+            }
             Err(error) => Verdict::Rejected(not_committed(&error)),
         };
         let note = |failure: Option<&Failure>, next| {
@@ -181,6 +200,11 @@ impl Lanes {
             note(failure.as_ref(), None);
         }
         Attempted::Settled(self.settlement(record, failure, exchange))
+    }
+
+    /// Returns `true` for the error of a fleet's journal that is not reachable.
+    fn is_away(&self, error: &Error) -> bool {
+        error.kind() == ErrorKind::Journal && self.shared.journal.fleet().is_some()
     }
 
     fn settlement(
@@ -264,6 +288,13 @@ impl Lanes {
         let message = "the host kept failing until this delivery was too old to be attempted";
         Some(Failure::new(ErrorKind::Timeout, message))
     }
+}
+
+/// Returns the deferral of an attempt until the journal of a fleet may be there again.
+fn deferred(reason: &str, error: &Error) -> Attempted {
+    let until = Timestamp::steady().after(AWAY_DELAY);
+    let again = until.by_system();
+    Attempted::Deferred(until, format!("it waits until {again}, because {reason}: {error}"), None)
 }
 
 /// Milliseconds with two decimals.

@@ -11,6 +11,7 @@ use super::Lanes;
 use crate::delivery::{Failure, Payload, Verdict};
 use crate::destinations::emit::renewed;
 use crate::engine::intake::Budget;
+use crate::engine::streams::renew_subscriptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::Record;
 use crate::streams::{Registration, Subscriptions, Webhook, WebhookChange, WebhookState};
@@ -71,9 +72,30 @@ impl Lanes {
             Error::new(ErrorKind::Internal, message).with_source(error)
         })?;
         let change = (registration.id().to_owned(), Some(text));
+        let _alone = self.shared.registrations.lock().await;
         self.shared.journal.register(vec![change]).await?;
         self.webhooks.subscriptions.add(registration);
         Ok(())
+    }
+
+    /// Takes on the subscriptions and webhooks that other nodes of a fleet registered before.
+    ///
+    /// # Errors
+    /// `Journal`, `Closed`.
+    pub(crate) async fn renew_webhooks(&self) -> Result<()> {
+        if self.shared.journal.fleet().is_none() {
+            return Ok(());
+        }
+        renew_subscriptions(&self.shared, &self.webhooks.subscriptions, 0).await
+    }
+
+    /// Takes on the webhook that a record is for, if another node of a fleet has just made it.
+    pub(super) async fn learn_webhook(&self, record: &Record) -> Result<()> {
+        let unknown = |id: &&str| self.webhooks.subscriptions.find_webhook(id).is_none();
+        match record.payload.webhook().filter(unknown) {
+            Some(_) => self.renew_webhooks().await,
+            None => Ok(()),
+        }
     }
 
     /// Ends the effect of registrations; resolves when that is as durable as a completion.
@@ -81,9 +103,10 @@ impl Lanes {
         self.shared.stage.check_open()?;
         let changing = self.webhooks.changing.lock().await;
         let changes = ids.iter().map(|id| (id.clone(), None)).collect();
+        let alone = self.shared.registrations.lock().await;
         self.shared.journal.register(changes).await?;
         self.webhooks.subscriptions.remove(&ids);
-        drop(changing);
+        drop((alone, changing));
         self.release_held(None);
         Ok(())
     }
@@ -102,6 +125,7 @@ impl Lanes {
         let now = seconds(Timestamp::now());
         let Webhooks { subscriptions, changing } = &self.webhooks;
         let changing = changing.lock().await;
+        self.renew_webhooks().await?;
         let Some(webhook) = subscriptions.find_webhook(id) else { return Ok(None) };
         self.register(Registration::Webhook(webhook.changed(change, now)?)).await?;
         drop(changing);
@@ -118,6 +142,8 @@ impl Lanes {
         let Some(attempted) = attempted.filter(|_| is_gone(verdict)) else { return };
         let Webhooks { subscriptions, changing } = &self.webhooks;
         let changing = changing.lock().await;
+        // What cannot be read now is as it was.
+        let _ = self.renew_webhooks().await;
         let present = subscriptions.find_webhook(&attempted.id);
         let Some(present) = present.filter(|present| present.url == attempted.url) else { return };
         if !present.takes_events() {

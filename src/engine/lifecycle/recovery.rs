@@ -88,7 +88,7 @@ async fn bring_back_part(lanes: &Arc<Lanes>) -> Result<bool> {
     }
     note_changes(shared, &changed);
     if registrations_changed {
-        shared.tasks.runtime.spawn(renew_pauses(Arc::downgrade(lanes)));
+        shared.tasks.runtime.spawn(renew_registrations(Arc::downgrade(lanes)));
     }
     for id in unforwarded {
         shared.forward_stored(id);
@@ -120,10 +120,18 @@ async fn bring_back_part(lanes: &Arc<Lanes>) -> Result<bool> {
     Ok(true)
 }
 
-/// Takes on the pauses of other nodes, however long the journal cannot be read.
-async fn renew_pauses(lanes: Weak<Lanes>) {
+/// Takes on the pauses, subscriptions and webhooks of other nodes, however long the journal cannot be
+/// read.
+async fn renew_registrations(lanes: Weak<Lanes>) {
     while let Some(lanes) = lanes.upgrade().filter(|lanes| !lanes.shared.stage.has_ended()) {
-        let Err(error) = lanes.renew_pauses().await else { return };
+        let renewed = match lanes.renew_pauses().await {
+            Ok(()) => lanes.renew_webhooks().await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = renewed else {
+            lanes.release_held(None);
+            return;
+        };
         lanes.shared.observers.events.journal_trouble(&error.to_string());
         drop(lanes);
         tokio::time::sleep(PAUSE_AFTER_TROUBLE).await;
