@@ -89,46 +89,13 @@ impl NodeThread {
         options: Options,
         cipher: Cipher,
         connector: Connector,
-        Callbacks { describe, report, is_followed, receive_events }: Callbacks,
+        callbacks: Callbacks,
     ) -> Result<Self> {
         let client = connect(&connector).await.map_err(|error| error.within("Engine.open()"))?;
         let named = schema::Named { schema: &options.schema, shards: Some(options.shards) };
         let id = schema::open(&client, named, &cipher).await?.block;
         ExecutionLog::number_in_slot(id.cast_unsigned());
-        // Executions that are over are in the database; memory need not keep them.
-        let live = Retention { max_executions_per_workflow: 0, ..options.retention };
-        let shared = Arc::new(Shared {
-            memory: MemoryJournal::new(live),
-            ops: super::OpQueue::default(),
-            ownership: Mutex::new(Ownership::new(id)),
-            arrivals: Mutex::default(),
-            arrived: tokio::sync::Notify::new(),
-            backlog: 0.into(),
-            in_lanes: 0.into(),
-            room: tokio::sync::Notify::new(),
-            silent: tokio::sync::Notify::new(),
-            awaited: Mutex::default(),
-            adoption: Mutex::default(),
-            withdrawn: Mutex::default(),
-            look: tokio::sync::Notify::new(),
-            cipher,
-            describe,
-            report: Mutex::new(report),
-            is_followed,
-            receive_events,
-            event_cursor: Mutex::default(),
-            others_follow: false.into(),
-            is_signalled: false.into(),
-            figures: Mutex::default(),
-            next_seq: (id.cast_unsigned() << BLOCK_BITS).into(),
-            connector,
-            reader: tokio::sync::Mutex::default(),
-            begin: schema::begin(&options.schema, options.lease),
-            channel: poll::channel(&options.schema),
-            handle: tokio::runtime::Handle::current(),
-            is_closed: false.into(),
-            options,
-        });
+        let shared = Arc::new(shared(id, options, cipher, connector, callbacks));
         let now = Instant::now();
         let mut node = Self {
             shared,
@@ -461,4 +428,48 @@ pub(super) fn block_on<T: Send + 'static>(
     let (answer, answered) = mpsc::channel();
     shared.handle.spawn(async move { answer.send(work.await) });
     answered.recv().unwrap_or_else(|_| Err(super::error::closed()))
+}
+
+/// Returns what the journal and its thread share, of a node that gives numbers from this block.
+fn shared(
+    id: i64,
+    options: Options,
+    cipher: Cipher,
+    connector: Connector,
+    Callbacks { describe, report, is_followed, receive_events }: Callbacks,
+) -> Shared {
+    // Executions that are over are in the database; memory need not keep them.
+    let live = Retention { max_executions_per_workflow: 0, ..options.retention };
+    Shared {
+        memory: MemoryJournal::new(live),
+        ops: super::OpQueue::default(),
+        ownership: Mutex::new(Ownership::new(id)),
+        arrivals: Mutex::default(),
+        arrived: tokio::sync::Notify::new(),
+        backlog: 0.into(),
+        in_lanes: 0.into(),
+        room: tokio::sync::Notify::new(),
+        silent: tokio::sync::Notify::new(),
+        awaited: Mutex::default(),
+        adoption: Mutex::default(),
+        withdrawn: Mutex::default(),
+        look: tokio::sync::Notify::new(),
+        cipher,
+        describe,
+        report: Mutex::new(report),
+        is_followed,
+        receive_events,
+        event_cursor: Mutex::default(),
+        others_follow: false.into(),
+        is_signalled: false.into(),
+        figures: Mutex::default(),
+        next_seq: (id.cast_unsigned() << BLOCK_BITS).into(),
+        connector,
+        reader: tokio::sync::Mutex::default(),
+        begin: schema::begin(&options.schema, options.lease),
+        channel: poll::channel(&options.schema),
+        handle: tokio::runtime::Handle::current(),
+        is_closed: false.into(),
+        options,
+    }
 }

@@ -243,10 +243,10 @@ async fn a_move_is_refused_before_anything_is_marked() {
             assert!(refused.contains(expected), "{refused}");
         }
     }
-    server.sql("UPDATE fleet.meta SET version = 2");
+    server.sql("UPDATE fleet.meta SET version = 99");
     let refused = moved(base.clone()).await.unwrap_err().to_string();
     assert!(refused.contains("use the newer version"), "{refused}");
-    server.sql("UPDATE fleet.meta SET version = 1");
+    server.sql("UPDATE fleet.meta SET version = 3");
     let runner = directory(parent.path());
     let refused = moved(base.clone()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::DataDirLocked);
