@@ -5,6 +5,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import pg from 'pg'
+
 import { Engine } from '../../js/index.mjs'
 import { dataDirectory } from '../support/data-dir.mjs'
 import { LOCAL, openEngine } from '../support/engine.mjs'
@@ -15,17 +17,18 @@ import { PATIENT } from '../support/patience.mjs'
 import { receiver } from '../support/receiver.mjs'
 import { at, faulty, s3Server } from '../support/s3.mjs'
 
-const MOVES = 'SELECT executions, finished_at IS NOT NULL AS finished FROM fleet.moves'
+const MOVES = 'SELECT executions FROM fleet.moves'
 const OPEN = 'SELECT 1 FROM fleet.executions WHERE finished_at IS NULL LIMIT 1'
 
 /**
- * How far the move is.
+ * How far the move is, over one connection: a part of it takes some milliseconds.
  *
- * @param {{ rows(query: string): Promise<any[]> }} database
- * @returns {Promise<{ executions: number, finished: boolean }>}
+ * @param {pg.Client} client
  */
-const place = async ({ rows }) =>
-  (await rows(MOVES).catch(() => []))[0] ?? { executions: 0, finished: false }
+async function placeOf(client) {
+  const { rows } = await client.query(MOVES).catch(() => ({ rows: [] }))
+  return Number(rows[0]?.executions ?? 0)
+}
 
 /**
  * Runs the command until it is not killed any more. Answers how often it was.
@@ -36,21 +39,25 @@ const place = async ({ rows }) =>
  */
 async function moveAmidKills(t, database, dataDir) {
   const random = seededRandom(t)
+  const client = new pg.Client({ connectionString: database.url })
+  await client.connect()
+  const place = () => placeOf(client)
   const places = []
   for (let kills = 0; ; kills++) {
     const command = startMigrate(dataDir, database.url, { args: ['--yes'] })
     // It ends some parts later: in one, between two, or after the last.
-    const last = (await place(database)).executions + Math.floor(random() * 2) * 500
-    const delay = random() * 60
+    const last = (await place()) + Math.floor(random() * 2) * 500
+    const delay = random() * 20
     let hasEnded = false
     const ended = command.ended.finally(() => (hasEnded = true))
-    while (!hasEnded && (await place(database)).executions <= last) await pause(2)
+    while (!hasEnded && (await place()) <= last) await pause(1)
     await pause(delay)
     if (kills < 8) command.kill()
     const { code, signal, stderr } = await ended
-    places.push((await place(database)).executions)
+    places.push(await place())
     if (signal !== 'SIGKILL') {
       assert.equal(code, 0, stderr)
+      await client.end()
       t.diagnostic(`killed ${kills} times, after ${places.join(', ')} executions`)
       return kills
     }
@@ -68,7 +75,7 @@ test('a move that is killed at random moments makes each call arrive once', asyn
   await early.complete()
   await early.settled(PATIENT)
   await first.close()
-  const ids = Array.from({ length: 2000 }, (_, n) => `e_${n}`)
+  const ids = Array.from({ length: 3000 }, (_, n) => `e_${n}`)
   await recordIn(dataDir, ids, [hosts[0].url, hosts[1].url])
   const journal = database.journal()
   await startNode(t, { journal })
