@@ -14,6 +14,7 @@ import { fleet } from './groups/fleet.mjs'
 import { https } from './groups/https.mjs'
 import { isolation } from './groups/isolation.mjs'
 import { memory } from './groups/memory.mjs'
+import { page } from './groups/page.mjs'
 import { postgres } from './groups/postgres.mjs'
 import { recording } from './groups/recording.mjs'
 import { scaling } from './groups/scaling.mjs'
@@ -41,6 +42,7 @@ const GROUPS = {
   clickhouse,
   fleet,
   search,
+  page,
 }
 const MINIMUM_ROUNDS = 5
 

@@ -1,7 +1,10 @@
 // One round of ours: records the documents' example in executions of `callsEach`, completes each, and
 // waits until the last delivery is terminal. The log is on, as it always is.
 
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
 
 import { example } from '../examples.mjs'
 import { metered } from './meter.mjs'
@@ -11,7 +14,7 @@ const FLUSH_TIMEOUT_MS = 90_000
 /** Executions whose log is read after the round, to see that it holds what was sent. */
 const CHECKED = 5
 
-const { entry, url, requests, warmUp, callsEach } = JSON.parse(process.argv[2])
+const { entry, url, requests, warmUp, callsEach, pages } = JSON.parse(process.argv[2])
 const { Engine } = createRequire(import.meta.url)(entry)
 const call = example(url)
 
@@ -39,10 +42,21 @@ async function checkLog(executions) {
   }
 }
 
+/** Opens a page of the server in a process of its own. */
+async function openPage(address) {
+  const child = fork(fileURLToPath(new URL('../servers/page-reader.mjs', import.meta.url)), [
+    address,
+  ])
+  process.once('exit', () => child.kill())
+  await once(child, 'message')
+}
+
 const engine = await Engine.open({
   egress: { allow: ['127.0.0.0/8'] },
   http: { perHostConcurrency: IN_FLIGHT },
+  ...(pages !== undefined && { server: { port: 0 } }),
 })
+for (let page = 0; page < pages; page++) await openPage(engine.address().url)
 await deliverAll(engine, warmUp)
 let last
 const cost = await metered(async () => {

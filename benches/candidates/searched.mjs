@@ -1,48 +1,16 @@
-// A log with many deliveries, and the time of each list, filter and search in it by the REST API. The
-// texts: `/bench/ORDER` in each URL, a workflow of 100, and a step of 10.
+// A log with many deliveries, and the time of each list, filter and search in it by the REST API.
 
 import { createRequire } from 'node:module'
 import { performance } from 'node:perf_hooks'
 
-const RUNNERS = 64
-const CALLS_EACH = 10
-const WORKFLOWS = 100
-const STEPS = 10
+import { CALLS_EACH, fill, optionsOf } from './filled.mjs'
+
 const TIMES = 15
-const FLUSH_TIMEOUT_MS = 600_000
 /** The time that the index has for the last rows. */
 const INDEX_TIMEOUT_MS = 120_000
 
 const { entry, url, deliveries, dataDir } = JSON.parse(process.argv[2])
 const { Engine } = createRequire(import.meta.url)(entry)
-
-const options = {
-  dataDir,
-  durability: 'os',
-  egress: { allow: ['127.0.0.0/8'] },
-  http: { perHostConcurrency: 64 },
-  log: { maxExecutionsPerWorkflow: 1_000_000 },
-  server: { port: 0 },
-}
-
-async function fill(engine) {
-  let recorded = 0
-  const runner = async () => {
-    while (recorded < deliveries) {
-      const number = recorded / CALLS_EACH
-      const execution = engine.execution({
-        workflowId: `p_${number % WORKFLOWS}`,
-        executionId: `run-${number}`,
-      })
-      const { $send } = execution.step(`step_${number % STEPS}`)
-      for (let calls = 0; calls < CALLS_EACH; calls++, recorded++)
-        $send.http({ method: 'GET', url: `${url}/order/${recorded}` })
-      await execution.complete()
-    }
-  }
-  await Promise.all(Array.from({ length: RUNNERS }, runner))
-  await engine.flush({ timeoutMs: FLUSH_TIMEOUT_MS })
-}
 
 const ask = async (address, path) => {
   const response = await fetch(address + path)
@@ -101,9 +69,9 @@ async function timed(address, path) {
   return times.sort((a, b) => a - b)[Math.floor(TIMES / 2)]
 }
 
-const engine = await Engine.open(options)
+const engine = await Engine.open(optionsOf(dataDir))
 const began = performance.now()
-await fill(engine)
+await fill(engine, url, deliveries)
 const filledMs = performance.now() - began
 const { url: address } = engine.address()
 await untilIndexed(address)
