@@ -88,11 +88,14 @@ export class CrashDisk {
   /** @type {string} */
   #initial
 
-  /** @param {string} initial a folder: what was on the disk before the trace */
+  /** @param {string} initial a folder: what was on the disk before the trace, opened in it or not */
   constructor(initial) {
     this.#initial = initial
-    for (const path of readdirSync(initial, { recursive: true, encoding: 'utf8' }))
+    const paths = readdirSync(initial, { recursive: true, encoding: 'utf8' })
+    for (const [place, path] of paths.entries()) {
       if (statSync(join(initial, path)).isDirectory()) this.#names.set(path, 0)
+      else this.#find(-1 - place, path, false)
+    }
   }
 
   /** @param {Operation} operation */
