@@ -137,6 +137,7 @@ test('what an earlier process left is delivered', async (t) => {
   const second = await openEngine(t, { journal: database.journal() })
   await record(second, working.url, 1)
   await until(() => server.requests.length === 10)
+  await until(async () => (await second.deliveries({ status: 'delivered' })).length === 1)
   const waiting = await second.deliveries({ status: 'in-flight' })
   assert.equal(waiting.length, 5)
   assert.match(waiting[0].warnings[0], /may have been received before/)

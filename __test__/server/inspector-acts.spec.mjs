@@ -178,7 +178,8 @@ test('the Pause button of a queue asks once, and leaves the queue as it is if it
     assert.match(label ?? '', /^Pause 127\.0\.0\.1:\d+$/)
   }
   await page.keyboard.press('Enter')
-  await dialog.getByText('Nothing is attempted there until it is resumed.').waitFor()
+  // It has the keyboard a moment after it is seen.
+  await dialog.locator('button:focus').waitFor()
   await page.keyboard.press('Enter')
   await dialog.getByText(/^Paused 127\.0\.0\.1:\d+\.$/).waitFor()
   assert.equal(engine.stats().pauses.length, 1)

@@ -45,7 +45,18 @@ export function QuestionDialog() {
   const isOver = current?.result !== undefined || current?.problem !== undefined
   useModal(dialog, isOpen, isOver)
   return (
-    <dialog ref={dialog} aria-labelledby="question-title" onClose={close}>
+    <dialog
+      ref={dialog}
+      aria-labelledby="question-title"
+      onCancel={(event) => {
+        // The browser would close it now and say so later, when another question may be asked.
+        event.preventDefault()
+        close()
+      }}
+      onClose={({ currentTarget }) => {
+        if (!currentTarget.open) close()
+      }}
+    >
       {current && <Content current={current} />}
     </dialog>
   )

@@ -22,7 +22,11 @@ export function Help() {
     else dialog.current?.close()
   }, [isOpen])
   return (
-    <dialog ref={dialog} aria-labelledby="help-title" onClose={() => (isHelpOpen.value = false)}>
+    <dialog
+      ref={dialog}
+      aria-labelledby="help-title"
+      onClose={({ currentTarget }) => (isHelpOpen.value = currentTarget.open)}
+    >
       <h2 id="help-title">Keyboard and search</h2>
       <div class="columns">
         <dl>
