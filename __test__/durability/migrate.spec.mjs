@@ -21,7 +21,7 @@ const MOVES = 'SELECT executions FROM fleet.moves'
 const OPEN = 'SELECT 1 FROM fleet.executions WHERE finished_at IS NULL LIMIT 1'
 
 /**
- * How far the move is, over one connection: a part of it takes some milliseconds.
+ * Returns the number of moved executions, over one connection: a part of the move takes milliseconds.
  *
  * @param {pg.Client} client
  */

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { Engine } from '../../js/index.mjs'
 import { dataDirectory } from '../support/data-dir.mjs'
 import { finish, LOCAL, nextEvent, openEngine, record } from '../support/engine.mjs'
+import { PATIENT } from '../support/patience.mjs'
 import { receiver } from '../support/receiver.mjs'
 
 test('the log forgets what is over its limits', async (t) => {
@@ -35,19 +36,26 @@ test('the log forgets what is over its limits', async (t) => {
 })
 
 test('a dead letter outlives the limit of its workflow, but not its age', async (t) => {
+  let isRepaired = false
   const server = await receiver(t, (request, response) => {
-    response.writeHead(request.path === '/bad' ? 422 : 200).end()
+    response.writeHead(request.path === '/bad' && !isRepaired ? 422 : 200).end()
   })
   const options = { dataDir: dataDirectory(t), egress: LOCAL }
   const limited = { ...options, log: { maxExecutionsPerWorkflow: 1 } }
   const first = await Engine.open(limited)
   const bad = `${server.origin}/bad`
-  for (const url of [bad, server.url, bad, server.url, server.url]) {
+  for (const url of [bad, server.url, bad, server.url, bad, server.url]) {
     await finish(record(first, [{ url }], 'p_dead'))
   }
   const failures = async (/** @type {Engine} */ engine) =>
     (await engine.executions({ limit: 100 })).map(({ failed }) => failed)
-  // The two dead letters, and the newest.
+  // The dead letters, and the newest.
+  while ((await failures(first)).length > 4);
+  assert.deepEqual(await failures(first), [0, 1, 1, 1])
+  isRepaired = true
+  await first.replay({ ids: [(await first.deliveries({ status: 'failed' }))[2].id] })
+  await first.flush(PATIENT)
+  await finish(record(first, [{ url: server.url }], 'p_dead'))
   while ((await failures(first)).length > 3);
   assert.deepEqual(await failures(first), [0, 1, 1])
   const [{ id }] = await first.deliveries({ status: 'failed' })

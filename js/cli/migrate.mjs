@@ -198,7 +198,7 @@ function planText(plan, { from }) {
   return (
     `${verb} ${oneLine(from)} to ${oneLine(target)}:\n  ${contentText(plan)}\n` +
     (staying > 0
-      ? `  not moved: ${counted(staying, 'event, subscription or webhook', 'events, subscriptions and webhooks')}, which a shared journal does not have yet\n`
+      ? `  not moved: ${counted(staying, 'event, subscription or webhook', 'events, subscriptions and webhooks')}; make subscriptions and webhooks again\n`
       : '')
   )
 }

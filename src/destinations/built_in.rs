@@ -41,7 +41,7 @@ pub trait BuiltIn: Destination + Sized {
     }
 }
 
-/// What the destinations of one engine share.
+/// The parts that the destinations of one engine share.
 #[derive(Debug, Clone)]
 pub struct Resources {
     /// The way to the network.

@@ -88,7 +88,7 @@ pub struct MoveReport {
     pub target: String,
     /// The end of an earlier move.
     pub moved_at: Option<Timestamp>,
-    /// What the directory has.
+    /// The content of the directory.
     #[serde(flatten)]
     pub content: DirectoryContent,
 }
@@ -107,7 +107,7 @@ pub struct DirectoryContent {
     pub batches: u64,
     /// Pauses.
     pub pauses: u64,
-    /// Events, subscriptions and webhooks, which a shared journal does not have yet: they stay.
+    /// Kept events, subscriptions and webhooks: they stay.
     pub staying: u64,
 }
 
@@ -172,7 +172,7 @@ pub(super) struct MovedBatch {
     pub conclusion: Option<String>,
 }
 
-/// What is handed over when everything else is moved.
+/// The rest, which is handed over when everything else is moved.
 #[derive(Debug, Default)]
 pub(super) struct MovedRest {
     pub batches: Vec<MovedBatch>,

@@ -202,7 +202,7 @@ pub struct NodeFigures {
     pub inbox_lag: Duration,
 }
 
-/// What an operator should know of a journal.
+/// An incident of a journal that an operator should know of.
 #[derive(Debug, Clone, Copy)]
 pub enum Incident<'a> {
     /// It could not be read or written, which is tried again.

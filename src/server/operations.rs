@@ -82,13 +82,25 @@ impl Readiness {
     async fn check(&self, engine: &Engine) -> Result<(), ApiError> {
         let mut last = self.0.lock().await;
         if last.as_ref().is_none_or(|(at, _)| at.elapsed() > PROBE_HOLDS) {
-            let silent = "the journal did not respond within 5 s";
             let probed = tokio::time::timeout(PROBE_LIMIT, engine.probe()).await;
-            let probed = probed.unwrap_or_else(|_| Err(Error::new(ErrorKind::Journal, silent)));
-            *last = Some((Instant::now(), probed.err().map(ApiError::from)));
+            let refused = match probed {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(not_ready(error.kind())),
+                Err(_) => Some(not_ready(ErrorKind::Journal)),
+            };
+            *last = Some((Instant::now(), refused));
         }
         last.as_ref().and_then(|(_, refused)| refused.clone()).map_or(Ok(()), Err)
     }
+}
+
+/// Returns the refusal of a check that needs no token: paths and hosts are in the engine's warnings.
+fn not_ready(kind: ErrorKind) -> ApiError {
+    let message = match kind {
+        ErrorKind::JournalFull => "the journal is full",
+        _ => "the journal cannot be written: see the warnings of the engine (JOURNAL_TROUBLE)",
+    };
+    Error::new(kind, message).into()
 }
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -21,7 +21,7 @@ const MAX_AHEAD: u64 = 3660;
 /// The lock under which one node does this.
 const LOCK: &str = "SELECT pg_try_advisory_xact_lock(1685286500, hashtext(current_schema()))";
 
-/// The failed deliveries that no replay delivered and nobody dismissed.
+/// The condition of a dead letter.
 const DEAD: &str =
     "status = 'failed' AND replayed_by IS NULL AND resolved_by IS NULL AND dismissed_at IS NULL";
 

@@ -11,7 +11,7 @@ use crate::journal::crypto::{Cipher, JournalKey, KEY_CHECK};
 /// Messages of each kind that are tried when the check says nothing.
 const TRIED: usize = 8;
 
-/// What the file needs a key for, newest first: waiting calls, dead letters and registrations, each
+/// The messages that the file needs a key for, newest first: waiting calls, dead letters and registrations, each
 /// with the context that it was sealed for.
 const SEALED: [&str; 3] = [
     "SELECT first_seq, sealed FROM commits WHERE open = 1 ORDER BY first_seq DESC LIMIT ?1",

@@ -132,8 +132,8 @@ impl Source {
             return Ok(calls);
         }
         let message = format!(
-            "{streams} calls of $send.sse and $send.emit wait, which a shared journal does not deliver \
-             yet: let the engine of the directory deliver them first"
+            "{streams} calls of $send.sse and $send.emit wait, whose events and subscribers stay in the \
+             directory: let its engine deliver them first"
         );
         Err(Error::new(ErrorKind::NotSupported, message))
     }

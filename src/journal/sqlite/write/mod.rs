@@ -2,6 +2,7 @@
 
 mod batches;
 mod op;
+mod queue;
 mod tables;
 mod writer;
 

@@ -4,17 +4,18 @@
 //! less each of them costs (group commit). Other operations, such as settlements, have no waiting
 //! caller: they are deferred a moment, and then written in parts beside the commits.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::op::{AppendOp, Op, Register, Seal, Waiter};
+use super::queue::{MIN_BATCH, SharedQueue};
 use super::{batches, tables};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::sqlite::error::storage_error;
@@ -25,14 +26,6 @@ use crate::journal::{Incident, Report};
 use crate::private::{self, Identity};
 use crate::time::Timestamp;
 
-/// The longest delay of an operation that has no waiting caller.
-const MAX_DELAY: Duration = Duration::from_millis(3);
-/// Starts a transaction early once this many are queued.
-const MIN_BATCH: usize = 256;
-/// The smallest part that one transaction takes; half of the queue if that is more.
-const MIN_PART: usize = 24;
-/// The most deferred operations in one transaction: commits wait for the transaction in progress.
-const MAX_TRANSACTION_OPS: usize = 2048;
 /// The delay before the operations of a failed transaction are written again.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
@@ -43,57 +36,6 @@ pub(crate) struct Writer {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// The size of the file is.
     limited: bool,
-}
-
-#[derive(Debug, Default)]
-struct SharedQueue {
-    queue: Mutex<WriteQueue>,
-    ready: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct WriteQueue {
-    /// Operations with a waiting caller.
-    awaited: Vec<Op>,
-    /// Operations without one, in their order. Only a commit may overtake them.
-    deferred: VecDeque<Op>,
-    /// The time at which the first of them was queued.
-    since: Option<Instant>,
-    /// Everything is to be written, in its order.
-    write_all: bool,
-    stopping: bool,
-}
-
-impl WriteQueue {
-    fn defer(&mut self, ops: impl IntoIterator<Item = Op>) {
-        self.deferred.extend(ops);
-        self.since.get_or_insert_with(Instant::now);
-    }
-
-    /// Returns the time that the next transaction may wait; `None`: there is nothing to write.
-    fn patience(&self, now: Instant) -> Option<Duration> {
-        if self.stopping || !self.awaited.is_empty() || self.deferred.len() >= MIN_BATCH {
-            return Some(Duration::ZERO);
-        }
-        self.since.map(|since| MAX_DELAY.saturating_sub(now - since))
-    }
-
-    /// Takes the operations of the next transaction.
-    fn take(&mut self, now: Instant, batch: &mut Vec<Op>) {
-        let all = self.deferred.len();
-        let due = self.since.is_some_and(|since| now - since >= MAX_DELAY) || all >= MIN_BATCH;
-        let part = match (self.write_all || self.stopping, due) {
-            (true, _) => all,
-            (false, true) => MIN_PART.max(all / 2).min(MAX_TRANSACTION_OPS).min(all),
-            (false, false) => 0,
-        };
-        batch.extend(self.deferred.drain(..part));
-        batch.append(&mut self.awaited);
-        self.write_all = false;
-        if self.deferred.is_empty() {
-            self.since = None;
-        }
-    }
 }
 
 impl Writer {
@@ -247,34 +189,6 @@ impl Drop for Writer {
 
 fn closed() -> Error {
     Error::new(ErrorKind::Journal, "the journal is closed")
-}
-
-impl SharedQueue {
-    fn queue(&self) -> MutexGuard<'_, WriteQueue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns `true` if a caller waits for an operation.
-    fn is_busy(&self) -> bool {
-        !self.queue().awaited.is_empty()
-    }
-
-    /// Waits for operations. Returns `false` when there will be no more.
-    fn next(&self, batch: &mut Vec<Op>, at_most: Duration) -> bool {
-        let mut queue = self.queue();
-        let until = Instant::now() + at_most;
-        loop {
-            let now = Instant::now();
-            let left = until.saturating_duration_since(now);
-            let wait = queue.patience(now).map_or(left, |patience| patience.min(left));
-            if wait.is_zero() {
-                queue.take(now, batch);
-                return !queue.stopping || !batch.is_empty();
-            }
-            let woken = self.ready.wait_timeout(queue, wait);
-            queue = woken.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
 }
 
 /// The thread that writes.
