@@ -35,6 +35,39 @@ test('the log forgets what is over its limits', async (t) => {
   assert.deepEqual(bodies, ['19', '18', '17', '16'])
 })
 
+test('executions that wait take no place of those that are finished', async (t) => {
+  let isDown = true
+  const server = await receiver(t, (request, response) => {
+    response.writeHead(request.path === '/down' && isDown ? 503 : 200).end()
+  })
+  const options = { dataDir: dataDirectory(t), egress: LOCAL }
+  const log = { maxExecutionsPerWorkflow: 2 }
+  const http = { retry: { scheduleMs: [600_000] } }
+  const engine = await openEngine(t, { ...options, log, http })
+  const add = async (/** @type {string} */ path, workflow = 'p_one') => {
+    const execution = record(engine, [{ url: server.origin + path }], workflow)
+    await execution.complete()
+    return execution
+  }
+  const first = await add('/first')
+  await first.settled(PATIENT)
+  const waiting = []
+  for (let n = 0; n < 5; n++) waiting.push(await add('/down'))
+  await (await add('/second')).settled(PATIENT)
+  // When one of this workflow is forgotten, the limit has been applied to the other, too.
+  for (let n = 0; n < 3; n++) await (await add('/other', 'p_other')).settled(PATIENT)
+  const left = async (/** @type {string} */ workflowId) =>
+    (await engine.executions({ workflowId })).length
+  while ((await left('p_other')) > 2);
+  assert.equal(await left('p_one'), 7)
+
+  isDown = false
+  await engine.retryNow({ status: 'pending' })
+  await Promise.all(waiting.map((execution) => execution.settled(PATIENT)))
+  while ((await left('p_one')) > 2);
+  assert.equal(await left('p_one'), 2)
+})
+
 test('a dead letter outlives the limit of its workflow, but not its age', async (t) => {
   let isRepaired = false
   const server = await receiver(t, (request, response) => {

@@ -15,7 +15,7 @@ use crate::journal::SearchIndex;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LogOptions {
-    /// Finished executions to keep per workflow. Default: 100.
+    /// Finished executions to keep per workflow. Those with a dead letter are kept beside them. Default: 100.
     pub max_executions_per_workflow: Option<f64>,
     /// Days to keep a finished execution. Default: 30.
     pub max_age_days: Option<f64>,

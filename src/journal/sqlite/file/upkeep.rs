@@ -218,13 +218,14 @@ fn too_old(connection: &Connection, horizon: u64) -> Result<Vec<i64>> {
     oldest.query_map(params![int(horizon), EXECUTIONS_AT_ONCE], |row| row.get(0))?.collect()
 }
 
-/// The oldest finished executions of a workflow that has more than `keep`, but for those with a dead
-/// letter.
+/// The oldest finished executions of a workflow that has more than `keep`; those with a dead letter do not
+/// count.
 fn too_many(connection: &Connection, workflow: &str, keep: usize) -> Result<Vec<i64>> {
     let mut excess = connection.prepare_cached(
         "SELECT serial FROM executions INDEXED BY executions_removable
          WHERE workflow_id = ?1 AND finished_at IS NOT NULL AND failed = 0 AND serial <=
-            (SELECT serial FROM executions WHERE workflow_id = ?1
+            (SELECT serial FROM executions INDEXED BY executions_removable
+             WHERE workflow_id = ?1 AND finished_at IS NOT NULL AND failed = 0
              ORDER BY serial DESC LIMIT 1 OFFSET ?2)
          ORDER BY serial LIMIT ?3",
     )?;
