@@ -1,4 +1,5 @@
-//! Passes the linker what a Node addon needs, and embeds the Inspector that `npm run build` made.
+//! Passes the linker what a Node addon needs, and embeds the Inspector that `npm run build` made and the
+//! description of the server's routes.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,12 @@ fn main() -> io::Result<()> {
     }
     table.push_str("];\n");
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    fs::write(out.join("inspector.rs"), table)
+    fs::write(out.join("inspector.rs"), table)?;
+    let document = root.join("docs/reference/openapi.json");
+    println!("cargo:rerun-if-changed={}", document.display());
+    // No text in it has a line break.
+    let document = fs::read_to_string(document)?.lines().map(str::trim_start).collect::<String>();
+    fs::write(out.join("openapi.json"), document)
 }
 
 /// Returns the compressed files of the Inspector with their paths on the server, in order.

@@ -1099,7 +1099,7 @@ export interface LockOptions {
 
 /** Retention and redaction of the log. */
 export interface LogOptions {
-  /** Finished executions to keep per workflow. Default: 100. */
+  /** Finished executions to keep per workflow. Those with a dead letter are kept beside them. Default: 100. */
   maxExecutionsPerWorkflow?: number
   /** Days to keep a finished execution. Default: 30. */
   maxAgeDays?: number

@@ -34,8 +34,6 @@ mod subscriptions;
 mod test_calls;
 mod webhooks;
 
-pub use routes::openapi;
-
 use std::future::Future;
 use std::io::ErrorKind as IoErrorKind;
 use std::net::SocketAddr;

@@ -1,20 +1,20 @@
-//! Every route, what stands in front of it, and the document that describes them.
+//! Every route, and what stands in front of it.
 
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::handler::Handler;
 use axum::http::header::{
     ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
 };
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
 use axum::{Router, routing};
 use tower_http::cors::{AllowOrigin, CorsLayer};
-use utoipa::OpenApi;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
+use utoipa::openapi::path::HttpMethod;
+use utoipa_axum::{PathItemExt as _, paste};
 
 use super::response::ApiError;
 use super::sessions::SESSION;
@@ -36,81 +36,87 @@ const MAX_BODY: usize = 64 << 10;
 /// The time for which a browser may cache the CORS policy.
 const CORS_AGE: Duration = Duration::from_secs(600);
 
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "dollar-send",
-        description = "Streams, emitted events, subscriptions, webhooks, the warehouse and the log of an engine.",
-        license(name = "MIT"),
-    ),
-    security(("bearer" = []), ("session" = []), ()),
-    modifiers(&Bearer),
-)]
-struct Document;
+/// The `OpenAPI` document of the routes, as JSON. A test holds it equal to what the handlers say.
+const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 
-struct Bearer;
-
-impl utoipa::Modify for Bearer {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
-        let bearer = bearer.description(Some("One of `server.tokens`; none is needed without any"));
-        let cookie = ApiKeyValue::with_description(
-            "dollar_send_session_8787",
-            "Set by POST /session; its name ends with the port. Writes need the origin of the server",
-        );
-        let components = document.components.get_or_insert_default();
-        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
-        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
-    }
+/// Passes the handlers of the document to a macro.
+macro_rules! with_handlers {
+    ($use:ident) => {
+        $use! {
+            sse::follow,
+            events::emitted,
+            events::errors,
+            subscriptions::subscribe,
+            subscriptions::unsubscribe,
+            subscriptions::auto_subscribe,
+            subscriptions::subscriptions,
+            webhooks::make_webhook,
+            webhooks::webhook,
+            webhooks::change_webhook,
+            webhooks::remove_webhook,
+            webhooks::webhooks,
+            deliveries::executions,
+            deliveries::execution,
+            deliveries::deliveries,
+            deliveries::delivery,
+            changes::follow,
+            overview::overview,
+            replays::replay,
+            replays::replay_all,
+            replay_runs::replays,
+            replay_runs::replay_run,
+            replay_runs::cancel_replay,
+            replays::dismiss,
+            queues::queues,
+            queues::pause,
+            queues::resume,
+            queues::retry_now,
+            test_calls::make,
+            sql::query,
+            sql::csv,
+            sessions::session,
+            sessions::sign_in,
+            sessions::sign_out,
+            operations::healthz,
+            operations::readyz,
+            operations::metrics,
+        }
+    };
 }
 
-fn described() -> OpenApiRouter<Shared> {
-    OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(sse::follow))
-        .routes(routes!(events::emitted))
-        .routes(routes!(events::errors))
-        .routes(routes!(subscriptions::subscribe, subscriptions::unsubscribe))
-        .routes(routes!(subscriptions::auto_subscribe))
-        .routes(routes!(subscriptions::subscriptions))
-        .routes(routes!(webhooks::make_webhook))
-        .routes(routes!(webhooks::webhook, webhooks::change_webhook, webhooks::remove_webhook))
-        .routes(routes!(webhooks::webhooks))
-        .routes(routes!(deliveries::executions))
-        .routes(routes!(deliveries::execution))
-        .routes(routes!(deliveries::deliveries))
-        .routes(routes!(deliveries::delivery))
-        .routes(routes!(changes::follow))
-        .routes(routes!(overview::overview))
-        .routes(routes!(replays::replay))
-        .routes(routes!(replays::replay_all, replay_runs::replays))
-        .routes(routes!(replay_runs::replay_run, replay_runs::cancel_replay))
-        .routes(routes!(replays::dismiss))
-        .routes(routes!(queues::queues))
-        .routes(routes!(queues::pause))
-        .routes(routes!(queues::resume))
-        .routes(routes!(queues::retry_now))
-        .routes(routes!(test_calls::make))
-        .routes(routes!(sql::query))
-        .routes(routes!(sql::csv))
-        .routes(routes!(sessions::session, sessions::sign_in, sessions::sign_out))
-        .routes(routes!(operations::healthz))
-        .routes(routes!(operations::readyz))
-        .routes(routes!(operations::metrics))
+#[cfg(test)]
+mod document;
+
+macro_rules! described_routes {
+    ($($module:ident::$handler:ident,)+) => {
+        /// Returns the routes of the document.
+        fn described() -> Router<Shared> {
+            let router = Router::new();
+            $(let router = paste! {
+                route::<$module::[<__path_ $handler>], _, _>(router, &$module::$handler)
+            };)+
+            router
+        }
+    };
 }
 
-/// Returns the `OpenAPI` document of the routes, as JSON.
-#[must_use]
-pub fn openapi() -> String {
-    described().split_for_parts().1.to_pretty_json().unwrap_or_default()
+with_handlers!(described_routes);
+
+/// Adds a handler under the path and the methods of its description.
+fn route<Path: utoipa::Path, H: Handler<T, Shared>, T: 'static>(
+    router: Router<Shared>,
+    handler: &H,
+) -> Router<Shared> {
+    let on = |routes: MethodRouter<Shared>, method: HttpMethod| {
+        routes.on(method.to_method_filter(), handler.clone())
+    };
+    router.route(&Path::path(), Path::methods().into_iter().fold(MethodRouter::new(), on))
 }
 
 /// Returns the routes with what stands in front of them.
 pub(super) fn routes(config: &Config, shared: &Shared) -> Router {
-    let (router, document) = described().split_for_parts();
-    let document = document.to_json().unwrap_or_default();
-    let json = [(CONTENT_TYPE, "application/json")];
-    let document = move || std::future::ready((json, document.clone()));
-    let router = router
+    let document = || std::future::ready(([(CONTENT_TYPE, "application/json")], DOCUMENT));
+    let router = described()
         .route("/openapi.json", routing::get(document))
         .route("/", routing::get(page::index))
         .route("/assets/{*name}", routing::get(page::asset))
@@ -243,18 +249,4 @@ fn cors(origins: &[String]) -> CorsLayer {
             HeaderName::from_static("last-event-id"),
         ])
         .max_age(CORS_AGE)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_document_describes_every_route() {
-        let document: serde_json::Value = serde_json::from_str(&openapi()).unwrap();
-        let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 30);
-        assert!(paths.contains_key("/v1/workflows/{workflow_id}/$errors/event_summaries"));
-        assert!(document["components"]["securitySchemes"]["bearer"].is_object());
-    }
 }
