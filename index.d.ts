@@ -1366,7 +1366,15 @@ export interface S3Options {
    * `false`.
    */
   allowHttp?: boolean
-  /** Compression of objects, whose keys end with `.gz`, `.zst` or `.ndjson`. Default: `'gzip'`. */
+  /**
+   * The format of objects: a line of JSON for each record, or Parquet (`.parquet`) with a row for each
+   * record, whose keys are the columns. Parquet needs the package `@duckdb/node-api`. Default: `'ndjson'`.
+   */
+  format?: 'ndjson' | 'parquet'
+  /**
+   * Compression of objects, whose keys end with `.gz`, `.zst` or `.ndjson`. Default: `'gzip'`; `'zstd'`
+   * with `format: 'parquet'`.
+   */
   compression?: 'gzip' | 'zstd' | 'none'
   /** Limits at which a batch is closed and stored. */
   batch?: BatchOptions

@@ -336,7 +336,7 @@ class Engine {
     }
     if (topic !== 'job') return this.#listeners.publish(topic, event)
     const job = /** @type {import('./destinations/jobs.cjs').Job} */ (event)
-    if (job.destination === 'sql') return this.#warehouse.work(job)
+    if (this.#warehouse.runs(job.destination)) return this.#warehouse.work(job)
     return jobs.runJob(this.#handle, this.#parent.settings.destinations, job)
   }
 }

@@ -159,14 +159,9 @@ class EngineHandle {
     this.#native._answerJob(job, JSON.stringify(answer))
   }
 
-  /** Returns the settings of the warehouse that JavaScript runs, as JSON, if there is one. */
-  warehouse() {
-    return this.#native._warehouse()
-  }
-
-  /** Makes this thread the one that runs the warehouse. */
-  attachWarehouse() {
-    this.#native._attachWarehouse()
+  /** Returns the settings of DuckDB as JSON, by the destinations that have this thread run it from here on. */
+  attachDuckDb() {
+    return this.#native._attachDuckDb()
   }
 
   /** @param {string} query as JSON */

@@ -54,8 +54,7 @@ export interface NativeEngine {
   _throwRefusal(ticket: number): void
   _destination(name: string, options: string): number
   _answerJob(job: number, answer: string): void
-  _warehouse(): string | null
-  _attachWarehouse(): void
+  _attachDuckDb(): string | null
   _query(query: string): Promise<string>
 }
 

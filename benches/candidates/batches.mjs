@@ -8,14 +8,14 @@ import { metered } from './meter.mjs'
 
 const FLUSH_TIMEOUT_MS = 90_000
 
-const { entry, s3, bucket, events, warmUp, callsEach, perSecond, distinct } = JSON.parse(
+const { entry, s3, format, bucket, events, warmUp, callsEach, perSecond, distinct } = JSON.parse(
   process.argv[2],
 )
 const { Engine } = createRequire(import.meta.url)(entry)
 
 const engine = await Engine.open({
   egress: { allow: ['127.0.0.0/8'] },
-  s3: { ...s3, allowHttp: true },
+  s3: { ...s3, allowHttp: true, format },
 })
 let batches = 0
 engine.on('batch', ({ status }) => {

@@ -13,6 +13,8 @@ const CALLS_EACH = 100
  *  itself, made before, are few. */
 const PASSING = { events: 1_000_000, perSecond: 50_000, distinct: 1_000 }
 const PASSING_ROUNDS = 3
+/** The same events as lines with gzip, and as Parquet. */
+const PARQUET = { events: 1_000_000, distinct: 100_000, rounds: 3 }
 const UNLIMITED = 1e9
 
 const PEERS = { stream: 'createGzip()', whole: 'gzip() of whole batches' }
@@ -36,8 +38,12 @@ export async function batches(settings) {
       ours: ours({ events: EVENTS.ours, perSecond: UNLIMITED, distinct: DISTINCT }),
       whole: peer('whole'),
     })
+    const parquet = await interleave(PARQUET.rounds, {
+      lines: ours({ ...PARQUET, perSecond: UNLIMITED }),
+      parquet: ours({ ...PARQUET, perSecond: UNLIMITED, format: 'parquet' }),
+    })
     const { passing } = await interleave(PASSING_ROUNDS, { passing: ours(PASSING) })
-    const all = { ...results, passing }
+    const all = { ...results, ...parquet, passing }
     return { details: detailsOf(all), figures: figuresOf(all) }
   } finally {
     await server.stop()
@@ -59,8 +65,11 @@ const cpuEach = (round) => round.cpuUs / round.requests
 const busyEach = (round) => (round.busyMs * 1000) / round.requests
 const sizeEach = (round) => round.storedBytes / round.requests
 
+const asParquet = (all, measure) =>
+  all.parquet && pairedRatios(all.parquet.map(measure), all.lines.map(measure))
+
 function detailsOf(all) {
-  const names = { ours: '$send.s3', ...PEERS }
+  const names = { ours: '$send.s3', ...PEERS, lines: '1,000,000 events', parquet: 'as Parquet' }
   return [
     ...Object.entries(names).flatMap(([key, name]) => [
       detail(`${name}: stored`, 'events/s', all[key].map(perSecond)),
@@ -80,6 +89,8 @@ function figuresOf(all) {
       figure(`events/s of $send.s3 against ${name} + SDK`, '>=', 3, 'x', against(peer, perSecond)),
       figure(`main thread busy against ${name} + SDK`, '<=', 0.2, 'x', against(peer, busyEach)),
     ]),
+    figure('events/s as Parquet against lines', '>=', 0.5, 'x', asParquet(all, perSecond)),
+    figure('size of objects as Parquet against lines', '<=', 0.7, 'x', asParquet(all, sizeEach)),
     figure('resident memory while 1,000,000 events pass', '<=', 150, 'MB', most),
   ]
 }

@@ -1,7 +1,8 @@
 // @ts-check
 'use strict'
 
-// The warehouse of an engine: DuckDB runs the jobs of the addon, and the queries of `engine.sql`.
+// DuckDB of an engine: it runs the jobs of the addon for the warehouse and for objects in Parquet, and the
+// queries of `engine.sql`.
 
 const { answered, called, invalidArgument, sendError } = require('../errors.cjs')
 const { unknown: unknownName } = require('../suggest.cjs')
@@ -59,7 +60,12 @@ async function resultOf(file, format) {
 /** The warehouse of one engine. */
 class Warehouse {
   #handle
-  /** @type {import('./duckdb/index.cjs').DuckDb | undefined} */ #duckdb
+  /**
+   * What runs jobs, by destination.
+   *
+   * @type {Map<string, import('./duckdb/index.cjs').DuckDb | import('./duckdb/parquet.cjs').ParquetWriter>}
+   */
+  #workers = new Map()
 
   /**
    * @param {import('../native.cjs').EngineHandle} handle
@@ -67,21 +73,29 @@ class Warehouse {
    */
   constructor(handle, begin) {
     this.#handle = handle
-    const settings = handle.warehouse()
+    const settings = handle.attachDuckDb()
     if (!settings) return
+    const { sql, s3 } = JSON.parse(settings)
     // It takes milliseconds, and not every engine has a warehouse that JavaScript runs.
     const { DuckDb } = require('./duckdb/index.cjs')
-    this.#duckdb = new DuckDb(JSON.parse(settings), begin)
-    handle.attachWarehouse()
+    const { ParquetWriter } = require('./duckdb/parquet.cjs')
+    if (sql) this.#workers.set('sql', new DuckDb(sql, begin))
+    if (s3) this.#workers.set('s3', new ParquetWriter(s3, begin))
+  }
+
+  /** @param {string} destination */
+  runs(destination) {
+    return this.#workers.has(destination)
   }
 
   /**
    * Runs one job of the addon.
    *
-   * @param {{ job: number }} work
+   * @param {{ job: number, destination: string }} work
    */
-  async work({ job, ...work }) {
-    const answer = await this.#duckdb?.ask(/** @type {import('./duckdb/index.cjs').Work} */ (work))
+  async work({ job, destination, ...work }) {
+    const worker = this.#workers.get(destination)
+    const answer = await worker?.ask(/** @type {import('./duckdb/index.cjs').Work} */ (work))
     if (answer) this.#handle.answerJob(job, answer)
   }
 
@@ -100,7 +114,7 @@ class Warehouse {
 
   /** Closes DuckDB. */
   async close() {
-    await this.#duckdb?.close()
+    await Promise.all([...this.#workers.values()].map((worker) => worker.close()))
   }
 }
 

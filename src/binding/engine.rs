@@ -18,6 +18,7 @@ use super::types::{
     CloseResult, DeliveryFilter, ExecutionFilter, ServerAddress, StreamUrlOptions, TimeoutOptions,
 };
 use crate::config::{Config, LateCalls};
+use crate::destinations::sql::duckdb::{DuckDb, ParquetWriter};
 use crate::engine::{self, registry, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::Trace;
@@ -292,21 +293,24 @@ impl Engine {
         }
     }
 
-    /// Returns the settings of the warehouse that JavaScript runs, if there is one.
-    #[napi(js_name = "_warehouse", catch_unwind, skip_typescript)]
+    /// Returns the settings of DuckDB as JSON, by the destinations that have this thread run it. The thread is
+    /// theirs from here on. `null`: there are none.
+    #[napi(js_name = "_attachDuckDb", catch_unwind, skip_typescript)]
     #[must_use]
-    pub fn warehouse(&self) -> Option<String> {
-        serde_json::to_string(self.inner().ok()?.duckdb()?.config()).ok()
-    }
-
-    /// Makes this thread the one that runs the warehouse.
-    #[napi(js_name = "_attachWarehouse", catch_unwind, skip_typescript)]
-    pub fn attach_warehouse(&self) {
-        if let Ok(engine) = self.inner()
-            && let Some(duckdb) = engine.duckdb()
-        {
-            duckdb.attach(self.handle.thread());
+    pub fn attach_duckdb(&self) -> Option<String> {
+        let engine = self.inner().ok()?;
+        let (duckdb, parquet) = (engine.duckdb(), engine.parquet());
+        let threads = [duckdb.map(DuckDb::threads), parquet.map(ParquetWriter::threads)];
+        let mut is_needed = false;
+        for threads in threads.into_iter().flatten() {
+            threads.attach(self.handle.thread());
+            is_needed = true;
         }
+        let settings = serde_json::json!({
+            "sql": duckdb.map(DuckDb::config),
+            "s3": parquet.map(ParquetWriter::config),
+        });
+        is_needed.then(|| settings.to_string())
     }
 
     /// Forgets everything that calls this thread: its destinations, its warehouse, its listeners.

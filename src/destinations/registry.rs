@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::custom::{CustomDestination, CustomSet};
 use super::emit::Emit;
+use super::s3::S3;
 use super::sql::Sql;
 use super::{Attempt, Batching, BuiltIn, DeadLetter, Destination, FollowUpCall, Resources};
 use crate::delivery::{Kind, Payload, with_built_in};
@@ -152,6 +153,12 @@ impl DestinationRegistry {
         &self.built_in.sql
     }
 
+    /// Returns the objects.
+    #[must_use]
+    pub const fn s3(&self) -> &S3 {
+        &self.built_in.s3
+    }
+
     const fn emit(&self) -> &Emit {
         &self.built_in.emit
     }
@@ -165,6 +172,7 @@ impl DestinationRegistry {
     pub fn forget_thread(&self, thread: &Arc<dyn Thread>) {
         self.custom.forget(thread);
         self.built_in.sql.forget(thread);
+        self.built_in.s3.parquet().threads().detach(thread);
     }
 
     /// Publishes that an execution was completed with an error. Returns the calls that follow from

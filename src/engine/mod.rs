@@ -37,7 +37,7 @@ use crate::config::Config;
 use crate::delivery::Kind;
 use crate::destinations::custom::Options;
 use crate::destinations::describe;
-use crate::destinations::sql::duckdb::DuckDb;
+use crate::destinations::sql::duckdb::{DuckDb, ParquetWriter};
 use crate::egress::Lookup;
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{DeliveryQuery, ExecutionQuery, Sample, Selection, deliveries_json};
@@ -367,6 +367,13 @@ impl Engine {
     #[must_use]
     pub fn duckdb(&self) -> Option<&DuckDb> {
         self.shared.destinations.sql().duckdb()
+    }
+
+    /// Returns the writer of Parquet, if objects are in that format.
+    #[must_use]
+    pub fn parquet(&self) -> Option<&ParquetWriter> {
+        let s3 = self.shared.destinations.s3();
+        s3.writes_parquet().then(|| s3.parquet())
     }
 
     /// Answers a query to the warehouse.

@@ -12,8 +12,9 @@ use super::place::{MAX_BYTES, Place};
 use super::s3_headers;
 use crate::destinations::BatchLimits;
 use crate::destinations::s3::{
-    Address, AssumeRole, Checksum, Compression, Config, Environment, Keys, Service,
+    Address, AssumeRole, Checksum, Compression, Config, Environment, Format, Keys, Service,
 };
+use crate::destinations::sql::duckdb::ParquetConfig;
 use crate::error::Result;
 
 /// The S3 destination. With `region`, `endpoint`, keys or a role, objects are stored by a service;
@@ -64,7 +65,12 @@ pub struct S3Options {
     /// Accepts `http://`, which is not encrypted, in `endpoint`, also that of `assumeRole`. Default:
     /// `false`.
     pub allow_http: Option<bool>,
-    /// Compression of objects, whose keys end with `.gz`, `.zst` or `.ndjson`. Default: `'gzip'`.
+    /// The format of objects: a line of JSON for each record, or Parquet (`.parquet`) with a row for each
+    /// record, whose keys are the columns. Parquet needs the package `@duckdb/node-api`. Default: `'ndjson'`.
+    #[napi(ts_type = "'ndjson' | 'parquet'")]
+    pub format: Option<String>,
+    /// Compression of objects, whose keys end with `.gz`, `.zst` or `.ndjson`. Default: `'gzip'`; `'zstd'`
+    /// with `format: 'parquet'`.
     #[napi(ts_type = "'gzip' | 'zstd' | 'none'")]
     pub compression: Option<String>,
     /// Limits at which a batch is closed and stored.
@@ -157,15 +163,12 @@ impl S3Options {
         let chosen = self.file.as_ref().map(Into::into).or(in_data_dir);
         let files = chosen.map_or_else(Config::default, |folder| Config::files(folder, false));
         let place = Place::open("s3");
-        let compression = match self.compression.as_deref() {
-            None => Compression::default(),
-            Some(name) => Compression::from_name(name).ok_or_else(|| {
-                place.refuse("compression", format!("{name:?} is not 'gzip', 'zstd' or 'none'"))
-            })?,
-        };
+        let format = self.format(&place)?;
+        let parquet = data_dir.map(|directory| Path::new(directory).join("parquet"));
         Ok(Config {
             folder_is_chosen: self.file.is_some(),
-            compression,
+            format,
+            parquet: parquet.map_or(files.parquet, ParquetConfig::new),
             timeout: place.timeout(self.timeout_ms, DEFAULT_TIMEOUT_MS)?,
             log_body_bytes: place.bytes(
                 "logBodyBytes",
@@ -179,6 +182,28 @@ impl S3Options {
             service: self.service()?,
             ..files
         })
+    }
+
+    fn format(&self, place: &Place) -> Result<Format> {
+        let compression = self.compression.as_deref().map(|name| {
+            Compression::from_name(name).ok_or_else(|| {
+                place.refuse("compression", format!("{name:?} is not 'gzip', 'zstd' or 'none'"))
+            })
+        });
+        let compression = compression.transpose()?;
+        match (self.format.as_deref(), compression) {
+            (None | Some("ndjson"), compression) => {
+                Ok(Format::Lines(compression.unwrap_or_default()))
+            }
+            (Some("parquet"), None | Some(Compression::Zstd)) => Ok(Format::Parquet),
+            (Some("parquet"), Some(_)) => {
+                let reason = "objects with s3.format 'parquet' are compressed with 'zstd'";
+                Err(place.refuse("compression", reason))
+            }
+            (Some(name), _) => {
+                Err(place.refuse("format", format!("{name:?} is not 'ndjson' or 'parquet'")))
+            }
+        }
     }
 
     fn service(self) -> Result<Option<Service>> {

@@ -1,6 +1,6 @@
 //! The one part of the S3 destination that talks to the network or the disk.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -24,14 +24,14 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::classify::{Remedy, remedy, verdict};
-use super::config::{Address, Checksum, Config, Service};
+use super::config::{Address, Checksum, Config, Format, Service};
 use super::credentials::Credentials;
 use super::item::ObjectTarget;
-use super::key::{compression_of, split};
-use super::lines::Lines;
+use super::key::{format_of, split};
 use super::object::OpenObject;
 use super::wire::{RequestOrigin, S3Transport, region_in};
 use crate::delivery::{Failure, Payload, Verdict};
+use crate::destinations::sql::duckdb::ParquetWriter;
 use crate::destinations::{
     Attempt, Backend, BackendChoice, BatchCheckpoint, BatchLimits, Batching, BuiltIn, DeadLetter,
     Destination, Encoded, OpenBatch, Outcome, Resources, StoreOutcome, file,
@@ -39,6 +39,7 @@ use crate::destinations::{
 use crate::egress::{Client, Egress, HttpOptions};
 use crate::error::{ErrorKind, Result};
 use crate::execution::RequestLog;
+use crate::jobs::Jobs;
 use crate::time::{millis, within};
 
 /// Objects above this are stored in parts of it.
@@ -55,6 +56,7 @@ const MAX_REGIONS: usize = 1000;
 pub struct S3 {
     config: Config,
     remote: Option<Remote>,
+    parquet: ParquetWriter,
     /// True once the warning about a temporary folder for objects was logged.
     warned_once: AtomicBool,
 }
@@ -91,10 +93,24 @@ impl S3 {
     ///
     /// # Errors
     /// `InvalidOption`.
-    pub fn new(config: Config, egress: Egress) -> Result<Self> {
+    pub fn new(config: Config, egress: Egress, jobs: &Arc<Jobs>) -> Result<Self> {
         let remote =
             config.service.clone().map(|service| Remote::new(service, egress)).transpose()?;
-        Ok(Self { config, remote, warned_once: AtomicBool::new(false) })
+        let (parquet, timeout) = (config.parquet.clone(), config.timeout);
+        let parquet = ParquetWriter::new(parquet, timeout, Arc::clone(jobs));
+        Ok(Self { config, remote, parquet, warned_once: AtomicBool::new(false) })
+    }
+
+    /// Returns the writer of Parquet.
+    #[must_use]
+    pub const fn parquet(&self) -> &ParquetWriter {
+        &self.parquet
+    }
+
+    /// Returns `true` if objects are in Parquet.
+    #[must_use]
+    pub fn writes_parquet(&self) -> bool {
+        self.config.format == Format::Parquet
     }
 
     async fn put(
@@ -107,16 +123,39 @@ impl S3 {
             let failure = Failure::new(ErrorKind::Internal, "the batch has no bucket");
             return StoreOutcome::without_response(Verdict::Rejected(failure));
         };
-        let Some(remote) = &self.remote else { return self.write(bucket, key, batch).await };
+        let (bytes, refused) = match &batch.rows {
+            None => (batch.bytes.clone(), BTreeMap::new()),
+            Some(_) if !self.writes_parquet() => {
+                let message = "the batch was begun with s3.format 'parquet', which writes it: open the \
+                               engine with that format";
+                let failure = Failure::new(ErrorKind::NotConfigured, message);
+                let verdict = Verdict::Retry { failure, after: None };
+                return StoreOutcome::without_response(verdict);
+            }
+            Some(rows) => match within(self.config.timeout, pin!(self.parquet.write(rows))).await {
+                Some(Ok(written)) => written,
+                Some(Err(verdict)) => return StoreOutcome::without_response(verdict),
+                None => return StoreOutcome::without_response(self.too_slow()),
+            },
+        };
+        let mut stored = self.put_object(bucket, key, bytes, left, checkpoint).await;
+        stored.exceptions.extend(refused.into_iter().map(|(place, why)| (place, Some(why))));
+        stored
+    }
+
+    async fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        bytes: Bytes,
+        left: Option<&str>,
+        checkpoint: &dyn BatchCheckpoint,
+    ) -> StoreOutcome {
+        let Some(remote) = &self.remote else { return self.write(bucket, key, bytes).await };
         let begun = Instant::now();
-        let storing = remote.store(bucket, key, &batch.bytes, left, checkpoint);
+        let storing = remote.store(bucket, key, &bytes, left, checkpoint);
         let stored = within(self.config.timeout, pin!(storing)).await;
-        let stored = stored.unwrap_or_else(|| {
-            let limit = self.config.timeout.as_millis();
-            let message = format!("S3 did not take the batch within {limit} ms");
-            let failure = Failure::new(ErrorKind::Timeout, message);
-            Err(Verdict::Retry { failure, after: None })
-        });
+        let stored = stored.unwrap_or_else(|| Err(self.too_slow()));
         match stored {
             Err(verdict) => StoreOutcome::without_response(verdict),
             Ok(etag) => landed(&S3Response {
@@ -125,18 +164,24 @@ impl S3 {
                 etag: etag.as_deref(),
                 transport: None,
                 file: None,
-                object_bytes: batch.bytes.len(),
+                object_bytes: bytes.len(),
                 duration_ms: millis(begun.elapsed()),
             }),
         }
     }
 
-    async fn write(&self, bucket: &str, key: &str, batch: &Encoded) -> StoreOutcome {
+    fn too_slow(&self) -> Verdict {
+        let limit = self.config.timeout.as_millis();
+        let message = format!("the batch was not stored within {limit} ms (s3.timeoutMs)");
+        Verdict::Retry { failure: Failure::new(ErrorKind::Timeout, message), after: None }
+    }
+
+    async fn write(&self, bucket: &str, key: &str, bytes: Bytes) -> StoreOutcome {
         let begun = Instant::now();
         // A file has no empty part before it, and none that leads out of the folder.
         let parts = key.split('/').filter(|part| !part.is_empty());
         let path: PathBuf = self.config.folder.join(bucket).join(parts.collect::<PathBuf>());
-        if let Err(error) = file::write(path.clone(), batch.bytes.clone()).await {
+        if let Err(error) = file::write(path.clone(), bytes.clone()).await {
             let message = format!("{} cannot be written: {error}", path.display());
             let failure = Failure::new(ErrorKind::Connection, message);
             return StoreOutcome::without_response(match error.kind() {
@@ -153,7 +198,7 @@ impl S3 {
             etag: None,
             transport: Some("file"),
             file: Some(&path),
-            object_bytes: batch.bytes.len(),
+            object_bytes: bytes.len(),
             duration_ms: millis(begun.elapsed()),
         });
         if self.config.folder_is_temporary && !self.warned_once.swap(true, Ordering::Relaxed) {
@@ -175,7 +220,7 @@ impl BuiltIn for S3 {
     const EXAMPLE: &'static str = r#"{"bucket":"b","prefix":"p/","payload":{"a":1}}"#;
 
     fn open(config: &Config, resources: &Resources) -> Result<Self> {
-        Self::new(config.clone(), resources.egress.clone())
+        Self::new(config.clone(), resources.egress.clone(), &resources.jobs)
     }
 }
 
@@ -222,8 +267,7 @@ impl Batching for S3 {
     }
 
     fn begin(&self, lane: &str, first: Uuid, name: Option<&str>) -> Box<dyn OpenBatch> {
-        let lines = Lines::new(name.map_or(self.config.compression, compression_of), first);
-        Box::new(OpenObject::new(lane, lines))
+        Box::new(OpenObject::new(lane, first, name.map_or(self.config.format, format_of)))
     }
 
     fn store<'a>(
@@ -488,5 +532,5 @@ async fn clear(store: &AmazonS3, path: &Key, upload: &str) {
 }
 
 fn attributes(key: &str) -> Attributes {
-    Attributes::from_iter([(Attribute::ContentType, compression_of(key).media_type())])
+    Attributes::from_iter([(Attribute::ContentType, format_of(key).media_type())])
 }

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderMap;
+use uuid::Uuid;
 
 use crate::destinations::BatchLimits;
+use crate::destinations::sql::duckdb::ParquetConfig;
 use crate::private::temporary_folder;
 
 /// The options of the S3 destination.
@@ -21,8 +23,10 @@ pub struct Config {
     pub folder_is_temporary: bool,
     /// True if the options name the folder, and so ask for files.
     pub folder_is_chosen: bool,
-    /// The compression of objects. Default: gzip.
-    pub compression: Compression,
+    /// The format of objects. Default: lines, compressed with gzip.
+    pub format: Format,
+    /// The writer of objects in Parquet.
+    pub parquet: ParquetConfig,
     /// The limits of a batch.
     pub batch: BatchLimits,
     /// Deadline of one attempt to store a batch. Default: 300 s.
@@ -47,7 +51,10 @@ impl Config {
             folder,
             folder_is_temporary,
             folder_is_chosen: false,
-            compression: Compression::default(),
+            format: Format::default(),
+            parquet: ParquetConfig::new(
+                temporary_folder().join(format!("parquet-{}", Uuid::now_v7())),
+            ),
             batch: BatchLimits::default(),
             timeout: Duration::from_secs(300),
             log_body_bytes: 64 << 10,
@@ -145,29 +152,38 @@ pub struct AssumeRole {
     pub endpoint: Option<String>,
 }
 
-/// The compression of objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Compression {
-    /// gzip: `.gz`.
-    #[default]
-    Gzip,
-    /// Zstandard: `.zst`.
-    Zstd,
-    /// Not at all: `.ndjson`.
-    None,
+/// The format of objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A line of JSON for each record.
+    Lines(Compression),
+    /// A row for each record: `.parquet`.
+    Parquet,
 }
 
-impl Compression {
-    /// Every compression.
-    pub const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::None];
+impl Default for Format {
+    fn default() -> Self {
+        Self::Lines(Compression::default())
+    }
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 4] = [
+        Self::Lines(Compression::Gzip),
+        Self::Lines(Compression::Zstd),
+        Self::Lines(Compression::None),
+        Self::Parquet,
+    ];
 
     /// Returns the extension of keys.
     #[must_use]
     pub const fn extension(self) -> &'static str {
         match self {
-            Self::Gzip => ".gz",
-            Self::Zstd => ".zst",
-            Self::None => ".ndjson",
+            Self::Lines(Compression::Gzip) => ".gz",
+            Self::Lines(Compression::Zstd) => ".zst",
+            Self::Lines(Compression::None) => ".ndjson",
+            Self::Parquet => ".parquet",
         }
     }
 
@@ -175,11 +191,30 @@ impl Compression {
     #[must_use]
     pub const fn media_type(self) -> &'static str {
         match self {
-            Self::Gzip => "application/gzip",
-            Self::Zstd => "application/zstd",
-            Self::None => "application/x-ndjson",
+            Self::Lines(Compression::Gzip) => "application/gzip",
+            Self::Lines(Compression::Zstd) => "application/zstd",
+            Self::Lines(Compression::None) => "application/x-ndjson",
+            Self::Parquet => "application/vnd.apache.parquet",
         }
     }
+}
+
+/// The compression of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// gzip.
+    #[default]
+    Gzip,
+    /// Zstandard.
+    Zstd,
+    /// Not at all.
+    None,
+}
+
+impl Compression {
+    /// Every compression.
+    #[cfg(test)]
+    pub const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::None];
 
     /// Returns the compression of this spelling.
     #[must_use]

@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use super::json;
 use super::key::MAX_PREFIX_BYTES;
 use crate::delivery::{Failure, Payload};
+use crate::destinations::sql::without_surrogates;
 use crate::error::ErrorKind;
 
 /// The target of a record.
@@ -51,6 +54,20 @@ pub(super) fn line(payload: &Payload) -> Result<Cow<'_, str>, Failure> {
     let text = json::decode(raw).ok_or_else(unreadable)?;
     let splits = text.is_empty() || memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some();
     Ok(if splits { Cow::Borrowed(raw) } else { text })
+}
+
+/// Returns the record as a row, the JSON text of an object.
+///
+/// # Errors
+/// `InvalidArgument`: it is none.
+pub(super) fn row(payload: &Payload) -> Result<Bytes, Failure> {
+    let raw = json::field(text_of(payload)?, "payload").ok_or_else(unreadable)?;
+    if !raw.starts_with('{') {
+        let message = "payload: with s3.format 'parquet' a record is an object, such as { name: 'Luke' }: its \
+                       keys are the columns";
+        return Err(Failure::new(ErrorKind::InvalidArgument, message));
+    }
+    Ok(without_surrogates(payload, raw))
 }
 
 fn text_of(payload: &Payload) -> Result<&str, Failure> {

@@ -3,29 +3,29 @@
 use aws_lc_rs::digest;
 use uuid::Uuid;
 
-use super::config::Compression;
+use super::config::{Compression, Format};
 use crate::time::Timestamp;
 
 /// Bytes that a key may have, for Amazon S3.
 const MAX_KEY_BYTES: usize = 1024;
-/// The longest that follows a prefix: `YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-`, 64 digits, `.ndjson`.
-const REST_BYTES: usize = 14 + 20 + 64 + 7;
+/// The longest that follows a prefix: `YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-`, 64 digits, `.parquet`.
+const REST_BYTES: usize = 14 + 20 + 64 + 8;
 /// Bytes that a prefix may have.
 pub(super) const MAX_PREFIX_BYTES: usize = MAX_KEY_BYTES - REST_BYTES;
 
 /// Returns `PREFIX` + `YYYY/MM/DD/HH/YYYY-MM-DD-HH-MM-SS-IDENTIFIER.gz`, UTC, plain concatenation.
 /// The identifier is the SHA-256 of the stored lines, so that the same batch always has the same
-/// key and another batch never has. Lines that are not compressed have no place for the id of the
-/// batch's `first` record: there it is hashed after them.
-pub(super) fn key(
+/// key and another batch never has. Lines that are not compressed, and those of Parquet, have no place for
+/// the id of the batch's `first` record: there it is hashed after them.
+pub(super) fn key<'a>(
     prefix: &str,
     at: Timestamp,
-    stored: &[u8],
-    (compression, first): (Compression, Uuid),
+    stored: impl Iterator<Item = &'a [u8]>,
+    (format, first): (Format, Uuid),
 ) -> String {
     let mut context = digest::Context::new(&digest::SHA256);
-    context.update(stored);
-    if compression == Compression::None {
+    stored.for_each(|piece| context.update(piece));
+    if matches!(format, Format::Lines(Compression::None) | Format::Parquet) {
         context.update(first.as_bytes());
     }
     let identifier = hex(context.finish().as_ref());
@@ -33,7 +33,7 @@ pub(super) fn key(
     let at = at.to_string();
     let (day, time) = (&at[..10], at[11..19].replace(':', "-"));
     let folder = format!("{}/{}", day.replace('-', "/"), &time[..2]);
-    format!("{prefix}{folder}/{day}-{time}-{identifier}{}", compression.extension())
+    format!("{prefix}{folder}/{day}-{time}-{identifier}{}", format.extension())
 }
 
 /// Bytes as hexadecimal digits.
@@ -54,12 +54,9 @@ pub(super) fn split(key: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// Returns the compression of the object with this key.
-pub(super) fn compression_of(key: &str) -> Compression {
-    Compression::ALL
-        .into_iter()
-        .find(|compression| key.ends_with(compression.extension()))
-        .unwrap_or_default()
+/// Returns the format of the object with this key.
+pub(super) fn format_of(key: &str) -> Format {
+    Format::ALL.into_iter().find(|format| key.ends_with(format.extension())).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -72,11 +69,14 @@ mod tests {
         let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         let expected = format!("test/2019/05/25/16/2019-05-25-16-14-58-{digest}.gz");
         let first = Uuid::from_u128(1);
-        assert_eq!(key("test/", at, b"abc", (Compression::Gzip, first)), expected);
-        let plain = key("", at, b"abc", (Compression::None, first));
+        let key =
+            |prefix, format, first| key(prefix, at, [&b"abc"[..]].into_iter(), (format, first));
+        assert_eq!(key("test/", Format::default(), first), expected);
+        let lines = Format::Lines(Compression::None);
+        let plain = key("", lines, first);
         assert!(plain.starts_with("2019/05/25/16/2019-05-25-16-14-58-"));
-        assert_eq!(plain.len(), REST_BYTES);
-        let other = key("", at, b"abc", (Compression::None, Uuid::from_u128(2)));
+        assert_eq!(key("", Format::Parquet, first).len(), REST_BYTES);
+        let other = key("", lines, Uuid::from_u128(2));
         assert_ne!(other, plain, "the same lines are not the same batch");
     }
 
@@ -96,10 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn a_key_says_how_it_is_compressed() {
-        for compression in Compression::ALL {
-            let key = key("p/", Timestamp::from_millis(0), b"", (compression, Uuid::nil()));
-            assert_eq!(compression_of(&key), compression);
+    fn a_key_says_its_format() {
+        for format in Format::ALL {
+            let at = Timestamp::from_millis(0);
+            let key = key("p/", at, std::iter::empty(), (format, Uuid::nil()));
+            assert_eq!(format_of(&key), format);
         }
     }
 }

@@ -69,18 +69,6 @@ impl Lines {
         }
     }
 
-    /// Returns the compression.
-    #[must_use]
-    pub(super) const fn compression(&self) -> Compression {
-        self.compression
-    }
-
-    /// Returns the id of its first record.
-    #[must_use]
-    pub(super) const fn first(&self) -> Uuid {
-        self.first
-    }
-
     /// Adds a line.
     pub(super) fn push(&mut self, line: &str) -> Result<()> {
         self.plain.reserve(line.len() + 1);

@@ -1,7 +1,7 @@
 //! `$send.s3`: records in batches, each batch one object.
 //!
 //! The way of a call: `item` reads it and checks its target, `object` adds it to the batch of its
-//! bucket and prefix, which `lines` encodes and `key` names, and `client` stores the batch: over the
+//! bucket and prefix, which `lines` encodes (or DuckDB, as Parquet) and `key` names, and `client` stores the batch: over the
 //! network (`wire`, under the egress policy), classified by `classify`, or as a file. `credentials`
 //! finds the keys, in a `profile` or of a `session`.
 
@@ -22,4 +22,6 @@ mod wire;
 use super::json;
 
 pub use client::S3;
-pub use config::{Address, AssumeRole, Checksum, Compression, Config, Environment, Keys, Service};
+pub use config::{
+    Address, AssumeRole, Checksum, Compression, Config, Environment, Format, Keys, Service,
+};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::escapes::without_surrogates;
+use super::escapes;
 use super::json;
 use crate::delivery::{Failure, Payload};
 use crate::error::ErrorKind;
@@ -50,10 +50,15 @@ pub(super) fn row(payload: &Payload) -> Result<Bytes, Failure> {
                        columns. Several rows are several calls";
         return Err(Failure::new(ErrorKind::InvalidArgument, message));
     }
-    Ok(match without_surrogates(raw) {
+    Ok(without_surrogates(payload, raw))
+}
+
+/// Returns a part of a payload, which no warehouse takes with halves of characters.
+pub(in crate::destinations) fn without_surrogates(payload: &Payload, raw: &str) -> Bytes {
+    match escapes::without_surrogates(raw) {
         Cow::Borrowed(raw) => payload.text.slice_ref(raw.as_bytes()),
         Cow::Owned(text) => text.into(),
-    })
+    }
 }
 
 fn text_of(payload: &Payload) -> Result<&str, Failure> {
@@ -102,7 +107,7 @@ mod tests {
             (r#"{"a":"\\\ud800"}"#, r#"{"a":"\\\ufffd"}"#),
             (r#"{"a":"\ud7ff"}"#, r#"{"a":"\ud7ff"}"#),
         ] {
-            assert_eq!(without_surrogates(raw), expected);
+            assert_eq!(escapes::without_surrogates(raw), expected);
         }
     }
 }

@@ -48,6 +48,7 @@ use warehouse::{BatchLoad, Loaded};
 
 pub use clickhouse::ClickHouseServer;
 pub use config::{ClickHouseConfig, Config, DuckDbConfig, PostgreSqlConfig, Warehouse};
+pub(in crate::destinations) use item::without_surrogates;
 pub use postgres::PostgreSqlServer;
 pub use query::{Answered, Column, Format, Query};
 use rows::RowBatch;
@@ -117,7 +118,7 @@ impl Sql {
     /// Forgets a thread that ran the warehouse.
     pub fn forget(&self, thread: &Arc<dyn Thread>) {
         if let Some(duckdb) = self.duckdb() {
-            duckdb.detach(thread);
+            duckdb.threads().detach(thread);
         }
     }
 

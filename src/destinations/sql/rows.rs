@@ -63,7 +63,7 @@ impl RowSet {
     ///
     /// # Errors
     /// `InvalidArgument`: it has more columns than a table may have.
-    pub(super) fn add(&mut self, row: Bytes) -> Result<(), Failure> {
+    pub(in crate::destinations) fn add(&mut self, row: Bytes) -> Result<(), Failure> {
         let text = std::str::from_utf8(&row).unwrap_or_default();
         if !self.fields.hold(text, 0) {
             admit(&mut self.fields, text, MAX_COLUMNS)?;
@@ -80,7 +80,7 @@ impl RowSet {
     }
 
     /// Returns each row as its JSON text.
-    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::destinations) fn texts(&self) -> impl Iterator<Item = &str> {
         self.rows.iter().map(|row| std::str::from_utf8(row).unwrap_or_default())
     }
 }

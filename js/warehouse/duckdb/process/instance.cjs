@@ -66,14 +66,17 @@ async function openInstance(duckdb, settings) {
  * @param {import('./main.cjs').Settings} settings
  */
 async function prepare(instance, settings) {
-  const { file, readOnly } = settings
+  const { file, folder, readOnly } = settings
   const connection = await instance.connect()
   try {
-    if (!readOnly && !existsSync(file)) await makeFile(connection, file)
+    if (file !== null && !readOnly && !existsSync(file)) await makeFile(connection, file)
     // Opened as the instance's own database, a file whose log of writes has the conversion of a
     // column cannot be opened again after a crash: DuckDB then knows no functions yet
     // (duckdb/duckdb issue 20543).
-    await connection.run(`ATTACH ${literal(file)} AS ${NAME} (READ_ONLY ${readOnly})`)
+    const attached = literal(file ?? ':memory:')
+    await connection.run(`ATTACH ${attached} AS ${NAME} (READ_ONLY ${readOnly})`)
+    if (folder !== undefined)
+      await connection.run(`SET GLOBAL allowed_directories = [${literal(folder)}]`)
     // Nothing can allow it again while the database is open.
     await connection.run('SET GLOBAL enable_external_access = false')
     await connection.run("SET GLOBAL TimeZone = 'UTC'")

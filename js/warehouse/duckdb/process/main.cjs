@@ -13,8 +13,9 @@ const { watchMemory } = require('./memory.cjs')
 
 /**
  * @typedef {object} Settings
- * @property {string} file
- * @property {string} results
+ * @property {string | null} file `null`: the database is in memory
+ * @property {string} [folder] may be written to
+ * @property {string} [results]
  * @property {number | null} retentionDays
  * @property {number} memoryBytes
  * @property {number} threads

@@ -31,8 +31,9 @@ async function retire(loader, { retentionDays, results }, clock) {
   if (deleted > 0n) await loader.run('CHECKPOINT')
 }
 
-/** @param {string} directory */
+/** @param {string} [directory] there is none without queries */
 async function retireResults(directory) {
+  if (directory === undefined) return
   const names = await readdir(directory).catch(() => [])
   const files = await Promise.all(
     names.map(async (name) => {

@@ -1,31 +1,23 @@
 //! Has DuckDB do things.
 
 use std::fmt;
-use std::io;
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
 use super::super::config;
 use super::super::plan::Plan;
 use super::super::query::{Answered, Query};
 use super::super::types::{Fields, MAX_COLUMNS};
 use super::super::warehouse::{BatchLoad, BatchLoader, Loaded};
-use super::dialect::{NAMING, changes, insert, records};
-use super::transfer::RowTransfer;
-use crate::delivery::{Failure, Kind, Verdict};
-use crate::destinations::custom::THREAD_GONE;
+use super::dialect::{NAMING, records};
+use super::threads::{DuckDbJob, DuckDbThreads, Insertion, JobResult};
+use crate::delivery::{Kind, Verdict};
 use crate::error::{Error, ErrorKind};
-use crate::jobs::{Jobs, Thread};
+use crate::jobs::Jobs;
 use crate::time::Timestamp;
 
-/// Bytes of rows that one statement adds.
-const PIECE_BYTES: usize = 512 << 10;
-/// Additional bytes for each column: the cost of a statement grows with them.
-const PIECE_BYTES_A_COLUMN: usize = 4 << 10;
 /// The time that a response may take beyond the query's own time-out.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -34,53 +26,13 @@ pub struct DuckDb {
     config: config::DuckDbConfig,
     /// The time-out of one step of a load; then its process is killed.
     timeout: Duration,
-    jobs: Arc<Jobs>,
-    /// The first one does the work.
-    threads: Mutex<Vec<Arc<dyn Thread>>>,
+    threads: DuckDbThreads,
 }
 
 impl fmt::Debug for DuckDb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DuckDb").field("config", &self.config).finish_non_exhaustive()
     }
-}
-
-/// A request to the DuckDB thread.
-#[derive(Serialize)]
-#[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum DuckDbJob<'a> {
-    /// Returns the state of a batch and the shape of its table.
-    Look { table: &'a str, batch: &'a str, timeout_ms: u64 },
-    /// Load it, in a transaction that also writes down its id.
-    Load {
-        before: Vec<String>,
-        insert: String,
-        /// The file that holds the rows.
-        file: &'a Path,
-        /// Bytes of each piece of it.
-        pieces: &'a [usize],
-        after: Vec<String>,
-        columns: usize,
-        timeout_ms: u64,
-    },
-    /// Runs a query.
-    Query(&'a Query),
-}
-
-/// The result of a job.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum JobResult<T> {
-    Done(T),
-    Failed(JobError),
-}
-
-#[derive(Deserialize)]
-struct JobError {
-    code: String,
-    message: String,
-    #[serde(default)]
-    retryable: bool,
 }
 
 /// The result of `Look`.
@@ -96,7 +48,8 @@ impl DuckDb {
         timeout: Duration,
         jobs: Arc<Jobs>,
     ) -> Self {
-        Self { config, timeout, jobs, threads: Mutex::default() }
+        let missing = "the warehouse, which no thread has open";
+        Self { config, timeout, threads: DuckDbThreads::new(Kind::Sql, missing, jobs) }
     }
 
     /// Returns the configuration.
@@ -105,25 +58,13 @@ impl DuckDb {
         &self.config
     }
 
-    /// Adds a thread that can run it.
-    pub fn attach(&self, thread: Arc<dyn Thread>) {
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-    }
-
-    /// Forgets a thread: it is gone. What it was doing is done again by the next one.
-    pub fn detach(&self, thread: &Arc<dyn Thread>) {
-        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = threads.len();
-        threads.retain(|known| !Arc::ptr_eq(known, thread));
-        if threads.len() < before {
-            self.jobs.forget(&[Kind::Sql]);
-        }
+    /// Returns the threads that can run it.
+    #[must_use]
+    pub const fn threads(&self) -> &DuckDbThreads {
+        &self.threads
     }
 
     /// Runs a query.
-    ///
-    /// # Errors
-    /// `QueryNotAllowed`, `QueryTimeout`, `QueryTooLarge`, `QueryFailed`, `NotConfigured`.
     ///
     /// # Errors
     /// `QueryNotAllowed`, `QueryTimeout`, `QueryTooLarge`, `QueryFailed`, `NotConfigured`.
@@ -132,7 +73,7 @@ impl DuckDb {
         query: &Query,
     ) -> Result<Answered, Error> {
         let limit = Duration::from_millis(query.timeout_ms) + GRACE;
-        match tokio::time::timeout(limit, self.ask(&DuckDbJob::Query(query))).await {
+        match tokio::time::timeout(limit, self.threads.ask(&DuckDbJob::Query(query))).await {
             Ok(Some(JobResult::Done(answered))) => Ok(answered),
             Ok(Some(JobResult::Failed(said))) => {
                 // Queries are not retried.
@@ -150,51 +91,6 @@ impl DuckDb {
             )),
         }
     }
-
-    /// Sends a request. `None`: there is no thread, or it exited.
-    async fn ask<T: serde::de::DeserializeOwned>(
-        &self,
-        work: &DuckDbJob<'_>,
-    ) -> Option<JobResult<T>> {
-        // Before its thread is looked for, so that it is forgotten with it.
-        let mut waiting = self.jobs.begin(Kind::Sql);
-        let thread =
-            self.threads.lock().unwrap_or_else(PoisonError::into_inner).first().cloned()?;
-        waiting.hand_to(thread.as_ref(), work);
-        let answer = waiting.answered().await?;
-        Some(serde_json::from_str(&answer).unwrap_or_else(|error| {
-            let message = format!("the warehouse's answer cannot be read: {error}");
-            let code = ErrorKind::Internal.code().to_owned();
-            JobResult::Failed(JobError { code, message, retryable: false })
-        }))
-    }
-
-    async fn step<T: serde::de::DeserializeOwned>(
-        &self,
-        work: &DuckDbJob<'_>,
-    ) -> Result<T, Verdict> {
-        let gone = || Verdict::Later {
-            after: THREAD_GONE,
-            reason: "the warehouse, which no thread has open".to_owned(),
-        };
-        match self.ask(work).await.ok_or_else(gone)? {
-            JobResult::Done(done) => Ok(done),
-            JobResult::Failed(JobError { code, message, retryable }) => {
-                let kind = ErrorKind::from_code(&code).unwrap_or(ErrorKind::Refused);
-                let failure = Failure::new(kind, message);
-                Err(if retryable {
-                    Verdict::Retry { failure, after: None }
-                } else {
-                    Verdict::Rejected(failure)
-                })
-            }
-        }
-    }
-}
-
-fn not_written(error: &io::Error) -> Verdict {
-    let message = format!("the rows of the batch cannot be written for DuckDB: {error}");
-    Verdict::Retry { failure: Failure::new(ErrorKind::Unavailable, message), after: None }
 }
 
 impl BatchLoader for DuckDb {
@@ -204,27 +100,16 @@ impl BatchLoader for DuckDb {
         let BatchLoad { table, batch, rows } = load;
         let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
         let look = DuckDbJob::Look { table, batch, timeout_ms };
-        let TableState { loaded, shape } = self.step(&look).await?;
+        let TableState { loaded, shape } = self.threads.step(&look).await?;
         // Of a batch that is there, what the table does not hold was refused.
         let plan = Plan::new(shape, rows, NAMING, MAX_COLUMNS);
         if loaded {
             return Ok(Loaded { repeated: true, refused: plan.refused });
         }
-        let columns = plan.after.columns();
-        let size = PIECE_BYTES + columns * PIECE_BYTES_A_COLUMN;
-        let transfer = RowTransfer::write(&plan, rows, &self.config.file, size).await;
-        let transfer = transfer.map_err(|error| not_written(&error))?;
         let now = Timestamp::now();
-        let work = DuckDbJob::Load {
-            before: changes(table, &plan),
-            insert: insert(table, &plan, &rows.fields, now),
-            file: transfer.path(),
-            pieces: transfer.pieces(),
-            after: records(table, batch, &plan, now),
-            columns,
-            timeout_ms,
-        };
-        let _: Box<RawValue> = self.step(&work).await?;
+        let after = records(table, batch, &plan, now);
+        let insertion = Insertion { table, plan: &plan, rows, now };
+        self.threads.insert(&insertion, after, &self.config.file, self.timeout).await?;
         Ok(Loaded { repeated: false, refused: plan.refused })
     }
 }

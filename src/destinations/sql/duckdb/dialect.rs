@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::super::names::Naming;
 use super::super::plan::{Change, Plan};
@@ -116,6 +117,22 @@ pub(super) fn records(table: &str, batch: &str, plan: &Plan, now: Timestamp) -> 
     if plan.creates() || plan.changes().next().is_some() {
         all.push(format!("INSERT OR REPLACE INTO dollar_send.tables VALUES ({table}, {shape})"));
     }
+    all
+}
+
+/// Returns the statements that write a new table as Parquet, and remove it.
+pub(super) fn exports(table: &str, plan: &Plan, file: &Path) -> Vec<String> {
+    let (data, view) = (data(table), quoted(table));
+    let file = literal(&file.to_string_lossy());
+    // There is no Parquet without a column.
+    let is_empty = plan.after.0.is_empty();
+    let rows =
+        if is_empty { format!("SELECT NULL AS _ FROM {data}") } else { format!("FROM {view}") };
+    let mut all = vec![format!("COPY ({rows}) TO {file} (FORMAT parquet, COMPRESSION zstd)")];
+    if !is_empty {
+        all.push(format!("DROP VIEW {view}"));
+    }
+    all.push(format!("DROP TABLE {data}"));
     all
 }
 

@@ -7,7 +7,11 @@
 mod client;
 mod dialect;
 mod hold;
+mod parquet;
+mod threads;
 mod transfer;
 
 pub use client::DuckDb;
 pub use hold::{Hold, HoldError, Purpose};
+pub use parquet::{ParquetConfig, ParquetWriter};
+pub use threads::DuckDbThreads;
