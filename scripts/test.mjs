@@ -16,6 +16,7 @@ import { extrasOf } from './extras.mjs'
 import { installFaketime } from './faketime.mjs'
 import { installNode, installRuntimes, installTestRunners } from './npm-tools.mjs'
 import { installPgbouncer } from './pgbouncer.mjs'
+import { installExim } from './exim-server.mjs'
 import { installPostfix } from './postfix-server.mjs'
 import { installPostgres } from './postgres-server.mjs'
 import { installRedis } from './redis-server.mjs'
@@ -128,6 +129,7 @@ function installServers() {
   installS3Server()
   installSchemathesis()
   installPostfix()
+  installExim()
   installRedis()
   installSqlite()
   installWebServers()
