@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::meter::{BatchMeter, Reason};
 use super::records::{BatchRecord, BatchRecords, failed_before_storing};
@@ -51,7 +52,7 @@ impl Drop for OpenUntil {
 impl GrowingBatch {
     /// Takes a record in that was encoded.
     fn take(&mut self, record: Record) {
-        self.meter.add(record.payload.len(), self.batch.encoded(), Instant::now());
+        self.meter.add(record.payload.len(), self.batch.encoded(), Instant::now().into_std());
         self.due.shared.set(self.due.opened.after(self.meter.lifetime()));
         record.execution.join_batch(record.place, &self.due.shared);
         self.records.all.push_back(BatchRecord::new(self.records.all.len(), record));
@@ -80,7 +81,7 @@ impl BatchLanes {
             let Some(batch) = &growing else {
                 // A record that came between the last look and leaving would wait for nothing.
                 let mut wakeups = self.wakeups();
-                let is_empty = self.shared.journal.waiting(&lane) == 0;
+                let is_empty = self.shared.journal.waiting(&lane) == 0 || !self.is_batched(&lane);
                 if is_empty || self.shared.pauses.holds(&lane) {
                     wakeups.remove(&lane);
                     return;
@@ -88,14 +89,19 @@ impl BatchLanes {
                 continue;
             };
             let flushed = self.is_flushing().then(|| self.flush_reason());
-            if let Some(reason) = flushed.or_else(|| batch.meter.due(Instant::now())) {
+            if let Some(reason) = flushed.or_else(|| batch.meter.due(Instant::now().into_std())) {
                 self.close_batch(&lane, growing.take(), reason).await;
                 continue;
             }
-            let deadline = tokio::time::Instant::from_std(batch.meter.deadline());
+            let deadline = Instant::from_std(batch.meter.deadline());
             // Whichever comes first, there is something to look at.
             let _ = tokio::time::timeout_at(deadline, wakeup.notified()).await;
         }
+    }
+
+    /// Returns `true` if the limits of its batches are known: a function may be gone.
+    fn is_batched(&self, lane: &Lane) -> bool {
+        self.shared.destinations.is_batched(lane.kind)
     }
 
     fn flush_reason(&self) -> Reason {
@@ -109,6 +115,9 @@ impl BatchLanes {
         lanes: &Arc<Lanes>,
     ) {
         for turn in 1_usize.. {
+            if growing.is_none() && !self.is_batched(lane) {
+                return;
+            }
             let Some((record, tenure)) = lanes.join(lane) else { return };
             if let Some(ended) = growing.take_if(|growing| growing.tenure != tenure) {
                 ended.records.leave();
@@ -170,7 +179,7 @@ impl BatchLanes {
         let batching = destination.batching().ok_or_else(|| no_batches(lane.kind))?;
         let batch = batching.begin(&lane.key, first.id, None);
         let limits = batching.limits().unwrap_or_default();
-        let meter = BatchMeter::new(limits, Instant::now());
+        let meter = BatchMeter::new(limits, Instant::now().into_std());
         let records = BatchRecords::new(Arc::clone(&self.shared), VecDeque::new());
         Ok(GrowingBatch { batch, tenure, meter, due: OpenUntil::new(), records })
     }

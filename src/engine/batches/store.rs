@@ -13,7 +13,7 @@ use crate::delivery::{Delays, Failure, Kind, Verdict};
 use crate::destinations::{BatchCheckpoint, Batching, Encoded, StoreOutcome};
 use crate::engine::lanes::{caught, chance};
 use crate::engine::shared::SharedParts;
-use crate::journal::Journal;
+use crate::journal::{Journal, Lane};
 use crate::observability::events::{BatchEvent, Topic};
 use crate::observability::metrics::DelayedBatch;
 use crate::time::Timestamp;
@@ -54,11 +54,13 @@ impl BatchLanes {
         let last = Mutex::new(checkpoint.clone());
         let checkpoint = JournalCheckpoint { journal: &**journal, batch: sealed.id, last };
         let mut flushes = self.flush_requests.subscribe();
-        for attempts in 1.. {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
             let waits = || pending.idle.notify_waiters();
             pauses.resumed(&sealed.lane, records.all.len(), waits).await;
             let StoreOutcome { verdict, response, warnings, exceptions } =
-                self.attempt(kind, encoded, &checkpoint).await;
+                self.attempt(&sealed.lane, encoded, &checkpoint).await;
             let failure = match verdict {
                 Verdict::Delivered => None,
                 Verdict::Rejected(failure) => Some(failure),
@@ -71,6 +73,8 @@ impl BatchLanes {
                     None => Some(failure),
                 },
                 Verdict::Later { after, .. } => {
+                    // It was no attempt.
+                    attempts -= 1;
                     tokio::time::sleep(after).await;
                     continue;
                 }
@@ -126,10 +130,11 @@ impl BatchLanes {
 
     async fn attempt(
         &self,
-        kind: Kind,
+        lane: &Lane,
         encoded: &Encoded,
         checkpoint: &JournalCheckpoint<'_>,
     ) -> StoreOutcome {
+        let kind = lane.kind;
         let destination = self.shared.destinations.of(kind);
         let Some(batching) = destination.batching() else {
             return StoreOutcome::without_response(Verdict::Rejected(no_batches(kind)));
@@ -138,6 +143,11 @@ impl BatchLanes {
         let place = self.place(place, batching.concurrency());
         // Neither is ever closed.
         let _slots = (place.acquire().await, self.slots.acquire().await);
+        if self.shared.pauses.is_paused(lane) {
+            // It was paused meanwhile.
+            let (after, reason) = (Duration::ZERO, String::new());
+            return StoreOutcome::without_response(Verdict::Later { after, reason });
+        }
         let last = checkpoint.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut storing = batching.store(encoded, last.as_deref(), checkpoint);
         caught(storing.as_mut())
