@@ -12,6 +12,7 @@ import { damageFiles } from '../__test__/reliability/damage.mjs'
 import { failDisks } from '../__test__/reliability/faults.mjs'
 import { disturbFleet } from '../__test__/reliability/fleet.mjs'
 import { fuzz } from '../__test__/reliability/fuzz.mjs'
+import { simulate } from '../__test__/reliability/simulation.mjs'
 import { disturbTime } from '../__test__/reliability/time.mjs'
 
 /** @typedef {{ count: number, seed: number }} Settings */
@@ -36,6 +37,7 @@ const TESTS = {
     run: async (settings) => (await disturbFleet(settings)).violations,
   },
   fuzz: { title: 'inputs of a fuzzer', count: 50_000_000, run: fuzz },
+  simulation: { title: 'simulated engines', count: 50_000, run: simulate },
   time: { title: 'processes with disturbed time', count: 1_000, run: disturbTime },
 }
 

@@ -2,6 +2,8 @@
 
 mod limit;
 mod plausible;
+#[cfg(test)]
+pub(crate) mod simulated;
 
 pub use limit::{within, within_own};
 pub use plausible::{Look, Plausibility};
@@ -49,6 +51,10 @@ impl Timestamp {
     /// The present, by the system's clock.
     #[must_use]
     pub fn now() -> Self {
+        #[cfg(test)]
+        if let Some(now) = simulated::now() {
+            return now;
+        }
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
@@ -58,6 +64,10 @@ impl Timestamp {
     #[must_use]
     pub fn steady() -> Self {
         static START: OnceLock<(Timestamp, Duration)> = OnceLock::new();
+        #[cfg(test)]
+        if let Some(now) = simulated::now() {
+            return now;
+        }
         let (start, before) = START.get_or_init(|| (Self::now(), uptime()));
         let passed = uptime().saturating_sub(*before).as_millis();
         Self::from_millis(
@@ -104,6 +114,10 @@ impl Timestamp {
     /// would be a good part of the work. On systems without such a clock it is the present.
     #[must_use]
     pub fn recent() -> Self {
+        #[cfg(test)]
+        if let Some(now) = simulated::now() {
+            return now;
+        }
         #[cfg(target_os = "linux")]
         {
             let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);

@@ -14,6 +14,8 @@ mod moving;
 mod settlement;
 mod shared;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 pub use crate::destinations::sql::{Answered, Column, Format, Query};
 pub use crate::journal::{MoveOptions, MoveProgress};

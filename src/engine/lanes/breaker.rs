@@ -149,6 +149,8 @@ impl Breakers {
                 Breaker::HalfOpen | Breaker::Closed | Breaker::Failing(_) => {}
             }
         }
+        #[cfg(test)]
+        reopened.sort_by(|a: &Lane, b| a.key.cmp(&b.key));
         (reopened, next)
     }
 

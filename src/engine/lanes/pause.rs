@@ -288,7 +288,10 @@ impl Pauses {
         let mut state = self.state();
         state.pauses.retain(|pause| !targets.contains(&pause.target));
         self.any.store(!state.pauses.is_empty(), Ordering::Release);
-        let lanes = state.lanes.drain().collect();
+        #[cfg_attr(not(test), expect(unused_mut, reason = "only a simulation needs an order"))]
+        let mut lanes: Vec<Lane> = state.lanes.drain().collect();
+        #[cfg(test)]
+        lanes.sort_by(|a, b| a.key.cmp(&b.key));
         drop(state);
         self.resumed.notify_waiters();
         lanes

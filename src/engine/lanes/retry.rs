@@ -100,6 +100,10 @@ fn dead(mut failure: Failure, reason: &str) -> Decision {
 
 /// Returns a random number from 0 to 1.
 pub(crate) fn chance() -> f64 {
+    #[cfg(test)]
+    if let Some(chance) = crate::time::simulated::chance() {
+        return chance;
+    }
     let random = uuid::Uuid::now_v7().as_u64_pair().1;
     #[expect(clippy::cast_precision_loss, reason = "32 bits are exact")]
     let share = (random & 0xffff_ffff) as f64 / f64::from(u32::MAX);

@@ -88,6 +88,10 @@ fn journal(
     observers: &Observers,
     receive_events: ReceiveEvents,
 ) -> Result<Arc<dyn Journal>> {
+    #[cfg(test)]
+    if let Some(journal) = crate::engine::tests::simulated_journal() {
+        return Ok(journal);
+    }
     let shows = Arc::clone(destinations);
     let describe: Describe = Box::new(move |kind, payload| shows.of(kind).describe(payload));
     let (events, changes) = (Arc::clone(&observers.events), Arc::clone(&observers.changes));

@@ -16,6 +16,10 @@ const MAX_THREADS: usize = 4;
 
 /// The handle of the runtime, which starts with the first engine.
 pub fn handle() -> Result<Handle> {
+    #[cfg(test)]
+    if crate::time::simulated::is_on() {
+        return Ok(Handle::current());
+    }
     let runtime = RUNTIME.get_or_try_init(|| {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Builder::new_multi_thread()

@@ -70,7 +70,10 @@ impl Queue for MemoryJournal {
 
     fn lease_rest(&self) -> Vec<Record> {
         let delayed = self.postponed().take(|_, _| true);
-        let waiting = self.lanes().drain().flat_map(|(_, queue)| queue).collect::<Vec<_>>();
+        #[cfg_attr(not(test), expect(unused_mut, reason = "only a simulation needs an order"))]
+        let mut waiting = self.lanes().drain().flat_map(|(_, queue)| queue).collect::<Vec<_>>();
+        #[cfg(test)]
+        waiting.sort_by_key(|record| record.seq);
         waiting.into_iter().chain(delayed.into_values().map(|(_, record)| record)).collect()
     }
 
