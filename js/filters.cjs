@@ -25,40 +25,32 @@ const TYPES = {
   flag: ['true or false', (value) => typeof value === 'boolean'],
 }
 
-/** @satisfies {Record<string, Type>} */
-const DELIVERIES = /** @type {const} */ ({
+/** The members by which every filter of deliveries selects. */
+const CALLS = /** @type {const} */ ({
   ids: 'texts',
   workflowId: 'text',
   executionId: 'text',
   step: 'text',
   destination: 'text',
   status: 'text',
-  limit: 'count',
-  before: 'text',
-  settledSince: 'text',
 })
+/** The part of a list. */
+const PAGE = /** @type {const} */ ({ limit: 'count', before: 'text' })
 
 /** @type {Record<string, Type>} */
-const EXECUTIONS = { workflowId: 'text', limit: 'count', before: 'text' }
+const DELIVERIES = { ...CALLS, ...PAGE, settledSince: 'text' }
 
 /** @type {Record<string, Type>} */
-const SELECTION = { plan: 'text', force: 'flag', ...DELIVERIES }
-delete SELECTION.settledSince
+const EXECUTIONS = { workflowId: 'text', ...PAGE }
+
+/** @type {Record<string, Type>} */
+const SELECTION = { plan: 'text', force: 'flag', ...CALLS, ...PAGE }
 
 /** @type {Record<string, Type>} */
 const PAUSE = { host: 'text', destination: 'text', workflowId: 'text', all: 'flag' }
 
 /** @type {Record<string, Type>} */
-const RETRY = {
-  ids: 'texts',
-  workflowId: 'text',
-  executionId: 'text',
-  step: 'text',
-  destination: 'text',
-  host: 'text',
-  errorCode: 'text',
-  status: 'text',
-}
+const RETRY = { ...CALLS, host: 'text', errorCode: 'text' }
 
 /** @type {Record<string, Type>} */
 const TIMEOUT = { timeoutMs: 'number' }

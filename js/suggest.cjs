@@ -77,4 +77,4 @@ function unknown(noun, name, known, parent = '') {
   return `unknown ${noun} ${parent}${name.slice(0, MAX_NAME)}. ${hint}`
 }
 
-module.exports = { nearest, unknown }
+module.exports = { distance, nearest, unknown }

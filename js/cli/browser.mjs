@@ -13,7 +13,7 @@ const SETTLED_MS = 2000
  * @param {NodeJS.Platform} platform
  * @returns {[string, string[]] | undefined}
  */
-export function openerOf(url, env, platform) {
+function openerOf(url, env, platform) {
   if (env.BROWSER) return [env.BROWSER, [url]]
   if (platform === 'darwin') return ['open', [url]]
   if (platform === 'win32') return ['rundll32', ['url.dll,FileProtocolHandler', url]]

@@ -10,7 +10,7 @@ import values from '../values.cjs'
 import { UsageError } from './usage.mjs'
 
 /** The file that is read when --config names none. */
-export const CONFIG_FILE = 'dollar-send.config.mjs'
+const CONFIG_FILE = 'dollar-send.config.mjs'
 
 /** The data directory when neither an option nor the configuration names one. */
 const DEFAULT_DATA_DIR = '.dollar-send'

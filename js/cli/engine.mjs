@@ -74,7 +74,7 @@ export function checkJournal(configured) {
  * @param {string} dataDir
  * @returns {Promise<string | undefined>} `undefined`: it has no server
  */
-export async function addressOf(dataDir) {
+async function addressOf(dataDir) {
   const text = await readFile(join(dataDir, 'lock'), 'utf8').catch(() => '')
   return text.split('\n').find((line) => line.startsWith('http'))
 }

@@ -28,7 +28,7 @@ Options:
   -V, --version     Print the version
 `
 
-export const RUN_HELP = `Usage: dollar-send run <file...> [options]
+const RUN_HELP = `Usage: dollar-send run <file...> [options]
 
 Runs steps as they stand in Pipedream's editor, then delivers what they sent, and prints one line for
 every delivery. A file is a module that exports a function (event, steps, params, auths)
@@ -62,7 +62,7 @@ Example:
   dollar-send run step.mjs --event event.json --allow 127.0.0.0/8
 `
 
-export const INIT_HELP = `Usage: dollar-send init [folder]
+const INIT_HELP = `Usage: dollar-send init [folder]
 
 Writes a first step (step.mjs), its event (event.json), the options of Engine.open()
 (dollar-send.config.mjs) and a runner (runner.mjs), and prints the next commands. Existing files are
@@ -77,7 +77,7 @@ Example:
   dollar-send init my-workflow
 `
 
-export const CHECK_HELP = `Usage: dollar-send check <path...> [options]
+const CHECK_HELP = `Usage: dollar-send check <path...> [options]
 
 Reads step files, folders of them, and the ZIP, JSON and workflow.yaml files of Pipedream. Prints for each
 step its form, the destinations it sends by, what it needs of the runner, and what is not supported. A
@@ -95,7 +95,7 @@ Example:
   dollar-send check export.zip --write ./workflows
 `
 
-export const SERVE_HELP = `Usage: dollar-send serve [options]
+const SERVE_HELP = `Usage: dollar-send serve [options]
 
 Opens the server of a data directory: streams for browsers, emitted events, subscriptions, webhooks and
 the log, by HTTP, and a page that shows the log. It runs until it is interrupted. With a configuration,
@@ -124,7 +124,7 @@ Example:
   DOLLAR_SEND_TOKENS=$(openssl rand -hex 32) dollar-send serve --data-dir ./.dollar-send
 `
 
-export const SQL_HELP = `Usage: dollar-send sql <query> [options]
+const SQL_HELP = `Usage: dollar-send sql <query> [options]
 
 Asks the warehouse that $send.sql fills, and prints a table. The query is one SELECT, WITH, SHOW
 TABLES, DESCRIBE or EXPLAIN. A directory can be asked while no other process has it open; a runner that
@@ -177,7 +177,7 @@ Example:
   dollar-send log --status failed
 `
 
-export const RUNS_HELP = `Usage: dollar-send runs [options]
+const RUNS_HELP = `Usage: dollar-send runs [options]
 
 Shows executions, one line each, the newest last. Dest. is how many of the deliveries arrived.
 
@@ -193,7 +193,7 @@ Example:
   dollar-send runs --workflow p_abc123
 `
 
-export const REPLAY_HELP = `Usage: dollar-send replay [id...] [options]
+const REPLAY_HELP = `Usage: dollar-send replay [id...] [options]
 
 Makes failed calls again, as new deliveries that name the old, and waits for them. Which ones: those
 whose ids begin so, or those that the filters find; without either, all that are not resolved. Shows the
@@ -244,7 +244,7 @@ Example:
   dollar-send pause --host api.example.com
 `
 
-export const RESUME_HELP = `Usage: dollar-send resume <target> [options]
+const RESUME_HELP = `Usage: dollar-send resume <target> [options]
 
 Ends a pause, or every pause with --all. Prints the pauses that are left.
 
@@ -253,7 +253,7 @@ Example:
   dollar-send resume --all
 `
 
-export const RETRY_HELP = `Usage: dollar-send retry-now [id...] [options]
+const RETRY_HELP = `Usage: dollar-send retry-now [id...] [options]
 
 Attempts deliveries now that wait for their next attempt, and probes hosts that are left alone. Which
 ones: those whose ids begin so, or those that the filters find. Paused deliveries stay paused. It needs a
@@ -274,7 +274,7 @@ Example:
   dollar-send retry-now --host api.example.com
 `
 
-export const MIGRATE_HELP = `Usage: dollar-send migrate --from <dir> --to <url> [options]
+const MIGRATE_HELP = `Usage: dollar-send migrate --from <dir> --to <url> [options]
 
 Moves a data directory into the journal in PostgreSQL that many machines share: its log, the calls that
 wait with their attempts, sealed batches and pauses. Each call is moved once. A command that was ended,

@@ -1,6 +1,6 @@
 // Deliveries and executions, one line each. Pure.
 
-import { oneLine } from './paint.mjs'
+import { markOf, oneLine } from './paint.mjs'
 import { table } from './table.mjs'
 
 /** @typedef {import('./paint.mjs').Paint} Paint */
@@ -12,12 +12,6 @@ const WIDE = 120
 
 /** Characters of the shortest id that is shown. */
 const SHORT_ID = 8
-
-const STATES = /** @type {const} */ ({
-  delivered: ['green', '✔'],
-  failed: ['red', '✘'],
-  discarded: ['yellow', '○'],
-})
 
 const COLUMNS = /** @type {import('./table.mjs').Column[]} */ ([
   {},
@@ -53,7 +47,7 @@ export function deliveryLines(deliveries, paint, width) {
 /** @param {Delivery} delivery @param {number} length of its id; 0: none @returns {Cell[]} */
 function cellsOf(delivery, length) {
   const { status, request, response, destination, step, index, workflowId = '' } = delivery
-  const [style, mark] = STATES[/** @type {keyof typeof STATES} */ (status)] ?? ['yellow', '…']
+  const [style, mark] = markOf(status)
   const code = response?.status
   const time = response?.durationMs
   const good = code !== undefined && code >= 200 && code < 300

@@ -8,6 +8,21 @@ const HARMFUL =
 
 /** @typedef {(style: keyof typeof STYLES, text: string) => string} Paint */
 
+const MARKS = /** @type {const} */ ({
+  delivered: ['green', '✔'],
+  failed: ['red', '✘'],
+  discarded: ['yellow', '○'],
+})
+
+/**
+ * Returns the style and the mark of a delivery in this status.
+ *
+ * @param {string} status
+ */
+export function markOf(status) {
+  return MARKS[/** @type {keyof typeof MARKS} */ (status)] ?? /** @type {const} */ (['yellow', '…'])
+}
+
 /**
  * Colours for a stream: only on a terminal, and not when `NO_COLOR` is set to anything (no-color.org).
  *

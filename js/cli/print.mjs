@@ -3,7 +3,7 @@
 import { STATUS_CODES } from 'node:http'
 import { inspect } from 'node:util'
 
-import { harmless, harmlessColours, oneLine } from './paint.mjs'
+import { harmless, harmlessColours, markOf, oneLine } from './paint.mjs'
 
 /** @typedef {import('./paint.mjs').Paint} Paint */
 /**
@@ -57,12 +57,6 @@ const MAX_BODY_LINES = 40
 const MAX_BODY_CHARACTERS = 4000
 const MAX_LINE_CHARACTERS = 400
 
-const MARKS = /** @type {const} */ ({
-  delivered: ['green', '✔'],
-  failed: ['red', '✘'],
-  discarded: ['yellow', '○'],
-})
-
 /** Members of a logged exchange that the first lines or the body show already. */
 const SHOWN = [
   'method',
@@ -97,7 +91,7 @@ function counted(count, noun) {
  * @param {Side} side a request or response of the log
  * @returns {string[]}
  */
-export function bodyLines(side) {
+function bodyLines(side) {
   const body = side.body ?? side.data
   if (body === undefined || body === null || body === '') {
     return side.truncated ? [`… ${counted(side.bodyBytes ?? 0, 'byte')}, not kept in the log`] : []
@@ -157,7 +151,7 @@ function exchangeLines(sign, first, side) {
 /** @param {Delivery} delivery @param {Paint} paint @returns {string} */
 function titleLine(delivery, paint) {
   const { request, status } = delivery
-  const [colour, mark] = MARKS[/** @type {keyof typeof MARKS} */ (status)] ?? ['yellow', '…']
+  const [colour, mark] = markOf(status)
   const target =
     request?.url === undefined
       ? ''

@@ -1,5 +1,7 @@
 // What the command understands, and how it says no: its options, `UsageError`, the nearest known word.
 
+import suggest from '../suggest.cjs'
+
 /** Exit statuses, as the help promises them. */
 export const EXIT = { delivered: 0, threw: 1, usage: 2, failed: 3 }
 
@@ -89,26 +91,6 @@ export const OPTIONS_OF = {
   migrate: ['from', 'to', 'schema', 'ca', 'config', 'plan', 'yes', 'json'],
 }
 
-/**
- * Edit distance of two words (Levenshtein).
- *
- * @param {string} a
- * @param {string} b
- * @returns {number}
- */
-function distance(a, b) {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) {
-      const change = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(change, row[j] + 1, next[j - 1] + 1))
-    }
-    row = next
-  }
-  return row[b.length]
-}
-
 /** Words longer than this are no typing mistakes, and comparing them would take long. */
 const MAX_WORD = 40
 
@@ -124,7 +106,7 @@ export function nearest(word, known) {
   const ranked = known
     .map((candidate) => ({
       candidate,
-      edits: candidate.startsWith(word) && word ? 1 : distance(word, candidate),
+      edits: candidate.startsWith(word) && word ? 1 : suggest.distance(word, candidate),
     }))
     .sort((one, other) => one.edits - other.edits)
   const best = ranked[0]

@@ -38,7 +38,7 @@ export async function waitForDeliveries(look, { waitMs, interrupted = new Promis
 }
 
 /** @template {{ status: string }} T @param {T[]} deliveries @returns {T[]} those that are not terminal */
-export function leftOf(deliveries) {
+function leftOf(deliveries) {
   return deliveries.filter(({ status }) => !TERMINAL.includes(status))
 }
 

@@ -219,4 +219,4 @@ function isEntry(given) {
   )
 }
 
-module.exports = { DEFAULT_STEP_NAME, runExecution, runStep, runWorkflow }
+module.exports = { runExecution, runStep, runWorkflow }

@@ -363,4 +363,4 @@ function exportStars({ namespace, dependencies }, { syntax }) {
   }
 }
 
-module.exports = { Graph, nativeModule, nodeFormat }
+module.exports = { Graph, nodeFormat }

@@ -329,14 +329,4 @@ function placeOf(source, index) {
   return { line: lines.length, column: lines[lines.length - 1].length + 1 }
 }
 
-module.exports = {
-  isProperty,
-  LexError,
-  NAME,
-  placeOf,
-  PUNCTUATION,
-  STRING,
-  TEMPLATE,
-  tokenize,
-  Tokens,
-}
+module.exports = { isProperty, LexError, NAME, placeOf, STRING, tokenize, Tokens }

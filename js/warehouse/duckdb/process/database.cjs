@@ -5,14 +5,14 @@
 
 const { Clock } = require('./clock.cjs')
 const { connect, openInstance } = require('./instance.cjs')
-const { openLoader } = require('./load.cjs')
+const { Loader } = require('./load.cjs')
 const { retire } = require('./retire.cjs')
 
 /**
  * @typedef {object} Open
  * @property {typeof import('@duckdb/node-api')} duckdb
  * @property {import('@duckdb/node-api').DuckDBInstance} instance
- * @property {ReturnType<typeof openLoader> | undefined} loader
+ * @property {Loader | undefined} loader
  * @property {Clock | undefined} clock by which rows are deleted
  */
 
@@ -72,7 +72,7 @@ class Database {
     this.#open = { duckdb: this.#duckdb, instance, loader: undefined, clock: undefined }
     if (this.#settings.readOnly) return this.#open
     try {
-      const loader = openLoader(await connect(instance), this.#settings)
+      const loader = new Loader(await connect(instance), this.#settings)
       this.#open.loader = loader
       if (!this.#clock) {
         const clock = new Clock(await newestLoad(loader))
@@ -91,11 +91,10 @@ class Database {
 /**
  * When the newest batch was loaded, in milliseconds.
  *
- * @param {ReturnType<typeof openLoader>} loader
+ * @param {Loader} loader
  */
 async function newestLoad(loader) {
-  const found = await loader.run('SELECT epoch_ms(max(loaded_at)) FROM dollar_send.batches')
-  const [[newest]] = found.getRows()
+  const [[newest]] = await loader.run('SELECT epoch_ms(max(loaded_at)) FROM dollar_send.batches')
   return newest === null ? undefined : Number(newest)
 }
 

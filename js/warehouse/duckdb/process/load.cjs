@@ -17,45 +17,56 @@ const { INTERRUPT_MS, makeRoom } = require('./instance.cjs')
  * @property {number} columns of the table
  */
 
-/**
- * @param {import('@duckdb/node-api').DuckDBConnection} connection
- * @param {import('./main.cjs').Settings} settings
- */
-function openLoader(connection, settings) {
+/** Loads batches over a connection of its own. */
+class Loader {
+  #connection
+  #settings
   /** @type {NodeJS.Timeout | undefined} */
-  let interrupting
+  #interrupting
 
   /**
-   * @param {string} sql
-   * @param {string[]} values
+   * @param {import('@duckdb/node-api').DuckDBConnection} connection
+   * @param {import('./main.cjs').Settings} settings
    */
-  async function rows(sql, values) {
-    return (await connection.runAndReadAll(sql, values)).getRows()
+  constructor(connection, settings) {
+    this.#connection = connection
+    this.#settings = settings
   }
 
   /**
-   * Says what is there of a batch, and what its table is.
+   * Returns the rows that a statement has.
+   *
+   * @param {string} sql
+   * @param {string[]} [values]
+   */
+  async run(sql, values) {
+    return (await this.#connection.runAndReadAll(sql, values)).getRows()
+  }
+
+  /**
+   * Returns whether a batch is loaded, and the shape of its table.
    *
    * @param {{ table: string, batch: string }} work
    */
-  async function look({ table, batch }) {
-    const known = await rows('SELECT 1 FROM dollar_send.batches WHERE id = $1', [batch])
-    const [shape] = await rows('SELECT shape FROM dollar_send.tables WHERE name = $1', [table])
+  async look({ table, batch }) {
+    const known = await this.run('SELECT 1 FROM dollar_send.batches WHERE id = $1', [batch])
+    const [shape] = await this.run('SELECT shape FROM dollar_send.tables WHERE name = $1', [table])
     return { loaded: known.length > 0, shape: shape ? JSON.parse(String(shape[0])) : null }
   }
 
   /**
-   * Loads it, all or nothing.
+   * Loads a batch, all or nothing.
    *
    * @param {Load} work
    */
-  async function load(work) {
+  async load(work) {
+    const connection = this.#connection
     const { before, pieces, after, columns } = work
     await connection.run('BEGIN')
     try {
-      await makeRoom(connection, settings, columns)
+      await makeRoom(connection, this.#settings, columns)
       for (const statement of before) await connection.run(statement)
-      if (pieces.length > 0) await addPieces(work)
+      if (pieces.length > 0) await this.#addPieces(work)
       for (const statement of after) await connection.run(statement)
       await connection.run('COMMIT')
     } catch (error) {
@@ -66,8 +77,8 @@ function openLoader(connection, settings) {
   }
 
   /** @param {Load} work */
-  async function addPieces({ insert, file, pieces }) {
-    const statement = await connection.prepare(insert)
+  async #addPieces({ insert, file, pieces }) {
+    const statement = await this.#connection.prepare(insert)
     // One for all: what is made for each would be collected late.
     const lines = Buffer.allocUnsafeSlow(pieces.reduce((one, other) => Math.max(one, other), 0))
     const rows = await open(file)
@@ -84,20 +95,15 @@ function openLoader(connection, settings) {
     }
   }
 
-  return {
-    look,
-    load,
-    /** @param {string} sql */
-    run: (sql) => connection.runAndReadAll(sql),
-    /** Interrupts what runs, and whatever would come after it. */
-    end() {
-      interrupting ??= setInterval(() => connection.interrupt(), INTERRUPT_MS)
-    },
-    close() {
-      clearInterval(interrupting)
-      connection.disconnectSync()
-    },
+  /** Interrupts what runs, and whatever would come after it. */
+  end() {
+    this.#interrupting ??= setInterval(() => this.#connection.interrupt(), INTERRUPT_MS)
+  }
+
+  close() {
+    clearInterval(this.#interrupting)
+    this.#connection.disconnectSync()
   }
 }
 
-module.exports = { openLoader }
+module.exports = { Loader }

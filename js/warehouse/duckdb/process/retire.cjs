@@ -12,7 +12,7 @@ const RESULTS_MS = DAY_MS
 const RESULTS_BYTES = 4e9
 
 /**
- * @param {ReturnType<import('./load.cjs').openLoader>} loader
+ * @param {import('./load.cjs').Loader} loader
  * @param {import('./main.cjs').Settings} settings
  * @param {import('./clock.cjs').Clock} clock
  */
@@ -21,11 +21,11 @@ async function retire(loader, { retentionDays, results }, clock) {
   const now = clock.now()
   if (!retentionDays || now === undefined) return
   const oldest = `make_timestamp(${Math.floor((now - retentionDays * DAY_MS) * 1000)})`
-  const tables = (await loader.run('SELECT name FROM dollar_send.tables')).getRows()
+  const tables = await loader.run('SELECT name FROM dollar_send.tables')
   let deleted = 0n
   for (const [name] of tables) {
     const gone = await loader.run(`DELETE FROM data."${name}" WHERE _arrived_at < ${oldest}`)
-    deleted += BigInt(String(gone.getRows()[0]?.[0] ?? 0))
+    deleted += BigInt(String(gone[0]?.[0] ?? 0))
   }
   await loader.run(`DELETE FROM dollar_send.batches WHERE loaded_at < ${oldest}`)
   if (deleted > 0n) await loader.run('CHECKPOINT')
