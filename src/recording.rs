@@ -57,6 +57,13 @@ impl Item {
             settled_at: None,
         }
     }
+
+    /// Returns the call as one that repeats another, made now.
+    #[must_use]
+    pub fn replayed(self, replay: ReplayOf) -> Self {
+        let (replay, recorded_at) = (Some(Box::new(replay)), Timestamp::now());
+        Self { replay, recorded_at, warnings: Vec::new(), refused: None, ..self }
+    }
 }
 
 /// The state of a recording.

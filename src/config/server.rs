@@ -22,17 +22,6 @@ pub enum TokenRole {
     Act,
 }
 
-impl TokenRole {
-    /// The spelling in options and responses.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Act => "act",
-        }
-    }
-}
-
 /// A token of requests, and its role.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {

@@ -61,7 +61,7 @@ impl Publisher {
         let Some(store) = self.store.get() else { return Ok(self.streams.publish(event)) };
         let StoredEvent { id, is_repeated } = store.store(event.clone()).await?;
         let followers = if is_repeated { 0 } else { self.streams.count_followers(&event) };
-        Ok(Published { event: Arc::new(event.numbered(id)), followers, repeated: is_repeated })
+        Ok(Published { event: Arc::new(event.numbered(id)), followers })
     }
 }
 

@@ -32,7 +32,6 @@ pub struct Policy {
     proxy: Option<Proxy>,
     no_proxy: Vec<Pattern>,
     local_address: Option<IpAddr>,
-    addresses: Vec<String>,
     self_addresses: SelfAddresses,
 }
 
@@ -44,6 +43,7 @@ impl Policy {
     /// [`ErrorKind::InvalidOption`] for the first entry that cannot be meant, naming its path as
     /// JavaScript spells it.
     pub fn new(options: &Options) -> Result<Self> {
+        check_addresses(&options.addresses)?;
         Ok(Self {
             allow: patterns("allow", &options.allow)?,
             deny: patterns("deny", &options.deny)?,
@@ -52,7 +52,6 @@ impl Policy {
             proxy: options.proxy.as_deref().map(Proxy::parse).transpose()?,
             no_proxy: no_proxy(options)?,
             local_address: options.local_address.as_deref().map(local_address).transpose()?,
-            addresses: addresses(&options.addresses)?,
             self_addresses: SelfAddresses::default(),
         })
     }
@@ -143,12 +142,6 @@ impl Policy {
     #[must_use]
     pub const fn local_address(&self) -> Option<IpAddr> {
         self.local_address
-    }
-
-    /// Returns the addresses that the operator declared as those that receivers see, as written.
-    #[must_use]
-    pub fn addresses(&self) -> &[String] {
-        &self.addresses
     }
 
     /// Returns whether no address of this host would be refused, so that none needs to be known.
@@ -288,7 +281,7 @@ fn local_address(entry: &str) -> Result<IpAddr> {
         .map_err(|_| invalid(format!("egress.localAddress: {entry:?} is not an IP address")))
 }
 
-fn addresses(entries: &[String]) -> Result<Vec<String>> {
+fn check_addresses(entries: &[String]) -> Result<()> {
     let is_address =
         |entry: &str| entry.parse::<IpAddr>().is_ok() || entry.parse::<IpNet>().is_ok();
     match entries.iter().position(|entry| !is_address(entry)) {
@@ -296,6 +289,6 @@ fn addresses(entries: &[String]) -> Result<Vec<String>> {
             "egress.addresses[{index}]: {:?} is neither an IP address nor a CIDR range",
             entries[index]
         ))),
-        None => Ok(entries.to_vec()),
+        None => Ok(()),
     }
 }

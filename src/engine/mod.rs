@@ -18,7 +18,7 @@ mod streams;
 mod tests;
 
 pub use crate::destinations::sql::{Answered, Column, Format, Query};
-pub use crate::journal::{MoveOptions, MoveProgress};
+pub use crate::journal::{MoveOptions, MoveProgress, NodeFigures};
 pub use intake::{
     Execution, Handover, Receipt, Replay, ReplayPlan, ReplayRequest, ReplayRun, ReplayView,
     Replayed, Run, Skipped,
@@ -44,11 +44,11 @@ use crate::egress::Lookup;
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{DeliveryQuery, ExecutionQuery, Sample, Selection, deliveries_json};
 use crate::jobs::Thread;
-use crate::journal::{self, FleetWaiting, Lane, NodeFigures};
+use crate::journal::{self, FleetWaiting, Lane};
 use crate::observability::alerts::AlertStats;
 use crate::observability::changes::Changes;
 use crate::observability::events::Events;
-use crate::observability::metrics::{FleetStats, PauseView, Stats};
+use crate::observability::metrics::{PauseView, Stats};
 use crate::streams::{Registration, Streams, Subscriptions, Webhook, WebhookChange};
 use crate::time::Timestamp;
 use intake::{Intake, Replays};
@@ -191,10 +191,8 @@ impl Engine {
 
     /// Returns the figures of this node of a fleet; `None`: there is no fleet.
     #[must_use]
-    pub fn fleet_stats(&self) -> Option<FleetStats> {
-        let figures = self.shared.journal.fleet()?.figures();
-        let NodeFigures { node, nodes, shards, lease_age, inbox, inbox_lag } = figures;
-        Some(FleetStats { node, nodes, shards, lease_age, inbox, inbox_lag })
+    pub fn fleet_stats(&self) -> Option<NodeFigures> {
+        Some(self.shared.journal.fleet()?.figures())
     }
 
     /// Returns the alerts of each kind.

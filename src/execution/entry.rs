@@ -17,9 +17,9 @@ pub enum Status {
     Pending,
     /// In a batch that is not stored yet.
     Batched,
-    /// An attempt is under way.
-    InFlight,
     /// An attempt is in progress.
+    InFlight,
+    /// The destination accepted it.
     Delivered,
     /// It failed for good.
     Failed,

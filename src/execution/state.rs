@@ -49,13 +49,6 @@ impl ExecutionState {
         self.open
     }
 
-    /// Returns the number of calls that other processes deliver and that are not terminal, as far as
-    /// this process knows.
-    #[must_use]
-    pub const fn elsewhere(&self) -> usize {
-        self.elsewhere
-    }
-
     /// Returns `true` if the state is final.
     #[must_use]
     pub const fn is_finished(&self) -> bool {

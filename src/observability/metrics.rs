@@ -1,7 +1,6 @@
 //! Counters and gauges of one engine.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -50,23 +49,6 @@ pub struct Stats {
     pub delayed_batches: Vec<DelayedBatch>,
     /// The pauses, oldest first.
     pub pauses: Vec<PauseView>,
-}
-
-/// The figures of one node of a fleet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FleetStats {
-    /// The node's number.
-    pub node: u64,
-    /// The nodes with a valid lease.
-    pub nodes: usize,
-    /// The shards that this node owns.
-    pub shards: usize,
-    /// The time since its lease was renewed.
-    pub lease_age: Duration,
-    /// Parts of commits that other nodes recorded for this one and that it has not taken.
-    pub inbox: usize,
-    /// The time for which the oldest of them has waited.
-    pub inbox_lag: Duration,
 }
 
 /// A sealed batch that could not be stored.

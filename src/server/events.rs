@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
 use super::parameters::{PathParam, QueryParams};
-use super::response::{ApiError, Page, PageInfo, Problem, StreamErrors, Total};
+use super::response::{ApiError, CommonErrors, Page, PageInfo, Problem, Total};
 use super::state::Shared;
 use super::{limit_of, workflow_id};
 use crate::streams::{Event, EventId, RawEvent, StreamKind};
@@ -90,7 +90,7 @@ pub(super) struct EventSummaries {
     responses(
         (status = 200, description = "A page of events", body = EventSummaries),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        StreamErrors,
+        CommonErrors,
     ),
 )]
 pub(super) async fn emitted(
@@ -115,7 +115,7 @@ pub(super) async fn emitted(
     responses(
         (status = 200, description = "A page of errors", body = EventSummaries),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        StreamErrors,
+        CommonErrors,
     ),
 )]
 pub(super) async fn errors(

@@ -21,10 +21,10 @@ use utoipa::ToSchema;
 use super::parameters::{Nothing, QueryParams};
 use super::response::{ApiError, CommonErrors, Problem};
 use super::state::Shared;
-use crate::engine::Engine;
+use crate::engine::{Engine, NodeFigures};
 use crate::error::{Error, ErrorKind};
 use crate::observability::alerts::AlertStats;
-use crate::observability::metrics::{FleetStats, Stats};
+use crate::observability::metrics::Stats;
 use crate::time::Timestamp;
 
 /// The response of a passed check.
@@ -189,7 +189,7 @@ const MAX_LANES: usize = 100;
 fn rendered(
     stats: &Stats,
     alerts: &[AlertStats],
-    fleet: Option<FleetStats>,
+    fleet: Option<NodeFigures>,
     clients: usize,
     log: Option<LogFigures>,
 ) -> String {
@@ -258,7 +258,7 @@ fn register_alerts(registry: &mut Registry, alerts: &[AlertStats]) {
 }
 
 /// Adds what a node of a fleet knows of itself.
-fn register_fleet(registry: &mut Registry, fleet: FleetStats) {
+fn register_fleet(registry: &mut Registry, fleet: NodeFigures) {
     let gauges = [
         ("fleet_nodes", "Nodes with a valid lease", fleet.nodes),
         ("fleet_shards", "Shards that this node owns", fleet.shards),

@@ -37,21 +37,6 @@ pub(super) enum CommonErrors {
     Closed(Problem),
 }
 
-/// The error responses of routes of streams, subscriptions and webhooks, for the document.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "the document alone reads it")]
-pub(super) enum StreamErrors {
-    /// A token is needed
-    #[response(status = 401)]
-    NoToken(Problem),
-    /// The request is of a page that may not make it, or the token only reads
-    #[response(status = 403)]
-    OtherOrigin(Problem),
-    /// The engine is closed
-    #[response(status = 503)]
-    Closed(Problem),
-}
-
 /// A refusal with its status.
 #[derive(Debug, Clone)]
 pub(super) struct ApiError {

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::limit_of;
 use super::parameters::{BodyOrQuery, QueryParams};
-use super::response::{ApiError, Data, Page, PageInfo, Problem, StreamErrors, Total};
+use super::response::{ApiError, CommonErrors, Data, Page, PageInfo, Problem, Total};
 use super::state::Shared;
 use crate::streams::{Registration, Subscription};
 
@@ -71,7 +71,7 @@ impl From<Subscription> for SubscriptionView {
         (status = 400, description = "A parameter is wrong", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
         (status = 415, description = "The body is no JSON", body = Problem),
-        StreamErrors,
+        CommonErrors,
     ),
 )]
 pub(super) async fn subscribe(
@@ -119,7 +119,7 @@ pub(super) struct AutoSubscriptionParameters {
         (status = 400, description = "A parameter is wrong", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
         (status = 415, description = "The body is no JSON", body = Problem),
-        StreamErrors,
+        CommonErrors,
     ),
 )]
 pub(super) async fn auto_subscribe(
@@ -144,7 +144,7 @@ pub(super) async fn auto_subscribe(
         (status = 404, description = "There is no such subscription", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
         (status = 415, description = "The body is no JSON", body = Problem),
-        StreamErrors,
+        CommonErrors,
     ),
 )]
 pub(super) async fn unsubscribe(
@@ -213,7 +213,7 @@ pub(super) struct SubscriptionList {
     responses(
         (status = 200, description = "A page of them", body = SubscriptionList),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        StreamErrors,
+        CommonErrors,
     ),
 )]
 pub(super) async fn subscriptions(

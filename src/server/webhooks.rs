@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::parameters::{BodyOrQuery, Nothing, PathParam, QueryParams};
-use super::response::{ApiError, Data, Page, PageInfo, Problem, StreamErrors};
+use super::response::{ApiError, CommonErrors, Data, Page, PageInfo, Problem};
 use super::state::Shared;
 use super::subscriptions::ListParameters;
 use crate::redact::redact_url;
@@ -213,7 +213,7 @@ pub(super) struct WebhookList {
         (status = 400, description = "A parameter is wrong", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
         (status = 415, description = "The body is no JSON", body = Problem),
-        StreamErrors,
+        CommonErrors,
     ),
 )]
 pub(super) async fn make_webhook(
@@ -244,7 +244,7 @@ pub(super) async fn make_webhook(
         (status = 404, description = "There is no such webhook", body = Problem),
         (status = 413, description = "The body is too large", body = Problem),
         (status = 415, description = "The body is no JSON", body = Problem),
-        StreamErrors,
+        CommonErrors,
     ),
 )]
 pub(super) async fn change_webhook(
@@ -272,7 +272,7 @@ pub(super) async fn change_webhook(
         (status = 200, description = "The webhook", body = Data<WebhookView>),
         (status = 400, description = "The path cannot be read, or there is a parameter", body = Problem),
         (status = 404, description = "There is no such webhook", body = Problem),
-        StreamErrors,
+        CommonErrors,
     ),
 )]
 pub(super) async fn webhook(
@@ -296,7 +296,7 @@ pub(super) async fn webhook(
         (status = 204, description = "It is no more"),
         (status = 400, description = "The path cannot be read, or there is a parameter", body = Problem),
         (status = 404, description = "There is no such webhook", body = Problem),
-        StreamErrors,
+        CommonErrors,
     ),
 )]
 pub(super) async fn remove_webhook(
@@ -321,7 +321,7 @@ pub(super) async fn remove_webhook(
     responses(
         (status = 200, description = "A page of them", body = WebhookList),
         (status = 400, description = "A parameter is wrong", body = Problem),
-        StreamErrors,
+        CommonErrors,
     ),
 )]
 pub(super) async fn webhooks(

@@ -98,7 +98,7 @@ impl Follower {
         })
     }
 
-    fn admit(&self, frame: &Frame, is_fine: impl FnOnce(&mut FrameQueue) -> bool) -> bool {
+    fn admit(&self, frame: &Frame, is_fine: fn(&mut FrameQueue) -> bool) -> bool {
         let frame = self.coded(frame);
         let mut queue = self.queue();
         if queue.ended {
@@ -110,17 +110,9 @@ impl Follower {
         if fits {
             queue.bytes += frame.len();
             queue.frames.push_back(frame);
+            wake(queue);
         } else {
-            queue.frames = VecDeque::new();
-            queue.ended = true;
-        }
-        let waker = queue.waker.take();
-        drop(queue);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        if !fits {
-            (self.cut)();
+            self.cut_off(queue);
         }
         fits
     }
@@ -134,14 +126,13 @@ impl Follower {
 
     /// Ends the queue and disconnects the client; frames that are queued already are dropped.
     pub fn disconnect(&self) {
-        let mut queue = self.queue();
+        self.cut_off(self.queue());
+    }
+
+    fn cut_off(&self, mut queue: MutexGuard<'_, FrameQueue>) {
         queue.frames = VecDeque::new();
         queue.ended = true;
-        let waker = queue.waker.take();
-        drop(queue);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(queue);
         (self.cut)();
     }
 
@@ -149,9 +140,7 @@ impl Follower {
     pub(super) fn end(&self) {
         let mut queue = self.queue();
         queue.ended = true;
-        if let Some(waker) = queue.waker.take() {
-            waker.wake();
-        }
+        wake(queue);
     }
 
     /// Returns the next frame, if it waits already.
@@ -178,6 +167,15 @@ impl Follower {
 
     fn queue(&self) -> MutexGuard<'_, FrameQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Wakes the connection once the queue is free.
+fn wake(mut queue: MutexGuard<'_, FrameQueue>) {
+    let waker = queue.waker.take();
+    drop(queue);
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 

@@ -30,8 +30,6 @@ pub struct Published {
     pub event: Arc<Event>,
     /// The number of followers at that time.
     pub followers: usize,
-    /// True if an earlier attempt of the same delivery had published it.
-    pub repeated: bool,
 }
 
 /// A stream of a workflow.
@@ -110,7 +108,7 @@ impl Streams {
         let mut state = self.state();
         let key = Key { kind: new_event.kind, workflow_id: Arc::clone(&new_event.workflow_id) };
         if let Some(event) = state.published(&key, new_event.delivery) {
-            return Published { event, followers: 0, repeated: true };
+            return Published { event, followers: 0 };
         }
         let id = EventId::after(state.last, Timestamp::now());
         let event = Arc::new(new_event.numbered(id));
@@ -121,7 +119,7 @@ impl Streams {
         if let Some(persist) = self.persist.get() {
             persist(&event, forgotten);
         }
-        Published { event, followers, repeated: false }
+        Published { event, followers }
     }
 
     /// Takes an event that has its number: keeps it and queues it for the followers. Returns the ids of

@@ -175,10 +175,3 @@ fn only_the_listed_schemes_are_open() {
         assert_eq!(failure.kind, ErrorKind::EgressDenied, "{text}");
     }
 }
-
-#[test]
-fn the_declared_addresses_are_given_back_as_written() {
-    let addresses = owned(&["192.0.2.1", "2001:db8::/48"]);
-    let options = Options { addresses: addresses.clone(), ..Options::default() };
-    assert_eq!(Policy::new(&options).unwrap().addresses(), addresses);
-}

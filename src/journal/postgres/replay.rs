@@ -66,13 +66,7 @@ impl Shared {
         for ChainRow { seq, execution, .. } in chain.iter().rev() {
             let Some(item) = self.call(*seq).await? else { continue };
             let Some(execution) = self.execution(*execution).await? else { continue };
-            let item = Item {
-                replay: Some(Box::new(replay)),
-                recorded_at: Timestamp::now(),
-                warnings: Vec::new(),
-                refused: None,
-                ..item
-            };
+            let item = item.replayed(replay);
             return Ok(Ok(Replayable { replay, code, execution, item }));
         }
         Ok(Err(SkipReason::WithoutPayload))

@@ -85,6 +85,7 @@ pub struct Options {
     pub search: SearchIndex,
 }
 
+#[cfg(test)]
 impl Options {
     /// A directory, and the default for everything else.
     #[must_use]

@@ -98,7 +98,6 @@ fn a_delivery_publishes_once() {
     };
     let first = streams.publish(new_event());
     let second = streams.publish(new_event());
-    assert_eq!((first.repeated, second.repeated), (false, true));
     assert_eq!(first.event.id, second.event.id);
 }
 

@@ -101,6 +101,23 @@ impl Flate {
         })
     }
 
+    /// Decodes a body without wrapping, from its first two bytes while it has them.
+    fn inflate_bare(
+        &mut self,
+        first: Option<[u8; 2]>,
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<Step, Fault> {
+        if let Some(first) = first {
+            // Two bytes are at most the beginning of a block: the decoder takes both.
+            let step = self.inflate(&first, output)?;
+            if step.done || step.written > 0 {
+                return Ok(Step { read: 0, ..step });
+            }
+        }
+        self.inflate(input, output)
+    }
+
     fn check(&self, trailer: [u8; 8]) -> Result<(), Fault> {
         let [a, b, c, d, ..] = trailer;
         if u32::from_le_bytes([a, b, c, d]) == self.crc.sum() {
@@ -161,13 +178,8 @@ impl Coding for Flate {
                 read
             }
             FlateState::Bare(first) => {
-                let Some(magic) = first.take() else { return self.inflate(input, output) };
-                // Two bytes are at most the beginning of a block: the decoder takes both.
-                let step = self.inflate(&magic, output)?;
-                if step.done || step.written > 0 {
-                    return Ok(Step { read: 0, ..step });
-                }
-                return self.inflate(input, output);
+                let first = first.take();
+                return self.inflate_bare(first, input, output);
             }
         };
         Ok(taken(read))

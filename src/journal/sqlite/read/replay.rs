@@ -117,13 +117,7 @@ impl JournalReader {
             else {
                 continue;
             };
-            let item = Item {
-                replay: Some(Box::new(replay)),
-                recorded_at: Timestamp::now(),
-                warnings: Vec::new(),
-                refused: None,
-                ..item
-            };
+            let item = item.replayed(replay);
             return Ok(Ok(FailedCall { replay, code, execution: *execution, row, item }));
         }
         Ok(Err(SkipReason::WithoutPayload))

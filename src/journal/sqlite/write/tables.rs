@@ -81,7 +81,22 @@ fn extend_execution(connection: &Connection, append: &AppendOp) -> Result<()> {
 
 /// Writes a terminal delivery.
 pub(crate) fn settle(connection: &Connection, row: &SettledRow) -> Result<()> {
-    let SettledRow { seq, execution, entry, is_forwarded } = row;
+    let SettledRow { seq, entry, is_forwarded, .. } = row;
+    insert_delivery(connection, row)?;
+    if *is_forwarded {
+        let mut insert = connection
+            .prepare_cached("INSERT OR IGNORE INTO unforwarded (delivery) VALUES (?1)")?;
+        insert.execute([entry.id.as_bytes().as_slice()])?;
+    }
+    index_later(connection, int(*seq))?;
+    match entry.call_state.as_deref().and_then(|state| state.call) {
+        Some(call) if entry.status == Status::Delivered => resolve(connection, call, entry.id),
+        _ => Ok(()),
+    }
+}
+
+fn insert_delivery(connection: &Connection, row: &SettledRow) -> Result<()> {
+    let SettledRow { seq, execution, entry, .. } = row;
     let (request, response) = (Side::of_request(entry), entry.response.as_deref().map(Side::new));
     let response = response.unwrap_or_default();
     let failure = entry.failure.as_deref();
@@ -131,16 +146,7 @@ pub(crate) fn settle(connection: &Connection, row: &SettledRow) -> Result<()> {
         ":resolved_by": state.and_then(|state| bytes_of(state.resolved_by.as_ref())),
         ":attempt_log": entry.attempt_log.as_deref().map(AttemptLog::to_text),
     })?;
-    if *is_forwarded {
-        let mut insert = connection
-            .prepare_cached("INSERT OR IGNORE INTO unforwarded (delivery) VALUES (?1)")?;
-        insert.execute([entry.id.as_bytes().as_slice()])?;
-    }
-    index_later(connection, int(*seq))?;
-    match state.and_then(|state| state.call) {
-        Some(call) if entry.status == Status::Delivered => resolve(connection, call, entry.id),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Marks a row that the search index does not have.
