@@ -22,7 +22,7 @@ export interface HttpResponse {
   /** The headers. */
   headers?: UntypedRecord
   /** The body, of any type that the trigger of the runner takes. */
-  body?: Untyped
+  body?: unknown
   /** `true`: the runner gets the response now, through its option `respond`. */
   immediate?: boolean
   /** Members that the trigger of the runner knows. */
@@ -382,7 +382,7 @@ export interface Component<Props extends PropDeclarations, Methods> {
 }
 
 /** A method of a component. Its parameters and its result may be without annotations. */
-type Method = (...args: Untyped[]) => Untyped
+type Method = (...args: Untyped[]) => unknown
 
 /** Returns its argument: components are plain objects. It types `this`, `steps` and `$` of `run`. */
 export declare function defineComponent<
