@@ -158,6 +158,10 @@ impl Workers {
         }
     }
 
+    fn places(&self, lane: &Lane) -> usize {
+        self.active().get(lane).copied().unwrap_or_default()
+    }
+
     pub(super) fn active(&self) -> MutexGuard<'_, HashMap<Lane, usize>> {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -246,9 +250,12 @@ impl Lanes {
         }
     }
 
-    /// Returns `true` if attempts may be made in the lane now.
+    /// Returns `true` if attempts may be made in the lane now. Places that were claimed before its breaker
+    /// opened may be more than it admits since then.
     fn is_served(&self, lane: &Lane) -> bool {
-        self.breakers.of(lane).worker_limit(1) > 0 && !self.shared.pauses.is_paused(lane)
+        let limit = self.breakers.of(lane).worker_limit(usize::MAX);
+        let is_within = limit == usize::MAX || self.workers.places(lane) <= limit;
+        is_within && !self.shared.pauses.is_paused(lane)
     }
 }
 

@@ -60,6 +60,11 @@ fn a_batch_is_no_larger_because_its_function_was_away() {
 }
 
 #[test]
+fn places_claimed_before_the_breaker_opened_make_one_probe() {
+    assert_eq!(run::simulate(9219).violations, [""; 0]);
+}
+
+#[test]
 fn an_engine_keeps_its_promises() {
     let seeds = seeds();
     let is_single = seeds.end - seeds.start == 1;

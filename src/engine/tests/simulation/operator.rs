@@ -172,6 +172,7 @@ impl Operator {
                 lane.batches.clear();
                 lane.is_paused = false;
                 lane.was_gone = false;
+                lane.was_paused = false;
             }
         });
         self.ended.clear();
@@ -216,8 +217,14 @@ impl Operator {
         self.model(|world| {
             world.note(&format!("pause {target:?}"));
             match place.checked_sub(LANES.len()) {
-                None => world.lanes[place].is_paused = true,
-                Some(super::run::WORKFLOWS) => world.all_paused = true,
+                None => {
+                    world.lanes[place].is_paused = true;
+                    world.lanes[place].was_paused = true;
+                }
+                Some(super::run::WORKFLOWS) => {
+                    world.all_paused = true;
+                    world.lanes.iter_mut().for_each(|lane| lane.was_paused = true);
+                }
                 Some(workflow) => {
                     world.paused_workflows[workflow] = true;
                     world.was_paused[workflow] = true;

@@ -88,6 +88,7 @@ fn world(seed: u64) -> World {
             breaker,
             thread: None,
             is_paused: false,
+            was_paused: false,
             was_gone: false,
             batches: std::collections::HashMap::new(),
         }

@@ -30,6 +30,7 @@ pub(super) struct LaneModel {
     /// The thread that has its function; `None`: it is gone.
     pub(super) thread: Option<Arc<dyn Thread>>,
     pub(super) is_paused: bool,
+    pub(super) was_paused: bool,
     /// `true` if its thread was gone once: then calls may change places.
     pub(super) was_gone: bool,
     /// The batches whose storing began, by name.
@@ -211,7 +212,10 @@ impl World {
         if now() < due {
             self.violate(format!("call {number} was due at {}", due - START));
         }
-        let may_change_places = self.was_paused[workflow] || self.lanes[lane].was_gone;
+        // Batches that were closed while their queue was paused go on in any order.
+        let may_change_places = self.was_paused[workflow]
+            || self.lanes[lane].was_gone
+            || (self.lanes[lane].was_paused && self.lanes[lane].options.batch.is_some());
         if is_first && attempts == 1 && !may_change_places {
             let before = self.begun.insert(place, number);
             if before.is_some_and(|before| before > number) {
@@ -250,7 +254,6 @@ impl World {
     pub(super) fn settle(&mut self, id: Uuid, call: usize, is_delivered: bool) {
         self.note(&format!("settled call {call}: {is_delivered}"));
         let is_closing = self.is_closing;
-        let is_batched = self.lanes[self.calls[call].lane].options.batch.is_some();
         self.calls[call].first.get_or_insert(id);
         let delivery = self.delivery(id, call);
         let (before, expected) = (delivery.settled.replace(is_delivered), delivery.expected);
@@ -258,8 +261,8 @@ impl World {
             return self.violate(format!("call {call} was settled twice"));
         }
         match expected {
-            // What a batch has delivered is not known if it is interrupted.
-            Some(true) if is_closing && is_batched => {}
+            // What is answered at the moment of the deadline may be interrupted, and so may a batch.
+            Some(true) if is_closing => {}
             Some(expected) if expected != is_delivered => {
                 self.violate(format!("call {call} ended otherwise than its destination said"));
             }
