@@ -178,11 +178,12 @@ export interface DestinationOptions<Argument = Untyped> {
   /**
    * Delivers items. Returns one outcome per item, in their order, or nothing if all were delivered. If
    * it throws, all items fail, or are retried if the error has `retryable: true`. `batchId` is the same
-   * for each attempt at the same items. Delivered items may come again after a crash or a timeout.
+   * for each attempt at the same items. `signal` is aborted at `timeoutMs`, and when the engine has closed.
+   * Delivered items may come again after a crash or a timeout.
    */
   deliver(
     items: Array<DestinationItem<Argument>>,
-    context: { batchId: string },
+    context: { batchId: string; signal: AbortSignal },
   ): Promise<Array<DestinationOutcome> | void> | Array<DestinationOutcome> | void
   /** Deadline of `deliver` in milliseconds, from 1 to 3,600,000; past it the items are retried. Default: 30000. */
   timeoutMs?: number

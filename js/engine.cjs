@@ -47,6 +47,7 @@ class Engine {
   /** @type {Listeners} */ #listeners
   /** @type {Subscriptions} */ #subscriptions
   /** @type {Warehouse} */ #warehouse
+  #signals = new jobs.Signals()
   #isKeptUntilClosed = false
   /** The ticket of the last replay. */
   #replays = 0
@@ -193,6 +194,7 @@ class Engine {
       return { ...(await answered(closing)) }
     } finally {
       this.#wake()
+      this.#signals.abort()
       await this.#warehouse.close()
       // Another thread that has the engine open may run the warehouse from here on, and not before.
       this.#handle.detach()
@@ -337,7 +339,7 @@ class Engine {
     if (topic !== 'job') return this.#listeners.publish(topic, event)
     const job = /** @type {import('./destinations/jobs.cjs').Job} */ (event)
     if (this.#warehouse.runs(job.destination)) return this.#warehouse.work(job)
-    return jobs.runJob(this.#handle, this.#parent.settings.destinations, job)
+    return jobs.runJob(this.#handle, this.#parent.settings.destinations, this.#signals, job)
   }
 }
 

@@ -78,6 +78,26 @@ test('a pause outlives the process, and closing does not wait for what is paused
   }
 })
 
+test('closing does not wait for paused calls that are in the journal alone', async (t) => {
+  const server = await receiver(t)
+  const options = { dataDir: dataDirectory(t), durability: /** @type {const} */ ('os') }
+  const first = await openEngine(t, options)
+  const { host } = new URL(server.url)
+  await first.pause({ host })
+  const EACH = 500
+  // More than are in the queues at a time.
+  const CALLS = 42 * EACH
+  const urls = Array.from({ length: EACH }, () => ({ url: server.url }))
+  for (let calls = 0; calls < CALLS; calls += EACH) await record(first, urls).complete()
+  assert.equal((await first.close(PATIENT)).pending, CALLS)
+  const second = await openEngine(t, options)
+  const begun = performance.now()
+  const { pending } = await second.close({ timeoutMs: 120_000 })
+  assert.equal(pending, CALLS)
+  assert.ok(performance.now() - begun < 60_000)
+  assert.deepEqual(server.requests, [])
+})
+
 test('a paused destination stores no batches', async (t) => {
   const dataDir = dataDirectory(t)
   const engine = await openEngine(t, { dataDir, s3: { batch: { intervalMs: 1 } } })

@@ -1,6 +1,7 @@
 // Destinations that are written in JavaScript.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 
@@ -345,4 +346,46 @@ test('a step that began before its destination does not have it', async (t) => {
   engine.destination('test', { deliver: () => undefined })
   assert.throws(() => $send.test({}), /\$send\.test is not a destination/)
   execution.discard()
+})
+
+test('the signal is aborted at timeoutMs, and when the engine has closed', async (t) => {
+  const engine = await openEngine(t)
+  /** @type {AbortSignal[]} */
+  const signals = []
+  engine.destination('test', {
+    timeoutMs: 50,
+    retry: false,
+    async deliver([{ argument }], { signal }) {
+      signals.push(signal)
+      // A client that gets the signal throws its reason.
+      if (argument.waits)
+        await new Promise((_, reject) => (signal.onabort = () => reject(signal.reason)))
+    },
+  })
+  assert.deepEqual(ends(await send(engine, [{ waits: true }])), [['failed', 1, 'ERR_SEND_TIMEOUT']])
+  if (!signals[0].aborted) await once(signals[0], 'abort')
+  assert.equal(signals[0].reason.name, 'TimeoutError')
+  assert.match(signals[0].reason.message, /^deliver of test was not done within 50 ms/)
+  assert.deepEqual(ends(await send(engine, [{ waits: false }])), [['delivered', 1, undefined]])
+
+  /** @type {(signal: AbortSignal) => void} */
+  let begin = () => {}
+  const begun = new Promise((resolve) => (begin = resolve))
+  engine.destination('slow', {
+    deliver: (_, { signal }) => {
+      begin(signal)
+      return new Promise(() => {})
+    },
+  })
+  const execution = engine.execution({ workflowId: 'p_test' })
+  const { $send } = /** @type {any} */ (execution.step('step'))
+  $send.slow({})
+  await execution.complete()
+  const settled = execution.settled(PATIENT)
+  const signal = await begun
+  assert.equal(signal.aborted, false)
+  await engine.close({ timeoutMs: 0 })
+  assert.deepEqual(ends(await settled), [['failed', 1, 'ERR_SEND_INTERRUPTED']])
+  assert.equal(signal.reason.name, 'AbortError')
+  assert.equal(signals[1].aborted, false, 'what has ended is not aborted')
 })

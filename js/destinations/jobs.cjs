@@ -18,11 +18,17 @@ const {
 } = require('../values.cjs')
 const { customDestination } = require('./custom.cjs')
 
-/** @typedef {(items: unknown[], context: { batchId: string }) => unknown} Deliver */
-/** @typedef {{ job: number, destination: string, batch: string, items: unknown[] }} Job */
+/** @typedef {{ batchId: string, readonly signal: AbortSignal }} Context */
+/** @typedef {(items: unknown[], context: Context) => unknown} Deliver */
+/**
+ * @typedef {{ job: number, destination: string, batch: string, timeoutMs: number, items: unknown[] }} Job
+ */
 
 const OPTIONS = ['deliver', 'timeoutMs', 'concurrency', 'retry', 'batch']
 const STATUSES = ['delivered', 'retry', 'failed']
+
+/** How long after the deadline of an attempt its signal is aborted: by then it is known to be late. */
+const AFTER_MS = 10
 
 /** Characters of a value that a message shows. */
 const MAX_SHOWN = 300
@@ -52,23 +58,77 @@ function checkDestination(name, options) {
   }
 }
 
+/** The signals of attempts in progress, of those functions that look at theirs. */
+class Signals {
+  /** @type {Map<AbortController, NodeJS.Timeout>} */
+  #open = new Map()
+
+  /**
+   * Runs an attempt with its context.
+   *
+   * @template T
+   * @param {Job} job
+   * @param {(context: Context) => Promise<T>} attempt
+   */
+  async run({ destination, batch, timeoutMs }, attempt) {
+    const until = performance.now() + timeoutMs + AFTER_MS
+    /** @type {AbortController | undefined} */
+    let controller
+    const begin = () => {
+      const begun = new AbortController()
+      const message = `deliver of ${destination} was not done within ${timeoutMs} ms (timeoutMs)`
+      const abort = () => begun.abort(new DOMException(message, 'TimeoutError'))
+      this.#open.set(begun, setTimeout(abort, until - performance.now()))
+      return begun
+    }
+    const context = {
+      batchId: batch,
+      get signal() {
+        return (controller ??= begin()).signal
+      },
+    }
+    try {
+      return await attempt(context)
+    } finally {
+      if (controller) this.#end(controller)
+    }
+  }
+
+  /** Aborts all attempts: the engine is closed. */
+  abort() {
+    for (const controller of [...this.#open.keys()]) {
+      this.#end(controller)
+      controller.abort(new DOMException('the engine was closed', 'AbortError'))
+    }
+  }
+
+  /** @param {AbortController} controller */
+  #end(controller) {
+    clearTimeout(this.#open.get(controller))
+    this.#open.delete(controller)
+  }
+}
+
 /**
  * Runs one job: calls the function and hands its outcomes to Rust.
  *
  * @param {import('../native.cjs').EngineHandle} handle
  * @param {Map<string, { deliver: Deliver }>} destinations
+ * @param {Signals} signals
  * @param {Job} job
  */
-async function runJob(handle, destinations, { job, destination, batch, items }) {
+async function runJob(handle, destinations, signals, job) {
+  const { destination, items } = job
   const deliver = destinations.get(destination)?.deliver
   let answer
   try {
     if (!deliver) throw new Error(`there is no destination ${destination}`)
-    answer = answerOf(await deliver(items, { batchId: batch }), items.length)
+    const outcomes = await signals.run(job, async (context) => deliver(items, context))
+    answer = answerOf(outcomes, items.length)
   } catch (error) {
     answer = { threw: thrown(error) }
   }
-  handle.answerJob(job, answer)
+  handle.answerJob(job.job, answer)
 }
 
 /**
@@ -135,4 +195,4 @@ function jsonable(value) {
   }
 }
 
-module.exports = { checkDestination, runJob }
+module.exports = { Signals, checkDestination, runJob }

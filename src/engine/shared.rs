@@ -1,8 +1,10 @@
 //! The ground of one engine: the parts that all its rooms share. It knows none of the rooms.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
@@ -93,6 +95,9 @@ impl Observers {
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     count: AtomicUsize,
+    /// `true` while calls of an earlier process wait for room in the lanes. To bring them in is work, which
+    /// ends no sooner than calls that are in the lanes.
+    waits_for_room: AtomicBool,
     /// Notified when little of it is left, or when what is left may be resting.
     pub(crate) idle: Notify,
 }
@@ -100,6 +105,23 @@ pub(crate) struct Pending {
 impl Pending {
     pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
+    }
+
+    /// Returns the work that waits for room in the lanes.
+    pub(crate) fn waiting_for_room(&self) -> usize {
+        usize::from(self.waits_for_room.load(Ordering::SeqCst))
+    }
+
+    /// Waits for room in the lanes.
+    pub(crate) async fn wait_for_room(&self, room: impl Future<Output = ()>) {
+        let mut room = pin!(room);
+        if poll_fn(|context| Poll::Ready(room.as_mut().poll(context).is_ready())).await {
+            return;
+        }
+        self.waits_for_room.store(true, Ordering::SeqCst);
+        self.idle.notify_waiters();
+        room.await;
+        self.waits_for_room.store(false, Ordering::SeqCst);
     }
 
     /// Counts work that [`SharedParts::end`] ends.

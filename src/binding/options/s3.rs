@@ -14,7 +14,6 @@ use crate::destinations::BatchLimits;
 use crate::destinations::s3::{
     Address, AssumeRole, Checksum, Compression, Config, Environment, Format, Keys, Service,
 };
-use crate::destinations::sql::duckdb::ParquetConfig;
 use crate::error::Result;
 
 /// The S3 destination. With `region`, `endpoint`, keys or a role, objects are stored by a service;
@@ -164,11 +163,10 @@ impl S3Options {
         let files = chosen.map_or_else(Config::default, |folder| Config::files(folder, false));
         let place = Place::open("s3");
         let format = self.format(&place)?;
-        let parquet = data_dir.map(|directory| Path::new(directory).join("parquet"));
         Ok(Config {
             folder_is_chosen: self.file.is_some(),
             format,
-            parquet: parquet.map_or(files.parquet, ParquetConfig::new),
+            parquet_folder: data_dir.map(|directory| Path::new(directory).join("parquet")),
             timeout: place.timeout(self.timeout_ms, DEFAULT_TIMEOUT_MS)?,
             log_body_bytes: place.bytes(
                 "logBodyBytes",

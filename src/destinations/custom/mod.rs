@@ -58,9 +58,11 @@ impl Default for Options {
 
 /// One call of the function.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct FunctionCall<'a> {
     /// The same for each attempt at the same items.
     batch: &'a str,
+    timeout_ms: u64,
     items: &'a [&'a RawValue],
 }
 
@@ -240,8 +242,9 @@ impl CustomSet {
         let mut waiting = self.jobs.begin(kind);
         let handler = self.handlers().get(&kind).cloned();
         let Some(handler) = handler else { return Err(gone()) };
-        waiting.hand_to(handler.thread.as_ref(), &FunctionCall { batch, items });
         let limit = handler.options.timeout;
+        let timeout_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        waiting.hand_to(handler.thread.as_ref(), &FunctionCall { batch, timeout_ms, items });
         match within(limit, pin!(waiting.answered())).await {
             Some(Some(answer)) => Ok(JobReply::of(&answer)),
             Some(None) => Err(gone()),

@@ -96,8 +96,8 @@ impl S3 {
     pub fn new(config: Config, egress: Egress, jobs: &Arc<Jobs>) -> Result<Self> {
         let remote =
             config.service.clone().map(|service| Remote::new(service, egress)).transpose()?;
-        let (parquet, timeout) = (config.parquet.clone(), config.timeout);
-        let parquet = ParquetWriter::new(parquet, timeout, Arc::clone(jobs));
+        let (folder, timeout) = (config.parquet_folder.clone(), config.timeout);
+        let parquet = ParquetWriter::new(folder, timeout, Arc::clone(jobs));
         Ok(Self { config, remote, parquet, warned_once: AtomicBool::new(false) })
     }
 

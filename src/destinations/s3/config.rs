@@ -6,10 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderMap;
-use uuid::Uuid;
 
 use crate::destinations::BatchLimits;
-use crate::destinations::sql::duckdb::ParquetConfig;
 use crate::private::temporary_folder;
 
 /// The options of the S3 destination.
@@ -25,8 +23,8 @@ pub struct Config {
     pub folder_is_chosen: bool,
     /// The format of objects. Default: lines, compressed with gzip.
     pub format: Format,
-    /// The writer of objects in Parquet.
-    pub parquet: ParquetConfig,
+    /// The folder of objects while they become Parquet; `None`: one of the temporary directory.
+    pub parquet_folder: Option<PathBuf>,
     /// The limits of a batch.
     pub batch: BatchLimits,
     /// Deadline of one attempt to store a batch. Default: 300 s.
@@ -52,9 +50,7 @@ impl Config {
             folder_is_temporary,
             folder_is_chosen: false,
             format: Format::default(),
-            parquet: ParquetConfig::new(
-                temporary_folder().join(format!("parquet-{}", Uuid::now_v7())),
-            ),
+            parquet_folder: None,
             batch: BatchLimits::default(),
             timeout: Duration::from_secs(300),
             log_body_bytes: 64 << 10,

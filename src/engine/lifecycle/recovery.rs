@@ -26,10 +26,10 @@ pub(super) fn recover(lanes: &Arc<Lanes>) {
 }
 
 async fn bring_back(lanes: Arc<Lanes>, work: PendingGuard) {
-    let SharedParts { journal, observers, .. } = &*lanes.shared;
+    let SharedParts { journal, observers, pending, .. } = &*lanes.shared;
     loop {
         match bring_back_part(&lanes).await {
-            Ok(true) => journal.room().await,
+            Ok(true) => pending.wait_for_room(journal.room()).await,
             Ok(false) => break,
             Err(error) => {
                 observers.events.journal_trouble(&error.to_string());

@@ -66,7 +66,8 @@ async fn drain(engine: &Engine, timeout: Duration) -> Drained {
     let shared = &engine.shared;
     let _flushing = engine.lanes.batches.flush();
     let timeout = if shared.config.deliver { timeout } else { Duration::ZERO };
-    let drained = shared.pending.drained(|| shared.resting());
+    let pending = &shared.pending;
+    let drained = pending.drained(|| shared.resting() + pending.waiting_for_room());
     let in_time = tokio::time::timeout(timeout, drained).await.is_ok();
     let in_time = in_time && shared.resting() == 0;
     let counters = &shared.observers.counters;

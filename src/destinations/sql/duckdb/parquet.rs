@@ -26,7 +26,7 @@ use crate::time::Timestamp;
 const TABLE: &str = "object";
 
 /// The writer of Parquet. It is read by the JavaScript that runs DuckDB.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParquetConfig {
     /// The folder of rows and objects while they are converted. No other process uses it.
@@ -35,14 +35,6 @@ pub struct ParquetConfig {
     pub memory_bytes: usize,
     /// Threads that it may use.
     pub threads: usize,
-}
-
-impl ParquetConfig {
-    /// Returns a configuration with this folder.
-    #[must_use]
-    pub const fn new(folder: PathBuf) -> Self {
-        Self { folder, memory_bytes: 256 << 20, threads: 2 }
-    }
 }
 
 /// Writes rows as Parquet.
@@ -65,11 +57,15 @@ impl fmt::Debug for ParquetWriter {
 pub(in crate::destinations) type Written = (Bytes, BTreeMap<u32, Failure>);
 
 impl ParquetWriter {
+    /// Returns a writer with this folder, or one of its own in the temporary directory.
     pub(in crate::destinations) fn new(
-        config: ParquetConfig,
+        folder: Option<PathBuf>,
         timeout: Duration,
         jobs: Arc<Jobs>,
     ) -> Self {
+        let own = || private::temporary_folder().join(format!("parquet-{}", Uuid::now_v7()));
+        let folder = folder.unwrap_or_else(own);
+        let config = ParquetConfig { folder, memory_bytes: 256 << 20, threads: 2 };
         let missing = "DuckDB, which writes Parquet and which no thread has open";
         let threads = DuckDbThreads::new(Kind::S3, missing, jobs);
         Self { config, timeout, threads, prepared: Once::new() }
