@@ -173,6 +173,13 @@ export type DestinationOutcome =
       response?: unknown
     }
 
+/** An `AbortSignal`. Without declarations of it (`@types/node`, or `lib: ["DOM"]`), the part that `replay()` has. */
+export type DestinationSignal = typeof globalThis extends {
+  AbortSignal: { prototype: infer Signal }
+}
+  ? Signal
+  : ReplaySignal
+
 /** A destination that is written in JavaScript. */
 export interface DestinationOptions<Argument = Untyped> {
   /**
@@ -183,7 +190,7 @@ export interface DestinationOptions<Argument = Untyped> {
    */
   deliver(
     items: Array<DestinationItem<Argument>>,
-    context: { batchId: string; signal: AbortSignal },
+    context: { batchId: string; signal: DestinationSignal },
   ): Promise<Array<DestinationOutcome> | void> | Array<DestinationOutcome> | void
   /** Deadline of `deliver` in milliseconds, from 1 to 3,600,000; past it the items are retried. Default: 30000. */
   timeoutMs?: number

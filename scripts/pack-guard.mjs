@@ -35,6 +35,7 @@ const ALLOWED = [
   /^js\/(calls|codes|log|send|steps)\.d\.ts$/,
   /^types\/[a-z]+\.d\.[cm]ts$/,
   /^docs\/([a-z-]+\/)*[a-z0-9-]+\.md$/,
+  /^docs\/reference\/openapi\.json$/,
   /^examples\/([a-z-]+\/)*[A-Za-z0-9.-]+\.(mjs|js|json|md)$/,
   /^examples\/deploy\/(Dockerfile[a-z.]*|[a-z]+\.(yaml|service|conf))$/,
 ]

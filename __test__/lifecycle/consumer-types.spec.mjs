@@ -46,8 +46,11 @@ export const engine = dollarSend.Engine.open()
 export const end: (message?: unknown) => never = globals.$end
 `,
   'url.ts': `
-import type { HttpConfig } from 'dollar-send'
+import type { DestinationOptions, HttpConfig } from 'dollar-send'
 export const config: HttpConfig = { url: new URL('https://example.com/') }
+export const destination: DestinationOptions = {
+  deliver: async (_, { signal }) => void (await fetch('https://example.com/', { signal })),
+}
 `,
   'refused.mts': `
 import { Engine } from 'dollar-send'

@@ -76,8 +76,8 @@ async function read(id: string): Promise<boolean> {
     // What is not known is not shown any more.
     const lost = { ...replayOf(id), problem: UNKNOWN }
     change(id, isUnknown ? lost : { problem: sentenceOf(error) })
-    // A server that is gone may come back.
-    return error instanceof ApiError && error.status !== 0
+    // A server that is gone, or is closing, may come back.
+    return error instanceof ApiError && error.status > 0 && error.status < 500
   }
 }
 

@@ -1,7 +1,10 @@
 //! The layout of the database, and the checks before anything is taken from it.
 //!
-//! A layout that is newer than this code is refused. An older one gets what was added since, one step
-//! after the other.
+//! An older layout gets what was added since, one step after the other.
+//!
+//! **Invariant:** a step leaves everything that the version before it uses. So nodes of two neighbouring
+//! versions run together while a fleet is upgraded, also when an older one is started again. A layout that
+//! is newer than the next one is refused.
 
 use std::time::Duration;
 
@@ -15,6 +18,8 @@ use crate::journal::crypto::{Cipher, KEY_CHECK};
 
 /// The version of the layout that this code sets up.
 const VERSION: i32 = 3;
+/// The newest layout that this code can use.
+const NEWEST: i32 = VERSION + 1;
 const LAYOUT: &str = include_str!("schema.sql");
 /// The number of shards of a layout whose options name none.
 const SHARDS: u16 = 64;
@@ -156,10 +161,10 @@ async fn check(client: &Client, options: Named<'_>, cipher: &Cipher) -> Result<O
     let rows = query(client, take, &Params::default()).await?;
     let row = rows.first().ok_or_else(|| journal("the journal's table meta is empty"))?;
     let (version, shards): (i32, i32) = (get(row, 0)?, get(row, 1)?);
-    if version > VERSION {
+    if version > NEWEST {
         return Err(journal(format!(
-            "the schema {} has layout {version}, and this version of dollar-send knows {VERSION}: \
-             use the newer version",
+            "the schema {} has layout {version}, and this version of dollar-send can use {NEWEST} at \
+             most: use the newer version",
             options.schema
         )));
     }

@@ -127,11 +127,38 @@ fn another_journal_is_refused_before_anything_is_taken() {
         assert_eq!(kind, ErrorKind::Journal);
         assert!(message.contains("the role needs CREATE"), "{message}");
     }
-    server.sql("UPDATE fleet.meta SET version = 4");
+    server.sql("UPDATE fleet.meta SET version = 5");
     let (_, message) = refused(same);
-    assert!(message.contains("layout 4") && message.contains("newer version"), "{message}");
+    assert!(message.contains("layout 5") && message.contains("newer version"), "{message}");
     let owners = server.sql("SELECT count(*) FROM fleet.nodes");
     assert_eq!(owners, "1", "nothing was taken");
+}
+
+#[tokio::test]
+async fn a_node_joins_others_of_the_next_version() {
+    use crate::execution::{DeliveryQuery, Status};
+    use contract::{commit, completed, delivered, lane};
+    let Some(server) = Server::start() else { return };
+    let running = open(options(&server, "fleet")).unwrap();
+    // What the next version adds is unknown to this one, and so is its number.
+    server.sql(
+        "ALTER TABLE fleet.deliveries ADD COLUMN later text;
+         CREATE TABLE fleet.later (); UPDATE fleet.meta SET version = 4",
+    );
+    let (first, _) = commit(&["a"], completed());
+    running.append(first).await.unwrap();
+    drop(running);
+    let started = open(options(&server, "fleet")).unwrap();
+    follow_until(&started, || started.waiting(&lane("a")) == 1).await;
+    let record = started.lease(&lane("a")).await.unwrap();
+    started.settle(&record, delivered());
+    started.shared.written().await.unwrap();
+    let found = started.deliveries(&DeliveryQuery::default(), &[]).await.unwrap();
+    assert_eq!(
+        found.iter().map(|(_, entry)| entry.status).collect::<Vec<_>>(),
+        [Status::Delivered]
+    );
+    assert_eq!(server.sql("SELECT version FROM fleet.meta"), "4", "the layout stays");
 }
 
 /// Brings everything that arrives into the lanes until a condition holds.
