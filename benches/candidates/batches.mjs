@@ -32,6 +32,8 @@ async function store(count) {
     for (let calls = 0; calls < callsEach && recorded < count; calls++, recorded++)
       $send.s3({ bucket, prefix: 'events/', payload: made[recorded % distinct] })
     await execution.complete()
+    // It records faster than batches are stored.
+    await engine.ready()
     const ahead = (recorded / perSecond) * 1000 - (performance.now() - begun)
     if (ahead > 1) await new Promise((resolve) => setTimeout(resolve, ahead))
   }
