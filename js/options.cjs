@@ -3,6 +3,7 @@
 
 // The options of `Engine.open()`, as text for Rust.
 
+const { resolve } = require('node:path')
 const { fileURLToPath } = require('node:url')
 const { types } = require('node:util')
 
@@ -42,7 +43,8 @@ function withKeyAsText(options) {
 }
 
 /**
- * Returns the options with the path of a `file:` URL in its place.
+ * Returns the options with a path made absolute, also that of a `file:` URL: the working directory may
+ * change while the engine is open.
  *
  * @param {Record<string, unknown>} options
  * @param {string[]} path of the option
@@ -56,7 +58,11 @@ function withPathAsText(options, [name, ...rest], parents = []) {
     return isRecord(value) ? { ...options, [name]: withPathAsText(value, rest, here) } : options
   }
   const url = urlIn(value)
-  if (url === undefined) return options
+  if (url === undefined) {
+    return typeof value === 'string' && value !== ''
+      ? { ...options, [name]: resolve(value) }
+      : options
+  }
   try {
     return { ...options, [name]: fileURLToPath(url) }
   } catch (error) {

@@ -6,6 +6,8 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+import { withoutServer } from './debian.mjs'
+
 const FOLDER = fileURLToPath(new URL('../target/tools/exim', import.meta.url))
 const PACKAGES = [
   'exim4-daemon-light',
@@ -27,17 +29,8 @@ function machine() {
   return process.arch === 'arm64' ? 'aarch64' : 'x86_64'
 }
 
-/**
- * Returns why specs cannot run a server, if they cannot. Only root can run one; where root is, CI
- * installs it, so there it must not be missing.
- */
-export function withoutExim() {
-  if (process.getuid?.() !== 0) return 'Exim must be run by root'
-  if (existsSync(EXIM)) return false
-  const missing = 'Exim is missing: run `node scripts/exim-server.mjs`'
-  if (process.env.CI) throw new Error(missing)
-  return missing
-}
+/** Returns why specs cannot run it, if they cannot. */
+export const withoutExim = () => withoutServer('Exim', EXIM, 'scripts/exim-server.mjs')
 
 /** Unpacks Debian's packages if there is no server and this is a Debian that lets us. */
 export function installExim() {

@@ -139,6 +139,23 @@ test('a batch that was cut is one object under its name, whatever the format is 
   await second.close()
 })
 
+test('an engine that is opened anew writes while the last one goes', async (t) => {
+  const dataDir = dataDirectory(t)
+  for (let turn = 0; turn < 5; turn++) {
+    const engine = await Engine.open({ dataDir, egress: LOCAL, s3: FORMAT })
+    const execution = engine.execution({ workflowId: 'p_again' })
+    execution.step('step').$send.s3({ bucket: 'b', prefix: `${turn}/`, payload: { turn } })
+    await execution.complete()
+    await engine.flush(PATIENT)
+    const [delivery] = await execution.settled(PATIENT)
+    assert.deepEqual([delivery.status, delivery.attempts], ['delivered', 1])
+    await engine.close()
+    globalThis.gc?.()
+  }
+  assert.equal(filesIn(join(dataDir, 's3')).length, 5)
+  assert.deepEqual(readdirSync(join(dataDir, 'parquet')), [])
+})
+
 test('options that exclude each other are refused', async () => {
   for (const [s3, expected] of /** @type {Array<[any, RegExp]>} */ ([
     [{ format: 'csv' }, /s3\.format: "csv" is not 'ndjson' or 'parquet'/],

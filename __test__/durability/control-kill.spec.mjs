@@ -9,11 +9,10 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 import { Engine } from '../../js/index.mjs'
-import { dataDirectory } from '../support/data-dir.mjs'
-import { LOCAL, openEngine, record } from '../support/engine.mjs'
+import { deadLetters } from '../support/killed-letters.mjs'
+import { LOCAL, openEngine } from '../support/engine.mjs'
 import { seededRandom } from '../support/kill.mjs'
 import { PATIENT } from '../support/patience.mjs'
-import { receiver } from '../support/receiver.mjs'
 
 const CALLS = 400
 const KILLS = Number(process.env.CONTROL_KILLS ?? 20)
@@ -95,25 +94,10 @@ async function check(ledger, engine) {
 
 test(`${KILLS} kills of pauses, dismissals and replays`, async (t) => {
   const random = seededRandom(t)
-  let failing = 1
-  /** @type {Map<number, { keys: Set<unknown>, delivered: number }>} */
-  const arrivals = new Map()
-  const server = await receiver(t, ({ text, headers }, response) => {
-    const { n } = JSON.parse(text)
-    const arrival = arrivals.get(n) ?? { keys: new Set(), delivered: 0 }
-    arrivals.set(n, arrival)
-    arrival.keys.add(headers['idempotency-key'])
-    response.statusCode = random() < failing ? 500 : 200
-    if (response.statusCode === 200) arrival.delivered++
-    response.end()
-  })
-  const dataDir = dataDirectory(t)
-  const first = await openEngine(t, { dataDir })
-  const calls = Array.from({ length: CALLS }, (_, n) => ({ url: server.url, data: { n } }))
-  await record(first, calls).complete()
-  assert.deepEqual(await first.close(PATIENT), { delivered: 0, failed: CALLS, pending: 0, open: 0 })
+  const letters = await deadLetters(t, CALLS, random)
+  const { dataDir } = letters
 
-  failing = 0.5
+  letters.failing = 0.5
   const ledger = new Ledger()
   for (let kill = 0; kill < KILLS; kill++) {
     ledger.add(await actAndKill(dataDir, random))
@@ -121,7 +105,7 @@ test(`${KILLS} kills of pauses, dismissals and replays`, async (t) => {
     await check(ledger, engine)
     await engine.close({ timeoutMs: 0 })
   }
-  failing = 0
+  letters.failing = 0
   const last = await openEngine(t, { dataDir })
   await last.resume({ host: '127.0.0.1' })
   await last.flush(PATIENT)
@@ -138,14 +122,9 @@ test(`${KILLS} kills of pauses, dismissals and replays`, async (t) => {
   const { failed, total } = execution
   assert.deepEqual([execution.delivered, failed, total], [delivered.length, 0, CALLS])
   assert.equal(execution.dismissed, dismissed.length)
-  assert.deepEqual(
-    [...arrivals.values()].filter(({ keys }) => keys.size !== 1),
-    [],
-  )
-  const times = [...arrivals.values()].reduce((sum, arrival) => sum + arrival.delivered, 0)
-  const again = times - delivered.length
-  assert.ok(again >= 0 && again <= KILLS * CONCURRENCY, `${again} were delivered again`)
+  const again = letters.again()
+  assert.ok(again <= KILLS * CONCURRENCY, `${again} were delivered again`)
   t.diagnostic(
-    `${delivered.length} delivered, ${dismissed.length} dismissed, ${server.requests.length} requests`,
+    `${delivered.length} delivered, ${dismissed.length} dismissed, ${letters.requests()} requests`,
   )
 })

@@ -7,11 +7,10 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-import { dataDirectory } from '../support/data-dir.mjs'
-import { openEngine, record } from '../support/engine.mjs'
+import { deadLetters } from '../support/killed-letters.mjs'
+import { openEngine } from '../support/engine.mjs'
 import { seededRandom } from '../support/kill.mjs'
 import { PATIENT } from '../support/patience.mjs'
-import { receiver } from '../support/receiver.mjs'
 
 const CALLS = 200
 const KILLS = 12
@@ -36,33 +35,18 @@ async function replayAndKill(dataDir, milliseconds) {
 
 test('a replay that is killed loses nothing, and sends nothing that was delivered', async (t) => {
   const random = seededRandom(t)
-  let failing = 1
-  /** @type {Map<number, { keys: Set<unknown>, delivered: number }>} */
-  const arrivals = new Map()
-  const server = await receiver(t, ({ text, headers }, response) => {
-    const { n } = JSON.parse(text)
-    const arrival = arrivals.get(n) ?? { keys: new Set(), delivered: 0 }
-    arrivals.set(n, arrival)
-    arrival.keys.add(headers['idempotency-key'])
-    response.statusCode = random() < failing ? 500 : 200
-    if (response.statusCode === 200) arrival.delivered++
-    response.end()
-  })
-  const dataDir = dataDirectory(t)
-  const first = await openEngine(t, { dataDir })
-  const calls = Array.from({ length: CALLS }, (_, n) => ({ url: server.url, data: { n } }))
-  await record(first, calls).complete()
-  assert.deepEqual(await first.close(PATIENT), { delivered: 0, failed: CALLS, pending: 0, open: 0 })
+  const letters = await deadLetters(t, CALLS, random)
+  const { dataDir } = letters
 
-  failing = 0.9
+  letters.failing = 0.9
   for (let kill = 0; kill < KILLS; kill++)
     await replayAndKill(dataDir, Math.floor(random() * MOST_MILLISECONDS))
-  failing = 0
+  letters.failing = 0
   const last = await openEngine(t, { dataDir })
   await last.flush(PATIENT)
   const left = await last.replay({ status: 'failed' })
   await last.flush(PATIENT)
-  t.diagnostic(`${server.requests.length} requests; ${left.replayed.length} calls were left`)
+  t.diagnostic(`${letters.requests()} requests; ${left.replayed.length} calls were left`)
   assert.deepEqual((await last.replay({ status: 'failed' })).replayed, [])
 
   const deliveries = await last.deliveries({ limit: 1_000_000 })
@@ -78,10 +62,6 @@ test('a replay that is killed loses nothing, and sends nothing that was delivere
   )
   const [execution] = await last.executions()
   assert.deepEqual([execution.delivered, execution.failed, execution.total], [CALLS, 0, CALLS])
-  assert.deepEqual(
-    [...arrivals.values()].filter(({ keys }) => keys.size !== 1),
-    [],
-  )
-  const again = [...arrivals.values()].reduce((sum, { delivered: times }) => sum + times - 1, 0)
+  const again = letters.again()
   assert.ok(again <= KILLS * CONCURRENCY, `${again} were delivered again, in flight at a kill`)
 })

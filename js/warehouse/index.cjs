@@ -61,7 +61,7 @@ async function resultOf(file, format) {
 class Warehouse {
   #handle
   /**
-   * What runs jobs, by destination.
+   * The workers for jobs, by destination.
    *
    * @type {Map<string, import('./duckdb/index.cjs').DuckDb | import('./duckdb/parquet.cjs').ParquetWriter>}
    */

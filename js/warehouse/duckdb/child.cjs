@@ -40,7 +40,7 @@ class Child {
   #next = 0
 
   /**
-   * @param {{ scratch: string, readOnly: boolean }} settings
+   * @param {{ scratch: string, readOnly: boolean, purpose: string, whenFull: string }} settings
    * @param {{ began(pid: number): void, ended(pid: number): void }} watcher
    */
   constructor(settings, watcher) {
@@ -163,7 +163,10 @@ class Child {
         // It did not start; else its end follows.
         if (pid === undefined) void ended(`it did not start: ${error.message}`)
       })
-      running.process.on('close', (code, signal) => void ended(reasonOf(running, code, signal)))
+      running.process.on(
+        'close',
+        (code, signal) => void ended(reasonOf(running, code, signal, this.#settings.whenFull)),
+      )
     })
   }
 }
@@ -172,9 +175,10 @@ class Child {
  * @param {Running} running
  * @param {number | null} code
  * @param {string | null} signal
+ * @param {string} whenFull what to do
  */
-function reasonOf({ said }, code, signal) {
-  if (/out of memory/i.test(said)) return 'it needs more memory (sql.duckdb.memoryBytes)'
+function reasonOf({ said }, code, signal, whenFull) {
+  if (/out of memory/i.test(said)) return `it needs more memory (${whenFull})`
   const how = signal ?? `exit status ${code}`
   const last = said.trim().split('\n').at(-1)
   return last ? `${how}: ${last}` : how

@@ -31,6 +31,9 @@ const { Turns } = require('./turns.cjs')
 /** @typedef {{ query: string, format: string, timeoutMs: number }} Question */
 /** @typedef {{ op: string, timeoutMs?: number, [member: string]: unknown }} Work */
 
+/** What errors of its processes say. */
+const WORDS = { purpose: 'the warehouse is', whenFull: 'raise sql.duckdb.memoryBytes' }
+
 /** Queries that run at once, each in a process of its own. */
 const QUERIES = 2
 /** How long a query has to notice that it was interrupted. Past it, its process is killed. */
@@ -220,7 +223,7 @@ class DuckDb {
       ended: (/** @type {number} */ pid) =>
         this.#hold && native.endWarehouseProcess(this.#hold, pid),
     }
-    return new Child({ ...this.#settings, readOnly, scratch }, watcher)
+    return new Child({ ...this.#settings, readOnly, scratch, ...WORDS }, watcher)
   }
 }
 

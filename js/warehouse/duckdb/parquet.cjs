@@ -11,8 +11,11 @@ const { Child } = require('./child.cjs')
 const { StartError } = require('./start.cjs')
 const { Turns } = require('./turns.cjs')
 
-/** Nobody counts its processes: no file is held. */
+/** Its processes are not counted: they hold no file. */
 const NO_WATCHER = { began() {}, ended() {} }
+
+/** What its errors say. */
+const WORDS = { purpose: 'Parquet is written by', whenFull: 'lower s3.batch.maxBytes' }
 
 class ParquetWriter {
   #begin
@@ -26,8 +29,9 @@ class ParquetWriter {
    */
   constructor({ folder, ...settings }, begin) {
     this.#begin = begin
-    const memory = { ...settings, folder, file: null, retentionDays: null, readOnly: false }
-    this.#child = new Child({ ...memory, scratch: join(folder, 'scratch') }, NO_WATCHER)
+    const database = { ...settings, folder, file: null, retentionDays: null, readOnly: false }
+    const scratch = join(folder, 'scratch')
+    this.#child = new Child({ ...database, scratch, ...WORDS }, NO_WATCHER)
   }
 
   /**

@@ -120,7 +120,7 @@ impl Credentials {
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name("none")
             .with_region(self.region())
-            .with_retry(super::client::no_retries())
+            .with_retry(super::remote::no_retries())
             .with_http_connector(self.wire.clone());
         for (name, value) in settings {
             builder = builder.with_config(name.parse().map_err(unusable)?, *value);

@@ -26,9 +26,10 @@ class WarehouseError extends Error {
 
 /**
  * @param {unknown} error
+ * @param {string} whenFull what to do when it needs more memory
  * @returns {{ code: string, message: string, retryable: boolean }}
  */
-function failure(error) {
+function failure(error, whenFull) {
   // Rust reads no lone surrogates.
   const message = wellFormed(messageOf(error))
   const { code } = /** @type {{ code?: unknown }} */ (error ?? {})
@@ -44,7 +45,7 @@ function failure(error) {
   if (/^Out of Memory Error/.test(message)) {
     return {
       code: 'ERR_SEND_UNAVAILABLE',
-      message: `DuckDB needs more memory (sql.duckdb.memoryBytes): ${message.split('\n')[0]}`,
+      message: `DuckDB needs more memory (${whenFull}): ${message.split('\n')[0]}`,
       retryable: true,
     }
   }

@@ -22,6 +22,8 @@ const { watchMemory } = require('./memory.cjs')
  * @property {boolean} readOnly
  * @property {string} scratch the folder for what does not fit into memory
  * @property {string[]} places where packages are looked for
+ * @property {string} purpose of DuckDB, as messages begin with it
+ * @property {string} whenFull what to do when it needs more memory
  */
 
 /**
@@ -45,7 +47,7 @@ let isClosing = false
 /** @param {Asked['work']} work */
 async function done(work) {
   if (work.op === 'release') return database?.close()
-  database ??= new Database(loadPackage(settings.places), settings)
+  database ??= new Database(loadPackage(settings), settings)
   const open = await database.open()
   if (isClosing) throw new WarehouseError('ERR_SEND_UNAVAILABLE', 'the warehouse is closed')
   switch (work.op) {
@@ -74,7 +76,7 @@ async function answer({ id, work }) {
       // What does not open, load or work any more is tried again in a new process: this one may
       // have kept what it found.
       isOver = !database?.isOpen || isGivenUp(error)
-      return { failed: failure(error) }
+      return { failed: failure(error, settings.whenFull) }
     },
   )
   working--

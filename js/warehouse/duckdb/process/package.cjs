@@ -11,16 +11,16 @@ const PACKAGE = '@duckdb/node-api'
 const PASSES = /EMFILE|ENFILE|ENOMEM|Cannot allocate memory|Too many open files/
 
 /**
- * @param {string[]} places
+ * @param {import('./main.cjs').Settings} settings
  * @returns {typeof import('@duckdb/node-api')}
  */
-function loadPackage(places) {
+function loadPackage({ places, purpose }) {
   try {
     return require(require.resolve(PACKAGE, { paths: places }))
   } catch (error) {
     const { code, message } = /** @type {{ code: string, message: string }} */ (error)
     if (PASSES.test(message)) throw error
-    throw new WarehouseError('ERR_SEND_NOT_CONFIGURED', reasonOf(code, message, places))
+    throw new WarehouseError('ERR_SEND_NOT_CONFIGURED', reasonOf(code, message, places, purpose))
   }
 }
 
@@ -28,15 +28,16 @@ function loadPackage(places) {
  * @param {string} code
  * @param {string} message
  * @param {string[]} places
+ * @param {string} purpose
  */
-function reasonOf(code, message, places) {
+function reasonOf(code, message, places, purpose) {
   if (code === 'MODULE_NOT_FOUND' && message.includes(`'${PACKAGE}'`)) {
     return (
-      `the warehouse is DuckDB, whose package is not installed: npm install ${PACKAGE} ` +
+      `${purpose} DuckDB, whose package is not installed: npm install ${PACKAGE} ` +
       `(looked for from ${places.join(' and from ')})`
     )
   }
-  return `the warehouse is DuckDB, whose package does not load: ${message.split('\n')[0]}`
+  return `${purpose} DuckDB, whose package does not load: ${message.split('\n')[0]}`
 }
 
 module.exports = { loadPackage }

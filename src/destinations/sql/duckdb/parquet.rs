@@ -45,6 +45,9 @@ pub struct ParquetWriter {
     threads: DuckDbThreads,
     /// Clears the folder: an earlier process may have left files in it.
     prepared: Once,
+    /// `true` if the folder is removed with the writer. One in a data directory is not: the next engine may
+    /// use it already.
+    is_temporary: bool,
 }
 
 impl fmt::Debug for ParquetWriter {
@@ -64,11 +67,12 @@ impl ParquetWriter {
         jobs: Arc<Jobs>,
     ) -> Self {
         let own = || private::temporary_folder().join(format!("parquet-{}", Uuid::now_v7()));
+        let is_temporary = folder.is_none();
         let folder = folder.unwrap_or_else(own);
         let config = ParquetConfig { folder, memory_bytes: 256 << 20, threads: 2 };
         let missing = "DuckDB, which writes Parquet and which no thread has open";
         let threads = DuckDbThreads::new(Kind::S3, missing, jobs);
-        Self { config, timeout, threads, prepared: Once::new() }
+        Self { config, timeout, threads, prepared: Once::new(), is_temporary }
     }
 
     /// Returns the configuration.
@@ -86,7 +90,7 @@ impl ParquetWriter {
     /// Writes rows as one object.
     ///
     /// # Errors
-    /// How it failed.
+    /// The verdict of the attempt.
     pub(in crate::destinations) async fn write(
         &self,
         rows: &Arc<RowSet>,
@@ -108,13 +112,13 @@ impl ParquetWriter {
 
 impl Drop for ParquetWriter {
     fn drop(&mut self) {
-        if self.prepared.is_completed() {
+        if self.is_temporary && self.prepared.is_completed() {
             let _ = fs::remove_dir_all(&self.config.folder);
         }
     }
 }
 
-/// A file that is removed when it was read.
+/// The file of an object, until it was read.
 struct Converted(PathBuf);
 
 impl Drop for Converted {

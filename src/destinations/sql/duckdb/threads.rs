@@ -23,6 +23,7 @@ use crate::time::Timestamp;
 const PIECE_BYTES: usize = 512 << 10;
 /// Additional bytes for each column: the cost of a statement grows with them.
 const PIECE_BYTES_A_COLUMN: usize = 4 << 10;
+
 /// A request to the DuckDB thread.
 #[derive(Serialize)]
 #[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -72,7 +73,7 @@ pub(super) struct Insertion<'a> {
 /// The threads that can run DuckDB for one destination.
 pub struct DuckDbThreads {
     kind: Kind,
-    /// What is waited for while there is none.
+    /// The name of what a batch waits for while there is none.
     missing: &'static str,
     jobs: Arc<Jobs>,
     /// The first one does the work.
@@ -123,7 +124,7 @@ impl DuckDbThreads {
     /// Sends a request.
     ///
     /// # Errors
-    /// How it failed.
+    /// The verdict of the attempt.
     pub(super) async fn step<T: serde::de::DeserializeOwned>(
         &self,
         work: &DuckDbJob<'_>,
@@ -147,7 +148,7 @@ impl DuckDbThreads {
     /// rows cross in a file beside `beside`.
     ///
     /// # Errors
-    /// How it failed.
+    /// The verdict of the attempt.
     pub(super) async fn insert(
         &self,
         Insertion { table, plan, rows, now }: &Insertion<'_>,

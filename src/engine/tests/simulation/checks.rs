@@ -1,4 +1,4 @@
-//! What the engine says at a moment of rest, against the model.
+//! Compares the engine with the model at a moment of rest.
 
 use uuid::Uuid;
 

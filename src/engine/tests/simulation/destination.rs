@@ -49,7 +49,7 @@ struct Argument {
     n: usize,
 }
 
-/// The answer about one item.
+/// The outcome of one item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     Delivered,
