@@ -156,6 +156,8 @@ for (const width of [1280, 360]) {
       return (await table.getAttribute('aria-rowcount')) === '61' || undefined
     })
     await table.evaluate((list) => (list.scrollTop = 0))
+    // The first rows are in the document again with the next frame.
+    await table.locator('.day').waitFor()
     // In the order of the calls.
     await page.locator('.call-row.row a').first().click()
     const call = page.getByRole('article')
