@@ -202,7 +202,12 @@ impl Connections {
         mut wire: Box<Http1Connection>,
         outgoing: RequestParts<'_>,
     ) -> Result<Response<ResponseBody>, Http1Failure> {
-        let response = wire.request(outgoing.http1(), outgoing.names).await?;
+        let mut sent = wire.request(outgoing.http1(), outgoing.names).await;
+        if sent.as_ref().is_err_and(Http1Failure::lacks_room) {
+            let (again, response) = wire.reread(outgoing.http1()).await?;
+            (wire, sent) = (again, Ok(response));
+        }
+        let response = sent?;
         let pool = Arc::clone(&self.pool);
         Ok(response
             .map(|incoming| ResponseBody(BodyKind::Http1(Http1Body::new(incoming, wire, pool)))))

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -132,12 +133,48 @@ pub(super) struct Headed<S> {
     head: Head,
     /// The part of a request's head with other names that is not written yet.
     respelled: Vec<u8>,
+    again: Option<Reread>,
+}
+
+/// A response that is read a second time, by another parser.
+#[derive(Debug)]
+struct Reread {
+    /// Its bytes that were read before.
+    read: Bytes,
+    /// True if the parser has written the request, which is answered already.
+    is_asked: bool,
 }
 
 impl<S> Headed<S> {
     /// Wraps a stream that speaks HTTP/1.
     pub(super) fn new(stream: S, head: Head) -> Self {
-        Self { stream, head, respelled: Vec::new() }
+        Self { stream, head, respelled: Vec::new(), again: None }
+    }
+
+    /// Returns the stream for another parser: it reads these bytes again, once it has written the
+    /// request, which goes nowhere.
+    pub(super) fn reread(self, read: Bytes) -> Self {
+        Self { again: Some(Reread { read, is_asked: false }), ..self }
+    }
+}
+
+impl Reread {
+    /// Takes all of the request.
+    fn write(&mut self, cx: &Context<'_>, length: usize) -> Poll<io::Result<usize>> {
+        self.is_asked = true;
+        // Reading may wait for it.
+        cx.waker().wake_by_ref();
+        Poll::Ready(Ok(length))
+    }
+
+    /// Reads what was read before. `None`: there is no more of it.
+    fn poll_read(&mut self, buf: &mut ReadBuf<'_>) -> Option<Poll<io::Result<()>>> {
+        if !self.is_asked {
+            return Some(Poll::Pending);
+        }
+        let length = self.read.len().min(buf.remaining());
+        buf.put_slice(&self.read.split_to(length));
+        (length > 0).then_some(Poll::Ready(Ok(())))
     }
 }
 
@@ -169,6 +206,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Headed<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if let Some(poll) = this.again.as_mut().and_then(|again| again.poll_read(buf)) {
+            return poll;
+        }
         if !this.head.0.expected.load(Ordering::Relaxed) {
             return Pin::new(&mut this.stream).poll_read(cx, buf);
         }
@@ -198,6 +238,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Headed<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(again) = &mut self.again {
+            return again.write(cx, buf.len());
+        }
         if let Some(poll) = self.poll_respelled(cx, buf) {
             return poll;
         }
@@ -217,6 +260,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Headed<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(again) = &mut self.again {
+            return again.write(cx, bufs.iter().map(|buf| buf.len()).sum());
+        }
         let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
         if let Some(poll) = self.poll_respelled(cx, first) {
             return poll;

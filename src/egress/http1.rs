@@ -4,6 +4,10 @@
 //! more than the request itself costs. So the future that waits for a response also polls its
 //! connection, over TLS as in the clear.
 //!
+//! The library's parser takes room for all header lines that a response may have, at each response:
+//! for a thousand lines a twelfth of a request's time. So it has room for a hundred, and a response
+//! with more is read again by another parser.
+//!
 //! **Invariant:** a connection that comes back to the pool has nothing of an exchange left in it.
 
 use std::future::poll_fn;
@@ -17,7 +21,7 @@ use http::{HeaderMap, Request, Response, Version};
 use http_body::{Body, Frame};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper::client::conn::http1::{Builder, Connection, Parts, SendRequest};
 use hyper_util::rt::TokioIo;
 
 use super::connections::BoxError;
@@ -33,8 +37,9 @@ pub(super) struct Http1Connection {
     head: Head,
     /// The origin that it leads to.
     pub(super) origin: Arc<str>,
-    /// The server speaks HTTP/1.0 and does not keep the connection.
-    is_old: bool,
+    /// No further request is sent on it: the server speaks HTTP/1.0 and does not keep it, or its
+    /// response was read again.
+    is_last: bool,
     ended: bool,
 }
 
@@ -42,6 +47,20 @@ pub(super) struct Http1Connection {
 pub(super) struct Http1Failure {
     pub(super) error: BoxError,
     pub(super) request: Option<Request<Full<Bytes>>>,
+}
+
+impl Http1Failure {
+    /// Returns whether the response's head had more lines than the parser had room for.
+    pub(super) fn lacks_room(&self) -> bool {
+        let error = self.error.downcast_ref::<hyper::Error>();
+        error.is_some_and(hyper::Error::is_parse_too_large)
+    }
+}
+
+impl From<hyper::Error> for Http1Failure {
+    fn from(error: hyper::Error) -> Self {
+        Self { error: error.into(), request: None }
+    }
 }
 
 impl Http1Connection {
@@ -54,18 +73,34 @@ impl Http1Connection {
         let head = Head::default();
         let stream = TokioIo::new(Headed::new(stream, head.clone()));
         let (sender, driver) = Builder::new()
-            .max_headers(MAX_HEADER_LINES)
             // The case of those that the step did not write.
             .title_case_headers(case == HeaderCase::AsGiven)
             .handshake(stream)
             .await?;
-        Ok(Box::new(Self { sender, driver, head, origin, is_old: false, ended: false }))
+        Ok(Box::new(Self { sender, driver, head, origin, is_last: false, ended: false }))
     }
 
-    /// Lets the connection read and write. Its own error reaches the future of the response.
+    /// Reads a response again whose head has more lines than there was room for. The request is the
+    /// same, and goes nowhere.
+    pub(super) async fn reread(
+        self: Box<Self>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<(Box<Self>, Response<Incoming>), Http1Failure> {
+        let Self { driver, head, origin, .. } = *self;
+        let Parts { io, read_buf, .. } = driver.into_parts();
+        let stream = TokioIo::new(io.into_inner().reread(read_buf));
+        let (sender, driver) =
+            Builder::new().max_headers(MAX_HEADER_LINES).handshake(stream).await?;
+        let mut wire = Box::new(Self { sender, driver, head, origin, is_last: true, ended: false });
+        let response = wire.response(request).await?;
+        Ok((wire, response))
+    }
+
+    /// Lets the connection read and write. Its own error reaches the future of the response. It is
+    /// closed when it is dropped.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
         if !self.ended {
-            self.ended = Pin::new(&mut self.driver).poll(cx).is_ready();
+            self.ended = self.driver.poll_without_shutdown(cx).is_ready();
         }
     }
 
@@ -75,7 +110,7 @@ impl Http1Connection {
     }
 
     fn is_reusable(&self) -> bool {
-        !self.ended && !self.is_old && self.sender.is_ready()
+        !self.ended && !self.is_last && self.sender.is_ready()
     }
 
     /// Looks whether the server has closed the connection since it was last used.
@@ -95,6 +130,13 @@ impl Http1Connection {
         names: &Names,
     ) -> Result<Response<Incoming>, Http1Failure> {
         self.head.expect(names);
+        self.response(request).await
+    }
+
+    async fn response(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, Http1Failure> {
         let mut response = pin!(self.sender.try_send_request(request));
         let response = poll_fn(|cx| {
             self.drive(cx);
@@ -106,7 +148,7 @@ impl Http1Connection {
         })?;
         if self.head.is_there() {
             *response.version_mut() = Version::HTTP_10;
-            self.is_old = !keeps_alive(response.headers());
+            self.is_last |= !keeps_alive(response.headers());
         }
         if is_too_much(response.headers()) {
             return Err(Http1Failure { error: too_much().into(), request: None });
