@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::traffic::{Traffic, counted};
-use crate::frames::{Allowance, DATA, FrameHead, HEAD};
+use super::traffic::{LEAST_CHUNK, Traffic, counted};
+use crate::frames::{Allowance, DATA, FrameHead, HEAD, HEADERS};
 
 /// Frames that move nothing and may come at once.
 const FRAMES: u32 = 4096;
@@ -21,12 +21,15 @@ const FRAMES: u32 = 4096;
 /// Those that may come each second.
 const FRAMES_PER_SECOND: u32 = 50;
 
+/// Frames that HEADERS count as: they are decoded, and those of an interim response are kept.
+const FRAMES_OF_HEADERS: u32 = 8;
+
 /// DATA frames without bytes that may come at once, and each second: to take one out costs little.
 const EMPTY_DATA: u32 = 1 << 16;
 const EMPTY_DATA_PER_SECOND: u32 = 1000;
 
-/// Bytes that one read takes.
-const BUFFER: usize = 16 << 10;
+/// Bytes that one read takes: of the smallest frames, as many as are read before others have a turn.
+const BUFFER: usize = 4 << 10;
 
 /// The bytes read, and the position of the next frame boundary in them.
 #[derive(Debug)]
@@ -108,6 +111,7 @@ impl Sieve {
             (at, end, self.rest) = (at + whole, end + whole, self.rest - whole);
             let Some(head) = self.buffer[at..length].first_chunk::<HEAD>() else { break };
             let head = FrameHead::of(head);
+            traffic.read(LEAST_CHUNK);
             if !self.permits(head, traffic) {
                 return false;
             }
@@ -130,12 +134,13 @@ impl Sieve {
         if head.is_empty_data() {
             return self.empty_data.spend(1, Instant::now);
         }
-        if self.allowance.spend(head.cost(), Instant::now) {
+        let cost = head.cost() + if head.kind == HEADERS { FRAMES_OF_HEADERS - 1 } else { 0 };
+        if self.allowance.spend(cost, Instant::now) {
             return true;
         }
         let earned = traffic.earned_frames();
         self.allowance.earn(earned - std::mem::replace(&mut self.earned, earned));
-        self.allowance.spend(head.cost(), Instant::now)
+        self.allowance.spend(cost, Instant::now)
     }
 }
 
@@ -230,6 +235,7 @@ mod tests {
             (frame(DATA, END_STREAM, b""), FRAMES),
             (frame(0x99, 0, b""), FRAMES),
             (frame(4, 1, b""), FRAMES),
+            (frame(HEADERS, 4, &[0x88]), FRAMES / FRAMES_OF_HEADERS),
         ] {
             let traffic = Traffic::default();
             let some = one.repeat(most as usize);
@@ -262,21 +268,25 @@ mod tests {
 
     #[tokio::test]
     async fn others_have_a_turn_while_a_server_sends() {
-        let traffic = Traffic::default();
-        let sent = frame(DATA, 0, &vec![7; 16_384]).repeat(64);
-        let (mut sieve, mut from) = (Sieve::default(), &sent[..]);
-        let mut bytes = vec![0; BUFFER];
-        let mut cx = Context::from_waker(std::task::Waker::noop());
-        let mut turn = || {
-            traffic.begin_turn();
-            let mut reads = 0;
-            let mut buf = ReadBuf::new(&mut bytes);
-            while sieve.poll_read(&mut from, &traffic, &mut cx, &mut buf).is_ready() {
-                reads += 1;
-                buf.clear();
-            }
-            reads
-        };
-        assert_eq!([turn(), turn()], [4, 4]);
+        for (one, expected) in
+            [(frame(DATA, 0, &vec![7; 16_384]), 16), (frame(PING, 0, &[0; 8]), 1)]
+        {
+            let traffic = Traffic::default();
+            let sent = one.repeat((1 << 20) / one.len());
+            let (mut sieve, mut from) = (Sieve::default(), &sent[..]);
+            let mut bytes = vec![0; BUFFER];
+            let mut cx = Context::from_waker(std::task::Waker::noop());
+            let mut turn = || {
+                traffic.begin_turn();
+                let mut reads = 0;
+                let mut buf = ReadBuf::new(&mut bytes);
+                while sieve.poll_read(&mut from, &traffic, &mut cx, &mut buf).is_ready() {
+                    reads += 1;
+                    buf.clear();
+                }
+                reads
+            };
+            assert_eq!([turn(), turn()], [expected; 2]);
+        }
     }
 }

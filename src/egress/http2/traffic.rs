@@ -13,8 +13,8 @@ use super::super::stream::Stream;
 use super::shared::STREAM_WINDOW;
 use super::sieve::Sieve;
 
-/// Bytes that count for a chunk of a body at least: each costs some work.
-const LEAST_CHUNK: usize = 256;
+/// Bytes that count for a frame or a chunk of a body at least: each costs some work.
+pub(super) const LEAST_CHUNK: usize = 256;
 
 /// Frames that a server may send for each request, DATA aside.
 const FRAMES_OF_REQUEST: u64 = 256;
@@ -88,7 +88,7 @@ impl Traffic {
         self.0.turn.load(Ordering::Relaxed) >= TURN
     }
 
-    /// Notes bytes that were read in this turn.
+    /// Notes work of this turn, in bytes.
     pub(super) fn read(&self, bytes: usize) {
         self.0.turn.fetch_add(bytes, Ordering::Relaxed);
     }
