@@ -2,9 +2,11 @@
 // nodes make each delivery once.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
+import { EventSource } from 'eventsource'
 import pg from 'pg'
 
 import { Engine } from '../../js/index.mjs'
@@ -16,6 +18,8 @@ import { migrate, recordIn, startMigrate } from '../support/migrate.mjs'
 import { PATIENT } from '../support/patience.mjs'
 import { receiver } from '../support/receiver.mjs'
 import { at, faulty, s3Server } from '../support/s3.mjs'
+import { client } from '../support/serving.mjs'
+import { webhooks } from '../support/webhooks.mjs'
 
 const MOVES = 'SELECT executions FROM fleet.moves'
 const OPEN = 'SELECT 1 FROM fleet.executions WHERE finished_at IS NULL LIMIT 1'
@@ -28,6 +32,40 @@ const OPEN = 'SELECT 1 FROM fleet.executions WHERE finished_at IS NULL LIMIT 1'
 async function placeOf(client) {
   const { rows } = await client.query(MOVES).catch(() => ({ rows: [] }))
   return Number(rows[0]?.executions ?? 0)
+}
+
+/**
+ * Records calls of the workflow `p_1` in a data directory, which wait there.
+ *
+ * @param {string} dataDir
+ * @param {($send: any) => void} record
+ */
+async function recordCalls(dataDir, record) {
+  const engine = await Engine.open({ dataDir, deliver: false, egress: LOCAL })
+  const execution = engine.execution({ workflowId: 'p_1' })
+  record(execution.step('step').$send)
+  await execution.complete()
+  await engine.close({ timeoutMs: 0 })
+}
+
+/**
+ * Follows the stream of a workflow. Answers the numbers that come.
+ *
+ * @param {import('node:test').TestContext} t
+ * @param {string} url
+ * @param {string} workflowId
+ * @param {string} [last] the id of the last event that the client has
+ */
+async function followed(t, url, workflowId, last) {
+  /** @type {number[]} */
+  const numbers = []
+  const suffix = last ? `?last_event_id=${last}` : ''
+  const source = new EventSource(`${url}/pipelines/${workflowId}/sse${suffix}`)
+  t.after(() => source.close())
+  source.addEventListener('n', ({ data }) => numbers.push(JSON.parse(data).n))
+  source.addEventListener(':gap', ({ data }) => assert.fail(data))
+  await once(source, 'open')
+  return numbers
 }
 
 /**
@@ -72,9 +110,13 @@ test('a move that is killed at random moments makes each call arrive once', asyn
   const first = await Engine.open({ dataDir, egress: LOCAL })
   const early = first.execution({ workflowId: 'p_moved', executionId: 'early' })
   early.step('step').$send.http({ method: 'POST', url: hosts[0].url, data: { call: 'early' } })
+  early.step('step').$send.sse({ channel: 'n', payload: { n: 0 } })
   await early.complete()
   await early.settled(PATIENT)
   await first.close()
+  await recordCalls(dataDir, ($send) => {
+    for (let n = 1; n <= 20; n++) $send.sse({ channel: 'n', payload: { n } })
+  })
   const ids = Array.from({ length: 3000 }, (_, n) => `e_${n}`)
   await recordIn(dataDir, ids, [hosts[0].url, hosts[1].url])
   const journal = database.journal()
@@ -91,7 +133,16 @@ test('a move that is killed at random moments makes each call arrive once', asyn
     `SELECT count(*) AS rows, count(DISTINCT id) AS ids,
        count(*) FILTER (WHERE status = 'delivered') AS delivered FROM fleet.deliveries`,
   )
-  assert.deepEqual(log, [{ rows: names.length, ids: names.length, delivered: names.length }])
+  const rows = names.length + 21
+  assert.deepEqual(log, [{ rows, ids: rows, delivered: rows }])
+  const events = await database.rows(
+    `SELECT substring(convert_from(content, 'UTF8') FROM '"n":(\\d+)')::int AS n
+     FROM fleet.events ORDER BY id`,
+  )
+  assert.deepEqual(
+    events.map(({ n }) => n),
+    Array.from({ length: 21 }, (_, n) => n),
+  )
   await until(async () => (await database.rows('SELECT 1 FROM fleet.commits')).length === 0)
   assert.deepEqual(await database.rows('SELECT 1 FROM fleet.attempts'), [])
 })
@@ -185,4 +236,85 @@ test('retries keep their attempts, pauses hold, and dead letters can be replayed
   const [dead] = await node.deliveries({ status: 'failed' })
   const { replayed } = await node.replay({ ids: [dead.id] })
   assert.equal(replayed.length, 1)
+})
+
+const SUBSCRIPTION = { emitter_id: 'p_1', listener_id: 'p_listener', event_name: 'orders' }
+
+/**
+ * Leaves events, a webhook, two subscriptions and two calls of streams that wait in a data directory. Answers
+ * the webhook and the id of the first event.
+ *
+ * @param {import('node:test').TestContext} t
+ * @param {string} dataDir
+ * @param {Awaited<ReturnType<typeof receiver>>} target of the webhook
+ */
+async function runWithStreams(t, dataDir, target) {
+  const runner = await openEngine(t, { dataDir, server: { port: 0 } })
+  const rest = client(`http://127.0.0.1:${runner.address()?.port}`)
+  const hook = await webhooks(rest).make(target.url, { description: 'of the runner' })
+  await rest.post('/v1/subscriptions', SUBSCRIPTION)
+  const execution = runner.execution({ workflowId: 'p_1' })
+  const { $send } = execution.step('step')
+  for (let n = 1; n <= 3; n++) $send.sse({ channel: 'n', payload: { n } })
+  $send.emit({ n: 1 })
+  await execution.complete()
+  const [{ response }] = await execution.settled(PATIENT)
+  await until(() => target.requests.length === 1)
+  await runner.flush()
+  await runner.close()
+  await recordCalls(dataDir, ($send) => {
+    $send.sse({ channel: 'n', payload: { n: 4 } })
+    $send.emit({ n: 2 })
+  })
+  return { hook, last: response?.id }
+}
+
+test('events, subscriptions and webhooks are moved, and calls of streams go on', async (t) => {
+  const database = await fleetDatabase(t)
+  const dataDir = dataDirectory(t)
+  const target = await receiver(t)
+  const { hook, last } = await runWithStreams(t, dataDir, target)
+
+  const listens = [{ emitterId: 'p_*', eventName: '*' }]
+  const settings = { journal: database.journal(), server: { port: 0 }, listens }
+  const node = await startNode(t, settings)
+  await client(node.url).post('/v1/subscriptions', SUBSCRIPTION)
+  await node.send('p_2', [['sse', { channel: 'n', payload: { n: 1 } }]])
+  const plan = await migrate(dataDir, database.url, { args: ['--plan', '--json'] })
+  assert.equal(plan.code, 0, plan.stderr)
+  const { events, subscriptions, webhooks: hooks } = JSON.parse(plan.stdout)
+  assert.deepEqual({ events, subscriptions, hooks }, { events: 4, subscriptions: 2, hooks: 1 })
+  const moved = await migrate(dataDir, database.url)
+  assert.equal(moved.code, 0, moved.stderr)
+  assert.match(moved.stdout, /, 4 events, 2 subscriptions and 1 webhook to postgres:/)
+  await until(() => target.requests.length === 2)
+  await until(async () => (await database.rows(OPEN)).length === 0)
+  assert.deepEqual(
+    target.requests.map(({ text }) => JSON.parse(text)),
+    [{ n: 1 }, { n: 2 }],
+  )
+  // What was emitted before the move was heard by the runner.
+  await until(() => node.words('heard').length)
+  assert.deepEqual(node.words('heard'), [[JSON.stringify(['p_1', '', { n: 2 }])]])
+
+  for (const { url } of [node, await startNode(t, settings)]) {
+    const rest = client(url)
+    const [kept] = await webhooks(rest).listed()
+    assert.deepEqual([kept.id, kept.description], [hook.id, 'of the runner'])
+    const known = (await rest.ask('/v1/users/me/subscriptions')).body.data
+    assert.equal(known.length, 2, 'an equal one is not moved')
+    const summaries = '/v1/workflows/p_1/event_summaries?expand=event'
+    const read = async () => (await rest.ask(summaries)).body.data
+    await until(async () => (await read()).length === 2)
+    assert.deepEqual(
+      (await read()).map((/** @type {any} */ { event }) => event),
+      [{ n: 2 }, { n: 1 }],
+    )
+    const stream = await followed(t, url, 'p_1', last)
+    await until(() => stream.length === 3)
+    assert.deepEqual(stream, [2, 3, 4])
+    const own = await followed(t, url, 'p_2')
+    await until(() => own.length)
+    assert.deepEqual(own, [1])
+  }
 })

@@ -277,9 +277,10 @@ Example:
 const MIGRATE_HELP = `Usage: dollar-send migrate --from <dir> --to <url> [options]
 
 Moves a data directory into the journal in PostgreSQL that many machines share: its log, the calls that
-wait with their attempts, sealed batches and pauses. Each call is moved once. A command that was ended,
-however it ended, goes on when it runs again; nothing is delivered before everything is moved. Stop the
-runner first: afterwards no engine opens the directory. Shows the plan first, and asks on a terminal.
+wait with their attempts, sealed batches, kept events, subscriptions, webhooks and pauses. Each is moved
+once. A command that was ended, however it ended, goes on when it runs again; nothing is delivered before
+everything is moved. Stores of steps, the warehouse and written files stay. Stop the runner first:
+afterwards no engine opens the directory. Shows the plan first, and asks on a terminal.
 
 Options:
   --from <dir>        The data directory

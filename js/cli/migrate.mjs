@@ -25,7 +25,9 @@ const { keyText } = require('../options.cjs')
  * @property {number} calls that wait
  * @property {number} batches that wait
  * @property {number} pauses
- * @property {number} staying events, subscriptions and webhooks
+ * @property {number} events that are kept
+ * @property {number} subscriptions
+ * @property {number} webhooks
  */
 
 /** The variable with the key that the nodes share. */
@@ -185,7 +187,8 @@ function print(report, settings) {
   else if (report.state === 'moved')
     process.stdout.write(
       `Moved ${contentText(report)} to ${oneLine(report.target)}.\n` +
-        `The nodes deliver what waits. ${oneLine(settings.from)} is not needed any more.\n`,
+        `The nodes deliver what waits. ${oneLine(settings.from)} is only needed for the stores of steps, ` +
+        'the warehouse and the files in it.\n',
     )
   else process.stdout.write(planText(report, settings))
   return EXIT.delivered
@@ -193,24 +196,26 @@ function print(report, settings) {
 
 /** @param {Report} plan @param {MigrateSettings} settings @returns {string} */
 function planText(plan, { from }) {
-  const { state, target, staying } = plan
+  const { state, target } = plan
   const verb = state === 'begun' ? 'Goes on moving' : 'Moves'
-  return (
-    `${verb} ${oneLine(from)} to ${oneLine(target)}:\n  ${contentText(plan)}\n` +
-    (staying > 0
-      ? `  not moved: ${counted(staying, 'event, subscription or webhook', 'events, subscriptions and webhooks')}; make subscriptions and webhooks again\n`
-      : '')
-  )
+  return `${verb} ${oneLine(from)} to ${oneLine(target)}:\n  ${contentText(plan)}\n`
 }
 
 /** @param {Report} report @returns {string} what the directory has */
-function contentText({ executions, deliveries, calls, batches, pauses }) {
+function contentText(report) {
+  const { executions, deliveries, calls, batches, pauses, events, subscriptions, webhooks } = report
+  const more = /** @type {[number, string, string?][]} */ ([
+    [batches, 'sealed batch', 'sealed batches'],
+    [pauses, 'pause'],
+    [events, 'event'],
+    [subscriptions, 'subscription'],
+    [webhooks, 'webhook'],
+  ])
   const parts = [
     counted(executions, 'execution'),
     counted(deliveries, 'finished delivery', 'finished deliveries'),
     counted(calls, 'waiting call'),
-    ...(batches > 0 ? [counted(batches, 'sealed batch', 'sealed batches')] : []),
-    ...(pauses > 0 ? [counted(pauses, 'pause')] : []),
+    ...more.filter(([count]) => count > 0).map((part) => counted(...part)),
   ]
   return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`
 }

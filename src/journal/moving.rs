@@ -1,5 +1,5 @@
 //! Moves a data directory into the journal that the nodes of a fleet share: its log, the calls that wait,
-//! their attempts and their sealed batches.
+//! their attempts and their sealed batches, kept events and registrations.
 //!
 //! The directory is read under its lock, in parts. Each part is one transaction, which notes how far the
 //! move is, so that one that was ended anywhere goes on there. The last transaction hands over what waits.
@@ -21,6 +21,7 @@ use crate::egress::Egress;
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{AttemptLog, Entry, ExecutionEnd, ExecutionInfo, Tally};
 use crate::postgres::PostgreSqlServer;
+use crate::streams::Event;
 use crate::time::Timestamp;
 
 /// Deliveries that one statement writes.
@@ -107,8 +108,12 @@ pub struct DirectoryContent {
     pub batches: u64,
     /// Pauses.
     pub pauses: u64,
-    /// Kept events, subscriptions and webhooks: they stay.
-    pub staying: u64,
+    /// Kept events.
+    pub events: u64,
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Webhooks.
+    pub webhooks: u64,
 }
 
 /// An execution that is moved.
@@ -180,6 +185,8 @@ pub(super) struct MovedRest {
     pub forwards: Vec<(Uuid, u16)>,
     /// Registrations by their ids.
     pub registrations: Vec<(String, String)>,
+    /// Kept events, in the order of their numbers.
+    pub events: Vec<Event>,
 }
 
 /// The place of a move in the shared journal.
@@ -199,7 +206,7 @@ pub(super) struct MovePlace {
 /// Checks a move, and counts what it would do. Changes nothing. Blocks.
 ///
 /// # Errors
-/// `DataDirLocked`, `InvalidOption`, `Journal`, `NotSupported`.
+/// `DataDirLocked`, `InvalidOption`, `Journal`.
 pub fn plan_move(options: &MoveOptions, egress: Egress) -> Result<MoveReport> {
     let source = Source::open(&options.directory, options.directory_key.as_deref(), Access::Read)?;
     let target = options.target();
@@ -216,7 +223,7 @@ pub fn plan_move(options: &MoveOptions, egress: Egress) -> Result<MoveReport> {
 /// Moves a data directory, or goes on with a move that was ended. Blocks.
 ///
 /// # Errors
-/// `DataDirLocked`, `InvalidOption`, `Journal`, `NotSupported`.
+/// `DataDirLocked`, `InvalidOption`, `Journal`.
 pub fn move_directory(
     options: &MoveOptions,
     egress: Egress,

@@ -206,6 +206,18 @@ impl EventContent {
 }
 
 impl Event {
+    /// Returns the event with another number.
+    #[must_use]
+    pub fn renumbered(self, id: EventId) -> Self {
+        let Self { id: old, kind, workflow_id, delivery, name, depth, content } = self;
+        let (bytes, head) = (content.bytes(), format!("id: {old}\n"));
+        let content = match kind {
+            StreamKind::Sse if bytes.starts_with(head.as_bytes()) => bytes.slice(head.len()..),
+            StreamKind::Sse | StreamKind::Emits | StreamKind::Errors => bytes,
+        };
+        NewEvent { kind, workflow_id, delivery, name, depth, content }.numbered(id)
+    }
+
     /// Bytes that it holds in memory, roughly.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -237,6 +249,23 @@ mod tests {
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(EventId::unpacked(id.packed()), id);
         assert!(id.packed() < EventId { ms: id.ms, n: 18 }.packed());
+    }
+
+    #[test]
+    fn another_number_is_in_the_frame_too() {
+        for kind in StreamKind::ALL {
+            let new = NewEvent {
+                kind,
+                workflow_id: "p_1".into(),
+                delivery: Uuid::nil(),
+                name: "n".into(),
+                depth: 1,
+                content: Bytes::from_static(b"data: id: 5-1\n\n"),
+            };
+            let [first, second] = [(5, 1), (6, 0)].map(|(ms, n)| EventId { ms, n });
+            let expected = new.clone().numbered(second);
+            assert_eq!(new.numbered(first).renumbered(second), expected);
+        }
     }
 
     #[test]

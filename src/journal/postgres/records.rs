@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::events::event;
@@ -13,8 +14,12 @@ use super::row::RowReader;
 use super::write::Statement;
 use super::{PostgresJournal, Shared};
 use crate::error::{Error, ErrorKind, Result};
+use crate::journal::crypto::Cipher;
 use crate::journal::{Promise, Records};
 use crate::streams::{Event, EventId};
+
+/// Reads every registration, encrypted.
+pub(super) const REGISTRATIONS: &str = "SELECT id, sealed FROM registrations ORDER BY id";
 
 /// Adds the statements that keep an event and remove others.
 pub(super) fn keep(event: &Event, forgotten: &[EventId], statements: &mut Vec<Statement>) {
@@ -104,16 +109,17 @@ async fn events(shared: &Arc<Shared>) -> Result<Vec<Event>> {
 }
 
 async fn registrations(shared: &Arc<Shared>) -> Result<Vec<String>> {
-    let ask = "SELECT id, sealed FROM registrations ORDER BY id";
-    let rows = shared.read(ask, &Columns::default()).await?;
-    let text = |row| {
-        let row = RowReader::new("registrations", row);
-        let id: String = row.get("id")?;
-        let plain = shared.cipher.decrypt(id.as_bytes(), &row.get::<Vec<u8>>("sealed")?)?;
-        String::from_utf8(plain).map_err(|error| {
-            let message = format!("the registration {id} in the journal is damaged");
-            Error::new(ErrorKind::Journal, message).with_source(error)
-        })
-    };
-    rows.iter().map(text).collect()
+    let rows = shared.read(REGISTRATIONS, &Columns::default()).await?;
+    rows.iter().map(|row| registration(&shared.cipher, row)).collect()
+}
+
+/// Decrypts a registration.
+pub(super) fn registration(cipher: &Cipher, row: &Row) -> Result<String> {
+    let row = RowReader::new("registrations", row);
+    let id: String = row.get("id")?;
+    let plain = cipher.decrypt(id.as_bytes(), &row.get::<Vec<u8>>("sealed")?)?;
+    String::from_utf8(plain).map_err(|error| {
+        let message = format!("the registration {id} in the journal is damaged");
+        Error::new(ErrorKind::Journal, message).with_source(error)
+    })
 }

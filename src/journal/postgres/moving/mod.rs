@@ -4,6 +4,7 @@
 //! owner of the shard takes it ([`super::adoption`]).
 
 mod days;
+mod records;
 mod write;
 
 use std::collections::{BTreeSet, HashMap};

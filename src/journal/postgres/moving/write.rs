@@ -71,15 +71,6 @@ const BATCH: &str = "
 const FORWARDS: &str = "
     INSERT INTO forwards (delivery, shard) SELECT * FROM unnest($1::uuid[], $2::int[])";
 
-/// The fleet's own registration of the same goes first.
-const REGISTRATIONS: &str = "
-    INSERT INTO registrations (id, sealed) SELECT * FROM unnest($1::text[], $2::bytea[])
-    ON CONFLICT DO NOTHING";
-
-const REGISTERED: &str = "
-    WITH counted AS (UPDATE meta SET registrations = registrations + 1)
-    SELECT pg_notify($1, 'registrations')";
-
 const HAND_OVER: &str = "
     UPDATE commits SET shard = shard + $3 WHERE first_seq >= $1 AND first_seq <= $2 AND shard < -$3";
 
@@ -285,24 +276,8 @@ impl Target {
         let mut columns = Columns::default();
         columns.number(int(place.base)).number(int(last)).number(i64::from(STAGED));
         self.query(HAND_OVER, &columns).await?;
+        self.write_events(&rest.events).await?;
         self.run("COMMIT").await
-    }
-
-    async fn register(&self, registrations: &[(String, String)]) -> Result<()> {
-        if registrations.is_empty() {
-            return Ok(());
-        }
-        let encrypt =
-            |(id, text): &(String, String)| self.cipher.encrypt(id.as_bytes(), text.as_bytes());
-        let sealed = registrations.iter().map(encrypt).collect::<Result<Vec<_>>>()?;
-        let mut columns = Columns::default();
-        columns
-            .texts(registrations.iter().map(|(id, _)| Some(Cow::Borrowed(id.as_str()))))
-            .add(Type::BYTEA_ARRAY, sealed);
-        self.query(REGISTRATIONS, &columns).await?;
-        let mut columns = Columns::default();
-        columns.text(&self.channel);
-        self.query(REGISTERED, &columns).await.map(drop)
     }
 }
 

@@ -64,7 +64,7 @@ async fn fill(path: &Path) {
     let tenure = crate::journal::Tenure::ONLY;
     assert!(journal.seal(&batch, tenure, numbers).await.unwrap());
     journal.note_batch(batch.id, Some("half")).await.unwrap();
-    let registrations = ["pause:host:x", "service:s3", "webhook:1"];
+    let registrations = ["pause:host:x", "service:s3", "wh_1", "sub_1"];
     let texts = registrations.map(|id| (id.to_owned(), Some(format!("text of {id}"))));
     journal.register(texts.to_vec()).await.unwrap();
     journal.close().await;
@@ -107,7 +107,9 @@ async fn check(journal: &PostgresJournal) {
     let replayable = journal.replayable(&Selection::Query(dead)).await.unwrap();
     assert_eq!(replayable.calls.len(), 1);
     let registrations = journal.registrations().unwrap();
-    assert_eq!(registrations, ["text of pause:host:x", "text of service:s3"]);
+    let expected =
+        ["pause:host:x", "service:s3", "sub_1", "wh_1"].map(|id| format!("text of {id}"));
+    assert_eq!(registrations, expected);
     for (_, record) in &batch.records {
         journal.settle(record, delivered());
     }
@@ -130,7 +132,7 @@ async fn a_directory_is_moved_once() {
     let text = serde_json::to_value(&plan).unwrap();
     let wanted = serde_json::json!({
         "state": "planned", "executions": 2, "deliveries": 2, "calls": 10, "batches": 1,
-        "pauses": 1, "staying": 1,
+        "pauses": 1, "events": 0, "subscriptions": 1, "webhooks": 1,
     });
     for (name, value) in wanted.as_object().unwrap() {
         assert_eq!(&text[name], value, "{name}");

@@ -16,7 +16,6 @@ use super::file::{self, DataDir, Durability};
 use super::key::unlock;
 use super::read::JournalReader;
 use super::{file_in, recovery};
-use crate::delivery::Kind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::crypto::{Cipher, JournalKey};
 use crate::journal::moving::DirectoryContent;
@@ -95,15 +94,13 @@ impl Source {
     /// Counts what the directory has, and reads every call that waits.
     ///
     /// # Errors
-    /// `Journal`, if a call cannot be read; `NotSupported`, if no fleet can deliver it.
+    /// `Journal`, if a call cannot be read.
     pub(in crate::journal) fn content(&self) -> Result<DirectoryContent> {
         let count = |what: &str| {
             let count = format!("SELECT count(*) FROM {what}");
             let counted = self.reader.connection().query_row(&count, [], |row| row.get(0));
             counted.map_err(|error| self.reader.failed_to_read(error))
         };
-        let moved = "registrations WHERE id LIKE 'pause:%' OR id LIKE 'service:%'";
-        let kept: u64 = count("registrations")?;
         self.numbers()?;
         Ok(DirectoryContent {
             executions: count("executions")?,
@@ -112,29 +109,20 @@ impl Source {
                 error.within(&format!("the data directory {}", self.path().display()))
             })?,
             batches: count("batches")?,
-            pauses: count("registrations WHERE id LIKE 'pause:%'")?,
-            staying: count("events")? + kept - count(moved)?,
+            pauses: count("registrations WHERE id GLOB 'pause:*'")?,
+            events: count("events")?,
+            subscriptions: count("registrations WHERE id GLOB 'sub_*'")?,
+            webhooks: count("registrations WHERE id GLOB 'wh_*'")?,
         })
     }
 
     fn count_calls(&self) -> Result<u64> {
-        let (mut after, mut calls, mut streams) = (0, 0, 0);
+        let (mut after, mut calls) = (0, 0);
         loop {
             let commits = self.reader.unsettled(after, CALLS, BYTES)?;
-            let Some(last) = commits.last() else { break };
+            let Some(last) = commits.last() else { return Ok(calls) };
             after = last.first_seq;
-            for call in commits.iter().flat_map(|commit| &commit.calls) {
-                calls += 1;
-                streams += u64::from(matches!(call.lane.kind, Kind::Sse | Kind::Emit));
-            }
+            calls += commits.iter().map(|commit| commit.calls.len() as u64).sum::<u64>();
         }
-        if streams == 0 {
-            return Ok(calls);
-        }
-        let message = format!(
-            "{streams} calls of $send.sse and $send.emit wait, whose events and subscribers stay in the \
-             directory: let its engine deliver them first"
-        );
-        Err(Error::new(ErrorKind::NotSupported, message))
     }
 }

@@ -219,6 +219,7 @@ impl Source {
             batches: self.moved_batches(&mut numbering, shard_of)?,
             forwards: self.moved_forwards(&mut numbering, shard_of)?,
             registrations: self.moved_registrations()?,
+            events: self.reader.events()?,
         })
     }
 
@@ -273,10 +274,8 @@ impl Source {
         Ok(forwards)
     }
 
-    /// Returns the registrations that a fleet has, too: pauses, and that a destination had a service.
+    /// Returns every registration.
     fn moved_registrations(&self) -> Result<Vec<(String, String)>> {
-        let all = self.reader.registrations()?.into_iter();
-        let is_moved = |id: &str| id.starts_with("pause:") || id.starts_with("service:");
         let text = |(id, ciphertext): (String, Vec<u8>)| {
             let plain = self.reader.decrypt(id.as_bytes(), &ciphertext)?;
             let text = String::from_utf8(plain).map_err(|error| {
@@ -285,7 +284,7 @@ impl Source {
             })?;
             Ok((id, text))
         };
-        all.filter(|(id, _)| is_moved(id)).map(text).collect()
+        self.reader.registrations()?.into_iter().map(text).collect()
     }
 }
 
