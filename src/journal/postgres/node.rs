@@ -190,6 +190,8 @@ impl NodeThread {
     async fn write(&mut self) {
         let shared = Arc::clone(&self.shared);
         let mut batch = shared.ops.take();
+        // An earlier transaction says nothing of these, also if its outcome is unknown.
+        self.is_unknown = false;
         while !batch.is_empty() {
             let written = self.write_batch(&mut batch).await;
             let Err(trouble) = written else {

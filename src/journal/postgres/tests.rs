@@ -5,6 +5,8 @@ mod contention;
 mod events;
 mod moving;
 mod server;
+mod unknown;
+mod way;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;

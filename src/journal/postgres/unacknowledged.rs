@@ -57,14 +57,10 @@ impl NodeThread {
             return Ok(());
         }
         let parts: Vec<i64> = append.parts.iter().map(|part| int(part.first_seq)).collect();
-        let ownership = self.shared.ownership().held.keys().copied().collect::<HashSet<u16>>();
-        let others = append.parts.iter().filter(|part| !ownership.contains(&part.shard)).count();
         let client = self.client()?;
         client.batch_execute(&self.shared.begin).await?;
         let params = Params::of(&[(&parts as _, Type::INT8_ARRAY)]);
-        let taken = "DELETE FROM inbox WHERE first_seq = ANY($1)";
-        let waiting = client.query_typed(&format!("{taken} RETURNING 1"), params.values()).await?;
-        if waiting.len() < others {
+        if !self.is_untouched(append, &params).await? {
             client.batch_execute("ROLLBACK").await?;
             return Ok(());
         }
@@ -101,6 +97,30 @@ impl NodeThread {
         client.query_typed(UNDO, params.values()).await?;
         client.batch_execute("COMMIT").await?;
         Ok(())
+    }
+
+    /// Returns `true` if no other node has taken a part: those of this node's shards are its own still, and
+    /// the others wait in the inbox, out of which they are taken.
+    async fn is_untouched(
+        &self,
+        append: &AppendOp,
+        parts: &Params<'_>,
+    ) -> std::result::Result<bool, Trouble> {
+        let (node, held) = {
+            let ownership = self.shared.ownership();
+            (ownership.node, ownership.held.keys().copied().collect::<HashSet<u16>>())
+        };
+        let shards: HashSet<u16> = append.parts.iter().map(|part| part.shard).collect();
+        let own: Vec<i32> = shards.intersection(&held).copied().map(i32::from).collect();
+        let others = append.parts.iter().filter(|part| !held.contains(&part.shard)).count();
+        let client = self.client()?;
+        let params = Params::of(&[(&node as _, Type::INT8), (&own as _, Type::INT4_ARRAY)]);
+        let lock =
+            "SELECT 1 FROM shards WHERE owner = $1 AND shard = ANY($2) ORDER BY shard FOR UPDATE";
+        let owned = client.query_typed(lock, params.values()).await?;
+        let take = "DELETE FROM inbox WHERE first_seq = ANY($1) RETURNING 1";
+        let waiting = client.query_typed(take, parts.values()).await?;
+        Ok(owned.len() == own.len() && waiting.len() >= others)
     }
 
     /// Returns `true` if the last transaction was committed.

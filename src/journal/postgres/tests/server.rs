@@ -37,6 +37,11 @@ impl Server {
         Some(server)
     }
 
+    /// Returns its port.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Returns the URL of the database for a user.
     pub(super) fn url(&self, user: &str) -> String {
         format!("postgres://{user}@127.0.0.1:{}/events", self.port)
