@@ -11,24 +11,7 @@ import { dataDirectory } from '../support/data-dir.mjs'
 import { finish, LOCAL, nextEvent, openEngine } from '../support/engine.mjs'
 import { PATIENT } from '../support/patience.mjs'
 import { receiver } from '../support/receiver.mjs'
-
-/**
- * Records calls of `$send.test` in one execution and waits until they are settled.
- *
- * @param {import('../../index.d.ts').Engine} engine
- * @param {object[]} calls
- */
-async function send(engine, calls) {
-  const execution = engine.execution({ workflowId: 'p_test' })
-  const { $send } = /** @type {any} */ (execution.step('step'))
-  for (const call of calls) $send.test(call)
-  await execution.complete()
-  const [log] = await Promise.all([execution.settled(PATIENT), engine.flush()])
-  return log
-}
-
-const ends = (/** @type {import('../../index.d.ts').Delivery[]} */ log) =>
-  log.map(({ status, attempts, error }) => [status, attempts, error?.code])
+import { ends, send } from '../support/test-destination.mjs'
 
 test('$send.NAME is recorded, delivered by its function, and logged', async (t) => {
   const engine = await openEngine(t)
@@ -166,61 +149,6 @@ test('outcomes, throws, hangs and nonsense each have their end', async (t) => {
   assert.match(log[4].error?.message ?? '', /^down \(attempt 2 of 2, the last\)/)
   assert.equal(log[5].error?.message, 'wrong \ufffd')
   assert.match(log[7].error?.message ?? '', /answered 5 for 1 items: it must answer/)
-})
-
-test('calls come together where a batch is asked for, each with its own end', async (t) => {
-  const engine = await openEngine(t)
-  /** @type {any[]} */
-  const calls = []
-  engine.destination('test', {
-    batch: { maxCount: 4, intervalMs: 60_000 },
-    retry: { initialMs: 1, attempts: 3 },
-    deliver(items, { batchId }) {
-      calls.push([batchId, items.map(({ argument }) => argument.n)])
-      return items.map(({ argument: { n } }) => {
-        if (n === 1) return { status: 'failed', error: 'one is none' }
-        const again = calls.filter(([, numbers]) => numbers.includes(2)).length < 2
-        return n === 2 && again ? 'retry' : 'delivered'
-      })
-    },
-  })
-  const log = await send(
-    engine,
-    [0, 1, 2, 3, 4].map((n) => ({ n })),
-  )
-  assert.deepEqual(ends(log), [
-    ['delivered', 2, undefined],
-    ['failed', 2, 'ERR_SEND_REFUSED'],
-    ['delivered', 2, undefined],
-    ['delivered', 2, undefined],
-    ['delivered', 1, undefined],
-  ])
-  assert.deepEqual(
-    calls.map(([, numbers]) => numbers).sort((one, other) => one[0] - other[0]),
-    [[0, 1, 2, 3], [2], [4]],
-  )
-  const idOf = (/** @type {number} */ n) => calls.find(([, numbers]) => numbers[0] === n)[0]
-  assert.equal(idOf(0), `test/${log[0].id}`)
-  assert.equal(idOf(4), `test/${log[4].id}`)
-  assert.deepEqual(/** @type {any} */ (log[3].response), {
-    batch: { reason: 'maxCount', records: 4 },
-    line: 4,
-  })
-})
-
-test('a batch that gives up fails what has no end, and nothing else', async (t) => {
-  const engine = await openEngine(t)
-  engine.destination('test', {
-    batch: { maxCount: 3 },
-    retry: { initialMs: 1, attempts: 2 },
-    deliver: (items) => items.map(({ argument }) => argument.end),
-  })
-  const log = await send(engine, [{ end: 'delivered' }, { end: 'retry' }, { end: 'failed' }])
-  assert.deepEqual(ends(log), [
-    ['delivered', 2, undefined],
-    ['failed', 2, 'ERR_SEND_UNAVAILABLE'],
-    ['failed', 2, 'ERR_SEND_REFUSED'],
-  ])
 })
 
 for (const batch of [undefined, { maxCount: 2 }]) {

@@ -131,6 +131,9 @@ pub struct StoreOutcome {
     pub warnings: Vec<String>,
     /// Records that ended otherwise than the batch, by their places from 0; `None` is delivered.
     pub exceptions: BTreeMap<u32, Option<Failure>>,
+    /// The failures of records that want another attempt, by their places, where they are not the
+    /// verdict's.
+    pub retries: BTreeMap<u32, Failure>,
 }
 
 /// The call of a record in a batch.
@@ -150,7 +153,13 @@ impl StoreOutcome {
     /// Returns an attempt without a response.
     #[must_use]
     pub const fn without_response(verdict: Verdict) -> Self {
-        Self { verdict, response: None, warnings: Vec::new(), exceptions: BTreeMap::new() }
+        Self {
+            verdict,
+            response: None,
+            warnings: Vec::new(),
+            exceptions: BTreeMap::new(),
+            retries: BTreeMap::new(),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::serial;
 use super::{
     BatchDue, Entry, LogBudget, MadeAttempt, Resolution, Settled, Settlement, Status, Waiting,
 };
+use crate::delivery::Failure;
 use crate::time::Timestamp;
 
 /// The changing part of an execution's log.
@@ -363,6 +364,17 @@ impl ExecutionLog {
         }
         entry.warnings.push(note);
         entry.waiting = Some(Box::new(waiting));
+    }
+
+    /// Notes the end of a delivery whose batch is still open: it waits for no attempt of its own.
+    pub fn end_within_batch(&self, place: usize, attempts: u32, failure: Option<&Failure>) {
+        let mut state = self.state();
+        let entry = &mut state.entries[place];
+        entry.attempts = attempts;
+        entry.waiting = failure.map(|failure| {
+            let last_error = Some(Arc::new(failure.clone()));
+            Box::new(Waiting { last_error, next_attempt_at: None })
+        });
     }
 
     /// Ends a delivery, keeping as much of its bodies as `budget` allows.

@@ -4,7 +4,7 @@
 mod items;
 mod reply;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -208,23 +208,36 @@ impl CustomSet {
                 };
             }
         };
-        let mut again = None;
+        let mut retries = BTreeMap::new();
+        let mut not_before = None;
         for ((place, _), ItemOutcome { verdict, .. }) in
             open.into_iter().zip(answer.read(kind, wanted.len()))
         {
             match verdict {
                 Verdict::Delivered => ends.add(place, None),
                 Verdict::Rejected(failure) => ends.add(place, Some(failure.message)),
-                verdict => again = Some(verdict),
+                Verdict::Retry { failure, after } => {
+                    not_before = not_before.max(after);
+                    retries.insert(place, failure);
+                }
+                Verdict::Later { after, reason } => {
+                    not_before = not_before.max(Some(after));
+                    retries.insert(place, Failure::new(ErrorKind::Unavailable, reason));
+                }
             }
         }
-        if again.is_some()
+        if !retries.is_empty()
             && let Some(note) = ends.note()
         {
             checkpoint.write(Some(&note)).await;
         }
-        let verdict = again.unwrap_or(Verdict::Delivered);
-        StoreOutcome { exceptions: ends.exceptions(), ..StoreOutcome::without_response(verdict) }
+        let last = retries.last_key_value();
+        let verdict = last.map_or(Verdict::Delivered, |(_, failure)| Verdict::Retry {
+            failure: failure.clone(),
+            after: not_before,
+        });
+        let exceptions = ends.exceptions();
+        StoreOutcome { exceptions, retries, ..StoreOutcome::without_response(verdict) }
     }
 
     /// Calls the function in JavaScript. `Err`: it gave no result.

@@ -1,6 +1,6 @@
 //! The records of one batch, from joining it to their end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -60,11 +60,21 @@ impl BatchRecord {
     }
 }
 
+/// An attempt that leaves records of a batch without an end.
+pub(super) struct FailedAttempt {
+    /// The failure of the batch.
+    pub failure: Failure,
+    /// The failures of records, by their places, where they are not that of the batch.
+    pub retries: BTreeMap<u32, Failure>,
+    /// The records that have an end, by their places; `None` is delivered.
+    pub ends: BTreeMap<u32, Option<Failure>>,
+}
+
 /// The records of a batch. **Invariant:** each is settled or put back, also when its task is aborted.
 pub(super) struct BatchRecords {
     shared: Arc<SharedParts>,
     pub all: VecDeque<BatchRecord>,
-    /// The result of the batch, once it is known.
+    /// The result of the batch, as far as it is known.
     pub result: Option<Arc<BatchResult>>,
 }
 
@@ -74,13 +84,22 @@ impl BatchRecords {
         Self { shared, all, result: None }
     }
 
-    /// Notes the failure to store the records, which are stored again at `until`.
-    pub(super) fn delay(&self, attempts: u32, failure: &Failure, until: Timestamp) {
-        let note = format!("attempt {attempts} failed: {failure}; again at {until}");
-        let failure = Arc::new(failure.clone());
+    /// Notes the failure to store the records, each with its own; those without an end are stored
+    /// again at `until`.
+    pub(super) fn delay(&self, attempts: u32, failed: &FailedAttempt, until: Timestamp) {
+        let FailedAttempt { failure, retries, ends } = failed;
+        let shared = Arc::new(failure.clone());
         for record in &self.all {
-            let waiting = Waiting::new(Some(Arc::clone(&failure)), until);
-            record.execution.delay(record.place as usize, attempts, note.clone(), waiting);
+            let BatchRecord { execution, place, position, .. } = record;
+            let place = *place as usize;
+            if let Some(end) = ends.get(position) {
+                execution.end_within_batch(place, attempts, end.as_ref());
+                continue;
+            }
+            let own = retries.get(position).map(|own| Arc::new(own.clone()));
+            let failure = own.unwrap_or_else(|| Arc::clone(&shared));
+            let note = format!("attempt {attempts} failed: {failure}; again at {until}");
+            execution.delay(place, attempts, note, Waiting::new(Some(failure), until));
         }
     }
 
@@ -120,14 +139,18 @@ impl Drop for BatchRecords {
             return;
         }
         let result = self.result.clone();
-        let message = "the engine closed before the batch was stored";
-        let failure = Failure::new(ErrorKind::Interrupted, message);
+        let failure = interrupted();
         let end = |position| match &result {
             Some(result) => result.settlement(position),
             None => failed_before_storing(failure.clone()),
         };
         while self.settle_next(end) {}
     }
+}
+
+/// The failure of records that have no end when the engine closes.
+pub(super) fn interrupted() -> Failure {
+    Failure::new(ErrorKind::Interrupted, "the engine closed before the batch was stored")
 }
 
 /// The end of a record that was never in a stored batch.

@@ -1,12 +1,13 @@
 //! Storing: a task for each closed batch, which ends with the ends of its records.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::records::BatchRecords;
+use super::records::{BatchRecords, FailedAttempt, interrupted};
 use super::result::BatchResult;
 use super::{BatchLanes, ClosedBatch, TURN, no_batches};
 use crate::delivery::{Delays, Failure, Kind, Verdict};
@@ -44,34 +45,51 @@ impl BatchCheckpoint for JournalCheckpoint<'_> {
     }
 }
 
+impl ClosedBatch {
+    /// Keeps the ends that are known, for a close that cuts off the attempts to come.
+    fn note_ends(&mut self, attempts: u32, failed: &FailedAttempt) {
+        let result =
+            BatchResult::new(&self.sealed, Some(interrupted()), None, Vec::new(), attempts)
+                .with_exceptions(failed.ends.clone());
+        self.records.result = Some(Arc::new(result));
+    }
+}
+
 impl BatchLanes {
     /// Stores a sealed batch, however often it takes.
-    pub(super) async fn store(self: Arc<Self>, closed: ClosedBatch) {
+    pub(super) async fn store(self: Arc<Self>, mut closed: ClosedBatch) {
         let SharedParts { journal, services, pauses, pending, .. } = &*self.shared;
-        let ClosedBatch { sealed, encoded, records, checkpoint } = &closed;
-        let kind = sealed.lane.kind;
+        let lane = closed.sealed.lane.clone();
+        let kind = lane.kind;
         self.publish(&closed, "sealed", 0, None);
-        let last = Mutex::new(checkpoint.clone());
-        let checkpoint = JournalCheckpoint { journal: &**journal, batch: sealed.id, last };
+        let last = Mutex::new(closed.checkpoint.take());
+        let checkpoint = JournalCheckpoint { journal: &**journal, batch: closed.sealed.id, last };
         let mut flushes = self.flush_requests.subscribe();
         let mut attempts = 0;
+        // An end counts whatever becomes of later attempts.
+        let mut ends = BTreeMap::new();
         loop {
             attempts += 1;
             let waits = || pending.idle.notify_waiters();
-            pauses.resumed(&sealed.lane, records.all.len(), waits).await;
-            let StoreOutcome { verdict, response, warnings, exceptions } =
-                self.attempt(&sealed.lane, encoded, &checkpoint).await;
+            pauses.resumed(&lane, closed.records.all.len(), waits).await;
+            let StoreOutcome { verdict, response, warnings, exceptions, retries } =
+                self.attempt(&lane, &closed.encoded, &checkpoint).await;
+            ends.extend(exceptions);
             let failure = match verdict {
                 Verdict::Delivered => None,
                 Verdict::Rejected(failure) => Some(failure),
-                Verdict::Retry { failure, after } => match self.delay_after(kind, attempts) {
-                    Some(delay) => {
+                Verdict::Retry { failure, after } => {
+                    if let Some(delay) = self.delay_after(kind, attempts) {
                         let delay = delay.max(after.unwrap_or_default());
-                        self.wait_for_retry(&closed, attempts, failure, delay, &mut flushes).await;
+                        let failed = FailedAttempt { failure, retries, ends };
+                        closed.note_ends(attempts, &failed);
+                        self.wait_for_retry(&closed, attempts, &failed, delay, &mut flushes).await;
+                        ends = failed.ends;
                         continue;
                     }
-                    None => Some(failure),
-                },
+                    ends.extend(retries.into_iter().map(|(place, why)| (place, Some(why))));
+                    Some(failure)
+                }
                 Verdict::Later { after, .. } => {
                     // It was no attempt.
                     attempts -= 1;
@@ -84,10 +102,11 @@ impl BatchLanes {
             }
             let status = if failure.is_none() { "stored" } else { "failed" };
             self.publish(&closed, status, attempts, failure.as_ref());
-            let result = BatchResult::new(sealed, failure, response.as_deref(), warnings, attempts)
-                .with_exceptions(exceptions);
             let ClosedBatch { sealed, encoded, records, .. } = closed;
             drop(encoded);
+            let result =
+                BatchResult::new(&sealed, failure, response.as_deref(), warnings, attempts)
+                    .with_exceptions(ends);
             return self.conclude(sealed.id, result, records).await;
         }
     }
@@ -104,23 +123,24 @@ impl BatchLanes {
         &self,
         closed: &ClosedBatch,
         attempts: u32,
-        failure: Failure,
+        failed: &FailedAttempt,
         delay: Duration,
         flushes: &mut watch::Receiver<usize>,
     ) {
         let ClosedBatch { sealed, records, .. } = closed;
+        let failure = &failed.failure;
         let message = format!("{} could not be stored: {failure}", sealed.name);
         self.shared.observers.warn("BATCH_DELAYED", &message, None);
-        self.publish(closed, "delayed", attempts, Some(&failure));
+        self.publish(closed, "delayed", attempts, Some(failure));
         let until = Timestamp::now().after(delay);
-        records.delay(attempts, &failure, until);
+        records.delay(attempts, failed, until);
         let delayed = DelayedBatch {
             destination: sealed.lane.kind.name(),
             name: sealed.name.clone(),
             records: records.all.len(),
             attempts,
             next_attempt_at: until,
-            error: failure.message,
+            error: failure.message.clone(),
         };
         tokio::select! {
             () = self.delayed.wait(sealed.id, delayed, delay) => {}

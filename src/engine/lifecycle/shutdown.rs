@@ -27,6 +27,16 @@ pub struct Drained {
     pub open: usize,
 }
 
+impl Drained {
+    /// Counts what was delivered when the end cut the rest off: an item of a batch that other items
+    /// held up.
+    fn after_end(self, engine: &Engine) -> Self {
+        let delivered = engine.shared.observers.counters.delivered.load(Ordering::Relaxed);
+        let late = usize::try_from(delivered - self.delivered).unwrap_or(usize::MAX);
+        Self { delivered, pending: self.pending.saturating_sub(late), ..self }
+    }
+}
+
 /// An execution that did not end, with calls that were not handed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenExecution {
@@ -136,7 +146,7 @@ impl Handle {
         let open = warn_of_open_executions(engine);
         let drained = Drained { open, ..drain(engine, timeout).await };
         end(engine, drained).await;
-        drained
+        drained.after_end(engine)
     }
 
     /// Returns the counts of a handle that was given back before.
