@@ -12,6 +12,7 @@ import { damageFiles } from '../__test__/reliability/damage.mjs'
 import { failDisks } from '../__test__/reliability/faults.mjs'
 import { disturbFleet } from '../__test__/reliability/fleet.mjs'
 import { fuzz } from '../__test__/reliability/fuzz.mjs'
+import { balanceLedger } from '../__test__/reliability/ledger.mjs'
 import { simulate } from '../__test__/reliability/simulation.mjs'
 import { disturbTime } from '../__test__/reliability/time.mjs'
 
@@ -37,6 +38,11 @@ const TESTS = {
     run: async (settings) => (await disturbFleet(settings)).violations,
   },
   fuzz: { title: 'inputs of a fuzzer', count: 50_000_000, run: fuzz },
+  ledger: {
+    title: 'calls replayed from three sides between kills',
+    count: 10_000,
+    run: balanceLedger,
+  },
   simulation: { title: 'simulated engines', count: 50_000, run: simulate },
   time: { title: 'processes with disturbed time', count: 1_000, run: disturbTime },
 }

@@ -1,7 +1,7 @@
 // The ledger: numbered calls of which some fail, a process that is killed again and again, and replays
 // from three sides at once. Each call is delivered once, or listed as unresolved.
 //
-// LEDGER_CALLS=10000 node --test __test__/durability/ledger.spec.mjs
+// The long form: npm run test:long -- ledger
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
