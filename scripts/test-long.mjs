@@ -13,7 +13,7 @@ import { failDisks } from '../__test__/reliability/faults.mjs'
 import { disturbFleet } from '../__test__/reliability/fleet.mjs'
 import { fuzz } from '../__test__/reliability/fuzz.mjs'
 import { balanceLedger } from '../__test__/reliability/ledger.mjs'
-import { simulate } from '../__test__/reliability/simulation.mjs'
+import { simulate, simulateDeaths } from '../__test__/reliability/simulation.mjs'
 import { disturbTime } from '../__test__/reliability/time.mjs'
 
 /** @typedef {{ count: number, seed: number }} Settings */
@@ -31,6 +31,7 @@ const TESTS = {
     count: 1_000,
     run: async (settings) => (await damageFiles(settings)).violations,
   },
+  deaths: { title: 'simulated deaths of processes', count: 6_000, run: simulateDeaths },
   faults: { title: 'failing disks', count: 5_000, run: failDisks },
   fleet: {
     title: 'faults of a fleet',
@@ -62,12 +63,14 @@ for (const name of positionals.length > 0 ? positionals : Object.keys(TESTS)) {
   if (!found)
     throw new Error(`there is no test ${name}; there are ${Object.keys(TESTS).join(', ')}`)
   const count = Number(values.count ?? found.count)
+  const tested = commit()
   console.log(`${name}: ${count} ${found.title}, --seed ${seed}`)
   const violations = await found.run({ count, seed })
   for (const violation of violations) console.error(violation)
   console.log(`${name}: ${violations.length} violations`)
   violated += violations.length
-  keep({ test: name, count, seed, date: today(), commit: commit(), violations: violations.length })
+  const result = { test: name, count, seed, date: today(), commit: tested }
+  keep({ ...result, violations: violations.length })
 }
 process.exit(violated > 0 ? 1 : 0)
 

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::Timestamp;
 
 thread_local! {
-    static BEGUN: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// The beginning, and the time at which it was.
+    static BEGUN: Cell<Option<(Instant, u64)>> = const { Cell::new(None) };
     static CHANCES: RefCell<u64> = const { RefCell::new(0) };
 }
 
@@ -17,7 +18,12 @@ const START: u64 = 1_795_000_000_000;
 
 /// Begins a simulation on this thread, inside of its runtime.
 pub(crate) fn begin(seed: u64) {
-    BEGUN.set(Some(Instant::now()));
+    begin_at(START, seed);
+}
+
+/// Begins a simulation at this time, in milliseconds: that of a process after another one.
+pub(crate) fn begin_at(time: u64, seed: u64) {
+    BEGUN.set(Some((Instant::now(), time)));
     CHANCES.replace(seed);
 }
 
@@ -33,8 +39,9 @@ pub(crate) fn is_on() -> bool {
 
 /// Returns the present of the simulation; `None`: there is none.
 pub(crate) fn now() -> Option<Timestamp> {
-    let passed = BEGUN.get()?.elapsed().as_millis();
-    Some(Timestamp::from_millis(START + u64::try_from(passed).unwrap_or(u64::MAX)))
+    let (begun, time) = BEGUN.get()?;
+    let passed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Some(Timestamp::from_millis(time.saturating_add(passed)))
 }
 
 /// Returns a number from 0 to 1 that the seed decides; `None`: there is no simulation.

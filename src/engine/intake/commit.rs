@@ -9,18 +9,20 @@ use crate::engine::shared::SharedParts;
 use crate::journal::{Commit, Completion, Lane, Refusal};
 use crate::recording::{Calls, Item};
 
-/// Calls that are counted as recorded. The counts are taken back unless the calls are committed.
-struct CountedCalls<'a> {
-    shared: &'a SharedParts,
+/// Calls that are counted as recorded, from the hand-over on. The counts are taken back unless the calls
+/// are committed.
+#[derive(Debug)]
+pub(super) struct CountedCalls {
+    shared: Arc<SharedParts>,
     calls: usize,
     /// `true` if no delivery follows from them.
     are_discarded: bool,
 }
 
-impl<'a> CountedCalls<'a> {
-    fn new(shared: &'a SharedParts, commit: &Commit) -> Self {
-        let calls = commit.items.len();
-        let are_discarded = commit.completion.discards();
+impl CountedCalls {
+    /// Counts so many calls, which end so.
+    pub(super) fn new(shared: &Arc<SharedParts>, calls: usize, completion: &Completion) -> Self {
+        let are_discarded = completion.discards();
         let counters = &shared.observers.counters;
         counters.recorded.fetch_add(calls as u64, Ordering::Relaxed);
         if are_discarded {
@@ -28,7 +30,7 @@ impl<'a> CountedCalls<'a> {
         } else {
             shared.pending.begin(calls);
         }
-        Self { shared, calls, are_discarded }
+        Self { shared: Arc::clone(shared), calls, are_discarded }
     }
 
     /// Leaves the counts to the committed calls.
@@ -37,7 +39,7 @@ impl<'a> CountedCalls<'a> {
     }
 }
 
-impl Drop for CountedCalls<'_> {
+impl Drop for CountedCalls {
     fn drop(&mut self) {
         if self.calls == 0 {
             return;
@@ -58,8 +60,17 @@ impl Drop for CountedCalls<'_> {
 /// # Errors
 /// The refused commit.
 pub(crate) async fn append(lanes: &Arc<Lanes>, commit: Commit) -> Result<(), Box<Refusal>> {
+    let counted = CountedCalls::new(&lanes.shared, commit.items.len(), &commit.completion);
+    append_counted(lanes, commit, counted).await
+}
+
+/// Appends a commit whose calls are counted already.
+pub(super) async fn append_counted(
+    lanes: &Arc<Lanes>,
+    commit: Commit,
+    counted: CountedCalls,
+) -> Result<(), Box<Refusal>> {
     let shared = &lanes.shared;
-    let counted = CountedCalls::new(shared, &commit);
     let execution = Arc::clone(&commit.execution);
     // No settlement follows that would publish the end of the execution.
     let is_last = match commit.completion {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use super::commit::{append, assign_lanes};
+use super::commit::{CountedCalls, append_counted, assign_lanes};
 use super::follow_up::publish_error;
 use super::outbox::Outbox;
 use crate::delivery::{CALL_BYTES, Failure, Kind};
@@ -319,6 +319,7 @@ impl Execution {
         self: &Arc<Self>,
         calls: Calls,
         completion: Completion,
+        counted: CountedCalls,
     ) -> Result<()> {
         let lanes = &self.engine.lanes;
         let error = match &completion {
@@ -332,7 +333,7 @@ impl Execution {
             completion,
             forwards: None,
         };
-        if let Err(refusal) = append(lanes, commit).await {
+        if let Err(refusal) = append_counted(lanes, commit, counted).await {
             self.restore_after_refusal(refusal.commit);
             return Err(refusal.error);
         }
@@ -369,6 +370,7 @@ impl Execution {
         let count = calls.len();
         self.engine.intake.remove(self);
         let work = self.shared().begin_work();
+        let counted = CountedCalls::new(self.shared(), count, &completion);
         let (execution, seed) = (Arc::clone(&self.log), self.seed);
         let lanes = Arc::clone(&self.engine.lanes);
         self.shared().tasks.runtime.spawn(async move {
@@ -379,7 +381,7 @@ impl Execution {
             // Nothing was promised about discarded calls, so a journal that refuses them loses
             // a line of the log and no more.
             let commit = Commit { execution, seed, items, completion, forwards: None };
-            let _ = append(&lanes, commit).await;
+            let _ = append_counted(&lanes, commit, counted).await;
             drop(work);
         });
         count
@@ -431,7 +433,7 @@ impl Execution {
         self.end_notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shared(&self) -> &Arc<SharedParts> {
+    pub(super) fn shared(&self) -> &Arc<SharedParts> {
         &self.engine.shared
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 use super::Execution;
+use super::commit::CountedCalls;
 use crate::engine::closed;
 use crate::error::Result;
 use crate::journal::Completion;
@@ -24,6 +25,7 @@ pub(super) struct Outbox {
 struct Outgoing {
     calls: Calls,
     completion: Completion,
+    counted: CountedCalls,
     done: oneshot::Sender<Result<()>>,
 }
 
@@ -42,14 +44,16 @@ impl Execution {
         completion: Completion,
     ) -> impl Future<Output = Result<()>> + Send + use<> {
         let (done, outcome) = oneshot::channel();
-        self.outbox.waiting().push_back(Outgoing { calls, completion, done });
+        let counted = CountedCalls::new(self.shared(), calls.len(), &completion);
+        let outgoing = Outgoing { calls, completion, counted, done };
+        self.outbox.waiting().push_back(outgoing);
         let execution = Arc::clone(self);
         async move {
             let turn = execution.outbox.turn.lock().await;
             let next = execution.outbox.waiting().pop_front();
-            if let Some(Outgoing { calls, completion, done }) = next {
+            if let Some(Outgoing { calls, completion, counted, done }) = next {
                 // Its owner waits below, unless it was dropped with its engine.
-                let _ = done.send(execution.commit(calls, completion).await);
+                let _ = done.send(execution.commit(calls, completion, counted).await);
             }
             drop(turn);
             outcome.await.unwrap_or_else(|_| Err(closed()))

@@ -30,28 +30,28 @@ pub(super) struct SimulatedThread {
 }
 
 #[derive(Deserialize)]
-struct Order {
-    job: u64,
-    batch: String,
-    items: Vec<OrderItem>,
+pub(super) struct Order {
+    pub(super) job: u64,
+    pub(super) batch: String,
+    pub(super) items: Vec<OrderItem>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct OrderItem {
-    id: Uuid,
+pub(super) struct OrderItem {
+    pub(super) id: Uuid,
     recorded_at: String,
-    argument: Argument,
+    pub(super) argument: Argument,
 }
 
 #[derive(Deserialize)]
-struct Argument {
-    n: usize,
+pub(super) struct Argument {
+    pub(super) n: usize,
 }
 
 /// The outcome of one item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
+pub(super) enum Answer {
     Delivered,
     Failed,
     Retry(Option<u64>),
@@ -59,7 +59,7 @@ enum Answer {
 
 /// What a function does with a job.
 #[derive(Debug)]
-enum Reaction {
+pub(super) enum Reaction {
     Answers(Vec<Answer>),
     /// It throws, which is an answer for each item.
     Throws(Answer),
@@ -112,7 +112,7 @@ impl Thread for SimulatedThread {
     }
 }
 
-fn react(dice: &mut Dice, mood: Mood, count: usize) -> Reaction {
+pub(super) fn react(dice: &mut Dice, mood: Mood, count: usize) -> Reaction {
     let weights: [u64; 7] = match mood {
         Mood::Well => [1, 0, 0, 0, 0, 0, 0],
         Mood::Mixed => [40, 15, 8, 4, 2, 6, 10],
@@ -139,7 +139,7 @@ const fn one_of(place: usize, after: Option<u64>) -> Answer {
 }
 
 /// Returns how long a function takes: never exactly its timeout, when either may be first.
-fn duration(dice: &mut Dice, timeout: Duration) -> Duration {
+pub(super) fn duration(dice: &mut Dice, timeout: Duration) -> Duration {
     let delay = match dice.weighted(&[20, 50, 20, 10]) {
         0 => Duration::ZERO,
         1 => dice.millis(1..=50),
@@ -155,26 +155,38 @@ fn answer(shared: &SharedWorld, era: u64, job: u64, reaction: &Reaction) {
         return;
     }
     let Some(engine) = world.engine.clone() else { return };
-    let text = match reaction {
-        Reaction::Silent => return,
-        Reaction::Answers(all) => {
-            let all: Vec<_> = all.iter().map(|answer| spelled(*answer)).collect();
-            format!(r#"{{"outcomes":[{}]}}"#, all.join(","))
-        }
-        Reaction::Throws(answer) => format!(r#"{{"threw":{}}}"#, spelled(*answer)),
-        Reaction::Nonsense => r#"{"nonsense":"5"}"#.to_owned(),
-    };
+    let Some(text) = reaction.text() else { return };
     if let Some(model) = world.jobs.remove(&job) {
         let count = model.items.len();
-        let answers = match reaction {
-            Reaction::Answers(all) => all.clone(),
-            Reaction::Throws(answer) => vec![*answer; count],
-            Reaction::Nonsense | Reaction::Silent => vec![Answer::Failed; count],
-        };
+        let answers = reaction.answers(count);
         world.take_answers(&model, &answers);
     }
     drop(world);
     engine.answer_job(job, text);
+}
+
+impl Reaction {
+    /// Returns the text that the engine gets; `None`: it gets none.
+    pub(super) fn text(&self) -> Option<String> {
+        match self {
+            Self::Silent => None,
+            Self::Answers(all) => {
+                let all: Vec<_> = all.iter().map(|answer| spelled(*answer)).collect();
+                Some(format!(r#"{{"outcomes":[{}]}}"#, all.join(",")))
+            }
+            Self::Throws(answer) => Some(format!(r#"{{"threw":{}}}"#, spelled(*answer))),
+            Self::Nonsense => Some(r#"{"nonsense":"5"}"#.to_owned()),
+        }
+    }
+
+    /// Returns the outcome of each of so many items.
+    pub(super) fn answers(&self, count: usize) -> Vec<Answer> {
+        match self {
+            Self::Answers(all) => all.clone(),
+            Self::Throws(answer) => vec![*answer; count],
+            Self::Nonsense | Self::Silent => vec![Answer::Failed; count],
+        }
+    }
 }
 
 fn spelled(answer: Answer) -> String {

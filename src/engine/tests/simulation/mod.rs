@@ -7,6 +7,7 @@
 
 mod breaker;
 mod checks;
+mod crashes;
 mod destination;
 mod dice;
 mod operations;
@@ -33,10 +34,10 @@ pub(in crate::engine) fn journal_of_thread() -> Option<Arc<dyn Journal>> {
 /// The seeds of a normal run.
 const SEEDS: Range<u64> = 0..200;
 
-/// Returns the seeds to run.
+/// Returns the seeds to run: those of the environment, or these.
 #[expect(clippy::disallowed_methods, reason = "it chooses what the test runs")]
-fn seeds() -> Range<u64> {
-    let Ok(text) = std::env::var("SIMULATE") else { return SEEDS };
+fn seeds(usual: Range<u64>) -> Range<u64> {
+    let Ok(text) = std::env::var("SIMULATE") else { return usual };
     let number = |text: &str| text.parse().expect("SIMULATE is a seed, or first..end");
     match text.split_once("..") {
         Some((first, end)) => number(first)..number(end),
@@ -66,7 +67,7 @@ fn places_claimed_before_the_breaker_opened_make_one_probe() {
 
 #[test]
 fn an_engine_keeps_its_promises() {
-    let seeds = seeds();
+    let seeds = seeds(SEEDS);
     let is_single = seeds.end - seeds.start == 1;
     let (mut attempts, mut violated) = (0, Vec::new());
     for seed in seeds.clone() {

@@ -33,7 +33,7 @@ thread_local! {
 }
 
 /// Notes the panics of tasks, which a runtime catches.
-fn note_panics() {
+pub(super) fn note_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let before = std::panic::take_hook();

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::JournalReader;
+use super::{JournalReader, beside};
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{
     Before, DeliveryQuery, ExecutionLog, ExecutionQuery, ExecutionView, Found, Log, OpenBuffer,
@@ -181,7 +181,7 @@ impl SqliteJournal {
             self.writer.sync().await?;
         }
         let reader = self.readers.get()?;
-        let answer = tokio::task::spawn_blocking(move || read(&reader)).await;
+        let answer = beside(move || read(&reader)).await;
         answer.unwrap_or_else(|panic| {
             let message = "reading the journal panicked";
             Err(Error::new(ErrorKind::Internal, message).with_source(panic))

@@ -1,5 +1,6 @@
 //! Reading: unsettled calls for recovery, and the log.
 
+mod beside;
 mod log;
 mod pool;
 mod query;
@@ -9,6 +10,7 @@ mod scan;
 
 pub use log::{read_executions, read_log};
 
+pub(super) use beside::beside;
 pub(super) use pool::ReaderPool;
 pub(super) use query::{COLUMNS, Conditions, entry, first_at, info_of};
 pub(super) use reader::{

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{ExecutionLog, Status};
 use crate::journal::memory::record;
-use crate::journal::sqlite::read::{CallProgress, RecoveredCall, RecoveredCommit};
+use crate::journal::sqlite::read::{CallProgress, RecoveredCall, RecoveredCommit, beside};
 use crate::journal::sqlite::row::{TALLY, int};
 use crate::journal::sqlite::write::Op;
 use crate::journal::sqlite::{OnInterrupted, OpenCommit, SqliteJournal};
@@ -121,7 +121,7 @@ impl SqliteJournal {
         let after = self.backlog.cursor.load(Ordering::Acquire);
         let calls = if after == 0 { FIRST_CALLS } else { CALLS };
         let reader = self.readers.get()?;
-        let read = tokio::task::spawn_blocking(move || {
+        let read = beside(move || {
             let left = reader.unsettled(after, calls, BYTES)?;
             left.into_iter().map(|left| Ok((reader.execution_of(&left)?, left))).collect()
         });

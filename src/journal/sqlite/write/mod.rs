@@ -3,6 +3,8 @@
 mod batches;
 mod op;
 mod queue;
+#[cfg(test)]
+mod simulated;
 mod tables;
 mod writer;
 

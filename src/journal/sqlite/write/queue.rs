@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::op::Op;
 
 /// The longest delay of an operation that has no waiting caller.
-const MAX_DELAY: Duration = Duration::from_millis(3);
+pub(super) const MAX_DELAY: Duration = Duration::from_millis(3);
 /// Starts a transaction early once this many are queued.
 pub(super) const MIN_BATCH: usize = 256;
 /// The smallest part that one transaction takes; half of the queue if that is more.
@@ -19,6 +19,9 @@ const MAX_TRANSACTION_OPS: usize = 2048;
 pub(super) struct SharedQueue {
     pub(super) queue: Mutex<WriteQueue>,
     pub(super) ready: Condvar,
+    /// The same signal for the writer of a simulation, which is a task.
+    #[cfg(test)]
+    pub(super) simulated: tokio::sync::Notify,
 }
 
 /// The operations that are not written yet.
@@ -50,7 +53,7 @@ impl WriteQueue {
     }
 
     /// Takes the operations of the next transaction.
-    fn take(&mut self, now: Instant, batch: &mut Vec<Op>) {
+    pub(super) fn take(&mut self, now: Instant, batch: &mut Vec<Op>) {
         let all = self.deferred.len();
         let due = self.since.is_some_and(|since| now - since >= MAX_DELAY) || all >= MIN_BATCH;
         let part = match (self.write_all || self.stopping, due) {
@@ -68,6 +71,13 @@ impl WriteQueue {
 }
 
 impl SharedQueue {
+    /// Wakes the writer.
+    pub(super) fn wake(&self) {
+        self.ready.notify_one();
+        #[cfg(test)]
+        self.simulated.notify_one();
+    }
+
     pub(super) fn queue(&self) -> MutexGuard<'_, WriteQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -67,6 +67,11 @@ impl Writer {
             shared: Arc::clone(&shared),
             _directory: directory,
         };
+        #[cfg(test)]
+        if crate::time::simulated::is_on() {
+            tokio::runtime::Handle::current().spawn(super::simulated::write(writer));
+            return Ok(Self { shared, thread: Mutex::default(), limited });
+        }
         let thread = std::thread::Builder::new()
             .name("dollar-send-journal".to_owned())
             .spawn(move || writer.run())
@@ -88,7 +93,7 @@ impl Writer {
         let (first, before) = (queue.since.is_none(), queue.deferred.len());
         queue.defer(ops);
         if first || (before < MIN_BATCH && queue.deferred.len() >= MIN_BATCH) {
-            self.shared.ready.notify_one();
+            self.shared.wake();
         }
     }
 
@@ -131,7 +136,7 @@ impl Writer {
                 return Err(closed());
             }
             queue.awaited.push(Op::Index(segment, waiter));
-            self.shared.ready.notify_one();
+            self.shared.wake();
         }
         written.blocking_recv().unwrap_or_else(|_| Err(closed()))
     }
@@ -159,7 +164,7 @@ impl Writer {
             let is_independent = matches!(&op, Op::Append(append, _) if append.forwards.is_none());
             queue.write_all |= self.limited || !is_independent;
             queue.awaited.push(op);
-            self.shared.ready.notify_one();
+            self.shared.wake();
         }
         written.await.unwrap_or_else(|_| Err(closed()))
     }
@@ -176,7 +181,7 @@ impl Writer {
 
     fn signal(&self) {
         self.shared.queue().stopping = true;
-        self.shared.ready.notify_one();
+        self.shared.wake();
     }
 }
 
@@ -192,7 +197,7 @@ fn closed() -> Error {
 }
 
 /// The thread that writes.
-struct WriterThread {
+pub(super) struct WriterThread {
     connection: Connection,
     checkpoints: Checkpoints,
     path: PathBuf,
@@ -202,8 +207,8 @@ struct WriterThread {
     kick: Kick,
     report: Report,
     /// Operations that could not be written and must be.
-    left: Vec<Op>,
-    shared: Arc<SharedQueue>,
+    pub(super) left: Vec<Op>,
+    pub(super) shared: Arc<SharedQueue>,
     _directory: DataDir,
 }
 
@@ -228,6 +233,11 @@ impl WriterThread {
                 Err(error) => self.report_trouble("cannot be tidied", error),
             }
         }
+        self.end();
+    }
+
+    /// Ends the checkpoints.
+    pub(super) fn end(&mut self) {
         self.checkpoints.stop();
         // The file is whole without the log beside it from here on.
         let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -235,7 +245,7 @@ impl WriterThread {
 
     /// Writes a batch as one transaction and completes the waiting callers. If it fails, operations
     /// without a caller are kept for the next transaction.
-    fn write(&mut self, batch: Vec<Op>) {
+    pub(super) fn write(&mut self, batch: Vec<Op>) {
         if batch.is_empty() {
             return;
         }

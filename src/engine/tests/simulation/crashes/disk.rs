@@ -1,0 +1,79 @@
+//! The directory of the journal, as each process finds it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::engine::read_log;
+use crate::execution::DeliveryQuery;
+
+/// The directories of one simulation, each a copy of the one before.
+pub(super) struct Disk {
+    root: TempDir,
+    number: usize,
+}
+
+/// A delivery, as the file has it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Row {
+    pub(super) id: Uuid,
+    step: String,
+    pub(super) status: String,
+}
+
+impl Row {
+    /// Returns the number of the call.
+    pub(super) fn call(&self) -> usize {
+        self.step[1..].parse().unwrap()
+    }
+}
+
+impl Disk {
+    pub(super) fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        let root = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+        Self { root: root.unwrap(), number: 0 }
+    }
+
+    /// Returns the directory of the present process.
+    pub(super) fn path(&self) -> PathBuf {
+        self.root.path().join(self.number.to_string())
+    }
+
+    /// Leaves the directory to the dead process, and goes on with a copy.
+    pub(super) fn advance(&mut self) {
+        let before = self.path();
+        self.number += 1;
+        copy(&before, &self.path());
+    }
+
+    /// Removes the directory before the present one.
+    pub(super) fn forget_before(&self) {
+        let before = self.root.path().join((self.number - 1).to_string());
+        fs::remove_dir_all(before).unwrap();
+    }
+
+    /// Reads the deliveries of the file, from a copy that nothing else uses.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let seen = self.root.path().join("seen");
+        copy(&self.path(), &seen);
+        let query = DeliveryQuery { limit: Some(1_000_000), ..DeliveryQuery::default() };
+        let rows = read_log(&seen, None, &query).unwrap();
+        fs::remove_dir_all(seen).unwrap();
+        serde_json::from_str(&rows).unwrap()
+    }
+}
+
+/// Copies the files that outlive a process: not the memory that its connections shared.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let file = entry.unwrap();
+        if !file.file_name().to_string_lossy().ends_with("-shm") {
+            fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The processes of a simulation, one after another.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::Notify;
+
+use super::super::dice::Dice;
+use super::super::options::{LANES, config, destination};
+use super::super::run::{note_panics, panics};
+use super::super::world::{Mood, START, now};
+use super::disk::Disk;
+use super::ledger::{LaneModel, Ledger, Paused, SharedLedger, locked};
+use super::operator::{Ending, Operator};
+use crate::config::Config;
+use crate::journal::{OnInterrupted, Options, SearchIndex};
+use crate::time::simulated;
+
+/// The end of a simulation.
+pub(super) struct Simulated {
+    pub(super) trace: Vec<String>,
+    pub(super) violations: Vec<String>,
+    pub(super) attempts: u64,
+    pub(super) deaths: u64,
+}
+
+/// The end of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Died,
+    Closed,
+}
+
+/// Runs the simulation of a seed.
+pub(super) fn simulate(seed: u64) -> Simulated {
+    note_panics();
+    let mut dice = Dice::new(seed);
+    let lanes = (0..LANES.len()).map(|lane| LaneModel {
+        options: destination(&mut dice, lane),
+        mood: Mood::Mixed,
+        paused: Paused::No,
+        paused_at: 0,
+        was_paused: false,
+    });
+    let lanes = lanes.collect();
+    let ledger = Arc::new(Mutex::new(Ledger::new(seed, lanes, dice.percent(25))));
+    let mut disk = Disk::new();
+    let lives = dice.within(2..=5);
+    let mut time = START;
+    for life in 1..=lives {
+        let is_last = life == lives;
+        locked(&ledger).fuse = (!is_last && dice.percent(85)).then(|| dice.within(5..=250));
+        time = live(&ledger, &mut disk, time, is_last) + dice.within(0..=20_000);
+        if !locked(&ledger).violations.is_empty() {
+            break;
+        }
+    }
+    simulated::end();
+    let mut ledger = locked(&ledger);
+    let (trace, violations) =
+        (std::mem::take(&mut ledger.trace), std::mem::take(&mut ledger.violations));
+    Simulated { trace, violations, attempts: ledger.attempts, deaths: ledger.deaths }
+}
+
+/// Runs one process from this time on. Returns the time of its end.
+fn live(ledger: &SharedLedger, disk: &mut Disk, time: u64, is_last: bool) -> u64 {
+    let (seed, death) = {
+        let ledger = locked(ledger);
+        (ledger.seed ^ ledger.life << 40, Arc::clone(&ledger.death))
+    };
+    // One task at a time, so that a process may die between any two of them.
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder.enable_all().start_paused(true).event_interval(1).build().unwrap();
+    let mut dice = Dice::new(!seed);
+    let config = config_of(&mut dice, ledger, disk);
+    let shared = Arc::clone(ledger);
+    let ending = if is_last { Ending::AllDelivered } else { Ending::Closed };
+    let run = AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            simulated::begin_at(time, seed);
+            let mut fate = Dice::new(seed ^ 1);
+            let operated =
+                Handle::current().spawn(Operator::new(&shared, dice, config).run(ending));
+            let end = tokio::select! {
+                biased;
+                () = die(&death, &mut fate) => End::Died,
+                operated = operated => {
+                    if operated.is_err() {
+                        locked(&shared).violate(format!("a panic: {:?}", panics()));
+                    }
+                    End::Closed
+                }
+            };
+            // No task is polled from here on.
+            disk.advance();
+            take_leave(&mut locked(&shared), disk, end, is_last);
+            now()
+        })
+    });
+    let time = catch_unwind(run).unwrap_or_else(|_| {
+        locked(ledger).violate(format!("a panic: {:?}", panics()));
+        time
+    });
+    drop(runtime);
+    disk.forget_before();
+    for panic in panics() {
+        locked(ledger).violate(format!("a panic: {panic}"));
+    }
+    time
+}
+
+/// Checks what the process left, and ends it.
+fn take_leave(ledger: &mut Ledger, disk: &Disk, end: End, is_last: bool) {
+    ledger.note(&format!("process {} ends: {end:?}", ledger.life));
+    ledger.deaths += u64::from(end == End::Died);
+    ledger.check_stored(&disk.rows(), end == End::Closed);
+    let waiting = ledger.waiting();
+    if is_last && waiting > 0 && ledger.violations.is_empty() {
+        ledger.violate(format!("{waiting} calls have no end"));
+    }
+    ledger.end_life();
+}
+
+/// Waits until the process dies: a few steps of its tasks after the fuse has burnt down.
+async fn die(death: &Notify, fate: &mut Dice) {
+    death.notified().await;
+    if fate.percent(40) {
+        tokio::time::sleep(fate.millis(1..=45)).await;
+    }
+    for _ in 0..fate.below(25) {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn config_of(dice: &mut Dice, ledger: &SharedLedger, disk: &Disk) -> Config {
+    let on_interrupted =
+        if locked(ledger).fails_interrupted { OnInterrupted::Fail } else { OnInterrupted::Resend };
+    let options =
+        Options { on_interrupted, search: SearchIndex::Off, ..Options::bare(disk.path()) };
+    Config { journal: Some(options), max_pending_bytes: 1 << 20, ..config(dice) }
+}

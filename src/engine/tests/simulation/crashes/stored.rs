@@ -1,0 +1,97 @@
+//! Compares the file that a process left with the ledger.
+
+use std::collections::BTreeMap;
+
+use super::disk::Row;
+use super::ledger::{Ledger, Promise};
+
+impl Ledger {
+    /// Checks what a process left: nothing that was promised is missing, nothing is there that was not
+    /// committed, and what had ended has the same end. Learns which commits were stored.
+    pub(super) fn check_stored(&mut self, rows: &[Row], is_closed: bool) {
+        let mut stored: BTreeMap<usize, &Row> = BTreeMap::new();
+        for row in rows {
+            if stored.insert(row.call(), row).is_some() {
+                self.violate(format!("call {} is stored twice", row.call()));
+            }
+        }
+        self.check_commits(&stored);
+        for (number, row) in &stored {
+            self.check_row(*number, row);
+        }
+        if is_closed {
+            self.check_settled();
+        }
+        for id in self.ended.keys().copied().collect::<Vec<_>>() {
+            if !rows.iter().any(|row| row.id == id) {
+                self.violate(format!("the end of {id} is not stored any more"));
+            }
+        }
+    }
+
+    fn check_commits(&mut self, stored: &BTreeMap<usize, &Row>) {
+        for place in 0..self.commits.len() {
+            let commit = &self.commits[place];
+            let (all, promise) = (commit.calls.len(), commit.promise);
+            let there = commit.calls.iter().filter(|call| stored.contains_key(call)).count();
+            let calls = format!("{:?}", commit.calls);
+            match promise {
+                Promise::Kept if there < all => {
+                    self.violate(format!("of the commit of {calls} {there} are stored"));
+                }
+                Promise::Lost if there > 0 => {
+                    self.violate(format!("of the lost commit of {calls} {there} are stored"));
+                }
+                Promise::Open if there > 0 && there < all => {
+                    self.violate(format!("a part of the commit of {calls} is stored: {there}"));
+                }
+                Promise::Open => {
+                    let is_stored = there > 0;
+                    self.commits[place].promise =
+                        if is_stored { Promise::Kept } else { Promise::Lost };
+                    self.note(&format!("the commit of {calls} is stored: {is_stored}"));
+                }
+                Promise::Kept | Promise::Lost => {}
+            }
+        }
+        let unstored = |call: &usize| !stored.contains_key(call);
+        let sent: Vec<_> = self.deliveries.values().map(|delivery| delivery.call).collect();
+        if let Some(call) = sent.into_iter().find(unstored) {
+            self.violate(format!("call {call} was sent, and is not stored"));
+        }
+    }
+
+    fn check_row(&mut self, number: usize, row: &Row) {
+        let call = &mut self.calls[number];
+        let is_known = *call.id.get_or_insert(row.id) == row.id;
+        let is_committed = call.commit.is_some();
+        if !is_known {
+            self.violate(format!("call {number} is stored with another id"));
+        }
+        if is_committed == (row.status == "discarded") {
+            self.violate(format!("call {number} is stored as {}", row.status));
+        }
+        let is_delivered = match &*row.status {
+            "delivered" => true,
+            "failed" => false,
+            _ if self.ended.contains_key(&row.id) => {
+                return self.violate(format!("the end of call {number} is lost"));
+            }
+            _ => return,
+        };
+        if self.settled.get(&row.id).is_some_and(|settled| *settled != is_delivered) {
+            self.violate(format!("call {number} is stored with another end"));
+        }
+        if self.ended.insert(row.id, is_delivered).is_some_and(|before| before != is_delivered) {
+            self.violate(format!("the end of call {number} has changed"));
+        }
+    }
+
+    /// Checks that a process that closed has stored each end.
+    fn check_settled(&mut self) {
+        let lost = self.settled.keys().find(|id| !self.ended.contains_key(id)).copied();
+        if let Some(id) = lost {
+            self.violate(format!("the end of {id} was published, and is not stored"));
+        }
+    }
+}
