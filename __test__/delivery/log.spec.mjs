@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { finish, openEngine, openStep } from '../support/engine.mjs'
+import { PATIENT } from '../support/patience.mjs'
 import { receiver } from '../support/receiver.mjs'
 
 const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
@@ -149,5 +150,27 @@ test('an id does not change between the call and the delivery', async (t) => {
   assert.deepEqual(
     (await finish(execution)).map(({ id }) => id),
     before,
+  )
+})
+
+test('pages of the log are the log, also when executions overlap', async (t) => {
+  const { origin } = await receiver(t, (_, response) => response.end())
+  const engine = await openEngine(t, { log: { maxExecutionsPerWorkflow: 100 } })
+  const executions = Array.from({ length: 5 }, () => engine.execution({ workflowId: 'p_test' }))
+  const steps = executions.map((execution) => execution.step('step'))
+  for (let n = 0; n < 60; n++) steps[(n * 7) % 5].$send.http({ url: `${origin}/${n}` })
+  for (const execution of [...executions].reverse()) await execution.complete()
+  await engine.flush(PATIENT)
+  const all = await engine.deliveries({ limit: 1000 })
+  assert.equal(all.length, 60)
+  const paged = []
+  for (let before; ; before = paged.at(-1).id) {
+    const page = await engine.deliveries({ limit: 4, ...(before && { before }) })
+    if (page.length === 0) break
+    paged.push(...page)
+  }
+  assert.deepEqual(
+    paged.map(({ id }) => id),
+    all.map(({ id }) => id),
   )
 })

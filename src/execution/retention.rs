@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::{
     DeliveryQuery, Entry, ExecutionInfo, ExecutionLog, ExecutionQuery, LogBudget, MAX_SAMPLES,
     Sample, Status,
@@ -138,14 +140,16 @@ impl Log {
     pub fn deliveries(&self, query: &DeliveryQuery, open: &[OpenBuffer]) -> Vec<Found> {
         let limit = query.limit();
         let mut found: Vec<Found> = Vec::new();
-        for execution in
-            self.snapshot(|execution| query.admits_execution(execution.serial(), &execution.info))
-        {
+        // Copies are dear: once there are enough, only newer ones are made.
+        let mut oldest = None;
+        let asked = |log: &ExecutionLog| query.admits_execution(log.serial(), &log.info);
+        for execution in self.known(asked).iter().rev() {
             let state = execution.state();
-            let entries = state.entries.iter().filter(|entry| query.admits(&execution.info, entry));
+            let newer = state.entries.iter().filter(|entry| oldest < Some(entry.id));
+            let entries = newer.filter(|entry| query.admits(&execution.info, entry));
             found.extend(entries.map(|entry| (Arc::clone(&execution.info), entry.clone())));
             drop(state);
-            keep_newest(&mut found, limit);
+            oldest = keep_newest(&mut found, limit).or(oldest);
         }
         for (execution, entries) in open {
             if query.admits_execution(execution.serial(), &execution.info) {
@@ -314,10 +318,13 @@ impl Log {
     }
 }
 
-/// Bounds the memory of a query: never more than twice the rows of its limit.
-fn keep_newest(found: &mut Vec<Found>, limit: usize) {
-    if found.len() > limit.saturating_mul(2).max(1024) {
-        found.sort_unstable_by_key(|(_, entry)| Reverse(entry.id));
-        found.truncate(limit);
+/// Bounds the memory of a query: never more than twice the rows of its limit. Returns the
+/// oldest row when it dropped others: older ones are not wanted any more.
+fn keep_newest(found: &mut Vec<Found>, limit: usize) -> Option<Uuid> {
+    if found.len() <= limit.saturating_mul(2) {
+        return None;
     }
+    found.sort_unstable_by_key(|(_, entry)| Reverse(entry.id));
+    found.truncate(limit);
+    found.last().map(|(_, entry)| entry.id)
 }
