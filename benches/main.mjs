@@ -11,6 +11,7 @@ import { batches } from './groups/batches.mjs'
 import { clickhouse } from './groups/clickhouse.mjs'
 import { durability } from './groups/durability.mjs'
 import { fleet } from './groups/fleet.mjs'
+import { follow } from './groups/follow.mjs'
 import { https } from './groups/https.mjs'
 import { isolation } from './groups/isolation.mjs'
 import { memory } from './groups/memory.mjs'
@@ -43,6 +44,7 @@ const GROUPS = {
   fleet,
   search,
   page,
+  follow,
 }
 const MINIMUM_ROUNDS = 5
 
