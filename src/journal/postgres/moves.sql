@@ -1,9 +1,9 @@
-ALTER TABLE attempts ADD COLUMN attempt_log text;
+ALTER TABLE attempts ADD COLUMN IF NOT EXISTS attempt_log text;
 
 -- Data directories whose content was moved here, or is being moved. `after` is the last execution that
 -- was moved. Rows that wait for the end of the move, or for the owner of their shard, have a negative
 -- shard.
-CREATE TABLE moves (
+CREATE TABLE IF NOT EXISTS moves (
     id uuid PRIMARY KEY,
     source text NOT NULL,
     block bigint NOT NULL,
