@@ -130,3 +130,26 @@ test('a node that is cut from the database is replaced, and comes back', async (
   for (const run of ['run-0', 'run-4', 'late']) assert.ok(complete(run), run)
   assert.ok(!complete('refused'))
 })
+
+test('calls of one host keep their order when their node is killed', async (t) => {
+  const database = await fleetDatabase(t)
+  /** @type {number[]} */
+  const calls = []
+  const server = await receiver(t, ({ path }, response) => {
+    // The 20th is under way until its node is killed; the rest waits.
+    if (calls.push(Number(path.slice(1))) !== 20) response.end()
+  })
+  const settings = { journal: database.journal(), http: { perHostConcurrency: 1 } }
+  const records = await startNode(t, { ...settings, deliver: false })
+  const victim = await startNode(t, settings)
+  const ids = Array.from({ length: 300 }, (_, n) => n)
+  records.record(
+    'run',
+    ids.map((id) => `${server.origin}/${id}`),
+  )
+  await until(() => calls.length === 20)
+  victim.signal('SIGKILL')
+  await startNode(t, settings)
+  await until(() => records.words('settled').length)
+  assert.deepEqual(calls, [...ids.slice(0, 20), ...ids.slice(19)], 'one is repeated, at its place')
+})
