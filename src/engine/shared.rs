@@ -135,6 +135,8 @@ impl Pending {
             let idle = self.idle.notified();
             tokio::pin!(idle);
             idle.as_mut().enable();
+            #[cfg(test)]
+            crate::engine::tests::yields::here();
             if self.count() <= spared() {
                 return;
             }

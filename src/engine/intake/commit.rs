@@ -80,6 +80,8 @@ pub(super) async fn append_counted(
     };
     let served = shared.journal.append(commit).await?;
     counted.keep();
+    #[cfg(test)]
+    crate::engine::tests::yields::here();
     if shared.stage.is_cut_off() {
         shared.interrupt_waiting();
     } else {

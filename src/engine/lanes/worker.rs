@@ -213,7 +213,11 @@ impl Lanes {
                 self.set_timer();
             }
         }
+        #[cfg(test)]
+        crate::engine::tests::yields::here();
         self.workers.leave(lane);
+        #[cfg(test)]
+        crate::engine::tests::yields::here();
         // A record that came between the last look and leaving would wait for nothing.
         let limit = destinations.of(lane.kind).lane_concurrency();
         let has_more = journal.waiting(lane) > 0 && self.enter(lane, limit);

@@ -236,13 +236,21 @@ impl Ledger {
         if is_interrupted {
             self.violate(format!("call {number} was interrupted, and sent again"));
         }
-        // Batches of a lane that was paused, or of an earlier process, go on in any order.
-        let may_change_places = batch.is_some() && (self.lanes[lane].was_paused || self.life > 0);
-        if is_first && !may_change_places {
+        if is_first && !self.may_change_places(lane) {
             let before = self.begun.insert(place, number);
             if let Some(before) = before.filter(|before| *before > number) {
                 self.violate(format!("call {number} was begun after {before}"));
             }
+        }
+    }
+
+    /// Returns `true` if the first attempts of a lane may begin in any order: batches of a lane that was
+    /// paused, or of an earlier process, and attempts whose leases are on disk at the same moment.
+    fn may_change_places(&self, lane: usize) -> bool {
+        let LaneModel { options, was_paused, .. } = &self.lanes[lane];
+        match options.batch {
+            Some(_) => *was_paused || self.life > 0,
+            None => self.fails_interrupted && options.concurrency > 1,
         }
     }
 

@@ -58,7 +58,9 @@ impl Operator {
         engine.events().subscribe(&subscriber);
         let mut opened = locked(ledger);
         opened.engine = Some(Arc::clone(&engine));
-        let text = format!("open, concurrency {}", engine.config().concurrency);
+        let fails = opened.fails_interrupted;
+        let concurrency = engine.config().concurrency;
+        let text = format!("open, concurrency {concurrency}, fails what it interrupted: {fails}");
         opened.note(&text);
         opened.check_pauses(&engine);
         drop(opened);
@@ -81,8 +83,9 @@ impl Operator {
     /// Adds the function of a lane.
     fn add(&self, lane: usize) {
         let (life, options) = self.model(|ledger| {
-            ledger.note(&format!("add {}", LANES[lane]));
-            (ledger.life, ledger.lanes[lane].options.clone())
+            let options = ledger.lanes[lane].options.clone();
+            ledger.note(&format!("add {} {options:?}", LANES[lane]));
+            (ledger.life, options)
         });
         let thread: Arc<dyn Thread> = Arc::new(Function::new(&self.ledger, lane, life));
         self.engine().add_destination(LANES[lane], options, thread).unwrap();
