@@ -12,6 +12,8 @@ pub(super) struct Breaker {
     open: Option<(u64, u64)>,
     /// `true` if the operator may have let a probe through, until the host is there.
     is_uncertain: bool,
+    /// The last answer, and its time.
+    last: Option<(u64, bool)>,
 }
 
 impl Breaker {
@@ -29,8 +31,15 @@ impl Breaker {
         !self.is_uncertain && self.open.is_some_and(|(until, since)| since < now && now < until)
     }
 
-    /// Takes note of an answer: `true` if the host is there.
+    /// Takes note of an answer: `true` if the host is there. Of two at one moment either may be first.
     pub(super) fn answer(&mut self, is_there: bool) {
+        let now = Timestamp::now().as_millis();
+        let before = self.last.replace((now, is_there));
+        self.count(is_there);
+        self.is_uncertain |= before == Some((now, !is_there));
+    }
+
+    fn count(&mut self, is_there: bool) {
         let Some(policy) = self.policy else { return };
         if is_there {
             self.failures = 0;
