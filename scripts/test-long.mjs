@@ -17,7 +17,7 @@ import { simulate, simulateDeaths } from '../__test__/reliability/simulation.mjs
 import { disturbTime } from '../__test__/reliability/time.mjs'
 
 /** @typedef {{ count: number, seed: number }} Settings */
-/** @typedef {{ test: string, count: number, seed: number, date: string, commit: string, violations: number }} Result */
+/** @typedef {{ test: string, count: number, seed: number, date: string, commit: string, violations: number, note?: string }} Result */
 
 /** @type {Record<string, { title: string, count: number, run(settings: Settings): Promise<string[]> }>} */
 const TESTS = {
@@ -92,15 +92,24 @@ function pageOf(all) {
     '',
   ]
   const names = ['test', 'count', 'first seed', 'date', 'commit', 'result']
-  const rows = all.map(({ test, count, seed, date, commit, violations }) => [
+  const rows = all.map(({ test, count, seed, date, commit, violations, note }) => [
     ...[`${TESTS[test]?.title ?? test} (\`${test}\`)`, count.toLocaleString('en'), String(seed)],
-    ...[date, `\`${commit}\``, violations === 0 ? 'no violation' : `${violations} violations`],
+    ...[date, `\`${commit}\``, resultOf(violations, note)],
   ])
   const width = names.map((name, at) => Math.max(name.length, ...rows.map((row) => row[at].length)))
   const line = (/** @type {string[]} */ cells) =>
     `| ${cells.map((cell, at) => cell.padEnd(width[at])).join(' | ')} |`
   const rule = `| ${width.map((length) => '-'.repeat(length)).join(' | ')} |`
   return [...head, line(names), rule, ...rows.map(line), ''].join('\n')
+}
+
+/**
+ * @param {number} violations
+ * @param {string} [note] what was found of them since
+ */
+function resultOf(violations, note) {
+  if (violations === 0) return 'no violation'
+  return note ? `${violations} violations: ${note}` : `${violations} violations`
 }
 
 function today() {

@@ -38,6 +38,8 @@ pub(super) struct LaneModel {
     pub(super) paused: Paused,
     pub(super) paused_at: u64,
     pub(super) was_paused: bool,
+    /// `true` if a process had no function for it for a while: then calls may change places.
+    pub(super) was_gone: bool,
 }
 
 /// A recorded call, by the number in its argument.
@@ -247,10 +249,10 @@ impl Ledger {
     /// Returns `true` if the first attempts of a lane may begin in any order: batches of a lane that was
     /// paused, or of an earlier process, and attempts whose leases are on disk at the same moment.
     fn may_change_places(&self, lane: usize) -> bool {
-        let LaneModel { options, was_paused, .. } = &self.lanes[lane];
+        let LaneModel { options, was_paused, was_gone, .. } = &self.lanes[lane];
         match options.batch {
             Some(_) => *was_paused || self.life > 0,
-            None => self.fails_interrupted && options.concurrency > 1,
+            None => *was_gone || self.fails_interrupted && options.concurrency > 1,
         }
     }
 

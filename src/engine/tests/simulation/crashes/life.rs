@@ -42,6 +42,7 @@ pub(super) fn simulate(seed: u64) -> Simulated {
         paused: Paused::No,
         paused_at: 0,
         was_paused: false,
+        was_gone: false,
     });
     let lanes = lanes.collect();
     let ledger = Arc::new(Mutex::new(Ledger::new(seed, lanes, dice.percent(25))));

@@ -64,7 +64,10 @@ impl Operator {
         opened.note(&text);
         opened.check_pauses(&engine);
         drop(opened);
-        let absent = (0..LANES.len()).filter(|_| dice.percent(20)).collect();
+        let absent: Vec<_> = (0..LANES.len()).filter(|_| dice.percent(20)).collect();
+        for lane in &absent {
+            locked(ledger).lanes[*lane].was_gone = true;
+        }
         let (ledger, handle, open) = (Arc::clone(ledger), Handle::new(engine), Vec::new());
         let operator = Self { ledger, dice, handle, subscriber, open, absent };
         let present = |lane: &usize| !operator.absent.contains(lane);
