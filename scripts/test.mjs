@@ -38,8 +38,11 @@ const LOADER_SPECS = [
   '__test__/steps/steps-corpus.spec.mjs',
 ]
 
-/** What losses of power and failing disks leave does not depend on the version of Node. */
-const DISK_SPECS = /\/reliability-/
+/**
+ * What does not depend on the version of Node: what losses of power and failing disks leave, the page in a
+ * browser, and nodes that share a journal. On two cores they are a third of the time of all specs.
+ */
+const ONCE = /\/(reliability|inspector|fleet)\b/
 
 const STAGES = {
   format() {
@@ -84,7 +87,7 @@ const STAGES = {
   versions() {
     installServers()
     installExtras()
-    const files = globs().filter((file) => !DISK_SPECS.test(file))
+    const files = globs().filter((file) => !ONCE.test(file))
     for (const version of NODE_VERSIONS) specs(installNode(version), files)
     for (const version of LOADER_VERSIONS) specs(installNode(version), LOADER_SPECS)
   },
