@@ -75,6 +75,31 @@ test('a subscription that one node takes leads to the listeners of the other', a
   assert.deepEqual(heard(a), [['p_1', 'orders', { n: 1 }]])
 })
 
+test('a subscription that two nodes take at once is one, and ends as one', async (t) => {
+  const { a, b } = await twoNodes(t, { listens: [{ listenerId: 'p_listener' }] })
+  const nodes = [client(a.url), client(b.url)]
+  const of = (/** @type {number} */ n) => ({ emitter_id: `p_${n}`, listener_id: 'p_listener' })
+  const listed = async (/** @type {ReturnType<typeof client>} */ { ask }) =>
+    (await ask('/v1/users/me/subscriptions')).body.data.map(
+      (/** @type {any} */ { emitter_id }) => emitter_id,
+    )
+  const count = 20
+  for (let n = 0; n < count; n++)
+    await Promise.all(nodes.map(({ post }) => post('/v1/subscriptions', of(n))))
+  const all = Array.from({ length: count }, (_, n) => `p_${n}`)
+  for (const node of nodes) {
+    await until(async () => (await listed(node)).length === count)
+    assert.deepEqual(await listed(node), all)
+  }
+  const { ask } = nodes[0]
+  for (let n = 0; n < count; n++)
+    assert.equal(
+      (await ask(`/v1/subscriptions?${new URLSearchParams(of(n))}`, { method: 'DELETE' })).status,
+      204,
+    )
+  for (const node of nodes) await until(async () => (await listed(node)).length === 0)
+})
+
 test('a webhook of one node gets at once what the other emits, from one node', async (t) => {
   const { a, b } = await twoNodes(t)
   const target = await receiver(t)

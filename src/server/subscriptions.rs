@@ -153,9 +153,11 @@ pub(super) async fn unsubscribe(
 ) -> Result<StatusCode, ApiError> {
     let engine = shared.engine()?;
     let name = given.event_name.as_deref().unwrap_or_default();
-    let found = engine.subscriptions().find(&given.emitter_id, &given.listener_id, name);
-    let found = found.ok_or_else(|| ApiError::not_found("there is no such subscription"))?;
-    engine.unregister(vec![found.id]).await?;
+    let ids = engine.subscriptions().ids_of(&given.emitter_id, &given.listener_id, name);
+    if ids.is_empty() {
+        return Err(ApiError::not_found("there is no such subscription"));
+    }
+    engine.unregister(ids).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

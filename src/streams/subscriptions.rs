@@ -1,6 +1,6 @@
 //! Subscriptions to emitted events, the webhooks that they lead to, and listeners in this process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -143,7 +143,7 @@ impl Subscriptions {
         if listener_id.starts_with("wh_") && !state.webhooks.contains_key(listener_id) {
             return Err(invalid(format!("listener_id: there is no webhook {listener_id:?}")));
         }
-        if let Some(known) = state.find(emitter_id, listener_id, event_name) {
+        if let Some(known) = state.equal(emitter_id, listener_id, event_name).next() {
             return Ok(known.clone());
         }
         state.check_room()?;
@@ -185,10 +185,11 @@ impl Subscriptions {
         }
     }
 
-    /// Returns the subscription with exactly these members.
+    /// Returns the ids of the subscription with exactly these members: more than one if several nodes
+    /// made it at the same time.
     #[must_use]
-    pub fn find(&self, emitter: &str, listener: &str, event_name: &str) -> Option<Subscription> {
-        self.state().find(emitter, listener, event_name).cloned()
+    pub fn ids_of(&self, emitter: &str, listener: &str, event_name: &str) -> Vec<String> {
+        self.state().equal(emitter, listener, event_name).map(|known| known.id.clone()).collect()
     }
 
     /// Returns the ids to remove with a webhook: its own, and those of the subscriptions that lead
@@ -201,10 +202,14 @@ impl Subscriptions {
         Some(std::iter::once(&webhook.id).chain(leading.map(|other| &other.id)).cloned().collect())
     }
 
-    /// Returns every subscription, in the order of the ids.
+    /// Returns every subscription, in the order of the ids. Of equal ones, the first one stands for all.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<Subscription> {
-        self.state().subscriptions.values().cloned().collect()
+        let state = self.state();
+        let mut seen = HashSet::new();
+        let mut all: Vec<&Subscription> = state.subscriptions.values().collect();
+        all.retain(|known| seen.insert((&known.emitter_id, &known.listener_id, &known.event_name)));
+        all.into_iter().cloned().collect()
     }
 
     /// Returns every webhook, in the order of the ids.
@@ -296,11 +301,15 @@ impl Registrations {
         }
     }
 
-    fn find(&self, emitter: &str, listener: &str, event_name: &str) -> Option<&Subscription> {
-        self.subscriptions.values().find(|known| {
-            known.emitter_id == emitter
-                && known.listener_id == listener
-                && known.event_name == event_name
+    /// Returns the subscriptions with exactly these members, in the order of the ids.
+    fn equal(
+        &self,
+        emitter: &str,
+        listener: &str,
+        name: &str,
+    ) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions.values().filter(move |known| {
+            known.emitter_id == emitter && known.listener_id == listener && known.event_name == name
         })
     }
 
@@ -409,6 +418,20 @@ mod tests {
         assert_eq!(targets(&all, "dc_1", "anything"), ["wh_b"]);
         assert_eq!(targets(&all, "dc_1", ERRORS), [""; 0]);
         assert_eq!(targets(&with(&[("*", "wh_a", ERRORS)]), "p_1", ERRORS), ["wh_a"]);
+    }
+
+    #[test]
+    fn a_subscription_that_two_nodes_made_at_once_is_one() {
+        let all = with(&[("p_1", "wh_a", "orders"), ("p_1", "wh_b", "orders")]);
+        let mut twin = all.subscriptions()[0].clone();
+        twin.id = new_id("sub");
+        all.add(Registration::Subscription(twin.clone()));
+        let ids = all.ids_of("p_1", "wh_a", "orders");
+        assert_eq!((ids.len(), &ids[1]), (2, &twin.id));
+        assert_eq!(all.subscriptions().len(), 2);
+        assert_eq!(all.subscription("p_1", "wh_a", "orders").unwrap().id, ids[0]);
+        all.remove(&ids);
+        assert_eq!(all.subscriptions().len(), 1);
     }
 
     #[test]
