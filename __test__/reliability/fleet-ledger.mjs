@@ -54,6 +54,12 @@ export class Ledger {
     earlier.push(again)
   }
 
+  /** Returns the number of promised calls that have not arrived, or less. @param {string[]} hosts */
+  onTheirWay(hosts) {
+    const turns = [...this.promised.values()].reduce((sum, turns) => sum + turns.size, 0)
+    return turns * hosts.length - this.arrived.size
+  }
+
   /** Returns the promised calls that have not arrived. @param {string[]} hosts */
   missing(hosts) {
     return [...this.promised].flatMap(([line, turns]) =>

@@ -32,8 +32,14 @@ export async function startWorker(t, settings, heard) {
     })
   })
   await isOpen
+  // It may be killed while something is written to it.
+  child.stdin.on('error', () => {})
   return {
     kill,
+    /** @param {'go' | 'wait'} word */
+    say(word) {
+      if (child.stdin.writable) child.stdin.write(`${word}\n`)
+    },
     /** @param {NodeJS.Signals} signal */
     signal: (signal) => child.kill(signal),
     async end() {

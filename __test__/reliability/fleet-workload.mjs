@@ -1,9 +1,10 @@
 // A node of a fleet that completes executions, one after the other in each of its lines, and says which it
-// promised, until its process is killed or its input ends.
+// promised, until its process is killed or its input ends. `wait` and `go` in its input pause it.
 //
 //   node fleet-workload.mjs '{ "name", "lines", "hosts", "options" }'
 
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
 
 import { Engine } from '../../js/index.mjs'
@@ -16,8 +17,9 @@ const { name, lines, hosts, options } = JSON.parse(process.argv[2])
 const engine = await Engine.open({ egress: LOCAL, ...options })
 const say = (/** @type {unknown[]} */ ...words) => console.log(words.join(' '))
 let isEnded = false
+let isHeld = false
 say('open')
-process.stdin.resume()
+createInterface(process.stdin).on('line', (word) => (isHeld = word === 'wait'))
 once(process.stdin, 'end').then(() => (isEnded = true))
 await Promise.all(Array.from({ length: lines }, (_, line) => work(`${name}-${line}`)))
 await engine.close({ timeoutMs: 60_000 })
@@ -27,7 +29,8 @@ say('closed')
 async function work(line) {
   for (let turn = 0; !isEnded; turn++) {
     await promise(line, turn)
-    await wait(PACE)
+    do await wait(PACE)
+    while (isHeld && !isEnded)
   }
 }
 

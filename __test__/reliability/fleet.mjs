@@ -19,8 +19,20 @@ const LINES = 4
 const PROMISES = 20
 /** Milliseconds after which what is missing counts as lost. */
 const LOST = 90_000
+/** Calls on their way past which nothing is promised for a while: a slow machine delivers them in seconds. */
+const ON_THEIR_WAY = 400
+/** Milliseconds between two looks at that. */
+const LOOK = 50
 
 /** @typedef {Awaited<ReturnType<typeof member>>} Member */
+
+/** Executions that have not ended, with what is left of them. */
+const OPEN = `SELECT e.serial, e.execution_id, to_jsonb(e) - 'metadata' AS execution,
+    (SELECT json_agg(json_build_array(d.seq, d.destination, d.status))
+      FROM fleet.deliveries d WHERE d.execution = e.serial) AS deliveries,
+    (SELECT json_agg(json_build_array(c.first_seq, c.shard, c.is_open))
+      FROM fleet.commits c WHERE c.execution = e.serial) AS commits
+  FROM fleet.executions e WHERE e.finished_at IS NULL LIMIT 3`
 
 /**
  * Runs `count` rounds of one fault each. Returns the violations and what was seen.
@@ -52,6 +64,11 @@ async function run(t, { count, random }) {
     Array.from({ length: NODES }, (_, at) => member(t, { at, ...shared })),
   )
   const fleet = { members, database }
+  const looks = setInterval(() => {
+    const word = ledger.onTheirWay(hosts) > ON_THEIR_WAY ? 'wait' : 'go'
+    for (const { node } of members) node.say(word)
+  }, LOOK)
+  t.after(() => clearInterval(looks))
   /** @type {string[]} */
   let order = []
   let slowest = 0
@@ -67,9 +84,9 @@ async function run(t, { count, random }) {
   await Promise.all(members.map((one) => one.end()))
   // What a node had not delivered when it was closed waits for another.
   const last = await member(t, { at: NODES, lines: 0, ...shared })
-  await until(async () => {
-    const open = 'SELECT 1 FROM fleet.executions WHERE finished_at IS NULL LIMIT 1'
-    return (await database.rows(open)).length === 0
+  const open = async () => await database.rows(OPEN)
+  await until(async () => (await open()).length === 0).catch(async (error) => {
+    throw new Error(`executions did not end: ${JSON.stringify(await open())}`, { cause: error })
   })
   await last.end()
   const rows = await database.rows('SELECT line, turn::int AS turn FROM rows')
