@@ -109,7 +109,8 @@ function pageOf(all) {
  */
 function resultOf(violations, note) {
   if (violations === 0) return 'no violation'
-  return note ? `${violations} violations: ${note}` : `${violations} violations`
+  const counted = violations === 1 ? '1 violation' : `${violations} violations`
+  return note ? `${counted}: ${note}` : counted
 }
 
 function today() {

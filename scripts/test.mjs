@@ -39,8 +39,8 @@ const LOADER_SPECS = [
 ]
 
 /**
- * What does not depend on the version of Node: what losses of power and failing disks leave, the page in a
- * browser, and nodes that share a journal. On two cores they are a third of the time of all specs.
+ * Specs that do not depend on the version of Node: losses of power, failing disks, the page in a browser, and
+ * nodes that share a journal. They take a third of the time of all specs.
  */
 const ONCE = /\/(reliability|inspector|fleet)\b/
 

@@ -5,7 +5,7 @@
 //! connection, over TLS as in the clear.
 //!
 //! The library's parser takes room for all header lines that a response may have, at each response:
-//! for a thousand lines a twelfth of a request's time. So it has room for a hundred, and a response
+//! for a thousand lines a seventh of a request's time. So it has room for a hundred, and a response
 //! with more is read again by another parser.
 //!
 //! **Invariant:** a connection that comes back to the pool has nothing of an exchange left in it.

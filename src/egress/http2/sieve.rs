@@ -88,7 +88,7 @@ impl Sieve {
             if read == 0 {
                 return Poll::Ready(Ok(()));
             }
-            traffic.read(read);
+            traffic.work(read);
             if !self.sift(begin + read, traffic) {
                 return Poll::Ready(Err(traffic.flooded()));
             }
@@ -111,7 +111,7 @@ impl Sieve {
             (at, end, self.rest) = (at + whole, end + whole, self.rest - whole);
             let Some(head) = self.buffer[at..length].first_chunk::<HEAD>() else { break };
             let head = FrameHead::of(head);
-            traffic.read(LEAST_CHUNK);
+            traffic.work(LEAST_CHUNK);
             if !self.permits(head, traffic) {
                 return false;
             }

@@ -89,7 +89,7 @@ impl Traffic {
     }
 
     /// Notes work of this turn, in bytes.
-    pub(super) fn read(&self, bytes: usize) {
+    pub(super) fn work(&self, bytes: usize) {
         self.0.turn.fetch_add(bytes, Ordering::Relaxed);
     }
 

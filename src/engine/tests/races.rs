@@ -1,5 +1,5 @@
 //! Many threads against the tasks of one engine: each hand-over finds a lane that is about to become empty.
-//! A record that nothing serves any more, or an end that nobody is woken for, is a time-out here.
+//! A record that is not served, or a waiter that is not woken, is a time-out here.
 
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;

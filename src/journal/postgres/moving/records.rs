@@ -48,7 +48,8 @@ impl Target {
         self.query(REGISTERED, &columns).await?;
         let known = self.subscriptions().await?;
         let is_new = |(_, text): &&(String, String)| {
-            subscription(text).is_none_or(|own| !known.iter().any(|known| is_equal(known, &own)))
+            let own = subscription(text);
+            own.is_none_or(|own| !known.iter().any(|known| known.members() == own.members()))
         };
         let new: Vec<&(String, String)> = registrations.iter().filter(is_new).collect();
         let encrypt =
@@ -114,14 +115,6 @@ fn subscription(text: &str) -> Option<Subscription> {
         Registration::Subscription(subscription) => Some(subscription),
         Registration::Webhook(_) => None,
     }
-}
-
-fn is_equal(one: &Subscription, other: &Subscription) -> bool {
-    let of = |subscription: &Subscription| {
-        let Subscription { id: _, emitter_id, listener_id, event_name } = subscription.clone();
-        (emitter_id, listener_id, event_name)
-    };
-    of(one) == of(other)
 }
 
 fn event_columns(events: &[Event]) -> Columns {

@@ -110,7 +110,7 @@ async fn a_commit_whose_caller_was_refused_stays_with_the_node_that_delivers_it(
 }
 
 #[tokio::test]
-async fn what_follows_a_transaction_that_nobody_waits_for_is_written() {
+async fn a_commit_after_a_transaction_of_unknown_outcome_is_written() {
     let Some(server) = Server::start() else { return };
     let way = Way::to(server.port());
     let node = open(through(&way, &server, PATIENCE)).unwrap();

@@ -265,7 +265,7 @@ impl Ledger {
         }
     }
 
-    /// Takes note of the answer to a job, unless its time is over.
+    /// Notes the reply to a job, unless its time is over.
     pub(super) fn take_answer(&mut self, job: u64, reaction: &Reaction) {
         self.step();
         let Some(model) = self.jobs.remove(&job).filter(|job| job.until > now()) else { return };
