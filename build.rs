@@ -1,12 +1,13 @@
-//! Passes the linker what a Node addon needs, and embeds the Inspector that `npm run build` made and the
-//! description of the server's routes.
+//! Embeds the Inspector that `npm run build` made and the description of the server's routes.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    napi_build::setup();
+    // `napi build` asks for the type definitions again by them.
+    println!("cargo:rerun-if-env-changed=NAPI_TYPE_DEF_TMP_FOLDER");
+    println!("cargo:rerun-if-env-changed=NAPI_FORCE_BUILD_DOLLAR_SEND");
     println!("cargo:rerun-if-changed=build.rs");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let built = root.join("inspector/dist");

@@ -31,11 +31,12 @@ export async function buildAddon(target, { portable = true } = {}) {
   const isZig = portable && process.platform === 'linux' && target.os === 'linux'
   const triple =
     isZig && target.libc === 'glibc' ? `${target.triple}.${GLIBC_FLOOR}` : target.triple
+  const places = ['--manifest-path', 'crates/addon/Cargo.toml', '--output-dir', '.']
   const names = ['--no-const-enum', '--js', 'binding.cjs', '--dts', 'index.d.ts']
   run(
     process.execPath,
     [
-      ...[napi(), 'build', '--platform', '--release', '--target', triple],
+      ...[napi(), 'build', ...places, '--platform', '--release', '--target', triple],
       ...(isZig ? ['--cross-compile'] : []),
       ...names,
       ...['--', '--locked'],

@@ -48,7 +48,7 @@ function loads() {
 
 function newestSource() {
   const files = ['Cargo.toml', 'Cargo.lock', 'build.rs', 'js/types.d.ts']
-  const sources = ['src', 'inspector/src'].flatMap((folder) =>
+  const sources = ['src', 'crates', 'inspector/src'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, String(name))),
   )
   return Math.max(...[...files, ...sources].map((name) => statSync(join(root, name)).mtimeMs))
