@@ -41,7 +41,7 @@ where
         read.extend_from_slice(&data[..data.len().min(room)]);
         if data.len() > room {
             if is_success {
-                let message = format!("the answer has more than {} MB", limit >> 20);
+                let message = format!("the response has more than {} MB", limit >> 20);
                 return Err(Box::new(Failure::new(ErrorKind::InvalidResponse, message)));
             }
             break;
@@ -64,7 +64,7 @@ mod tests {
         let read = read_response(StatusCode::OK, body(MB), MB).await.unwrap();
         assert_eq!(read.len(), MB);
         let error = read_response(StatusCode::OK, body(MB + 1), MB).await.unwrap_err();
-        assert_eq!(error.to_string(), "the answer has more than 1 MB");
+        assert_eq!(error.to_string(), "the response has more than 1 MB");
     }
 
     #[tokio::test]

@@ -223,7 +223,7 @@ async fn in_time(State(shared): State<Shared>, request: Request, next: Next) -> 
     };
     tokio::time::timeout(limit, answered).await.unwrap_or_else(|_| {
         let end = if changes { "; what it changes goes on" } else { "" };
-        let message = format!("there was no answer within {} s{end}", limit.as_secs());
+        let message = format!("there was no response within {} s{end}", limit.as_secs());
         let status = StatusCode::SERVICE_UNAVAILABLE;
         ApiError::new(status, ErrorKind::Timeout, message).into_response()
     })

@@ -344,7 +344,7 @@ struct LoggedReply {
 
 fn too_slow(kind: Kind, limit: Duration) -> Verdict {
     let message = format!(
-        "deliver of {:?} gave no answer within {} ms (timeoutMs)",
+        "deliver of {:?} did not return within {} ms (timeoutMs)",
         kind.name(),
         limit.as_millis()
     );

@@ -47,7 +47,7 @@ pub(super) fn verdict(last: LastResponse, error: &(dyn std::error::Error + 'stat
     if let Some(refusal) = last.refusal {
         return refused(&refusal);
     }
-    let message = format!("the answer of S3 cannot be used: {error}");
+    let message = format!("the response of S3 cannot be used: {error}");
     let failure = Failure::new(ErrorKind::InvalidResponse, message);
     // A retry of an operation that succeeded gets the same response.
     if last.succeeded {

@@ -126,7 +126,7 @@ fn refused(status: StatusCode, reason: String) -> CredentialError {
 }
 
 fn unreadable(from: &str) -> impl Fn(&str) -> CredentialError {
-    move |part| CredentialError::Missing(format!("the answer of {from} has no {part}"))
+    move |part| CredentialError::Missing(format!("the response of {from} has no {part}"))
 }
 
 /// A role (AWS Security Token Service, `AssumeRole`).

@@ -55,7 +55,7 @@ impl LastResponse {
     /// Returns a readable reason of the failure.
     pub(super) fn reason(self) -> Option<String> {
         if let Some(refusal) = self.refusal {
-            return Some(format!("the answer was {}", refusal.status));
+            return Some(format!("the response was {}", refusal.status));
         }
         match self.failure? {
             Verdict::Retry { failure, .. } | Verdict::Rejected(failure) => Some(failure.message),
@@ -178,7 +178,7 @@ impl HttpService for S3Transport {
             RequestOrigin::Operator => CREDENTIALS,
         };
         let sent = tokio::time::timeout(limit, self.send(request)).await.unwrap_or_else(|_| {
-            let message = format!("there was no answer within {} s", CREDENTIALS.as_secs());
+            let message = format!("there was no response within {} s", CREDENTIALS.as_secs());
             let failure = Failure::new(ErrorKind::Timeout, message);
             Err(Verdict::Retry { failure, after: None })
         });
@@ -189,7 +189,7 @@ impl HttpService for S3Transport {
                     Verdict::Retry { failure, .. } | Verdict::Rejected(failure) => {
                         failure.message.as_str()
                     }
-                    Verdict::Delivered | Verdict::Later { .. } => "there was no answer",
+                    Verdict::Delivered | Verdict::Later { .. } => "there was no response",
                 };
                 // This kind keeps the client from trying again by itself.
                 let why = std::io::Error::other(why.to_owned());

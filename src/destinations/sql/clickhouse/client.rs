@@ -234,7 +234,7 @@ impl ClickHouse {
 }
 
 fn unreadable(error: &serde_json::Error) -> RequestError {
-    let message = format!("the answer is not ClickHouse's: {error}");
+    let message = format!("the response is not ClickHouse's: {error}");
     RequestError::Broken(Verdict::Rejected(Failure::new(ErrorKind::InvalidResponse, message)))
 }
 

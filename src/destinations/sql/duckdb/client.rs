@@ -87,7 +87,7 @@ impl DuckDb {
             }
             Err(_) => Err(Error::new(
                 ErrorKind::QueryTimeout,
-                format!("the query gave no answer within {} ms", limit.as_millis()),
+                format!("the query gave no result within {} ms", limit.as_millis()),
             )),
         }
     }

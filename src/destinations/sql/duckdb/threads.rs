@@ -115,7 +115,7 @@ impl DuckDbThreads {
         waiting.hand_to(thread.as_ref(), work);
         let answer = waiting.answered().await?;
         Some(serde_json::from_str(&answer).unwrap_or_else(|error| {
-            let message = format!("DuckDB's answer cannot be read: {error}");
+            let message = format!("DuckDB's result cannot be read: {error}");
             let code = ErrorKind::Internal.code().to_owned();
             JobResult::Failed(JobError { code, message, retryable: false })
         }))
