@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::error::Trouble;
@@ -15,18 +16,20 @@ use crate::time::Timestamp;
 
 type Done<T = ()> = std::result::Result<T, Trouble>;
 
-/// Declares the nodes gone whose leases expired, ends their runs and frees their shards.
-const TAKE_OVER: &str = "
-    WITH gone AS (
-        UPDATE nodes SET is_gone = true WHERE NOT is_gone AND expires_at < clock_timestamp()
-        RETURNING id
-    ), ended AS (
-        UPDATE executions SET ended = 'completed', completed_at = $1,
-            error = 'the process ended before the execution was completed',
-            finished_at = CASE WHEN open = 0 THEN $1 END
-        WHERE node IN (SELECT id FROM gone) AND finished_at IS NULL AND ended IS NULL
-    )
-    UPDATE shards SET owner = NULL WHERE owner IN (SELECT id FROM gone)";
+/// Declares the nodes gone whose leases expired.
+const DECLARE_GONE: &str =
+    "UPDATE nodes SET is_gone = true WHERE NOT is_gone AND expires_at < clock_timestamp()";
+
+/// Ends the runs of nodes that are gone.
+const END_RUNS: &str = "
+    UPDATE executions SET ended = 'completed', completed_at = $1,
+        error = 'the process ended before the execution was completed',
+        finished_at = CASE WHEN open = 0 THEN $1 END
+    WHERE node IN (SELECT id FROM nodes WHERE is_gone) AND finished_at IS NULL AND ended IS NULL";
+
+/// Frees the shards of nodes that are gone.
+const FREE_SHARDS: &str =
+    "UPDATE shards SET owner = NULL WHERE owner IN (SELECT id FROM nodes WHERE is_gone)";
 
 /// Frees the shards of this node that it does not know of: what took them, or gave them back, was not
 /// acknowledged.
@@ -60,8 +63,7 @@ pub(super) async fn care(node: &mut NodeThread) -> Done {
         let params =
             [(&id as _, Type::INT8), (&node.number as _, Type::INT8), (&lease as _, Type::INT8)];
         client.query_typed("SELECT fence($1, $2, $3)", &params).await?;
-        let now = int(Timestamp::now().as_millis());
-        client.query_typed(TAKE_OVER, Params::of(&[(&now, Type::INT8)]).values()).await?;
+        take_over(client).await?;
         let params = Params::of(&[(&id as _, Type::INT8), (&held as _, Type::INT4_ARRAY)]);
         client.query_typed(FREE_UNKNOWN, params.values()).await?;
         let ask = "SELECT count(*) FILTER (WHERE delivers), count(*),
@@ -139,9 +141,18 @@ pub(super) async fn leave(node: &mut NodeThread) -> Done {
     client.batch_execute(&node.shared.begin).await?;
     let expire = "UPDATE nodes SET expires_at = '-infinity' WHERE id = $1 AND NOT is_gone";
     client.query_typed(expire, Params::of(&[(&id, Type::INT8)]).values()).await?;
-    let now = int(Timestamp::now().as_millis());
-    client.query_typed(TAKE_OVER, Params::of(&[(&now, Type::INT8)]).values()).await?;
+    take_over(client).await?;
     client.batch_execute("COMMIT").await?;
+    Ok(())
+}
+
+/// Takes nodes whose leases expired for gone. The last transaction of such a node may end while this one
+/// waits for its row: what that changed is seen by the next statements alone.
+async fn take_over(client: &Client) -> std::result::Result<(), tokio_postgres::Error> {
+    let now = int(Timestamp::now().as_millis());
+    client.query_typed(DECLARE_GONE, &[]).await?;
+    client.query_typed(END_RUNS, Params::of(&[(&now, Type::INT8)]).values()).await?;
+    client.query_typed(FREE_SHARDS, &[]).await?;
     Ok(())
 }
 

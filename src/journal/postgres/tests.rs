@@ -5,6 +5,7 @@ mod contention;
 mod events;
 mod moving;
 mod server;
+mod takeover;
 mod unknown;
 mod way;
 
