@@ -16,12 +16,14 @@ const read = (/** @type {string} */ path) => readFileSync(new URL(path, import.m
 
 const DUMP = read('../fixtures/postgres-layouts/1.sql')
 const MOVES = `SET search_path TO fleet; ${read('../../src/journal/postgres/moves.sql')}`
+const STREAMS = read('../../src/journal/postgres/streams.sql')
 
 /** The layouts that nodes have left, each with the statements that make it. */
 const LAYOUTS = Object.entries({
   1: DUMP,
   '1 with the tables of a move': DUMP + MOVES,
   2: `${DUMP}${MOVES}; UPDATE fleet.meta SET version = 2`,
+  3: `${DUMP}${MOVES}; ${STREAMS}; UPDATE fleet.meta SET version = 3`,
 })
 
 /** @param {string} url @param {string} sql */
@@ -54,7 +56,7 @@ async function nodeOf(t, /** @type {string} */ sql) {
 for (const [layout, sql] of LAYOUTS)
   test(`what waits in layout ${layout} is delivered, and its log is read`, async (t) => {
     const { database, hosts, bucket, node } = await nodeOf(t, sql)
-    assert.deepEqual(await database.rows('SELECT version FROM fleet.meta'), [{ version: 3 }])
+    assert.deepEqual(await database.rows('SELECT version FROM fleet.meta'), [{ version: 4 }])
     const ids = async (/** @type {any} */ status) =>
       (await node.deliveries({ status })).map(({ executionId }) => executionId).sort()
     const objects = await until(async () => (await bucket.objects()).length && bucket.objects())

@@ -41,7 +41,6 @@ impl Content {
             Op::Lease { .. }
             | Op::Postpone { .. }
             | Op::Close { .. }
-            | Op::Taken(_)
             | Op::Seal { .. }
             | Op::Note { .. }
             | Op::Conclude { .. }

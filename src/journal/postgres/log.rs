@@ -9,10 +9,11 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
 use super::conditions::{Conditions, first_at};
+use super::error::failed;
 use super::op::Op;
 use super::params::{Columns, int};
-use super::poll::read_with;
 use super::row::{RowReader, StoredExecution};
+use super::write::run;
 use super::{PostgresJournal, Shared};
 use crate::error::Result;
 use crate::execution::{
@@ -88,9 +89,14 @@ impl Shared {
 
     /// Runs a query.
     pub(super) async fn read(&self, sql: &str, columns: &Columns) -> Result<Vec<Row>> {
+        Ok(self.read_all(&[(sql, columns)]).await?.pop().unwrap_or_default())
+    }
+
+    /// Runs statements in one transaction. Returns the rows of each.
+    pub(super) async fn read_all(&self, all: &[(&str, &Columns)]) -> Result<Vec<Vec<Row>>> {
         let reading = async {
             let client = self.reader().await?;
-            read_with(&client, &self.begin, sql, columns).await
+            run(&client, &self.begin, all).await.map_err(|error| failed(&error))
         };
         tokio::select! {
             read = tokio::time::timeout(READ_LIMIT, reading) => if let Ok(read) = read { return read },

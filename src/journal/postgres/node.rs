@@ -16,7 +16,7 @@ use super::error::{Trouble, journal};
 use super::op::Op;
 use super::ownership::Ownership;
 use super::write::{Context, run, transaction};
-use super::{Callbacks, Options, Params, Shared, events, partitions, poll, schema, shares};
+use super::{Callbacks, Options, Params, Shared, events, poll, schema, shares};
 use crate::error::Result;
 use crate::execution::{ExecutionLog, Retention};
 use crate::journal::crypto::Cipher;
@@ -27,8 +27,6 @@ use crate::postgres::Connector;
 const DRAINED: Duration = Duration::from_millis(100);
 /// The wait before a connection or a transaction is tried again.
 const RETRY_DELAY: Duration = Duration::from_millis(100);
-/// The longest time of the upkeep of the log's tables, as the server limits a statement.
-const UPKEEP_LIMIT: Duration = Duration::from_secs(60);
 /// Bits of a call's number that one opening gives.
 pub(super) const BLOCK_BITS: u32 = 32;
 
@@ -73,10 +71,9 @@ pub(super) struct NodeThread {
     client: Option<Client>,
     /// The number of the last transaction.
     pub number: i64,
-    /// `true` if the last transaction may be committed or not.
-    is_unknown: bool,
+    /// The number of a transaction that may be committed or not.
+    pub unknown: Option<i64>,
     next_care: Instant,
-    next_upkeep: Instant,
     /// Draining shards of which nothing is under way, each with the number of operations that were queued
     /// by then.
     pub idle: HashMap<u16, u64>,
@@ -101,9 +98,8 @@ impl NodeThread {
             shared,
             client: Some(client),
             number: 0,
-            is_unknown: false,
+            unknown: None,
             next_care: now,
-            next_upkeep: now,
             idle: HashMap::new(),
             is_troubled: false,
         };
@@ -113,7 +109,7 @@ impl NodeThread {
             Trouble::Contended | Trouble::Taken(_) => journal("the journal could not be opened"),
         };
         node.register(id).await.map_err(failed)?;
-        node.upkeep().await.map_err(failed)?;
+        node.shared.upkeep(node.client().map_err(failed)?).await;
         node.care().await.map_err(failed)?;
         Ok(node)
     }
@@ -150,9 +146,6 @@ impl NodeThread {
         self.connect().await?;
         let shared = Arc::clone(&self.shared);
         shared.answered(shared.options.silence(), self.care()).await?;
-        if Instant::now() >= self.next_upkeep {
-            shared.answered(UPKEEP_LIMIT, self.upkeep()).await?;
-        }
         Ok(())
     }
 
@@ -163,20 +156,6 @@ impl NodeThread {
         let renewal = self.shared.options.lease / 4;
         let drains = !self.shared.ownership().draining.is_empty();
         self.next_care = Instant::now() + if drains { renewal.min(DRAINED) } else { renewal };
-        Ok(())
-    }
-
-    async fn upkeep(&mut self) -> std::result::Result<(), Trouble> {
-        let (client, shared) = (self.client()?, &self.shared);
-        match partitions::keep(client, &shared.begin, shared.options.retention.max_age).await {
-            Ok(0) => {}
-            Ok(dead_letters) => shared.report(Incident::DeadLettersRemoved(dead_letters)),
-            Err(error) => {
-                shared.report(Incident::Trouble(&error));
-                let _ = client.batch_execute("ROLLBACK").await;
-            }
-        }
-        self.next_upkeep = Instant::now() + partitions::INTERVAL;
         Ok(())
     }
 
@@ -191,7 +170,7 @@ impl NodeThread {
         let shared = Arc::clone(&self.shared);
         let mut batch = shared.ops.take();
         // An earlier transaction says nothing of these, also if its outcome is unknown.
-        self.is_unknown = false;
+        self.unknown = None;
         while !batch.is_empty() {
             let written = self.write_batch(&mut batch).await;
             let Err(trouble) = written else {
@@ -214,15 +193,15 @@ impl NodeThread {
     }
 
     async fn write_open(&mut self, batch: &mut Vec<Op>) -> std::result::Result<(), Trouble> {
-        if self.is_unknown && self.was_committed().await? {
-            self.committed_late(batch).await?;
-            self.is_unknown = false;
-            return Ok(());
-        }
-        if self.is_unknown {
+        if let Some(number) = self.unknown {
+            if self.was_committed(number).await? {
+                self.committed_late(batch).await?;
+                self.unknown = None;
+                return Ok(());
+            }
             // The callers of these were refused.
             batch.retain(|op| !matches!(op, Op::Append(_, None)));
-            self.is_unknown = false;
+            self.unknown = None;
         }
         let held = self.shared.ownership().held.clone();
         let draining = self.shared.ownership().draining.clone();
@@ -239,12 +218,14 @@ impl NodeThread {
             is_followed: self.shared.others_follow.load(Ordering::Acquire),
         };
         let transaction = transaction(batch, &context);
-        self.is_unknown = true;
-        let result = run(self.client()?, &self.shared.begin, &transaction.statements).await;
+        self.unknown = Some(self.number);
+        let statements: Vec<_> =
+            transaction.statements.iter().map(|(sql, columns)| (*sql, columns)).collect();
+        let result = run(self.client()?, &self.shared.begin, &statements).await;
         let rows = result.map_err(Trouble::from).inspect_err(|trouble| {
-            self.is_unknown = matches!(trouble, Trouble::Broken(_));
+            self.unknown = self.unknown.filter(|_| matches!(trouble, Trouble::Broken(_)));
         })?;
-        self.is_unknown = false;
+        self.unknown = None;
         self.renewed(begun);
         self.shared.note_closed(batch);
         let mut published = transaction.events.map(|place| rows[place].iter());
@@ -286,7 +267,7 @@ impl NodeThread {
     }
 
     /// Deals with a trouble, and waits a moment.
-    async fn handle(&mut self, batch: &mut Vec<Op>, trouble: Trouble) {
+    pub(super) async fn handle(&mut self, batch: &mut Vec<Op>, trouble: Trouble) {
         match trouble {
             Trouble::Replaced => {
                 let shared = Arc::clone(&self.shared);
@@ -304,7 +285,10 @@ impl NodeThread {
             }
             Trouble::Refused(ref error) => {
                 self.note(&trouble);
-                refuse(batch, error);
+                // It may refuse the question what became of them, too.
+                if self.unknown.is_none() {
+                    refuse(batch, error);
+                }
             }
             Trouble::Taken(ref taken) => answer_taken(batch, taken),
             // The other transaction goes first.
@@ -318,7 +302,7 @@ impl NodeThread {
                 patience.as_millis()
             ))
         };
-        expire(batch, patience, self.is_unknown, &away);
+        expire(batch, patience, self.unknown.is_some(), &away);
         self.shared.ops.expire(patience, away);
         if self.is_troubled {
             tokio::time::sleep(RETRY_DELAY).await;
@@ -357,7 +341,7 @@ impl NodeThread {
         let id: i64 = client.query_typed(take, &[]).await?[0].get(0);
         client.batch_execute("COMMIT").await?;
         self.register(id).await?;
-        self.is_unknown = false;
+        self.unknown = None;
         self.care().await
     }
 

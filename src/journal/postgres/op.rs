@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::queue::Appending;
 use crate::delivery::Failure;
 use crate::error::Result;
 use crate::execution::{Entry, ExecutionLog, Resolution};
@@ -41,8 +42,6 @@ pub(super) enum Op {
     },
     /// Every call of a part is terminal; its payloads are kept if one failed.
     Close { first_seq: u64, keep: bool },
-    /// Parts of other nodes are in this node's lanes.
-    Taken(Vec<u64>),
     /// Records become a batch.
     Seal { batch: Box<SealedBatch>, shard: u16, records: String, waiter: Waiter },
     /// A note beside a batch.
@@ -82,7 +81,6 @@ impl Op {
             Self::Settle(_)
             | Self::Postpone { .. }
             | Self::Close { .. }
-            | Self::Taken(_)
             | Self::Conclude { .. }
             | Self::Forget { .. }
             | Self::Answer { .. }
@@ -106,7 +104,6 @@ impl Op {
             | Self::Lease { .. }
             | Self::Postpone { .. }
             | Self::Close { .. }
-            | Self::Taken(_)
             | Self::Seal { .. }
             | Self::Note { .. }
             | Self::Conclude { .. }
@@ -151,7 +148,6 @@ impl Op {
             | Self::Settle(_)
             | Self::Postpone { .. }
             | Self::Close { .. }
-            | Self::Taken(_)
             | Self::Conclude { .. }
             | Self::Forget { .. }
             | Self::Answer { .. }
@@ -189,6 +185,8 @@ pub(super) struct AppendOp {
     pub parts: Vec<Part>,
     /// The calls that are terminal already: they were discarded.
     pub settled: Vec<SettledRow>,
+    /// Keeps the parts out of the lanes until it is known what became of them.
+    pub appending: Option<Arc<Appending>>,
 }
 
 /// The result of a commit.

@@ -14,10 +14,20 @@ use crate::journal::{Lane, Record};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OpenPart {
     pub shard: u16,
+    /// The number behind its last call.
+    pub end: u64,
     pub left: usize,
     pub has_failed: bool,
     /// `true` if this node did not record it.
     pub was_brought: bool,
+}
+
+impl OpenPart {
+    /// Returns a part of so many calls, of which none is terminal.
+    pub(super) const fn new(shard: u16, first_seq: u64, calls: usize) -> Self {
+        let end = first_seq + calls as u64;
+        Self { shard, end, left: calls, has_failed: false, was_brought: false }
+    }
 }
 
 /// The shards of one node.
@@ -112,6 +122,11 @@ impl Ownership {
         is_same
     }
 
+    /// Returns `true` if the call with this number is of a part with calls that are not terminal.
+    pub(super) fn is_open(&self, seq: u64) -> bool {
+        self.open.range(..=seq).next_back().is_some_and(|(_, part)| seq < part.end)
+    }
+
     /// Returns `true` if the record with this number is handed out.
     pub(super) fn is_handed_out(&self, seq: u64) -> bool {
         self.in_flight.contains_key(&seq)
@@ -124,9 +139,9 @@ impl Ownership {
 
     /// Counts a terminal call. Returns its part, and the end of that if it was the last call.
     pub(super) fn count_down(&mut self, seq: u64, status: Status) -> (OpenPart, Option<Closed>) {
-        let none = OpenPart { shard: 0, left: 0, has_failed: false, was_brought: false };
-        let Some((&first_seq, part)) = self.open.range_mut(..=seq).next_back() else {
-            return (none, None);
+        let near = self.open.range_mut(..=seq).next_back();
+        let Some((&first_seq, part)) = near.filter(|(_, part)| seq < part.end) else {
+            return (OpenPart::new(0, 0, 0), None);
         };
         part.left = part.left.saturating_sub(1);
         part.has_failed |= status == Status::Failed;

@@ -1,18 +1,26 @@
 //! The partitions of the log: one for each day. Retention drops them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
+use super::Shared;
+use super::connect::connect;
 use super::error::failed;
 use crate::error;
 use crate::execution::first_shared_serial;
+use crate::journal::Incident;
 use crate::time::Timestamp;
 
 /// The interval at which partitions are made and dropped.
-pub(super) const INTERVAL: Duration = Duration::from_secs(3600);
+const INTERVAL: Duration = Duration::from_secs(3600);
+/// The wait before that is tried again.
+const RETRY_DELAY: Duration = Duration::from_secs(60);
+/// The longest time of it, as the server limits a statement.
+const LIMIT: Duration = Duration::from_secs(60);
 const DAY: u64 = 86_400_000;
 /// Days for which there are partitions ahead of time.
 const AHEAD: u64 = 3;
@@ -25,9 +33,39 @@ const LOCK: &str = "SELECT pg_try_advisory_xact_lock(1685286500, hashtext(curren
 const DEAD: &str =
     "status = 'failed' AND replayed_by IS NULL AND resolved_by IS NULL AND dismissed_at IS NULL";
 
+/// Makes and drops partitions from time to time, on a connection of its own: what writes and renews the
+/// lease does not wait for it.
+pub(super) async fn keep_on(shared: Arc<Shared>) {
+    let mut pause = INTERVAL;
+    loop {
+        tokio::time::sleep(pause).await;
+        let kept = async {
+            let client = connect(&shared.connector).await?;
+            shared.upkeep(&client).await;
+            Ok::<_, error::Error>(())
+        };
+        let is_kept = matches!(tokio::time::timeout(LIMIT, kept).await, Ok(Ok(())));
+        pause = if is_kept { INTERVAL } else { RETRY_DELAY };
+    }
+}
+
+impl Shared {
+    /// Makes the partitions of the next days, and drops old ones. Reports what is wrong with that.
+    pub(super) async fn upkeep(&self, client: &Client) {
+        match keep(client, &self.begin, self.options.retention.max_age).await {
+            Ok(0) => {}
+            Ok(dead_letters) => self.report(Incident::DeadLettersRemoved(dead_letters)),
+            Err(error) => {
+                self.report(Incident::Trouble(&error));
+                let _ = client.batch_execute("ROLLBACK").await;
+            }
+        }
+    }
+}
+
 /// Makes the partitions of the next days, and drops those whose deliveries are older than `max_age`.
 /// Returns the number of dead letters that it removed.
-pub(super) async fn keep(client: &Client, begin: &str, max_age: Duration) -> error::Result<u64> {
+async fn keep(client: &Client, begin: &str, max_age: Duration) -> error::Result<u64> {
     let run = async |sql: &str| client.batch_execute(sql).await.map_err(|error| failed(&error));
     run(begin).await?;
     run("SET LOCAL lock_timeout TO '2s'").await?;

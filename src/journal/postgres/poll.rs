@@ -14,7 +14,8 @@ use super::error::failed;
 use super::params::Columns;
 use super::row::RowReader;
 use super::signals::Signals;
-use super::{Shared, schema};
+use super::write::run;
+use super::{Shared, partitions, schema};
 use crate::error::Result;
 use crate::execution::Entry;
 
@@ -37,8 +38,12 @@ pub(super) fn channel(schema: &str) -> String {
 
 /// Starts the tasks on the journal's thread.
 #[expect(clippy::disallowed_methods, reason = "the journal's own runtime, which ends with it")]
-pub(super) fn start(shared: &Arc<Shared>) -> [JoinHandle<()>; 2] {
-    [tokio::spawn(follow(Arc::clone(shared))), tokio::spawn(listen(Arc::clone(shared)))]
+pub(super) fn start(shared: &Arc<Shared>) -> [JoinHandle<()>; 3] {
+    [
+        tokio::spawn(follow(Arc::clone(shared))),
+        tokio::spawn(listen(Arc::clone(shared))),
+        tokio::spawn(partitions::keep_on(Arc::clone(shared))),
+    ]
 }
 
 async fn follow(shared: Arc<Shared>) {
@@ -143,27 +148,8 @@ pub(super) async fn query(
     sql: &str,
     columns: &Columns,
 ) -> Result<Vec<tokio_postgres::Row>> {
-    read_with(client, &shared.begin, sql, columns).await
-}
-
-/// Runs a query in a transaction of its own, whose statements are sent at once.
-pub(super) async fn read_with(
-    client: &Client,
-    begin: &str,
-    sql: &str,
-    columns: &Columns,
-) -> Result<Vec<tokio_postgres::Row>> {
-    let params = columns.params();
-    let (opened, rows, ended) = tokio::join!(
-        biased;
-        client.batch_execute(begin),
-        client.query_typed(sql, params.values()),
-        client.batch_execute("COMMIT")
-    );
-    opened.map_err(|error| failed(&error))?;
-    let rows = rows.map_err(|error| failed(&error))?;
-    ended.map_err(|error| failed(&error))?;
-    Ok(rows)
+    let read = run(client, &shared.begin, &[(sql, columns)]).await;
+    Ok(read.map_err(|error| failed(&error))?.pop().unwrap_or_default())
 }
 
 /// Waits for notifications on a connection of its own.

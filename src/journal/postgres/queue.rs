@@ -1,8 +1,9 @@
 //! The queue: each change of the lanes in memory is written to the database.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::error::journal;
@@ -27,17 +28,21 @@ use crate::time::Timestamp;
 const LEASE_RETRY: Duration = Duration::from_secs(1);
 
 impl Shared {
-    async fn append_commit(&self, commit: Commit) -> std::result::Result<Vec<Lane>, Box<Refusal>> {
+    async fn append_commit(
+        self: &Arc<Self>,
+        commit: Commit,
+    ) -> std::result::Result<Vec<Lane>, Box<Refusal>> {
         let count = commit.items.len() as u64;
         let first_seq = self.next_seq.fetch_add(count, Ordering::Relaxed);
         let by_shard = self.by_shard(&commit.items);
-        let append = match self.append_op(&commit, first_seq, &by_shard) {
+        let mut append = match self.append_op(&commit, first_seq, &by_shard) {
             Ok(append) => append,
             Err(error) => return Err(Box::new(Refusal { error, commit, taken: vec![] })),
         };
         let parts: Vec<_> =
             append.parts.iter().map(|part| (part.first_seq, part.shard, part.calls)).collect();
-        let appending = Appending::new(self, parts.iter().map(|(first_seq, ..)| *first_seq));
+        let appending = Arc::new(Appending::new(self, &append.parts));
+        append.appending = Some(Arc::clone(&appending));
         let appended = self.ops.wait(|waiter| Op::Append(Box::new(append), Some(waiter))).await;
         let epochs = match appended {
             Ok(Appended::Stored(epochs)) => epochs,
@@ -82,9 +87,7 @@ impl Shared {
                 && ownership.serves(*shard);
             if is_here {
                 here.push(*shard);
-                let part =
-                    OpenPart { shard: *shard, left: *calls, has_failed: false, was_brought: false };
-                ownership.open.insert(*first_seq, part);
+                ownership.open.insert(*first_seq, OpenPart::new(*shard, *first_seq, *calls));
             }
         }
         let is_here = |lane: &Lane| here.contains(&self.shard_of(lane));
@@ -138,6 +141,7 @@ impl Shared {
             forwards: *forwards,
             parts: if discards { vec![] } else { self.parts(items, by_shard, first_seq, *seed)? },
             settled,
+            appending: None,
         })
     }
 
@@ -294,6 +298,19 @@ impl Shared {
         Some(record)
     }
 
+    /// Has a record wait that was brought, unless its shard was let go meanwhile: its next owner has it.
+    pub(super) fn delay_brought(&self, lane: Lane, record: Record, until: Timestamp) {
+        let ownership = self.ownership();
+        if ownership.is_open(record.seq) && ownership.serves(self.shard_of(&lane)) {
+            self.memory.delay(lane, record, until);
+            return;
+        }
+        drop(ownership);
+        self.left_elsewhere(&record);
+        self.arrivals().left.push(record.payload.cost());
+        self.arrived.notify_waiters();
+    }
+
     /// Returns a record to its lane without an attempt.
     fn put_back(&self, lane: &Lane, record: Record, until: Timestamp) {
         if self.ownership().take_back(&record) {
@@ -339,23 +356,30 @@ impl Shared {
     }
 }
 
-/// Parts that are on their way into the database and from there into the lanes.
-struct Appending<'a> {
-    shared: &'a Shared,
+/// Parts that are on their way into the database and from there into the lanes, or that may be taken back.
+pub(super) struct Appending {
+    shared: Weak<Shared>,
     parts: Vec<u64>,
 }
 
-impl<'a> Appending<'a> {
-    fn new(shared: &'a Shared, parts: impl Iterator<Item = u64>) -> Self {
-        let parts: Vec<u64> = parts.collect();
+impl Appending {
+    fn new(shared: &Arc<Shared>, parts: &[Part]) -> Self {
+        let parts: Vec<u64> = parts.iter().map(|part| part.first_seq).collect();
         shared.ownership().appending.extend(&parts);
-        Self { shared, parts }
+        Self { shared: Arc::downgrade(shared), parts }
     }
 }
 
-impl Drop for Appending<'_> {
+impl fmt::Debug for Appending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Appending").field(&self.parts).finish()
+    }
+}
+
+impl Drop for Appending {
     fn drop(&mut self) {
-        let mut ownership = self.shared.ownership();
+        let Some(shared) = self.shared.upgrade() else { return };
+        let mut ownership = shared.ownership();
         for part in &self.parts {
             ownership.appending.remove(part);
         }

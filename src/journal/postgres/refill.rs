@@ -10,10 +10,10 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::op::Op;
 use super::params::Columns;
 use super::restore::Sealed;
 use super::row::RowReader;
+use super::statements::CLAIM;
 use super::{PostgresJournal, Shared};
 use crate::error::Result;
 use crate::execution::ExecutionLog;
@@ -175,14 +175,15 @@ impl Shared {
     /// Returns `false` if nothing was brought, because the lease is over.
     async fn bring_inbox(&self, inbox: &[i64], refill: &mut Refill) -> Result<bool> {
         let sql = format!("{COLUMNS} WHERE c.is_open AND c.first_seq = ANY($1) ORDER BY 1");
-        let mut columns = Columns::default();
+        let (mut claim, mut columns) = (Columns::default(), Columns::default());
+        claim.numbers(inbox.iter().copied()).number(self.ownership().node);
         columns.numbers(inbox.iter().copied());
-        let rows = self.read(&sql, &columns).await?;
+        let mut rows = self.read_all(&[(CLAIM, &claim), (&sql, &columns)]).await?;
+        let rows = rows.pop().unwrap_or_default();
         if !self.bring(&rows, refill, false, &mut Sealed::default()).await? {
             tokio::time::sleep(PAUSE).await;
             return Ok(false);
         }
-        self.ops.push_all([Op::Taken(inbox.iter().map(|seq| seq.cast_unsigned()).collect())]);
         Ok(true)
     }
 
@@ -278,7 +279,7 @@ impl Recovery for PostgresJournal {
     }
 
     fn delay(&self, lane: Lane, record: Record, until: Timestamp) {
-        self.shared.memory.delay(lane, record, until);
+        self.shared.delay_brought(lane, record, until);
     }
 
     fn room(&self) -> Promise<'_, ()> {

@@ -303,7 +303,8 @@ impl Shared {
             let StoredExecution { info, completion, tally, .. } = stored;
             ExecutionLog::restored(info, execution, completion, tally)
         });
-        ownership.open.insert(first_seq, OpenPart { shard, left, has_failed, was_brought: true });
+        let part = OpenPart::new(shard, first_seq, calls.len());
+        ownership.open.insert(first_seq, OpenPart { left, has_failed, was_brought: true, ..part });
         self.in_lanes.fetch_add(left, Ordering::AcqRel);
         refill.calls += left;
         for (seq, (lane, item)) in (first_seq..).zip(calls) {

@@ -17,14 +17,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::journal::crypto::{Cipher, KEY_CHECK};
 
 /// The version of the layout that this code sets up.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 /// The newest layout that this code can use.
 const NEWEST: i32 = VERSION + 1;
 const LAYOUT: &str = include_str!("schema.sql");
 /// The number of shards of a layout whose options name none.
 const SHARDS: u16 = 64;
 /// The steps from each version of the layout to the next.
-const STEPS: [&str; 2] = [include_str!("moves.sql"), include_str!("streams.sql")];
+const STEPS: [&str; 3] =
+    [include_str!("moves.sql"), include_str!("streams.sql"), include_str!("numbers.sql")];
 /// The longest lease that a session without a sign of life may block.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 /// The lock under which nodes set the layout up one after the other.

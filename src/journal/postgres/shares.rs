@@ -16,9 +16,12 @@ use crate::time::Timestamp;
 
 type Done<T = ()> = std::result::Result<T, Trouble>;
 
-/// Declares the nodes gone whose leases expired.
-const DECLARE_GONE: &str =
-    "UPDATE nodes SET is_gone = true WHERE NOT is_gone AND expires_at < clock_timestamp()";
+/// Declares the nodes gone whose leases expired. One that is in a transaction is not: it has renewed its
+/// lease there, which others see at the end. This node's own lease does not wait for that.
+const DECLARE_GONE: &str = "
+    UPDATE nodes SET is_gone = true WHERE id IN (
+        SELECT id FROM nodes WHERE NOT is_gone AND expires_at < clock_timestamp()
+        FOR UPDATE SKIP LOCKED)";
 
 /// Ends the runs of nodes that are gone.
 const END_RUNS: &str = "
@@ -146,8 +149,8 @@ pub(super) async fn leave(node: &mut NodeThread) -> Done {
     Ok(())
 }
 
-/// Takes nodes whose leases expired for gone. The last transaction of such a node may end while this one
-/// waits for its row: what that changed is seen by the next statements alone.
+/// Takes nodes whose leases expired for gone. The last transaction of such a node may end while this is
+/// found out: what that changed is seen by the next statements alone.
 async fn take_over(client: &Client) -> std::result::Result<(), tokio_postgres::Error> {
     let now = int(Timestamp::now().as_millis());
     client.query_typed(DECLARE_GONE, &[]).await?;

@@ -113,8 +113,8 @@ pub(super) const ENDS: &str = "
     SELECT pg_notify($7, 'ends') FROM counted
     WHERE finished_at IS NOT NULL AND node <> $6 LIMIT 1";
 
-/// Removes parts that this node took from the inbox, but not those of another node's shards: a node that
-/// stood still may have read them after its shards were taken.
-pub(super) const TAKEN: &str = "
+/// Takes parts out of the inbox, before they are read: none of them is taken back from here on. Those of
+/// another node's shards stay: a node that stood still may have found them before its shards were taken.
+pub(super) const CLAIM: &str = "
     DELETE FROM inbox WHERE first_seq = ANY($1)
         AND shard IN (SELECT shard FROM shards WHERE owner = $2)";

@@ -18,6 +18,7 @@ use crate::error::ErrorKind;
 use crate::execution::RequestLog;
 use crate::journal::contract::{self, model};
 use crate::journal::{Batches, History, Queue, Recovery};
+use node::NodeThread;
 use op::Op;
 use server::Server;
 
@@ -43,6 +44,14 @@ fn egress() -> Egress {
 
 fn open(options: Options) -> crate::error::Result<PostgresJournal> {
     PostgresJournal::open(options, egress(), callbacks())
+}
+
+/// Opens a node whose thread does not run: the test does what it would.
+async fn idle_node(options: Options) -> NodeThread {
+    let cipher = Cipher::new(&JournalKey::given(&options.key).unwrap()).unwrap();
+    let (server, silence) = (options.server.clone(), options.silence());
+    let connector = Connector::new(server, None, egress(), silence).unwrap();
+    NodeThread::open(options, cipher, connector, callbacks()).await.unwrap()
 }
 
 fn callbacks() -> Callbacks {
@@ -130,9 +139,9 @@ fn another_journal_is_refused_before_anything_is_taken() {
         assert_eq!(kind, ErrorKind::Journal);
         assert!(message.contains("the role needs CREATE"), "{message}");
     }
-    server.sql("UPDATE fleet.meta SET version = 5");
+    server.sql("UPDATE fleet.meta SET version = 6");
     let (_, message) = refused(same);
-    assert!(message.contains("layout 5") && message.contains("newer version"), "{message}");
+    assert!(message.contains("layout 6") && message.contains("newer version"), "{message}");
     let owners = server.sql("SELECT count(*) FROM fleet.nodes");
     assert_eq!(owners, "1", "nothing was taken");
 }
@@ -146,7 +155,7 @@ async fn a_node_joins_others_of_the_next_version() {
     // What the next version adds is unknown to this one, and so is its number.
     server.sql(
         "ALTER TABLE fleet.deliveries ADD COLUMN later text;
-         CREATE TABLE fleet.later (); UPDATE fleet.meta SET version = 4",
+         CREATE TABLE fleet.later (); UPDATE fleet.meta SET version = 5",
     );
     let (first, _) = commit(&["a"], completed());
     running.append(first).await.unwrap();
@@ -161,7 +170,7 @@ async fn a_node_joins_others_of_the_next_version() {
         found.iter().map(|(_, entry)| entry.status).collect::<Vec<_>>(),
         [Status::Delivered]
     );
-    assert_eq!(server.sql("SELECT version FROM fleet.meta"), "4", "the layout stays");
+    assert_eq!(server.sql("SELECT version FROM fleet.meta"), "5", "the layout stays");
 }
 
 /// Brings everything that arrives into the lanes until a condition holds.
@@ -259,9 +268,11 @@ async fn a_node_leaves_the_inbox_and_the_batches_of_other_nodes_alone() {
     };
     let finish = async |node: &PostgresJournal| {
         let conclusion = "{}".to_owned();
-        let taken = [Op::Taken(vec![1]), Op::Conclude { batch: 1, conclusion }];
-        node.shared.ops.push_all(taken.into_iter().chain([Op::Forget { batch: 1 }]));
+        let ops = [Op::Conclude { batch: 1, conclusion }, Op::Forget { batch: 1 }];
+        node.shared.ops.push_all(ops);
         node.shared.written().await.unwrap();
+        node.shared.arrivals().inbox.push_back(1);
+        while node.refill().await.unwrap().is_some() {}
     };
     // As one that stood still goes on with what it had read before its shards were taken.
     let node = one.shared.ownership().node;

@@ -6,12 +6,12 @@ use std::collections::HashSet;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::Params;
 use super::answers::answer;
 use super::error::Trouble;
 use super::node::NodeThread;
-use super::op::{AppendOp, Op};
+use super::op::{AppendOp, Op, Part};
 use super::params::int;
+use super::{Params, Shared};
 use crate::time::Timestamp;
 
 /// Takes the counts of a commit back. An execution that had ended before is over again.
@@ -45,16 +45,19 @@ impl NodeThread {
             answer(op, |shard| held.get(&shard).copied());
         }
         while let Some(Op::Append(append, _)) = batch.last() {
-            self.undo(append).await?;
+            if !self.undo(append).await? {
+                self.shared.bring_stored(&append.parts);
+            }
             batch.pop();
         }
         Ok(())
     }
 
-    /// Removes a commit that its caller was told was not made, unless other nodes deliver it.
-    pub(super) async fn undo(&self, append: &AppendOp) -> std::result::Result<(), Trouble> {
+    /// Removes a commit that its caller was told was not made. Returns `false` if that is not possible: other
+    /// nodes deliver it.
+    pub(super) async fn undo(&self, append: &AppendOp) -> std::result::Result<bool, Trouble> {
         if append.parts.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let parts: Vec<i64> = append.parts.iter().map(|part| int(part.first_seq)).collect();
         let client = self.client()?;
@@ -62,13 +65,13 @@ impl NodeThread {
         let params = Params::of(&[(&parts as _, Type::INT8_ARRAY)]);
         if !self.is_untouched(append, &params).await? {
             client.batch_execute("ROLLBACK").await?;
-            return Ok(());
+            return Ok(false);
         }
         let remove = "DELETE FROM commits WHERE first_seq = ANY($1) RETURNING 1";
         if client.query_typed(remove, params.values()).await?.is_empty() {
             // It was removed before, and that was not acknowledged.
             client.batch_execute("ROLLBACK").await?;
-            return Ok(());
+            return Ok(true);
         }
         let (of, replays): (Vec<Uuid>, Vec<Uuid>) =
             append.replays.iter().map(|claim| (claim.of, claim.replay)).unzip();
@@ -96,7 +99,7 @@ impl NodeThread {
         ]);
         client.query_typed(UNDO, params.values()).await?;
         client.batch_execute("COMMIT").await?;
-        Ok(())
+        Ok(true)
     }
 
     /// Returns `true` if no other node has taken a part: those of this node's shards are its own still, and
@@ -123,16 +126,40 @@ impl NodeThread {
         Ok(owned.len() == own.len() && waiting.len() >= others)
     }
 
-    /// Returns `true` if the last transaction was committed.
-    pub(super) async fn was_committed(&self) -> std::result::Result<bool, Trouble> {
-        let node = self.shared.ownership().node;
+    /// Returns `true` if the transaction with this number was committed. If not, it is not from here on: it
+    /// may be on its way still, and a later number goes before it.
+    pub(super) async fn was_committed(
+        &mut self,
+        number: i64,
+    ) -> std::result::Result<bool, Trouble> {
+        self.number += 1;
+        let (node, later) = (self.shared.ownership().node, self.number);
         let client = self.client()?;
         client.batch_execute(&self.shared.begin).await?;
         // Waits for the transaction, if its session is still there.
         let ask = "SELECT last_transaction FROM nodes WHERE id = $1 FOR UPDATE";
         let rows = client.query_typed(ask, Params::of(&[(&node, Type::INT8)]).values()).await?;
+        let was_committed = rows.first().is_some_and(|row| row.get::<_, i64>(0) == number);
+        if !was_committed {
+            let params = Params::of(&[(&node as _, Type::INT8), (&later as _, Type::INT8)]);
+            let number = "UPDATE nodes SET last_transaction = $2 WHERE id = $1";
+            client.query_typed(number, params.values()).await?;
+        }
         client.batch_execute("COMMIT").await?;
-        let last: i64 = rows.first().map_or(0, |row| row.get(0));
-        Ok(last == self.number)
+        Ok(was_committed)
+    }
+}
+
+impl Shared {
+    /// Has parts brought that are stored, and that no caller has: those of this node's shards, which no
+    /// other node looks for.
+    fn bring_stored(&self, parts: &[Part]) {
+        let own: Vec<i64> = {
+            let ownership = self.ownership();
+            let own = parts.iter().filter(|part| ownership.serves(part.shard));
+            own.map(|part| int(part.first_seq)).collect()
+        };
+        self.arrivals().inbox.extend(own);
+        self.arrived.notify_waiters();
     }
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::op::{AppendOp, Counts, Ending, Op, Part, ReplayClaim, SettledRow};
 use super::params::{Columns, int};
 use super::statements::{
-    ATTEMPTS, COMMITS, DELIVERIES, DISMISS, ENDS, EXECUTIONS, FORWARDS, INBOX, RESOLVE, TAKEN,
+    ATTEMPTS, COMMITS, DELIVERIES, DISMISS, ENDS, EXECUTIONS, FORWARDS, INBOX, RESOLVE,
 };
 use crate::delivery::{Failure, Phase};
 use crate::execution::{DeliveryRequest, ExecutionInfo, Logged, LoggedBody, Resolution, Status};
@@ -47,7 +47,7 @@ pub(super) struct Context<'a> {
 pub(super) async fn run(
     client: &Client,
     begin: &str,
-    statements: &[Statement],
+    statements: &[(&str, &Columns)],
 ) -> Result<Vec<Vec<Row>>, Error> {
     let params: Vec<_> = statements.iter().map(|(_, columns)| columns.params()).collect();
     let execute = async |sql| client.batch_execute(sql).await.map(|()| Vec::new());
@@ -172,12 +172,6 @@ impl<'a> Work<'a> {
                 self.attempts.insert(*seq, AttemptProgress::Waiting { attempts, due, error, log });
             }
             Op::Close { first_seq, keep } => self.closed.push((int(*first_seq), *keep)),
-            Op::Taken(parts) => {
-                let mut columns = Columns::default();
-                columns.numbers(parts.iter().map(|part| int(*part)));
-                columns.number(context.node);
-                self.others.push((TAKEN, columns));
-            }
             Op::Seal { .. } | Op::Note { .. } | Op::Conclude { .. } | Op::Forget { .. } => {
                 self.others.extend(super::batches::statement(op, context.node));
             }

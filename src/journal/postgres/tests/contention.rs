@@ -2,10 +2,8 @@
 //! wait for each other.
 
 use super::*;
-use crate::error::Result;
 use crate::execution::{DeliveryQuery, Force, Selection, SkipReason};
 use crate::journal::contract::{commit, completed, delivered, failed, lane};
-use crate::journal::postgres::node::NodeThread;
 use crate::journal::{Commit, Completion, Replayable, Selected};
 
 fn everything() -> Selection {
@@ -116,7 +114,7 @@ async fn a_replay_that_its_caller_was_refused_leaves_a_dead_letter() {
     one.append(commit).await.unwrap();
     assert_eq!(counts(&server), "1|1|0|0");
     one.close().await;
-    let node = new_node(&server).await.unwrap();
+    let node = idle_node(options(&server, "fleet")).await;
     // Once more, as after a removal that was not acknowledged.
     for _ in 0..2 {
         node.undo(&append).await.unwrap();
@@ -126,13 +124,6 @@ async fn a_replay_that_its_caller_was_refused_leaves_a_dead_letter() {
     assert_eq!(server.sql(ended), before);
     assert_eq!(server.sql("SELECT count(*) FROM fleet.deliveries WHERE replayed_by IS NULL"), "1");
     assert_eq!(server.sql("SELECT count(*) FROM fleet.commits WHERE is_open"), "0");
-}
-
-async fn new_node(server: &Server) -> Result<NodeThread> {
-    let options = options(server, "fleet");
-    let cipher = Cipher::new(&JournalKey::given(&options.key)?)?;
-    let connector = Connector::new(options.server.clone(), None, egress(), options.silence())?;
-    NodeThread::open(options, cipher, connector, callbacks()).await
 }
 
 #[tokio::test]

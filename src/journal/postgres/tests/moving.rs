@@ -248,7 +248,7 @@ async fn a_move_is_refused_before_anything_is_marked() {
     server.sql("UPDATE fleet.meta SET version = 99");
     let refused = moved(base.clone()).await.unwrap_err().to_string();
     assert!(refused.contains("use the newer version"), "{refused}");
-    server.sql("UPDATE fleet.meta SET version = 3");
+    server.sql("UPDATE fleet.meta SET version = 4");
     let runner = directory(parent.path());
     let refused = moved(base.clone()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::DataDirLocked);

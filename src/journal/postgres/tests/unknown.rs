@@ -202,3 +202,116 @@ async fn a_record_whose_shard_was_taken_before_its_lease_is_the_other_nodes() {
     two.shared.written().await.unwrap();
     assert_eq!(server.sql("SELECT open, delivered FROM fleet.executions"), "0|1");
 }
+
+/// A lane of a shard that this node has.
+fn lane_of(node: &PostgresJournal) -> String {
+    let ownership = node.shared.ownership();
+    let keys = (0..).map(|number| format!("lane{number}"));
+    keys.into_iter().find(|key| ownership.serves(node.shared.shard_of(&lane(key)))).unwrap()
+}
+
+#[tokio::test]
+async fn a_commit_that_another_node_began_with_is_delivered_as_a_whole() {
+    let Some(server) = Server::start() else { return };
+    let way = Way::to(server.port());
+    drop(open(options(&server, "fleet")).unwrap());
+    until(&server, "SELECT count(*) FROM fleet.nodes WHERE NOT is_gone", "0").await;
+    // Each gets a half of the shards at once, and keeps it.
+    server
+        .sql("INSERT INTO fleet.nodes (id, expires_at, delivers) VALUES (1000, 'infinity', true)");
+    let one = open(Options { lease: LONG, ..through(&way, &server, PATIENCE) }).unwrap();
+    server.sql("DELETE FROM fleet.nodes WHERE id = 1000");
+    let two = open(Options { lease: LONG, ..options(&server, "fleet") }).unwrap();
+    let (own, other) = (lane_of(&one), lane_of(&two));
+    let (commit, _) = commit(&[&own, &other], completed());
+    refused(&server, &way, &one, commit).await;
+    assert_eq!(one.shared.ownership().appending.len(), 2, "it may be taken back");
+    follow_until(&two, || two.waiting(&lane(&other)) == 1).await;
+    // From here on it is not.
+    assert_eq!(server.sql("SELECT count(*) FROM fleet.inbox"), "0");
+    way.mend();
+    follow_until(&one, || one.waiting(&lane(&own)) == 1).await;
+    for (node, key) in [(&one, &own), (&two, &other)] {
+        let record = node.lease(&lane(key)).await.unwrap();
+        node.settle(&record, delivered());
+        node.shared.written().await.unwrap();
+    }
+    assert_eq!(server.sql("SELECT total, open, delivered FROM fleet.executions"), "2|0|2");
+    assert!(one.shared.ownership().appending.is_empty());
+}
+
+#[tokio::test]
+async fn a_transaction_that_arrives_after_it_was_given_up_changes_nothing() {
+    let Some(server) = Server::start() else { return };
+    let way = Way::to(server.port());
+    let lease = Duration::from_secs(4);
+    let node = open(Options { lease, ..through(&way, &server, PATIENCE) }).unwrap();
+    // The first connection is the one that writes.
+    let writer = server.sql(
+        "SELECT pid FROM pg_stat_activity WHERE datname = 'events' AND pid <> pg_backend_pid()
+            AND backend_type = 'client backend' ORDER BY backend_start LIMIT 1",
+    );
+    let (commit, _) = commit(&["a"], completed());
+    way.hold();
+    let mut commit = node.append(commit).await.unwrap_err().commit;
+    while let Err(refusal) = node.append(commit).await {
+        commit = refusal.commit;
+    }
+    assert_eq!(server.sql(COUNTS), "1|1|t");
+    way.release();
+    let session = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {writer}");
+    until(&server, &session, "0").await;
+    assert_eq!(server.sql(COMMITS), "1");
+    assert_eq!(server.sql(COUNTS), "1|1|t");
+}
+
+#[tokio::test]
+async fn a_question_that_is_refused_says_nothing_of_a_commit() {
+    use error::Trouble;
+    use op::Waiter;
+    let Some(server) = Server::start() else { return };
+    let journal = open(options(&server, "fleet")).unwrap();
+    let mut node = idle_node(options(&server, "fleet")).await;
+    let (commit, _) = commit(&["a"], completed());
+    let append = journal.shared.append_op(&commit, 1, &[0]).unwrap();
+    let (answer, mut answered) = tokio::sync::oneshot::channel();
+    let waiter = Waiter { answer, since: std::time::Instant::now() };
+    let mut batch = vec![Op::Append(Box::new(append), Some(waiter))];
+    let refused = || Trouble::Refused(error::silent());
+    node.unknown = Some(1);
+    node.handle(&mut batch, refused()).await;
+    assert_eq!(batch.len(), 1);
+    answered.try_recv().unwrap_err();
+    node.unknown = None;
+    node.handle(&mut batch, refused()).await;
+    assert!(batch.is_empty() && answered.try_recv().unwrap().is_err());
+}
+
+#[tokio::test]
+async fn a_record_of_a_shard_that_was_let_go_does_not_wait_twice() {
+    let Some(server) = Server::start() else { return };
+    let earlier = open(options(&server, "fleet")).unwrap();
+    let (commit, _) = commit(&["a"], completed());
+    earlier.append(commit).await.unwrap();
+    let record = earlier.lease(&lane("a")).await.unwrap();
+    let hour = Timestamp::steady().after(Duration::from_secs(3600));
+    earlier.postpone(&lane("a"), record, hour, "again".to_owned());
+    earlier.close().await;
+    let node =
+        open(Options { lease: Duration::from_secs(1), ..options(&server, "fleet") }).unwrap();
+    let brought = node.refill().await.unwrap().unwrap().delayed.pop().unwrap();
+    let before = node.shared.ownership().node;
+    server.sql("UPDATE fleet.nodes SET is_gone = true; UPDATE fleet.shards SET owner = NULL");
+    while node.shared.ownership().node == before {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    node.delay(brought.lane, brought.record, brought.due);
+    let mut again = Vec::new();
+    while again.is_empty() {
+        again = node.refill().await.unwrap().map(|refill| refill.delayed).unwrap_or_default();
+    }
+    for delayed in again {
+        node.delay(delayed.lane, delayed.record, delayed.due);
+    }
+    assert_eq!(node.shared.memory.postponed().values().sum::<usize>(), 1);
+}

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 /// The traffic that the way lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,9 @@ pub(super) enum Passing {
 struct State {
     passing: Passing,
     sockets: Vec<TcpStream>,
+    /// Connections that were opened so far, and those among them whose statements are held up.
+    opened: usize,
+    held: usize,
 }
 
 /// A way to the database.
@@ -25,6 +28,7 @@ struct State {
 pub(super) struct Way {
     pub(super) port: u16,
     state: Arc<Mutex<State>>,
+    released: Arc<Condvar>,
 }
 
 impl Way {
@@ -32,8 +36,9 @@ impl Way {
     pub(super) fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let own = listener.local_addr().unwrap().port();
-        let state = State { passing: Passing::All, sockets: Vec::new() };
-        let way = Self { port: own, state: Arc::new(Mutex::new(state)) };
+        let state = State { passing: Passing::All, sockets: Vec::new(), opened: 0, held: 0 };
+        let (state, released) = (Arc::new(Mutex::new(state)), Arc::default());
+        let way = Self { port: own, state, released };
         let accepting = way.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -46,6 +51,18 @@ impl Way {
     /// Loses every response from here on.
     pub(super) fn lose_responses(&self) {
         self.state.lock().unwrap().passing = Passing::Statements;
+    }
+
+    /// Holds up the statements of the connections that are open. New ones pass.
+    pub(super) fn hold(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.held = state.opened;
+    }
+
+    /// Passes on what was held up.
+    pub(super) fn release(&self) {
+        self.state.lock().unwrap().held = 0;
+        self.released.notify_all();
     }
 
     /// Ends every connection.
@@ -68,11 +85,19 @@ impl Way {
             return;
         }
         let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
+        let number = state.opened;
+        state.opened += 1;
         let twin = |socket: &TcpStream| socket.try_clone().unwrap();
         state.sockets.extend([twin(&client), twin(&server)]);
         drop(state);
         let (forth, back) = (twin(&client), twin(&server));
-        std::thread::spawn(move || pass(forth, server, || true));
+        let way = self.clone();
+        let wait = move || {
+            let state = way.state.lock().unwrap();
+            drop(way.released.wait_while(state, |state| number < state.held).unwrap());
+            true
+        };
+        std::thread::spawn(move || pass(forth, server, wait));
         let way = self.clone();
         let passes = move || way.state.lock().unwrap().passing != Passing::Statements;
         std::thread::spawn(move || pass(back, client, passes));
