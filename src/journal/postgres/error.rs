@@ -81,6 +81,13 @@ pub(super) fn failed(error: &Postgres) -> Error {
     Error::new(kind, format!("the journal in PostgreSQL: {advice} ({}: {message})", code.code()))
 }
 
+/// Returns the error of tables that are not as this version needs them.
+pub(super) fn changed(how: &str) -> Error {
+    journal(format!(
+        "the journal in PostgreSQL: its tables were changed or removed ({how}): restore them"
+    ))
+}
+
 /// Returns the error of a role that lacks rights.
 pub(super) fn without_rights(why: &str) -> Error {
     journal(format!(

@@ -14,6 +14,7 @@ mod adoption;
 mod answers;
 mod batches;
 mod changes;
+mod columns;
 mod commands;
 mod conditions;
 mod connect;

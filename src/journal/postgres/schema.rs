@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
-use super::Params;
 use super::error::{failed, journal};
+use super::{Params, columns};
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::crypto::{Cipher, KEY_CHECK};
 
@@ -116,6 +116,7 @@ pub(super) async fn prepare(
         set_up(client, options, cipher).await?;
     }
     upgrade(client).await?;
+    columns::check(client).await?;
     check(client, options, cipher).await
 }
 

@@ -4,6 +4,7 @@
 mod contention;
 mod events;
 mod moving;
+mod refused;
 mod server;
 mod takeover;
 mod unknown;
