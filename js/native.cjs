@@ -179,6 +179,7 @@ module.exports = {
   readExecutions: addon._readExecutions,
   openAtExit: addon._openAtExit,
   readLog: addon._readLog,
+  readSettled: addon._readSettled,
   migrate: addon._migrate,
   migrated: addon._migrated,
   recorder: addon._recorder,

@@ -74,6 +74,7 @@ export interface Addon {
   _readExecutions(directory: string, filter?: ExecutionFilter): Promise<string>
   _openAtExit(isMainThread: boolean): string[]
   _readLog(directory: string, key?: string, filter?: DeliveryFilter): Promise<string>
+  _readSettled(directory: string, after?: string, filter?: DeliveryFilter): Promise<string>
   _migrate(options: string, isPlan: boolean): Promise<string>
   _migrated(): number[]
   _recorder(target: Float64Array): (text: string) => boolean

@@ -29,6 +29,18 @@ export class Directory {
     return JSON.parse(await asUsage(() => native.readLog(this.#path, this.#key, filter)))
   }
 
+  /**
+   * The deliveries that became terminal after a place; without one, the place after the newest.
+   *
+   * @param {string | undefined} after
+   * @param {Record<string, unknown>} filter
+   * @returns {Promise<import('./follow.mjs').Settlements>}
+   */
+  async settled(after, filter) {
+    const native = require('../native.cjs')
+    return JSON.parse(await asUsage(() => native.readSettled(this.#path, after, filter)))
+  }
+
   /** @param {Record<string, unknown>} filter @returns {Promise<ExecutionSummary[]>} newest first */
   async executions(filter) {
     const native = require('../native.cjs')

@@ -44,7 +44,10 @@ const PARAMETERS = /** @type {Record<string, string>} */ ({
 /** @typedef {Error & { cause?: { message?: string, code?: string } }} FetchError */
 
 /** A server that cannot be reached, or refuses. */
-export class ServerError extends Error {}
+export class ServerError extends Error {
+  /** @type {boolean} `true` if the server may be there later */
+  isTransient = false
+}
 
 /** The REST API of a running engine. */
 export class Server {
@@ -68,6 +71,20 @@ export class Server {
   /** @param {Record<string, unknown>} filter @returns {Promise<Logged[]>} newest first */
   deliveries(filter) {
     return this.#rows('/v1/deliveries', filter, 'id')
+  }
+
+  /**
+   * The deliveries that became terminal after a place; without one, the place after the newest.
+   *
+   * @param {string | undefined} after
+   * @param {Record<string, unknown>} filter
+   * @returns {Promise<import('./follow.mjs').Settlements>}
+   */
+  async settled(after, filter) {
+    const query = queryOf({ ...filter, ...(after && { after }) })
+    const page = await this.#json(`/v1/settlements?${query}`)
+    if (!Array.isArray(page.data)) throw this.#stranger()
+    return /** @type {import('./follow.mjs').Settlements} */ (page)
   }
 
   /** @param {Record<string, unknown>} filter @returns {Promise<ExecutionSummary[]>} newest first */
@@ -155,9 +172,7 @@ export class Server {
    */
   async #rows(path, { limit = PAGE, ...filter }, cursor) {
     const rows = []
-    const query = new URLSearchParams()
-    for (const [name, value] of Object.entries(filter))
-      query.set(PARAMETERS[name] ?? name, String(value))
+    const query = queryOf(filter)
     while (rows.length < Number(limit)) {
       const wanted = Math.min(PAGE, Number(limit) - rows.length)
       query.set('limit', String(wanted))
@@ -184,7 +199,9 @@ export class Server {
     const { message, error } = body
     const reason = message ?? values.memberOf(error, 'message') ?? error ?? response.statusText
     const token = response.status === 401 ? ` Give a token: --token, or ${TOKENS_VARIABLE}.` : ''
-    throw new ServerError(`${this.#url} answered ${response.status}: ${reason}.${token}`)
+    const refusal = new ServerError(`${this.#url} answered ${response.status}: ${reason}.${token}`)
+    refusal.isTransient = response.status === 503
+    throw refusal
   }
 
   /**
@@ -206,12 +223,22 @@ export class Server {
         const seconds = ANSWER_MS / 1000
         throw new ServerError(`${this.#url} did not answer within ${seconds} s.`, { cause: error })
       }
-      throw new ServerError(
-        `${this.#url} cannot be reached: ${cause?.message || cause?.code || message}`,
-        { cause: error },
-      )
+      const reason = cause?.message || cause?.code || message
+      const unreachable = new ServerError(`${this.#url} cannot be reached: ${reason}`, {
+        cause: error,
+      })
+      unreachable.isTransient = true
+      throw unreachable
     }
   }
+}
+
+/** @param {Record<string, unknown>} filter */
+function queryOf(filter) {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(filter))
+    query.set(PARAMETERS[name] ?? name, String(value))
+  return query
 }
 
 /**

@@ -21,6 +21,7 @@ mod options;
 mod promise;
 mod read_executions;
 mod read_log;
+mod read_settled;
 mod recorder;
 mod replays;
 mod text;
@@ -42,6 +43,7 @@ pub use options::{
 };
 pub use read_executions::read_executions;
 pub use read_log::read_log;
+pub use read_settled::read_settled;
 pub use recorder::{log_late, record_with, recorder};
 pub use types::{
     CloseResult, CompletionReceipt, DeliveryError, DeliveryFilter, EngineStats, ExecutionFilter,

@@ -6,6 +6,7 @@
 
 mod alerts;
 mod batches;
+mod directory;
 mod forward;
 mod intake;
 mod lanes;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use crate::destinations::sql::{Answered, Column, Format, Query};
 pub use crate::journal::{MoveOptions, MoveProgress, NodeFigures};
+pub use directory::{read_executions, read_log, read_settled};
 pub use intake::{
     Execution, Handover, Receipt, Replay, ReplayPlan, ReplayRequest, ReplayRun, ReplayView,
     Replayed, Run, Skipped,
@@ -28,7 +30,6 @@ pub use lifecycle::{Drained, Handle, HttpServer, OpenExecution, registry, runtim
 pub use moving::{move_directory, plan_move};
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -38,11 +39,13 @@ use tokio::runtime::Handle as Runtime;
 use crate::config::Config;
 use crate::delivery::Kind;
 use crate::destinations::custom::Options;
-use crate::destinations::describe;
 use crate::destinations::sql::duckdb::{DuckDb, ParquetWriter};
 use crate::egress::Lookup;
 use crate::error::{Error, ErrorKind, Result};
-use crate::execution::{DeliveryQuery, ExecutionQuery, Sample, Selection, deliveries_json};
+use crate::execution::{
+    DeliveryQuery, ExecutionQuery, Sample, Selection, SettlementCursor, deliveries_json,
+    settled_json,
+};
 use crate::jobs::Thread;
 use crate::journal::{self, FleetWaiting, Lane};
 use crate::observability::alerts::AlertStats;
@@ -167,6 +170,17 @@ impl Engine {
         let found = self.shared.journal.deliveries(query, &open).await?;
         let render = |kind, payload: &_| self.shared.destinations.of(kind).describe(payload);
         Ok(deliveries_json(&found, &render))
+    }
+
+    /// Returns the deliveries that became terminal after a place as JSON, with the place after them.
+    pub async fn settled(
+        &self,
+        after: Option<SettlementCursor>,
+        query: &DeliveryQuery,
+    ) -> Result<String> {
+        let page = self.shared.journal.settled(after, query).await?;
+        let render = |kind, payload: &_| self.shared.destinations.of(kind).describe(payload);
+        Ok(settled_json(&page, &render))
     }
 
     /// Returns the figures of terminal deliveries recorded since then, the newest.
@@ -446,24 +460,6 @@ impl Engine {
     pub async fn ended(&self) {
         self.shared.stage.ended().await;
     }
-}
-
-/// Reads executions of a data directory as a JSON array, newest first, without opening the directory.
-///
-/// # Errors
-/// `Journal`.
-pub fn read_executions(directory: &Path, query: &ExecutionQuery) -> Result<String> {
-    journal::read_executions(directory, query)
-}
-
-/// Reads the log of a data directory as a JSON array of deliveries, newest first, without opening
-/// the directory. Payloads that wait are shown as far as they can be shown without an engine.
-///
-/// # Errors
-/// `Journal`.
-pub fn read_log(directory: &Path, key: Option<&[u8]>, query: &DeliveryQuery) -> Result<String> {
-    let found = journal::read_log(directory, key, query)?;
-    Ok(deliveries_json(&found, &describe))
 }
 
 /// Returns the refusal of a closed engine.

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::following::{OtherNumbering, Recent};
 use super::{
-    DeliveryQuery, Entry, ExecutionInfo, ExecutionLog, ExecutionQuery, LogBudget, MAX_SAMPLES,
-    Sample, Status,
+    DeliveryQuery, Dropped, Entry, ExecutionInfo, ExecutionLog, ExecutionQuery, LogBudget,
+    MAX_SAMPLES, Sample, SettledPage, SettlementCursor, Status,
 };
 use crate::time::Timestamp;
 
@@ -52,6 +53,7 @@ pub struct Log {
     retention: Retention,
     bytes: AtomicUsize,
     index: Mutex<Index>,
+    recent: Recent,
 }
 
 #[derive(Debug, Default)]
@@ -69,7 +71,12 @@ impl Log {
     /// An empty log.
     #[must_use]
     pub fn new(retention: Retention) -> Self {
-        Self { retention, bytes: AtomicUsize::new(0), index: Mutex::default() }
+        Self {
+            retention,
+            bytes: AtomicUsize::new(0),
+            index: Mutex::default(),
+            recent: Recent::new(),
+        }
     }
 
     /// Makes an execution findable. Doing it again changes nothing.
@@ -160,6 +167,31 @@ impl Log {
         found.sort_unstable_by_key(|(_, entry)| Reverse(entry.id));
         found.truncate(limit);
         found
+    }
+
+    /// Takes note of settlements of an execution, each with the bytes that it keeps.
+    pub fn note_settled(
+        &self,
+        execution: &Arc<ExecutionLog>,
+        settled: impl IntoIterator<Item = (usize, usize)>,
+    ) {
+        for (place, bytes) in settled {
+            self.recent.note(execution, place, bytes);
+        }
+    }
+
+    /// Returns the settlements after a place; without one, the place after the newest. Of a place in
+    /// another engine's log, all that this log has.
+    pub fn settled(&self, after: Option<SettlementCursor>, query: &DeliveryQuery) -> SettledPage {
+        self.recent.after(after, query).unwrap_or_else(|other: OtherNumbering| {
+            let mut found = Vec::new();
+            if other.is_of_earlier_engine {
+                found = self.deliveries(query, &[]);
+                found.retain(|(_, entry)| entry.status.is_terminal());
+                found.sort_by_key(|(_, entry)| entry.settled_at);
+            }
+            SettledPage { found, cursor: other.now, dropped: Dropped::Unknown }
+        })
     }
 
     /// Executions, newest first, each with the calls in its open buffer; `open` are those that

@@ -294,22 +294,27 @@ impl ExecutionLog {
         }
     }
 
-    /// Adds discarded calls, keeping as much of them as `budget` allows. Returns the bytes added to
-    /// the log.
-    pub fn add_discarded(&self, entries: impl Iterator<Item = Entry>, budget: LogBudget) -> usize {
+    /// Adds discarded calls, keeping as much of them as `budget` allows. Returns the place of each,
+    /// and the bytes that it adds to the log.
+    pub fn add_discarded(
+        &self,
+        entries: impl Iterator<Item = Entry>,
+        budget: LogBudget,
+    ) -> Vec<(usize, usize)> {
         let mut state = self.state();
-        let mut kept = 0;
+        let mut added = Vec::new();
         for mut entry in entries {
             if budget == LogBudget::HeadersOnly {
                 entry.strip();
             }
-            kept += entry.size();
+            let bytes = entry.size();
+            added.push((state.entries.len(), bytes));
+            state.bytes += bytes;
             state.tally.discarded += 1;
             state.calls += 1;
             state.entries.push(entry);
         }
-        state.bytes += kept;
-        kept
+        added
     }
 
     /// Marks the beginning of an attempt.

@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    AttemptLog, DeliveryRequest, Entry, ExecutionCursor, ExecutionEnd, ExecutionInfo, ExecutionLog,
-    ExecutionState, Found, RequestLog, Status, Tally,
+    AttemptLog, DeliveryRequest, Dropped, Entry, ExecutionCursor, ExecutionEnd, ExecutionInfo,
+    ExecutionLog, ExecutionState, Found, RequestLog, SettledPage, Status, Tally,
 };
 use crate::delivery::{Failure, Kind, Payload, Phase};
 use crate::time::Timestamp;
@@ -204,6 +204,18 @@ pub fn deliveries_json(found: &[Found], render: Render<'_>) -> String {
     let views: Vec<_> =
         found.iter().map(|(info, entry)| DeliveryView::new(info, entry, render)).collect();
     array(&views)
+}
+
+/// A page of settlements as a JSON object: `data`, `cursor`, and `dropped`, which is `null` if the
+/// number is not known.
+#[must_use]
+pub fn settled_json(page: &SettledPage, render: Render<'_>) -> String {
+    let data = deliveries_json(&page.found, render);
+    let dropped = match page.dropped {
+        Dropped::Count(count) => count.to_string(),
+        Dropped::Unknown => "null".to_owned(),
+    };
+    format!(r#"{{"data":{data},"cursor":"{}","dropped":{dropped}}}"#, page.cursor)
 }
 
 /// Rows as a JSON array.

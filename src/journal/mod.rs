@@ -32,7 +32,7 @@ pub use record::{
 };
 pub use sqlite::{
     Describe, Durability, OnInterrupted, Options, SearchIndex, SqliteJournal, announce,
-    create_directory, read_executions, read_log,
+    create_directory, read_executions, read_log, read_settled,
 };
 
 use std::collections::HashMap;
@@ -45,7 +45,7 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::execution::{
     DeliveryQuery, ExecutionLog, ExecutionQuery, Found, Log, OpenBuffer, Sample, Selection,
-    Settlement,
+    SettledPage, Settlement, SettlementCursor,
 };
 use crate::streams::{Event, EventId, NewEvent, StoredEvent};
 use crate::time::Timestamp;
@@ -216,6 +216,14 @@ pub trait History: Send + Sync {
         query: &'a DeliveryQuery,
         open: &'a [OpenBuffer],
     ) -> Promise<'a, Result<Vec<Found>>>;
+
+    /// Finds the deliveries that became terminal after a place, each once, in the order of their
+    /// settlement; without a place, the place after the newest.
+    fn settled<'a>(
+        &'a self,
+        after: Option<SettlementCursor>,
+        query: &'a DeliveryQuery,
+    ) -> Promise<'a, Result<SettledPage>>;
 
     /// Finds executions, newest first, as a JSON array.
     fn executions<'a>(

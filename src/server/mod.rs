@@ -27,6 +27,7 @@ mod routes;
 mod search;
 mod session;
 mod sessions;
+mod settlements;
 mod sql;
 mod sse;
 mod state;

@@ -21,7 +21,7 @@ use super::sessions::SESSION;
 use super::state::Shared;
 use super::{
     changes, deliveries, events, log, operations, overview, page, queues, replay_runs, replays,
-    sessions, sql, sse, subscriptions, test_calls, webhooks,
+    sessions, settlements, sql, sse, subscriptions, test_calls, webhooks,
 };
 use crate::config::server::{Config, TokenRole};
 use crate::engine::Query;
@@ -59,6 +59,7 @@ macro_rules! with_handlers {
             deliveries::execution,
             deliveries::deliveries,
             deliveries::delivery,
+            settlements::settlements,
             changes::follow,
             overview::overview,
             replays::replay,

@@ -2,6 +2,7 @@
 //! [`check`] with a function that opens it, and [`recovery::check`] if it is durable.
 
 pub(super) mod batches;
+pub(super) mod following;
 pub(super) mod history;
 pub(super) mod model;
 pub(super) mod queue;
@@ -28,6 +29,7 @@ pub(super) async fn check<J: Journal + 'static>(open: impl Fn() -> J) {
     queue::check(&open).await;
     batches::check(&open).await;
     history::check(&open).await;
+    following::check(&open).await;
     search::check(&open).await;
     records::check(&open).await;
 }

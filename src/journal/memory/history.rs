@@ -7,7 +7,7 @@ use super::MemoryJournal;
 use crate::error::Result;
 use crate::execution::{
     Before, DeliveryQuery, ExecutionQuery, ExecutionView, Found, Log, OpenBuffer, Sample,
-    Selection, array,
+    Selection, SettledPage, SettlementCursor, array,
 };
 use crate::journal::{History, Promise, Records, Selected};
 use crate::streams::{Event, EventId};
@@ -45,6 +45,14 @@ impl History for MemoryJournal {
         open: &'a [OpenBuffer],
     ) -> Promise<'a, Result<Vec<Found>>> {
         Box::pin(async { Ok(self.log.deliveries(query, open)) })
+    }
+
+    fn settled<'a>(
+        &'a self,
+        after: Option<SettlementCursor>,
+        query: &'a DeliveryQuery,
+    ) -> Promise<'a, Result<SettledPage>> {
+        Box::pin(async move { Ok(self.log.settled(after, query)) })
     }
 
     fn executions<'a>(

@@ -75,8 +75,10 @@ impl MemoryJournal {
         let mut elsewhere = Vec::new();
         let lanes = if completion.discards() {
             let entries = items.iter().map(|(_, item)| discarded(item, seed));
-            self.log.add_bytes(execution.add_discarded(entries, self.log.budget()));
+            let added = execution.add_discarded(entries, self.log.budget());
+            self.log.add_bytes(added.iter().map(|(_, bytes)| bytes).sum());
             self.log.register(&execution);
+            self.log.note_settled(&execution, added);
             Vec::new()
         } else {
             let (here, others): (Vec<_>, Vec<_>) =
@@ -101,10 +103,11 @@ impl MemoryJournal {
         items: &[(Lane, Item)],
     ) -> Applied {
         let entries = items.iter().map(|(_, item)| discarded(item, seed));
-        let kept = execution.add_discarded(entries, self.log.budget());
+        let added = execution.add_discarded(entries, self.log.budget());
         if self.log.execution(execution.serial()).is_some() {
-            self.log.add_bytes(kept);
+            self.log.add_bytes(added.iter().map(|(_, bytes)| bytes).sum());
         }
+        self.log.note_settled(execution, added);
         let finished = execution.state().is_finished();
         Applied { lanes: Vec::new(), finished, elsewhere: Vec::new() }
     }

@@ -32,6 +32,7 @@ impl Queue for MemoryJournal {
     fn settle(&self, record: &Record, settlement: Settlement) -> Finished {
         let settled = record.execution.settle(record.place, settlement, self.log.budget());
         self.log.add_bytes(settled.kept);
+        self.log.note_settled(&record.execution, [(record.place, settled.kept)]);
         self.note_finish(&record.execution, settled.finished)
     }
 

@@ -21,6 +21,7 @@ mod connect;
 mod error;
 mod events;
 mod figures;
+mod following;
 mod log;
 mod moving;
 mod node;

@@ -24,8 +24,11 @@ const LAYOUT: &str = include_str!("schema.sql");
 /// The number of shards of a layout whose options name none.
 const SHARDS: u16 = 64;
 /// The steps from each version of the layout to the next.
-const STEPS: [&str; 3] =
-    [include_str!("moves.sql"), include_str!("streams.sql"), include_str!("numbers.sql")];
+const STEPS: [&str; 3] = [
+    include_str!("moves.sql"),
+    include_str!("streams.sql"),
+    concat!(include_str!("numbers.sql"), include_str!("settled.sql")),
+];
 /// The longest lease that a session without a sign of life may block.
 const MAX_IDLE: Duration = Duration::from_secs(60);
 /// The lock under which nodes set the layout up one after the other.

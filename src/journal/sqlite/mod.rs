@@ -22,7 +22,7 @@ mod write;
 
 pub use file::{Durability, announce, create_directory};
 pub(super) use moving::{Access, Source};
-pub use read::{read_executions, read_log};
+pub use read::{read_executions, read_log, read_settled};
 
 use std::collections::BTreeMap;
 use std::fmt;

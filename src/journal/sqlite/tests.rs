@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::execution::{DeliveryQuery, ExecutionQuery, Selection};
+use crate::execution::{DeliveryQuery, Dropped, ExecutionQuery, Selection, SettlementCursor};
 use crate::journal::contract::recovery::bring_all_back;
 use crate::journal::contract::{self, commit, completed, delivered, failed, lane, model};
 use crate::journal::{History, Incident, Queue, Records, Recovery};
@@ -323,6 +323,19 @@ async fn an_unreadable_delivery_is_refused_with_its_place() {
     }
     let copy = damaged(parent.path(), "UPDATE executions SET ended = 'lost'");
     assert_names(&log(copy.path()).unwrap_err(), "executions.ended");
+}
+
+#[tokio::test]
+async fn settlements_that_the_log_has_forgotten_are_counted() {
+    let parent = closed_directory().await;
+    let start = SettlementCursor { epoch: 0, number: 0 };
+    let read = |directory: &Path| {
+        let page = read_settled(directory, Some(start), &DeliveryQuery::default()).unwrap();
+        (page.found.len(), page.dropped, page.cursor.number)
+    };
+    assert_eq!(read(parent.path()), (2, Dropped::Count(0), 2));
+    let copy = damaged(parent.path(), "DELETE FROM deliveries WHERE settlement = 1");
+    assert_eq!(read(copy.path()), (1, Dropped::Count(1), 2));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 
 use super::{
     DOCUMENT, changes, deliveries, events, operations, overview, queues, replay_runs, replays,
-    sessions, sql, sse, subscriptions, test_calls, webhooks,
+    sessions, settlements, sql, sse, subscriptions, test_calls, webhooks,
 };
 
 macro_rules! document {

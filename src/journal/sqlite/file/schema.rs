@@ -22,7 +22,7 @@ pub enum Durability {
 
 /// The steps from each version of the layout to the next. The version of a file is its
 /// `user_version`; a step is never changed once it was released.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "
     CREATE TABLE executions (
         serial INTEGER PRIMARY KEY,
@@ -226,6 +226,14 @@ const STEPS: [&str; 10] = [
         started_at INTEGER NOT NULL,
         finished_at INTEGER
     ) WITHOUT ROWID;
+    ",
+    "
+    -- The order of settlements, without gaps; the newest number that the log has forgotten.
+    ALTER TABLE deliveries ADD COLUMN settlement INTEGER;
+    CREATE UNIQUE INDEX deliveries_by_settlement ON deliveries (settlement)
+        WHERE settlement IS NOT NULL;
+    CREATE TABLE numbering (only_row INTEGER PRIMARY KEY, last INTEGER NOT NULL);
+    INSERT INTO numbering VALUES (1, 0);
     ",
 ];
 

@@ -159,6 +159,7 @@ impl Upkeep {
         let overwriting = Overwriting::begin(connection)?;
         let transaction = connection.unchecked_transaction()?;
         let again = search::forget(&transaction, &serials)?;
+        keep_numbering(&transaction)?;
         let mut dead = 0;
         for serial in serials {
             dead += forget_execution(&transaction, serial)?;
@@ -237,6 +238,16 @@ fn next_workflow(connection: &Connection, after: &str) -> Result<Option<String>>
         "SELECT workflow_id FROM executions WHERE workflow_id > ?1 ORDER BY workflow_id LIMIT 1",
     )?;
     next.query_row([after], |row| row.get(0)).optional()
+}
+
+/// Keeps the newest number of a settlement, which may be removed: it is not given again.
+fn keep_numbering(connection: &Connection) -> Result<()> {
+    let mut update = connection.prepare_cached(
+        "UPDATE numbering SET last = newest FROM
+            (SELECT max(settlement) AS newest FROM deliveries WHERE settlement IS NOT NULL)
+         WHERE newest > last",
+    )?;
+    update.execute([]).map(drop)
 }
 
 /// Removes an execution. Returns the number of its dead letters.

@@ -9,7 +9,7 @@ use super::{JournalReader, beside};
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{
     Before, DeliveryQuery, ExecutionLog, ExecutionQuery, ExecutionView, Found, Log, OpenBuffer,
-    Sample, Selection, Status, array,
+    Sample, Selection, SettledPage, SettlementCursor, Status, array,
 };
 use crate::journal::crypto::{Cipher, JournalKey};
 use crate::journal::sqlite::{SqliteJournal, file_in};
@@ -34,6 +34,19 @@ pub fn read_log(directory: &Path, key: Option<&[u8]>, query: &DeliveryQuery) -> 
         found.extend(reader.waiting(query, 0)?);
     }
     Ok(newest(found, query.limit()))
+}
+
+/// Reads the deliveries of a data directory that became terminal after a place. An engine may have it
+/// open.
+///
+/// # Errors
+/// `Journal`.
+pub fn read_settled(
+    directory: &Path,
+    after: Option<SettlementCursor>,
+    query: &DeliveryQuery,
+) -> Result<SettledPage> {
+    JournalReader::open(&existing_file(directory)?, None)?.settled(after, query)
 }
 
 /// Reads executions of a data directory as a JSON array, newest first. An engine may have it open.
@@ -200,6 +213,15 @@ impl History for SqliteJournal {
         open: &'a [OpenBuffer],
     ) -> Promise<'a, Result<Vec<Found>>> {
         Box::pin(self.find_deliveries(query, open))
+    }
+
+    fn settled<'a>(
+        &'a self,
+        after: Option<SettlementCursor>,
+        query: &'a DeliveryQuery,
+    ) -> Promise<'a, Result<SettledPage>> {
+        let query = query.clone();
+        Box::pin(self.read(move |reader| reader.settled(after, &query)))
     }
 
     fn executions<'a>(

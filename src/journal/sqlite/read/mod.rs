@@ -1,6 +1,7 @@
 //! Reading: unsettled calls for recovery, and the log.
 
 mod beside;
+mod following;
 mod log;
 mod pool;
 mod query;
@@ -8,7 +9,7 @@ mod reader;
 mod replay;
 mod scan;
 
-pub use log::{read_executions, read_log};
+pub use log::{read_executions, read_log, read_settled};
 
 pub(super) use beside::beside;
 pub(super) use pool::ReaderPool;

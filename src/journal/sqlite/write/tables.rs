@@ -110,13 +110,16 @@ fn insert_delivery(connection: &Connection, row: &SettledRow) -> Result<()> {
             (seq, id, execution, call_index, step, destination, status, attempts, recorded_at,
              settled_at, request, request_body, request_body_bytes, request_body_complete, response,
              response_body, response_body_bytes, response_body_complete, error_code, error_message,
-             error_phase, warnings, replay_of, call, resolved_by, attempt_log)
+             error_phase, warnings, replay_of, call, resolved_by, attempt_log, settlement)
          VALUES
             (:seq, :id, :execution, :call_index, :step, :destination, :status, :attempts,
              :recorded_at, :settled_at, :request, :request_body, :request_body_bytes,
              :request_body_complete, :response, :response_body, :response_body_bytes,
              :response_body_complete, :error_code, :error_message, :error_phase, :warnings,
-             :replay_of, :call, :resolved_by, :attempt_log)",
+             :replay_of, :call, :resolved_by, :attempt_log,
+             1 + max((SELECT last FROM numbering),
+                 (SELECT coalesce(max(settlement), 0) FROM deliveries
+                  WHERE settlement IS NOT NULL)))",
     )?;
     insert.execute(named_params! {
         ":seq": int(*seq),
