@@ -7,11 +7,12 @@ import { ServerError } from './server.mjs'
 import { Interrupt, watchProcess } from './watch.mjs'
 
 /** @typedef {import('./print.mjs').Logged} Delivery */
+/** @typedef {'full' | 'heads'} Detail with bodies, or without */
 /** @typedef {{ data: Delivery[], cursor: string, dropped: number | null }} Settlements */
 /**
  * @typedef {object} Source
  * @property {(filter: Record<string, unknown>) => Promise<Delivery[]>} deliveries newest first
- * @property {(after: string | undefined, filter: Record<string, unknown>) => Promise<Settlements>} settled
+ * @property {(after: string | undefined, filter: Record<string, unknown>, detail: Detail) => Promise<Settlements>} settled
  */
 
 /** The time between two looks. */
@@ -23,18 +24,24 @@ const PAGE = 1000
 const TERMINAL = ['delivered', 'failed', 'discarded']
 
 /**
+ * @typedef {object} Output
+ * @property {(deliveries: Delivery[]) => string} format
+ * @property {Detail} detail
+ * @property {NodeJS.WriteStream} notes where it is said that deliveries were dropped
+ */
+
+/**
  * Prints what is there, and then each delivery when it is terminal, until the process is asked to end.
  *
  * @param {Source} source
  * @param {Record<string, unknown>} filter
- * @param {(deliveries: Delivery[]) => string} format
- * @param {boolean} isJson
+ * @param {Output} output
  * @returns {Promise<number>} the exit status
  */
-export async function follow(source, filter, format, isJson) {
+export async function follow(source, filter, output) {
   const watch = watchProcess(() => {})
   try {
-    await Promise.race([tail(source, filter, format, isJson), watch.interrupted, watch.crashed])
+    await Promise.race([tail(source, filter, output), watch.interrupted, watch.crashed])
     return 0
   } catch (error) {
     if (error instanceof Interrupt) return 0
@@ -47,19 +54,17 @@ export async function follow(source, filter, format, isJson) {
 /**
  * @param {Source} source
  * @param {Record<string, unknown>} filter
- * @param {(deliveries: Delivery[]) => string} format
- * @param {boolean} isJson
+ * @param {Output} output
  */
-async function tail(source, { before, limit, ...filter }, format, isJson) {
+async function tail(source, { before, limit, ...filter }, { format, detail, notes }) {
   // The place first: what is settled between the two is in both, and shown once.
-  let { cursor } = await source.settled(undefined, filter)
+  let { cursor } = await source.settled(undefined, filter, detail)
   const found = await source.deliveries({ ...filter, ...given({ before, limit }) })
   const shown = new Set(found.filter(isTerminal).map(({ id }) => id))
   await print(format(found.reverse()))
-  const notes = isJson ? process.stderr : process.stdout
   const isFiltered = Object.keys(filter).length > 0
   for (;;) {
-    const page = await reached(() => source.settled(cursor, { ...filter, limit: PAGE }))
+    const page = await reached(() => source.settled(cursor, { ...filter, limit: PAGE }, detail))
     cursor = page.cursor
     if (page.dropped !== 0) notes.write(droppedNote(page.dropped, isFiltered))
     const fresh = page.data.filter(({ id }) => !shown.has(id))

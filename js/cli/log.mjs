@@ -26,7 +26,7 @@ export async function logCommand(settings) {
   const source = url ? new Server(url, token) : new Directory(await configuration(settings))
   const filter = { ...settings.filter }
   if (filter.before !== undefined) [filter.before] = await wholeIds(source, [String(filter.before)])
-  if (settings.follow) return follow(source, filter, (found) => asOutput(found, settings), json)
+  if (settings.follow) return follow(source, filter, outputOf(settings))
   const found = await source.deliveries(filter)
   if (json) {
     process.stdout.write(`${harmlessJson(found)}\n`)
@@ -39,14 +39,19 @@ export async function logCommand(settings) {
 }
 
 /**
- * Deliveries as lines of a log that goes on.
+ * The output of a log that goes on.
  *
- * @param {Delivery[]} deliveries
  * @param {{ json: boolean, verbose: boolean }} settings
+ * @returns {import('./follow.mjs').Output}
  */
-function asOutput(deliveries, { json, verbose }) {
-  if (!json) return asText(deliveries, verbose)
-  return deliveries.map((delivery) => `${harmlessJson(delivery, 0)}\n`).join('')
+function outputOf({ json, verbose }) {
+  const detail = json || verbose ? 'full' : 'heads'
+  if (!json) {
+    const format = (/** @type {Delivery[]} */ found) => asText(found, verbose)
+    return { format, detail, notes: process.stdout }
+  }
+  const line = (/** @type {Delivery} */ delivery) => `${harmlessJson(delivery, 0)}\n`
+  return { format: (found) => found.map(line).join(''), detail, notes: process.stderr }
 }
 
 /**

@@ -78,10 +78,12 @@ export class Server {
    *
    * @param {string | undefined} after
    * @param {Record<string, unknown>} filter
+   * @param {import('./follow.mjs').Detail} detail
    * @returns {Promise<import('./follow.mjs').Settlements>}
    */
-  async settled(after, filter) {
-    const query = queryOf({ ...filter, ...(after && { after }) })
+  async settled(after, filter, detail) {
+    const bodies = detail === 'full'
+    const query = queryOf({ ...filter, ...(after && { after }), ...(!bodies && { bodies }) })
     const page = await this.#json(`/v1/settlements?${query}`)
     if (!Array.isArray(page.data)) throw this.#stranger()
     return /** @type {import('./follow.mjs').Settlements} */ (page)

@@ -43,7 +43,7 @@ use crate::destinations::sql::duckdb::{DuckDb, ParquetWriter};
 use crate::egress::Lookup;
 use crate::error::{Error, ErrorKind, Result};
 use crate::execution::{
-    DeliveryQuery, ExecutionQuery, Sample, Selection, SettlementCursor, deliveries_json,
+    DeliveryQuery, Detail, ExecutionQuery, Sample, Selection, SettlementCursor, deliveries_json,
     settled_json,
 };
 use crate::jobs::Thread;
@@ -177,8 +177,10 @@ impl Engine {
         &self,
         after: Option<SettlementCursor>,
         query: &DeliveryQuery,
+        detail: Detail,
     ) -> Result<String> {
-        let page = self.shared.journal.settled(after, query).await?;
+        let mut page = self.shared.journal.settled(after, query).await?;
+        page.reduce(detail);
         let render = |kind, payload: &_| self.shared.destinations.of(kind).describe(payload);
         Ok(settled_json(&page, &render))
     }

@@ -158,6 +158,11 @@ impl Logged {
         }
     }
 
+    /// Removes the body: only the head is shown.
+    pub fn leave_out_body(&mut self) {
+        self.body = None;
+    }
+
     /// The JSON object: the head's members and those of the body.
     #[must_use]
     pub fn to_json(&self) -> Box<RawValue> {

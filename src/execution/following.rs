@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{DeliveryQuery, ExecutionLog, Found};
+use super::{DeliveryQuery, DeliveryRequest, ExecutionLog, Found};
 use crate::time::Timestamp;
 
 /// Settlements that are kept in memory for followers.
@@ -76,7 +76,31 @@ pub struct SettledPage {
     pub dropped: Dropped,
 }
 
+/// The part of each delivery that a follower gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// All that the log has.
+    Full,
+    /// No bodies.
+    Heads,
+}
+
 impl SettledPage {
+    /// Leaves out what a follower does not want.
+    pub fn reduce(&mut self, detail: Detail) {
+        if detail == Detail::Full {
+            return;
+        }
+        for (_, entry) in &mut self.found {
+            if let DeliveryRequest::Sent(request) = &mut entry.request {
+                request.leave_out_body();
+            }
+            if let Some(response) = &mut entry.response {
+                response.leave_out_body();
+            }
+        }
+    }
+
     /// An empty page, from which a follower begins.
     #[must_use]
     pub const fn at(cursor: SettlementCursor) -> Self {

@@ -25,7 +25,7 @@ pub use batch_due::BatchDue;
 pub use call_state::{CallState, Force, Link, ReplayOf, Resolution, SkipReason, replay_of};
 pub use entry::{DeliveryRequest, Entry, Status, Waiting};
 pub use exchange::{Logged, LoggedBody, RequestLog, ResponseLog};
-pub use following::{Dropped, NotASettlementCursor, SettledPage, SettlementCursor};
+pub use following::{Detail, Dropped, NotASettlementCursor, SettledPage, SettlementCursor};
 pub use info::{ExecutionEnd, ExecutionInfo, Tally, Trace};
 pub use query::{Before, DeliveryQuery, ExecutionCursor, ExecutionQuery, IdSet, Selection};
 pub use retention::{Found, Log, OpenBuffer, Retention};

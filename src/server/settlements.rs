@@ -13,7 +13,7 @@ use super::deliveries::{DeliveryRow, DeliveryStatus};
 use super::parameters::QueryParams;
 use super::response::{ApiError, CommonErrors, Problem};
 use super::state::Shared;
-use crate::execution::{DeliveryQuery, SettlementCursor, Status};
+use crate::execution::{DeliveryQuery, Detail, SettlementCursor, Status};
 
 /// Settlements of one response.
 const MAX_PAGE: u32 = 1000;
@@ -38,6 +38,9 @@ pub(super) struct SettlementParameters {
     /// Only in this status.
     #[param(inline)]
     status: Option<DeliveryStatus>,
+    /// `false`: without the bodies of requests and responses.
+    #[param(default = true)]
+    bodies: Option<bool>,
     /// At most this many.
     #[param(minimum = 1, maximum = 1000, default = 100)]
     limit: Option<u32>,
@@ -92,7 +95,8 @@ pub(super) async fn settlements(
         limit: Some(limit as usize),
         ..DeliveryQuery::default()
     };
-    let page = shared.engine()?.settled(asked.after, &query).await?;
+    let detail = if asked.bodies == Some(false) { Detail::Heads } else { Detail::Full };
+    let page = shared.engine()?.settled(asked.after, &query, detail).await?;
     let mut response = Body::from(page).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
