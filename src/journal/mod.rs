@@ -54,9 +54,12 @@ use crate::time::Timestamp;
 pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// All promises of a journal.
-pub trait Journal: Queue + Batches + Recovery + History + Records + fmt::Debug {}
+pub trait Journal:
+    Queue + Batches + Recovery + History + Settlements + Records + fmt::Debug
+{
+}
 
-impl<J: Queue + Batches + Recovery + History + Records + fmt::Debug> Journal for J {}
+impl<J: Queue + Batches + Recovery + History + Settlements + Records + fmt::Debug> Journal for J {}
 
 /// The queue of committed calls.
 ///
@@ -217,14 +220,6 @@ pub trait History: Send + Sync {
         open: &'a [OpenBuffer],
     ) -> Promise<'a, Result<Vec<Found>>>;
 
-    /// Finds the deliveries that became terminal after a place, each once, in the order of their
-    /// settlement; without a place, the place after the newest.
-    fn settled<'a>(
-        &'a self,
-        after: Option<SettlementCursor>,
-        query: &'a DeliveryQuery,
-    ) -> Promise<'a, Result<SettledPage>>;
-
     /// Finds executions, newest first, as a JSON array.
     fn executions<'a>(
         &'a self,
@@ -266,6 +261,17 @@ pub trait History: Send + Sync {
     /// Dismisses the dead letters of a selection. Returns their number. Resolves when the change is as
     /// durable as a commit.
     fn dismiss<'a>(&'a self, selection: &'a Selection) -> Promise<'a, Result<usize>>;
+}
+
+/// The log as it is followed: the order in which deliveries became terminal.
+pub trait Settlements: Send + Sync {
+    /// Finds the deliveries that became terminal after a place, each once, in the order of their
+    /// settlement; without a place, the place after the newest.
+    fn settled<'a>(
+        &'a self,
+        after: Option<SettlementCursor>,
+        query: &'a DeliveryQuery,
+    ) -> Promise<'a, Result<SettledPage>>;
 }
 
 /// Published events and registrations, which outlive executions.

@@ -1,4 +1,4 @@
-//! The suite of [`History::settled`](crate::journal::History::settled).
+//! The suite of [`Settlements`](crate::journal::Settlements).
 
 use super::{commit, completed, delivered, failed, lane};
 use crate::execution::{DeliveryQuery, Dropped, SettlementCursor, Status};

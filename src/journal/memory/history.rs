@@ -9,7 +9,7 @@ use crate::execution::{
     Before, DeliveryQuery, ExecutionQuery, ExecutionView, Found, Log, OpenBuffer, Sample,
     Selection, SettledPage, SettlementCursor, array,
 };
-use crate::journal::{History, Promise, Records, Selected};
+use crate::journal::{History, Promise, Records, Selected, Settlements};
 use crate::streams::{Event, EventId};
 use crate::time::Timestamp;
 
@@ -45,14 +45,6 @@ impl History for MemoryJournal {
         open: &'a [OpenBuffer],
     ) -> Promise<'a, Result<Vec<Found>>> {
         Box::pin(async { Ok(self.log.deliveries(query, open)) })
-    }
-
-    fn settled<'a>(
-        &'a self,
-        after: Option<SettlementCursor>,
-        query: &'a DeliveryQuery,
-    ) -> Promise<'a, Result<SettledPage>> {
-        Box::pin(async move { Ok(self.log.settled(after, query)) })
     }
 
     fn executions<'a>(
@@ -100,6 +92,16 @@ impl History for MemoryJournal {
 
     fn dismiss<'a>(&'a self, selection: &'a Selection) -> Promise<'a, Result<usize>> {
         Box::pin(async { Ok(self.dismiss_selected(selection)) })
+    }
+}
+
+impl Settlements for MemoryJournal {
+    fn settled<'a>(
+        &'a self,
+        after: Option<SettlementCursor>,
+        query: &'a DeliveryQuery,
+    ) -> Promise<'a, Result<SettledPage>> {
+        Box::pin(async move { Ok(self.log.settled(after, query)) })
     }
 }
 

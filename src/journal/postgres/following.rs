@@ -5,13 +5,14 @@
 //!
 //! **Invariant:** a page has every delivery between its two places, each once.
 
-use super::Shared;
 use super::conditions::Conditions;
 use super::log::{FOUND, TABLES, found};
 use super::params::{Columns, int};
 use super::row::RowReader;
+use super::{PostgresJournal, Shared};
 use crate::error::Result;
 use crate::execution::{DeliveryQuery, Dropped, SettledPage, SettlementCursor};
+use crate::journal::{Promise, Settlements};
 
 impl Shared {
     /// Finds the deliveries after a place: a transaction, and the number of a call in it.
@@ -59,5 +60,15 @@ impl Shared {
         let ask = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS oldest";
         let rows = self.read(ask, &Columns::default()).await?;
         RowReader::new("pg_current_snapshot", &rows[0]).unsigned("oldest")
+    }
+}
+
+impl Settlements for PostgresJournal {
+    fn settled<'a>(
+        &'a self,
+        after: Option<SettlementCursor>,
+        query: &'a DeliveryQuery,
+    ) -> Promise<'a, Result<SettledPage>> {
+        Box::pin(self.shared.find_settled(after, query))
     }
 }

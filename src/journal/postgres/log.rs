@@ -18,8 +18,7 @@ use super::{PostgresJournal, Shared};
 use crate::error::Result;
 use crate::execution::{
     Before, DeliveryQuery, Entry, ExecutionInfo, ExecutionQuery, ExecutionView, Found, Log,
-    MAX_SAMPLES, OpenBuffer, Sample, Search, Selection, SettledPage, SettlementCursor, Status,
-    Subject, Target, array,
+    MAX_SAMPLES, OpenBuffer, Sample, Search, Selection, Status, Subject, Target, array,
 };
 use crate::journal::{History, Promise, Selected, codec};
 use crate::time::Timestamp;
@@ -407,14 +406,6 @@ impl History for PostgresJournal {
         open: &'a [OpenBuffer],
     ) -> Promise<'a, Result<Vec<Found>>> {
         Box::pin(self.shared.find_deliveries(query, open))
-    }
-
-    fn settled<'a>(
-        &'a self,
-        after: Option<SettlementCursor>,
-        query: &'a DeliveryQuery,
-    ) -> Promise<'a, Result<SettledPage>> {
-        Box::pin(self.shared.find_settled(after, query))
     }
 
     fn executions<'a>(

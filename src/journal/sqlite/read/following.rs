@@ -8,7 +8,9 @@ use super::query::{COLUMNS, Conditions, entry, info_of};
 use super::reader::JournalReader;
 use crate::error::Result;
 use crate::execution::{DeliveryQuery, Dropped, SettledPage, SettlementCursor};
+use crate::journal::sqlite::SqliteJournal;
 use crate::journal::sqlite::row::{SqliteRow, int};
+use crate::journal::{Promise, Settlements};
 
 /// The one numbering of a file.
 const EPOCH: u64 = 0;
@@ -81,4 +83,15 @@ fn dropped(connection: &Connection, after: u64, until: u64) -> Rows<u64> {
         .prepare_cached(ask)?
         .query_row(params![int(after), int(until)], |row| row.get(0))?;
     Ok((until - after).saturating_sub(kept))
+}
+
+impl Settlements for SqliteJournal {
+    fn settled<'a>(
+        &'a self,
+        after: Option<SettlementCursor>,
+        query: &'a DeliveryQuery,
+    ) -> Promise<'a, Result<SettledPage>> {
+        let query = query.clone();
+        Box::pin(self.read(move |reader| reader.settled(after, &query)))
+    }
 }

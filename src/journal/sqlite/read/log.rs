@@ -215,15 +215,6 @@ impl History for SqliteJournal {
         Box::pin(self.find_deliveries(query, open))
     }
 
-    fn settled<'a>(
-        &'a self,
-        after: Option<SettlementCursor>,
-        query: &'a DeliveryQuery,
-    ) -> Promise<'a, Result<SettledPage>> {
-        let query = query.clone();
-        Box::pin(self.read(move |reader| reader.settled(after, &query)))
-    }
-
     fn executions<'a>(
         &'a self,
         query: &'a ExecutionQuery,
