@@ -29,7 +29,7 @@ test('the server is what its document says', async (t) => {
   const authorization = `Bearer ${TOKEN}`
   const { body } = await ask('/openapi.json', { headers: { authorization } })
   assert.equal(body.openapi, '3.1.0')
-  assert.equal(Object.keys(body.paths).length, 30)
+  assert.equal(Object.keys(body.paths).length, 31)
 
   // It writes files beside itself.
   const cwd = mkdtempSync(join(tmpdir(), 'dollar-send-test-'))
@@ -44,7 +44,7 @@ test('the server is what its document says', async (t) => {
     return Number(/Tested: (\d+)/.exec(done.stdout)?.[1])
   }
   // A stream has no end; sse.spec.mjs is about it.
-  assert.equal(await tested('--exclude-path-regex', `^/pipelines/|^/log/stream|${SELECTIONS}`), 28)
+  assert.equal(await tested('--exclude-path-regex', `^/pipelines/|^/log/stream|${SELECTIONS}`), 29)
   const unchecked = ['--exclude-checks', 'positive_data_acceptance']
   assert.equal(await tested('--include-path-regex', SELECTIONS, ...unchecked), 7)
 })
