@@ -40,6 +40,7 @@ pub(super) struct Order {
 #[serde(rename_all = "camelCase")]
 pub(super) struct OrderItem {
     pub(super) id: Uuid,
+    pub(super) call_id: Uuid,
     recorded_at: String,
     pub(super) argument: Argument,
 }

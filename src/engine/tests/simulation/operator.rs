@@ -253,7 +253,8 @@ impl Operator {
     }
 }
 
-fn target(place: usize) -> PauseTarget {
+/// Returns the target of a pause by its place: a lane, a workflow, or everything.
+pub(super) fn target(place: usize) -> PauseTarget {
     match place.checked_sub(LANES.len()) {
         None => PauseTarget::Destination(LANES[place].to_owned()),
         Some(super::run::WORKFLOWS) => PauseTarget::All,

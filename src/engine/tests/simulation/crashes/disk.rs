@@ -18,16 +18,26 @@ pub(super) struct Disk {
 
 /// A delivery, as the file has it.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Row {
     pub(super) id: Uuid,
     step: String,
     pub(super) status: String,
+    pub(super) replay_of: Option<Uuid>,
+    pub(super) replayed_by: Option<Uuid>,
+    pub(super) resolved_by: Option<Uuid>,
+    pub(super) dismissed_at: Option<String>,
 }
 
 impl Row {
     /// Returns the number of the call.
     pub(super) fn call(&self) -> usize {
         self.step[1..].parse().unwrap()
+    }
+
+    /// Returns `true` if it has ended.
+    pub(super) fn is_terminal(&self) -> bool {
+        matches!(&*self.status, "delivered" | "failed" | "discarded")
     }
 }
 

@@ -33,10 +33,11 @@ impl Thread for Function {
         }
         let Order { job, batch, items } = serde_json::from_str(job).unwrap();
         let calls: Vec<_> = items.iter().map(|item| item.argument.n).collect();
+        let firsts: Vec<_> = items.iter().map(|item| item.call_id).collect();
         let items: Vec<_> = items.iter().map(|item| item.id).collect();
         let timeout = ledger.lanes[self.lane].options.timeout;
         let model = Job { lane: self.lane, items, until: later(timeout) };
-        ledger.begin_attempt(job, model, &calls, &batch);
+        ledger.begin_attempt(job, model, &calls, &firsts, &batch);
         let seed = ledger.seed ^ ledger.attempts << 32 ^ calls[0] as u64;
         let mut dice = Dice::new(seed);
         let reaction = react(&mut dice, ledger.lanes[self.lane].mood, calls.len());

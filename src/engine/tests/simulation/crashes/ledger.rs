@@ -10,6 +10,9 @@ use uuid::Uuid;
 use super::super::destination::{Answer, Reaction};
 use super::super::options::LANES;
 use super::super::world::{Mood, START, now};
+use super::pauses::Pauses;
+use super::published::{End, Published};
+use super::replays::Replays;
 use crate::destinations::custom::Options;
 use crate::engine::Engine;
 
@@ -23,21 +26,10 @@ pub(super) fn locked(ledger: &SharedLedger) -> MutexGuard<'_, Ledger> {
     ledger.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The pause of a lane, as far as it is known: a process may die while it begins or ends one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paused {
-    No,
-    Yes,
-    Unknown,
-}
-
 /// One destination.
 pub(super) struct LaneModel {
     pub(super) options: Options,
     pub(super) mood: Mood,
-    pub(super) paused: Paused,
-    pub(super) paused_at: u64,
-    pub(super) was_paused: bool,
     /// `true` if a process had no function for it for a while: then calls may change places.
     pub(super) was_gone: bool,
 }
@@ -47,8 +39,10 @@ pub(super) struct LaneModel {
 pub(super) struct Call {
     pub(super) lane: usize,
     pub(super) execution: usize,
+    pub(super) workflow: usize,
     /// The commit that it is in.
     pub(super) commit: Option<usize>,
+    /// The first delivery.
     pub(super) id: Option<Uuid>,
 }
 
@@ -107,6 +101,9 @@ pub(super) struct Ledger {
     pub(super) engine: Option<Arc<Engine>>,
     pub(super) fails_interrupted: bool,
     pub(super) lanes: Vec<LaneModel>,
+    pub(super) pauses: Pauses,
+    pub(super) replays: Replays,
+    pub(super) published: Published,
     pub(super) calls: Vec<Call>,
     pub(super) commits: Vec<Commit>,
     pub(super) deliveries: BTreeMap<Uuid, Delivery>,
@@ -137,6 +134,9 @@ impl Ledger {
             engine: None,
             fails_interrupted,
             lanes,
+            pauses: Pauses::default(),
+            replays: Replays::default(),
+            published: Published::default(),
             calls: Vec::new(),
             commits: Vec::new(),
             deliveries: BTreeMap::new(),
@@ -177,7 +177,14 @@ impl Ledger {
     }
 
     /// Takes note of the beginning of an attempt, and checks that it may begin.
-    pub(super) fn begin_attempt(&mut self, job: u64, model: Job, calls: &[usize], batch: &str) {
+    pub(super) fn begin_attempt(
+        &mut self,
+        job: u64,
+        model: Job,
+        calls: &[usize],
+        firsts: &[Uuid],
+        batch: &str,
+    ) {
         self.attempts += 1;
         self.step();
         self.jobs.retain(|_, job| job.until > now());
@@ -186,14 +193,12 @@ impl Ledger {
         if in_lane >= self.lanes[lane].options.concurrency {
             self.violate(format!("too many attempts at once in {}", LANES[lane]));
         }
-        // An attempt that waits for its lease to be on disk is under way.
-        let begun_before = u64::from(self.fails_interrupted) * DISK_MILLIS;
-        let is_paused = now() > self.lanes[lane].paused_at + begun_before;
-        if self.lanes[lane].paused == Paused::Yes && is_paused {
-            self.violate(format!("an attempt in {}, which is paused", LANES[lane]));
-        }
+        self.check_paused(lane, calls);
         let is_batched = self.lanes[lane].options.batch.is_some();
-        for (id, call) in model.items.iter().zip(calls) {
+        for (id, (call, first)) in model.items.iter().zip(calls.iter().zip(firsts)) {
+            if *self.calls[*call].id.get_or_insert(*first) != *first {
+                self.violate(format!("call {call} was repeated with another id"));
+            }
             self.begin_item(*id, *call, is_batched.then_some(batch));
         }
         if is_batched {
@@ -203,12 +208,9 @@ impl Ledger {
     }
 
     fn begin_item(&mut self, id: Uuid, number: usize, batch: Option<&str>) {
-        let call = &mut self.calls[number];
-        let known = *call.id.get_or_insert(id);
-        let (place, lane, commit) = ((call.execution, call.lane), call.lane, call.commit);
-        if known != id {
-            self.violate(format!("call {number} was repeated with another id"));
-        }
+        let call = &self.calls[number];
+        let is_replay = call.id != Some(id);
+        let commit = call.commit;
         match commit.map(|commit| self.commits[commit].promise) {
             Some(Promise::Open | Promise::Kept) => {}
             Some(Promise::Lost) => {
@@ -238,22 +240,35 @@ impl Ledger {
         if is_interrupted {
             self.violate(format!("call {number} was interrupted, and sent again"));
         }
-        if is_first && !self.may_change_places(lane) {
-            let before = self.begun.insert(place, number);
-            if let Some(before) = before.filter(|before| *before > number) {
-                self.violate(format!("call {number} was begun after {before}"));
-            }
+        let is_in_order = if is_replay {
+            self.check_replay(id, number, is_first)
+        } else {
+            !is_first || self.is_begun_in_order(number)
+        };
+        if !is_in_order && !self.may_change_places(number) {
+            self.violate(format!("call {number} was begun after a later one"));
         }
     }
 
-    /// Returns `true` if the first attempts of a lane may begin in any order: batches of a lane that was
-    /// paused, or of an earlier process, and attempts whose leases are on disk at the same moment.
-    fn may_change_places(&self, lane: usize) -> bool {
-        let LaneModel { options, was_paused, was_gone, .. } = &self.lanes[lane];
-        match options.batch {
-            Some(_) => *was_paused || self.life > 0,
+    /// Takes note of the first attempt at a call. Returns `false` if a later one of its execution and lane
+    /// was begun before.
+    fn is_begun_in_order(&mut self, number: usize) -> bool {
+        let Call { execution, lane, .. } = self.calls[number];
+        let before = self.begun.insert((execution, lane), number);
+        before.is_none_or(|before| before < number)
+    }
+
+    /// Returns `true` if the first attempts of a lane may begin in any order: calls of a workflow that was
+    /// paused, batches of a lane that was paused, or of an earlier process, and attempts whose leases are on
+    /// disk at the same moment.
+    fn may_change_places(&self, call: usize) -> bool {
+        let Call { lane, workflow, .. } = self.calls[call];
+        let LaneModel { options, was_gone, .. } = &self.lanes[lane];
+        let may_lane = match options.batch {
+            Some(_) => self.pauses.had_lane(lane) || self.life > 0,
             None => *was_gone || self.fails_interrupted && options.concurrency > 1,
-        }
+        };
+        may_lane || self.pauses.had_workflow(workflow)
     }
 
     /// Checks that a batch has the items that it had at its first attempt, in their order, or some of them.
@@ -276,9 +291,12 @@ impl Ledger {
     }
 
     /// Takes note of the end of a delivery, as the engine published it.
-    pub(super) fn settle(&mut self, id: Uuid, call: usize, is_delivered: bool) {
+    pub(super) fn settle(&mut self, end: &End) {
+        let (id, call, is_delivered) = (end.id, end.call(), end.is_delivered());
         self.note(&format!("settled call {call}: {is_delivered}"));
-        if *self.calls[call].id.get_or_insert(id) != id {
+        if end.replay_of.is_some() {
+            self.check_replay(id, call, false);
+        } else if *self.calls[call].id.get_or_insert(id) != id {
             self.violate(format!("call {call} ended with another id"));
         }
         if self.ended.contains_key(&id) || self.settled.insert(id, is_delivered).is_some() {
@@ -301,7 +319,8 @@ impl Ledger {
     pub(super) fn waiting(&self) -> usize {
         let kept = self.commits.iter().filter(|commit| commit.promise == Promise::Kept);
         let ends: BTreeSet<_> = self.ended.keys().chain(self.settled.keys()).collect();
-        kept.map(|commit| commit.calls.len()).sum::<usize>() - ends.len()
+        let made = self.replays.made.len();
+        kept.map(|commit| commit.calls.len()).sum::<usize>() + made - ends.len()
     }
 
     /// Takes note of the end of the process, which interrupts its jobs.
@@ -313,6 +332,8 @@ impl Ledger {
             }
         }
         self.engine = None;
+        self.replays.end_life();
+        self.published = Published::default();
         self.settled.clear();
         self.life += 1;
         self.counts = Counts::default();

@@ -11,7 +11,7 @@ use super::super::options::{LANES, config, destination};
 use super::super::run::{note_panics, panics};
 use super::super::world::{Mood, START, now};
 use super::disk::Disk;
-use super::ledger::{LaneModel, Ledger, Paused, SharedLedger, locked};
+use super::ledger::{LaneModel, Ledger, SharedLedger, locked};
 use super::operator::{Ending, Operator};
 use crate::config::Config;
 use crate::journal::{OnInterrupted, Options, SearchIndex};
@@ -39,9 +39,6 @@ pub(super) fn simulate(seed: u64) -> Simulated {
     let lanes = (0..LANES.len()).map(|lane| LaneModel {
         options: destination(&mut dice, lane),
         mood: Mood::Mixed,
-        paused: Paused::No,
-        paused_at: 0,
-        was_paused: false,
         was_gone: false,
     });
     let lanes = lanes.collect();

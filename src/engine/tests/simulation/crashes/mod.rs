@@ -15,6 +15,9 @@ mod function;
 mod ledger;
 mod life;
 mod operator;
+mod pauses;
+mod published;
+mod replays;
 mod stored;
 
 use std::ops::Range;

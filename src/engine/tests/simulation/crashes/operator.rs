@@ -3,18 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use super::super::dice::Dice;
 use super::super::options::LANES;
 use super::super::run::{WORKFLOWS, panics, rest};
 use super::super::world::{Mood, now};
 use super::function::Function;
-use super::ledger::{Call, Commit, DISK_MILLIS, Ledger, Paused, Promise, SharedLedger, locked};
+use super::ledger::{Call, Commit, DISK_MILLIS, Ledger, Promise, SharedLedger, locked};
 use crate::config::Config;
 use crate::delivery::Kind;
 use crate::egress::SystemLookup;
-use crate::engine::{Engine, Execution, Handle, Handover, PauseTarget, RetryFilter, Run};
+use crate::engine::{Engine, Execution, Handle, Handover, RetryFilter, Run};
 use crate::jobs::Thread;
 use crate::observability::events::{Subscriber, Topic};
 
@@ -31,16 +29,16 @@ pub(super) enum Ending {
 struct OpenExecution {
     execution: Arc<Execution>,
     number: usize,
+    workflow: usize,
     /// The calls in its buffer.
     calls: Vec<usize>,
 }
 
 /// The operator of one process.
 pub(super) struct Operator {
-    ledger: SharedLedger,
-    dice: Dice,
+    pub(super) ledger: SharedLedger,
+    pub(super) dice: Dice,
     handle: Handle,
-    subscriber: Arc<Subscriber>,
     open: Vec<OpenExecution>,
     /// The lanes without a function.
     absent: Vec<usize>,
@@ -58,6 +56,7 @@ impl Operator {
         engine.events().subscribe(&subscriber);
         let mut opened = locked(ledger);
         opened.engine = Some(Arc::clone(&engine));
+        opened.published.subscriber = Some(subscriber);
         let fails = opened.fails_interrupted;
         let concurrency = engine.config().concurrency;
         let text = format!("open, concurrency {concurrency}, fails what it interrupted: {fails}");
@@ -69,17 +68,17 @@ impl Operator {
             locked(ledger).lanes[*lane].was_gone = true;
         }
         let (ledger, handle, open) = (Arc::clone(ledger), Handle::new(engine), Vec::new());
-        let operator = Self { ledger, dice, handle, subscriber, open, absent };
+        let operator = Self { ledger, dice, handle, open, absent };
         let present = |lane: &usize| !operator.absent.contains(lane);
         (0..LANES.len()).filter(present).for_each(|lane| operator.add(lane));
         operator
     }
 
-    fn engine(&self) -> Arc<Engine> {
+    pub(super) fn engine(&self) -> Arc<Engine> {
         Arc::clone(self.handle.engine())
     }
 
-    fn model<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
+    pub(super) fn model<T>(&self, change: impl FnOnce(&mut Ledger) -> T) -> T {
         change(&mut locked(&self.ledger))
     }
 
@@ -121,7 +120,7 @@ impl Operator {
     }
 
     async fn operate(&mut self) {
-        match self.dice.weighted(&[10, 24, 4, 12, 3, 16, 2, 4, 2, 4, 1, 3]) {
+        match self.dice.weighted(&[10, 24, 4, 12, 3, 16, 3, 5, 2, 4, 1, 3, 5, 2, 2, 1]) {
             0 => self.begin(),
             1 => self.record(),
             2 => self.hand_over(false),
@@ -133,7 +132,11 @@ impl Operator {
             8 => self.retry_now().await,
             9 => self.change_mood(),
             10 => self.flush().await,
-            _ => self.add_next(),
+            11 => self.add_next(),
+            12 => self.replay(),
+            13 => self.plan().await,
+            14 => self.cancel_replay(),
+            _ => self.dismiss().await,
         }
     }
 
@@ -147,7 +150,8 @@ impl Operator {
             trace: None,
             trigger: None,
         });
-        self.open.push(OpenExecution { execution: execution.unwrap(), number, calls: Vec::new() });
+        let (execution, calls) = (execution.unwrap(), Vec::new());
+        self.open.push(OpenExecution { execution, number, workflow, calls });
     }
 
     fn choose(&mut self) -> Option<usize> {
@@ -158,7 +162,7 @@ impl Operator {
         let Some(place) = self.choose() else { return };
         for _ in 0..=self.dice.below(5) {
             let lane = self.dice.below(LANES.len());
-            let OpenExecution { execution, number, calls } = &mut self.open[place];
+            let OpenExecution { execution, number, workflow, calls } = &mut self.open[place];
             let mut ledger = locked(&self.ledger);
             let call = ledger.calls.len();
             let step = execution.step(&format!("s{call}")).unwrap();
@@ -166,7 +170,8 @@ impl Operator {
                 (Kind::from_name(LANES[lane]).unwrap(), format!(r#"{{"n":{call}}}"#));
             execution.record(kind, step, text.into_bytes(), None).unwrap();
             ledger.note(&format!("record {call} for {}", LANES[lane]));
-            ledger.calls.push(Call { lane, execution: *number, commit: None, id: None });
+            let (execution, workflow) = (*number, *workflow);
+            ledger.calls.push(Call { lane, execution, workflow, commit: None, id: None });
             ledger.counts.recorded += 1;
             calls.push(call);
         }
@@ -221,41 +226,6 @@ impl Operator {
         let longest = [5, 300, 5_000, 40_000][self.dice.below(4)];
         let time = self.dice.millis(1..=longest);
         tokio::time::sleep(time).await;
-    }
-
-    async fn pause(&mut self) {
-        let lane = self.dice.below(LANES.len());
-        self.model(|ledger| {
-            ledger.note(&format!("pause {}", LANES[lane]));
-            ledger.lanes[lane].was_paused = true;
-            if ledger.lanes[lane].paused == Paused::No {
-                ledger.lanes[lane].paused = Paused::Unknown;
-            }
-        });
-        self.engine().pause(PauseTarget::Destination(LANES[lane].to_owned())).await.unwrap();
-        self.model(|ledger| {
-            ledger.lanes[lane].paused = Paused::Yes;
-            ledger.lanes[lane].paused_at = now();
-        });
-    }
-
-    async fn resume(&mut self, all: bool) {
-        let lane = self.dice.below(LANES.len());
-        let is_meant = |of: usize| all || of == lane;
-        self.model(|ledger| {
-            ledger.note(&format!("resume {}", if all { "all" } else { LANES[lane] }));
-            let meant = ledger.lanes.iter_mut().enumerate().filter(|(of, _)| is_meant(*of));
-            for (_, lane) in meant.filter(|(_, lane)| lane.paused == Paused::Yes) {
-                lane.paused = Paused::Unknown;
-            }
-        });
-        let target = PauseTarget::Destination(LANES[lane].to_owned());
-        let target = if all { PauseTarget::All } else { target };
-        self.engine().resume(&target).await.unwrap();
-        self.model(|ledger| {
-            let meant = ledger.lanes.iter_mut().enumerate().filter(|(of, _)| is_meant(*of));
-            meant.for_each(|(_, lane)| lane.paused = Paused::No);
-        });
     }
 
     async fn retry_now(&mut self) {
@@ -313,26 +283,15 @@ impl Operator {
         self.handle.close(timeout).await;
         // The writer of a simulation ends a little later.
         tokio::time::sleep(Duration::from_secs(1)).await;
-        self.take_events();
-    }
-
-    /// Takes what the engine published.
-    fn take_events(&self) {
-        while let Some(text) = self.subscriber.take() {
-            let events: Vec<(String, serde_json::Value)> = serde_json::from_str(&text).unwrap();
-            for (_, event) in events {
-                let id: Uuid = event["id"].as_str().unwrap().parse().unwrap();
-                let call = event["step"].as_str().unwrap()[1..].parse().unwrap();
-                self.model(|ledger| ledger.settle(id, call, event["status"] == "delivered"));
-            }
-        }
+        self.model(Ledger::take_events);
     }
 
     /// Checks the counts, when nothing can happen at this moment.
     fn check(&self) {
-        self.take_events();
         let stats = self.engine().stats();
         let mut ledger = locked(&self.ledger);
+        ledger.take_events();
+        ledger.take_replays();
         for panic in panics() {
             ledger.violate(format!("a panic: {panic}"));
         }
@@ -344,7 +303,7 @@ impl Operator {
                 stats.delivered, stats.failed
             ));
         }
-        if now() < ledger.counts.discarding {
+        if now() < ledger.counts.discarding || ledger.replays.is_running() {
             return;
         }
         let counts = (ledger.counts.recorded, ledger.counts.discarded);
@@ -356,21 +315,6 @@ impl Operator {
         if is_known && stats.pending != ledger.waiting() {
             let waiting = ledger.waiting();
             ledger.violate(format!("{} calls wait instead of {waiting}", stats.pending));
-        }
-    }
-}
-
-impl Ledger {
-    /// Checks that a new process has the pauses that were promised, and learns of the others.
-    fn check_pauses(&mut self, engine: &Engine) {
-        let views = engine.pauses();
-        for (lane, name) in LANES.iter().enumerate() {
-            let is_paused = views.iter().any(|view| view.destination.as_deref() == Some(*name));
-            let found = if is_paused { Paused::Yes } else { Paused::No };
-            let known = std::mem::replace(&mut self.lanes[lane].paused, found);
-            if known != Paused::Unknown && known != found {
-                self.violate(format!("the pause of {name} is {found:?} after a restart"));
-            }
         }
     }
 }

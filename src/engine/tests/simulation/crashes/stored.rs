@@ -1,6 +1,6 @@
 //! Compares the file that a process left with the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::disk::Row;
 use super::ledger::{Ledger, Promise};
@@ -10,14 +10,21 @@ impl Ledger {
     /// committed, and what had ended has the same end. Learns which commits were stored.
     pub(super) fn check_stored(&mut self, rows: &[Row], is_closed: bool) {
         let mut stored: BTreeMap<usize, &Row> = BTreeMap::new();
-        for row in rows {
+        self.check_replays(rows);
+        for row in rows.iter().filter(|row| row.replay_of.is_none()) {
             if stored.insert(row.call(), row).is_some() {
                 self.violate(format!("call {} is stored twice", row.call()));
             }
         }
         self.check_commits(&stored);
         for (number, row) in &stored {
-            self.check_row(*number, row);
+            if *self.calls[*number].id.get_or_insert(row.id) != row.id {
+                self.violate(format!("call {number} is stored with another id"));
+            }
+        }
+        self.check_sent(rows);
+        for row in rows {
+            self.check_row(row);
         }
         if is_closed {
             self.check_settled();
@@ -54,20 +61,20 @@ impl Ledger {
                 Promise::Kept | Promise::Lost => {}
             }
         }
-        let unstored = |call: &usize| !stored.contains_key(call);
-        let sent: Vec<_> = self.deliveries.values().map(|delivery| delivery.call).collect();
-        if let Some(call) = sent.into_iter().find(unstored) {
+    }
+
+    fn check_sent(&mut self, rows: &[Row]) {
+        let stored: BTreeSet<_> = rows.iter().map(|row| row.id).collect();
+        let mut sent = self.deliveries.iter();
+        if let Some((_, delivery)) = sent.find(|(id, _)| !stored.contains(id)) {
+            let call = delivery.call;
             self.violate(format!("call {call} was sent, and is not stored"));
         }
     }
 
-    fn check_row(&mut self, number: usize, row: &Row) {
-        let call = &mut self.calls[number];
-        let is_known = *call.id.get_or_insert(row.id) == row.id;
-        let is_committed = call.commit.is_some();
-        if !is_known {
-            self.violate(format!("call {number} is stored with another id"));
-        }
+    fn check_row(&mut self, row: &Row) {
+        let number = row.call();
+        let is_committed = self.calls[number].commit.is_some();
         if is_committed == (row.status == "discarded") {
             self.violate(format!("call {number} is stored as {}", row.status));
         }
