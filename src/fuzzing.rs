@@ -7,12 +7,14 @@
 
 use std::convert::Infallible;
 
+use crate::binding;
 use crate::destinations;
 use crate::egress;
 use crate::frames::FrameScanner;
 use crate::journal;
 use crate::pattern::{matches, weight};
 use crate::postgres;
+use crate::server;
 use crate::streams::EventId;
 use crate::time::Timestamp;
 
@@ -20,7 +22,7 @@ use crate::time::Timestamp;
 pub type FuzzTarget = fn(&[u8]);
 
 /// Every target by its name, which its folder in `fuzz/corpus` has too.
-pub const TARGETS: [(&str, FuzzTarget); 17] = [
+pub const TARGETS: [(&str, FuzzTarget); 19] = [
     ("addresses", destinations::fuzz::addresses),
     ("body", destinations::fuzz::body),
     ("call", destinations::fuzz::call),
@@ -32,8 +34,10 @@ pub const TARGETS: [(&str, FuzzTarget); 17] = [
     ("frames", frames),
     ("json", destinations::fuzz::json),
     ("messages", postgres::fuzz::messages),
+    ("options", binding::options::fuzz::options),
     ("pattern", pattern),
     ("replies", destinations::fuzz::replies),
+    ("resume", server::fuzz::resume),
     ("rows", destinations::fuzz::rows),
     ("sieve", egress::fuzz::sieve),
     ("uri", postgres::fuzz::uri),

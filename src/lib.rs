@@ -31,5 +31,6 @@ pub mod time;
 
 /// Deliveries are many small allocations on background threads, where the system's allocator took
 /// a fifth of the time.
+#[cfg(not(miri))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -94,11 +94,22 @@ const MAY_USE: [(&str, &[&str]); 24] = [
             "time",
         ],
     ),
+    ("binding", &[]),
     (
         "fuzzing",
-        &["destinations", "egress", "frames", "journal", "pattern", "postgres", "streams", "time"],
+        &[
+            "binding",
+            "destinations",
+            "egress",
+            "frames",
+            "journal",
+            "pattern",
+            "postgres",
+            "server",
+            "streams",
+            "time",
+        ],
     ),
-    ("binding", &[]),
 ];
 
 /// Modules whose documentation is in plain English. A module is added when it is rewritten.

@@ -17,6 +17,9 @@ mod handle;
 mod hold;
 mod mailbox;
 mod migrate;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod options;
+#[cfg(not(any(test, feature = "fuzzing")))]
 mod options;
 mod promise;
 mod read_executions;

@@ -34,6 +34,8 @@ pub use sqlite::{
     Describe, Durability, OnInterrupted, Options, SearchIndex, SqliteJournal, announce,
     create_directory, read_executions, read_log, read_settled,
 };
+#[cfg(test)]
+pub(crate) use sqlite::{DiskFault, DiskFaults, has_disk_faults, set_disk_faults};
 
 use std::collections::HashMap;
 use std::fmt;

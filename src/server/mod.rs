@@ -9,6 +9,8 @@ mod connection;
 mod deliveries;
 mod events;
 mod feed;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod guarded;
 mod log;
 mod metered;

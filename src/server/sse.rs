@@ -29,19 +29,19 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const MAX_CHANNELS: usize = 100;
 
 /// The query parameters of a stream.
-#[derive(Debug, Default)]
-struct Wanted {
-    channels: Vec<Box<str>>,
-    last_event_id: Option<String>,
-    expires: Option<u64>,
-    signature: Option<String>,
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) channels: Vec<Box<str>>,
+    pub(super) last_event_id: Option<String>,
+    pub(super) expires: Option<u64>,
+    pub(super) signature: Option<String>,
 }
 
 /// The parameters. `lastEventId` is that of a widespread polyfill of `EventSource`.
 const PARAMETERS: [&str; 5] = ["channel", "last_event_id", "lastEventId", "expires", "signature"];
 
 impl Wanted {
-    fn of(query: &str) -> Result<Self, ApiError> {
+    pub(super) fn of(query: &str) -> Result<Self, ApiError> {
         check_query(query, &PARAMETERS, &["channel"])?;
         let mut wanted = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {

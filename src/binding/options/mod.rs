@@ -8,6 +8,8 @@ mod destination;
 mod egress;
 mod email;
 mod email_auth;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod http;
 mod journal;
 mod log;

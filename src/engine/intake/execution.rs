@@ -276,9 +276,9 @@ impl Execution {
             ));
         }
         let calls = recording.take();
-        drop(recording);
         let recorded = calls.len();
         let committed = self.enqueue_commit(calls, completion);
+        drop(recording);
         // Without a guard a query is running already, for what was before this.
         let guard = self.engine.intake.begin_commit();
         if self.shared().journal.is_durable() {
@@ -303,9 +303,12 @@ impl Execution {
         work: PendingGuard,
     ) -> Result<Receipt> {
         self.wait_for_bodies().await;
-        let calls = self.recording().take();
-        let receipt = self.receipt(calls.len());
-        let committed = self.enqueue_commit(calls, completion).await;
+        let (receipt, committed) = {
+            let mut recording = self.recording();
+            let calls = recording.take();
+            (self.receipt(calls.len()), self.enqueue_commit(calls, completion))
+        };
+        let committed = committed.await;
         drop(work);
         committed.map(|()| receipt)
     }
@@ -334,7 +337,7 @@ impl Execution {
             forwards: None,
         };
         if let Err(refusal) = append_counted(lanes, commit, counted).await {
-            self.restore_after_refusal(refusal.commit);
+            self.restore_after_refusal(refusal.commit, &refusal.error);
             return Err(refusal.error);
         }
         if let Some(error) = error {
@@ -344,10 +347,18 @@ impl Execution {
         Ok(())
     }
 
-    /// After a refusal the calls are recorded as before, and the hook can fire again.
-    fn restore_after_refusal(self: &Arc<Self>, commit: Commit) {
-        let ended = commit.completion != Completion::Continues;
-        self.recording().restore(commit.items.into_iter().map(|(_, item)| item).collect());
+    /// After a refusal the calls are recorded as before, and the hook can fire again. What waits behind is
+    /// refused as well: it would overtake them.
+    fn restore_after_refusal(self: &Arc<Self>, commit: Commit, error: &Error) {
+        let mut recording = self.recording();
+        let mut items: Vec<Item> = commit.items.into_iter().map(|(_, item)| item).collect();
+        let mut ended = commit.completion != Completion::Continues;
+        for (calls, completion) in self.outbox.refuse_all(error) {
+            ended |= completion != Completion::Continues;
+            items.extend(calls.into_items());
+        }
+        recording.restore(items);
+        drop(recording);
         if ended {
             self.engine.intake.add(self);
         }

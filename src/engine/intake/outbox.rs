@@ -9,11 +9,12 @@ use tokio::sync::oneshot;
 use super::Execution;
 use super::commit::CountedCalls;
 use crate::engine::closed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::journal::Completion;
 use crate::recording::Calls;
 
-/// The commits that wait, and whose turn it is to append one.
+/// The commits that wait, and whose turn it is to append one. They are queued while the recording is locked,
+/// so that a refusal finds all that were taken from it.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: Mutex<VecDeque<Outgoing>>,
@@ -32,6 +33,19 @@ struct Outgoing {
 impl Outbox {
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Outgoing>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses all commits that wait, because the one before them was. Returns what they have, in order.
+    pub(super) fn refuse_all(&self, error: &Error) -> Vec<(Calls, Completion)> {
+        let refuse = |outgoing| {
+            let Outgoing { calls, completion, counted, done } = outgoing;
+            drop(counted);
+            let message = format!("the calls before these could not be handed over: {error}");
+            // Its owner waits, unless it was dropped with its engine.
+            let _ = done.send(Err(Error::new(error.kind(), message)));
+            (calls, completion)
+        };
+        self.waiting().drain(..).map(refuse).collect()
     }
 }
 

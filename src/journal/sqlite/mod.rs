@@ -20,6 +20,8 @@ mod row;
 mod search;
 mod write;
 
+#[cfg(test)]
+pub(crate) use file::{DiskFault, DiskFaults, has_disk_faults, set_disk_faults};
 pub use file::{Durability, announce, create_directory};
 pub(super) use moving::{Access, Source};
 pub use read::{read_executions, read_log, read_settled};

@@ -2,6 +2,8 @@
 
 mod checkpoint;
 mod directory;
+#[cfg(test)]
+mod faulty;
 mod schema;
 mod upkeep;
 
@@ -13,5 +15,7 @@ pub(super) use directory::DataDir;
 pub(super) use schema::{open, open_to_read};
 pub(super) use upkeep::Upkeep;
 
+#[cfg(test)]
+pub(crate) use faulty::{DiskFault, DiskFaults, has_disk_faults, set_disk_faults};
 #[cfg(test)]
 pub(super) use schema::VERSION;

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::queue::{MAX_DELAY, SharedQueue};
-use super::writer::WriterThread;
+use super::writer::{RETRY_DELAY, WriterThread};
 use crate::time::simulated::chance;
 
 /// Writes until the journal is closed, as [`WriterThread`] does. A runtime that is dropped ends it at once,
@@ -15,7 +15,8 @@ pub(super) async fn write(mut thread: WriterThread) {
     while !shared.queue().stopping {
         shared.simulated.notified().await;
         while has_work(&shared) || !thread.left.is_empty() {
-            wait_for_disk().await;
+            let is_troubled = !thread.left.is_empty();
+            wait(&shared, is_troubled).await;
             let mut batch = std::mem::take(&mut thread.left);
             let mut queue = shared.queue();
             let since = queue.since.unwrap_or_else(Instant::now);
@@ -23,6 +24,9 @@ pub(super) async fn write(mut thread: WriterThread) {
             queue.take(if is_due { since + MAX_DELAY } else { since }, &mut batch);
             drop(queue);
             thread.write(batch);
+            if is_troubled && !thread.left.is_empty() && shared.queue().stopping {
+                break;
+            }
         }
     }
     thread.end();
@@ -31,6 +35,14 @@ pub(super) async fn write(mut thread: WriterThread) {
 fn has_work(shared: &SharedQueue) -> bool {
     let queue = shared.queue();
     !queue.awaited.is_empty() || !queue.deferred.is_empty()
+}
+
+/// Waits for the disk; before operations that could not be written, as long as the thread would.
+async fn wait(shared: &SharedQueue, is_troubled: bool) {
+    if is_troubled && !has_work(shared) && !shared.queue().stopping {
+        let _ = tokio::time::timeout(RETRY_DELAY, shared.simulated.notified()).await;
+    }
+    wait_for_disk().await;
 }
 
 /// Waits no time, or a few milliseconds, or rarely many.

@@ -27,7 +27,7 @@ use crate::private::{self, Identity};
 use crate::time::Timestamp;
 
 /// The delay before the operations of a failed transaction are written again.
-const RETRY_DELAY: Duration = Duration::from_millis(500);
+pub(super) const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// The writer's end that the journal holds.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::super::destination::{Answer, Reaction};
 use super::super::options::LANES;
 use super::super::world::{Mood, START, now};
+use super::operator::OpenExecution;
 use super::pauses::Pauses;
 use super::published::{End, Published};
 use super::replays::Replays;
@@ -53,7 +54,10 @@ pub(super) enum Promise {
     Open,
     /// It is stored.
     Kept,
-    /// It was refused, or the process died before it was stored.
+    /// It was refused, and nothing of it is sent. A process that dies may have left it all the same: a sync
+    /// failed after it was written.
+    Refused,
+    /// The process died before it was stored.
     Lost,
 }
 
@@ -90,6 +94,9 @@ pub(super) struct Counts {
     pub(super) discarded: u64,
     /// Discards may be under way until then.
     pub(super) discarding: u64,
+    /// `true` if the disk had a fault: then it is not known what is recorded.
+    pub(super) is_disk_broken: bool,
+    pub(super) is_closing: bool,
 }
 
 /// Everything outside of the processes.
@@ -100,6 +107,7 @@ pub(super) struct Ledger {
     pub(super) deaths: u64,
     pub(super) engine: Option<Arc<Engine>>,
     pub(super) fails_interrupted: bool,
+    pub(super) has_disk_faults: bool,
     pub(super) lanes: Vec<LaneModel>,
     pub(super) pauses: Pauses,
     pub(super) replays: Replays,
@@ -110,6 +118,8 @@ pub(super) struct Ledger {
     pub(super) jobs: BTreeMap<u64, Job>,
     /// The items of each batch, in the order of its first attempt.
     pub(super) batches: HashMap<String, Vec<Uuid>>,
+    /// Executions whose commits were refused.
+    pub(super) returned: Vec<OpenExecution>,
     /// The ends that the file had when a process ended: `true` is delivered.
     pub(super) ended: BTreeMap<Uuid, bool>,
     /// The ends that the present process published.
@@ -133,6 +143,7 @@ impl Ledger {
             deaths: 0,
             engine: None,
             fails_interrupted,
+            has_disk_faults: false,
             lanes,
             pauses: Pauses::default(),
             replays: Replays::default(),
@@ -142,6 +153,7 @@ impl Ledger {
             deliveries: BTreeMap::new(),
             jobs: BTreeMap::new(),
             batches: HashMap::new(),
+            returned: Vec::new(),
             ended: BTreeMap::new(),
             settled: BTreeMap::new(),
             begun: HashMap::new(),
@@ -174,6 +186,17 @@ impl Ledger {
             Some(left) => self.fuse = Some(left - 1),
             None => {}
         }
+    }
+
+    /// Takes note that calls are handed over. Returns the number of their commit.
+    pub(super) fn begin_commit(&mut self, calls: Vec<usize>, is_complete: bool) -> usize {
+        self.note(&format!("hand over {calls:?}, complete: {is_complete}"));
+        let commit = self.commits.len();
+        for call in &calls {
+            self.calls[*call].commit = Some(commit);
+        }
+        self.commits.push(Commit { calls, promise: Promise::Open });
+        commit
     }
 
     /// Takes note of the beginning of an attempt, and checks that it may begin.
@@ -213,7 +236,7 @@ impl Ledger {
         let commit = call.commit;
         match commit.map(|commit| self.commits[commit].promise) {
             Some(Promise::Open | Promise::Kept) => {}
-            Some(Promise::Lost) => {
+            Some(Promise::Refused | Promise::Lost) => {
                 self.violate(format!("call {number} was sent, and is not stored"));
             }
             None => self.violate(format!("call {number} was sent before its completion")),
@@ -260,13 +283,14 @@ impl Ledger {
 
     /// Returns `true` if the first attempts of a lane may begin in any order: calls of a workflow that was
     /// paused, batches of a lane that was paused, or of an earlier process, and attempts whose leases are on
-    /// disk at the same moment.
+    /// disk at the same moment; with a disk that fails, also those whose batches or leases it refused.
     fn may_change_places(&self, call: usize) -> bool {
         let Call { lane, workflow, .. } = self.calls[call];
         let LaneModel { options, was_gone, .. } = &self.lanes[lane];
+        let may_wait = options.concurrency > 1 || self.has_disk_faults;
         let may_lane = match options.batch {
-            Some(_) => self.pauses.had_lane(lane) || self.life > 0,
-            None => *was_gone || self.fails_interrupted && options.concurrency > 1,
+            Some(_) => self.pauses.had_lane(lane) || self.life > 0 || self.has_disk_faults,
+            None => *was_gone || self.fails_interrupted && may_wait,
         };
         may_lane || self.pauses.had_workflow(workflow)
     }
@@ -332,6 +356,7 @@ impl Ledger {
             }
         }
         self.engine = None;
+        self.returned.clear();
         self.replays.end_life();
         self.published = Published::default();
         self.settled.clear();

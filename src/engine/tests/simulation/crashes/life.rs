@@ -14,7 +14,7 @@ use super::disk::Disk;
 use super::ledger::{LaneModel, Ledger, SharedLedger, locked};
 use super::operator::{Ending, Operator};
 use crate::config::Config;
-use crate::journal::{OnInterrupted, Options, SearchIndex};
+use crate::journal::{OnInterrupted, Options, SearchIndex, has_disk_faults, set_disk_faults};
 use crate::time::simulated;
 
 /// The end of a simulation.
@@ -30,6 +30,8 @@ pub(super) struct Simulated {
 enum End {
     Died,
     Closed,
+    /// It closed while the disk failed.
+    Failed,
 }
 
 /// Runs the simulation of a seed.
@@ -43,6 +45,7 @@ pub(super) fn simulate(seed: u64) -> Simulated {
     });
     let lanes = lanes.collect();
     let ledger = Arc::new(Mutex::new(Ledger::new(seed, lanes, dice.percent(25))));
+    locked(&ledger).has_disk_faults = dice.percent(40);
     let mut disk = Disk::new();
     let lives = dice.within(2..=5);
     let mut time = START;
@@ -91,7 +94,10 @@ fn live(ledger: &SharedLedger, disk: &mut Disk, time: u64, is_last: bool) -> u64
                 }
             };
             // No task is polled from here on.
+            let is_stored = !has_disk_faults();
+            set_disk_faults(None);
             disk.advance();
+            let end = if end == End::Closed && !is_stored { End::Failed } else { end };
             take_leave(&mut locked(&shared), disk, end, is_last);
             now()
         })

@@ -10,6 +10,7 @@
 //! `SIMULATE=17 cargo nextest run --no-capture a_process_that_dies_loses_nothing` runs one seed and prints its
 //! history, `SIMULATE=0..6000` runs many.
 
+mod broken;
 mod disk;
 mod function;
 mod ledger;
@@ -17,6 +18,7 @@ mod life;
 mod operator;
 mod pauses;
 mod published;
+mod refused;
 mod replays;
 mod stored;
 

@@ -1,5 +1,6 @@
 //! The operator and the workflows of one process: operations that a seed chooses.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::super::options::LANES;
 use super::super::run::{WORKFLOWS, panics, rest};
 use super::super::world::{Mood, now};
 use super::function::Function;
-use super::ledger::{Call, Commit, DISK_MILLIS, Ledger, Promise, SharedLedger, locked};
+use super::ledger::{Call, DISK_MILLIS, Ledger, Promise, SharedLedger, locked};
 use crate::config::Config;
 use crate::delivery::Kind;
 use crate::egress::SystemLookup;
@@ -26,12 +27,12 @@ pub(super) enum Ending {
 }
 
 /// An execution that has not ended.
-struct OpenExecution {
-    execution: Arc<Execution>,
-    number: usize,
-    workflow: usize,
+pub(super) struct OpenExecution {
+    pub(super) execution: Arc<Execution>,
+    pub(super) number: usize,
+    pub(super) workflow: usize,
     /// The calls in its buffer.
-    calls: Vec<usize>,
+    pub(super) calls: Vec<usize>,
 }
 
 /// The operator of one process.
@@ -39,7 +40,9 @@ pub(super) struct Operator {
     pub(super) ledger: SharedLedger,
     pub(super) dice: Dice,
     handle: Handle,
-    open: Vec<OpenExecution>,
+    pub(super) open: Vec<OpenExecution>,
+    /// The numbers of those that were discarded.
+    pub(super) discarded: BTreeSet<usize>,
     /// The lanes without a function.
     absent: Vec<usize>,
 }
@@ -68,7 +71,7 @@ impl Operator {
             locked(ledger).lanes[*lane].was_gone = true;
         }
         let (ledger, handle, open) = (Arc::clone(ledger), Handle::new(engine), Vec::new());
-        let operator = Self { ledger, dice, handle, open, absent };
+        let operator = Self { ledger, dice, handle, open, discarded: BTreeSet::new(), absent };
         let present = |lane: &usize| !operator.absent.contains(lane);
         (0..LANES.len()).filter(present).for_each(|lane| operator.add(lane));
         operator
@@ -120,7 +123,8 @@ impl Operator {
     }
 
     async fn operate(&mut self) {
-        match self.dice.weighted(&[10, 24, 4, 12, 3, 16, 3, 5, 2, 4, 1, 3, 5, 2, 2, 1]) {
+        self.take_returned();
+        match self.dice.weighted(&[10, 24, 4, 12, 3, 16, 3, 5, 2, 4, 1, 3, 5, 2, 2, 1, 3]) {
             0 => self.begin(),
             1 => self.record(),
             2 => self.hand_over(false),
@@ -136,7 +140,8 @@ impl Operator {
             12 => self.replay(),
             13 => self.plan().await,
             14 => self.cancel_replay(),
-            _ => self.dismiss().await,
+            15 => self.dismiss().await,
+            _ => self.break_disk(),
         }
     }
 
@@ -181,17 +186,12 @@ impl Operator {
     fn hand_over(&mut self, is_complete: bool) {
         let Some(place) = self.choose() else { return };
         let open = &mut self.open[place];
+        let OpenExecution { number, workflow, .. } = *open;
+        let execution = Arc::clone(&open.execution);
         let calls = std::mem::take(&mut open.calls);
-        let commit = self.model(|ledger| {
-            ledger.note(&format!("hand over {calls:?}, complete: {is_complete}"));
-            let commit = ledger.commits.len();
-            for call in &calls {
-                ledger.calls[*call].commit = Some(commit);
-            }
-            ledger.commits.push(Commit { calls, promise: Promise::Open });
-            commit
-        });
-        let execution = Arc::clone(&self.open[place].execution);
+        let returned = OpenExecution { execution, number, workflow, calls: calls.clone() };
+        let commit = self.model(|ledger| ledger.begin_commit(calls, is_complete));
+        let execution = Arc::clone(&returned.execution);
         let handover = if is_complete { execution.complete(None) } else { execution.flush() };
         let Handover::Committing(committing) = handover.unwrap() else {
             return self.model(|ledger| ledger.violate("a durable journal promised at once"));
@@ -199,19 +199,25 @@ impl Operator {
         if is_complete {
             self.open.remove(place);
         }
-        let ledger = Arc::clone(&self.ledger);
+        let (ledger, life) = (Arc::clone(&self.ledger), self.model(|ledger| ledger.life));
         tokio::runtime::Handle::current().spawn(async move {
             let kept = committing.await;
             let mut ledger = locked(&ledger);
+            if ledger.life != life {
+                return;
+            }
             ledger.note(&format!("the promise of commit {commit}: {:?}", kept.is_ok()));
-            let promise = if kept.is_ok() { Promise::Kept } else { Promise::Lost };
-            ledger.commits[commit].promise = promise;
+            match kept {
+                Ok(_) => ledger.keep(commit, number),
+                Err(_) => ledger.refuse(commit, returned),
+            }
         });
     }
 
     fn discard(&mut self) {
         let Some(place) = self.choose() else { return };
         let open = self.open.remove(place);
+        self.discarded.insert(open.number);
         self.model(|ledger| {
             ledger.note(&format!("discard {:?}", open.calls));
             ledger.counts.discarded += open.calls.len() as u64;
@@ -230,7 +236,8 @@ impl Operator {
 
     async fn retry_now(&mut self) {
         self.model(|ledger| ledger.note("retry now"));
-        self.engine().retry_now(&RetryFilter::default()).await.unwrap();
+        let hastened = self.engine().retry_now(&RetryFilter::default()).await;
+        self.allow_error(hastened);
     }
 
     fn change_mood(&mut self) {
@@ -263,6 +270,9 @@ impl Operator {
             ledger.note("all faults are over");
             ledger.lanes.iter_mut().for_each(|lane| lane.mood = Mood::Well);
         });
+        self.mend_disk();
+        rest().await;
+        self.take_returned();
         while !self.open.is_empty() {
             self.hand_over(true);
         }
@@ -279,7 +289,10 @@ impl Operator {
 
     /// Closes the engine, which leaves what is not done in time.
     async fn close(&mut self, timeout: Duration) {
-        self.model(|ledger| ledger.note(&format!("close in {timeout:?}")));
+        self.model(|ledger| {
+            ledger.note(&format!("close in {timeout:?}"));
+            ledger.counts.is_closing = true;
+        });
         self.handle.close(timeout).await;
         // The writer of a simulation ends a little later.
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -303,7 +316,8 @@ impl Operator {
                 stats.delivered, stats.failed
             ));
         }
-        if now() < ledger.counts.discarding || ledger.replays.is_running() {
+        let is_known = now() >= ledger.counts.discarding && !ledger.counts.is_disk_broken;
+        if !is_known || ledger.replays.is_running() {
             return;
         }
         let counts = (ledger.counts.recorded, ledger.counts.discarded);

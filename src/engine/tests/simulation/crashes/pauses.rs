@@ -125,8 +125,10 @@ impl Operator {
             ledger.note(&format!("pause {target:?}"));
             ledger.pauses.begin(place);
         });
-        self.engine().pause(target).await.unwrap();
-        self.model(|ledger| ledger.pauses.begun(place));
+        let paused = self.engine().pause(target).await;
+        if self.allow_error(paused).is_some() {
+            self.model(|ledger| ledger.pauses.begun(place));
+        }
     }
 
     pub(super) async fn resume(&mut self, all: bool) {
@@ -137,7 +139,10 @@ impl Operator {
             let paused = ledger.pauses.ended_by(place).filter(|pause| pause.paused == Paused::Yes);
             paused.for_each(|pause| pause.paused = Paused::Unknown);
         });
-        self.engine().resume(&target).await.unwrap();
+        let resumed = self.engine().resume(&target).await;
+        if self.allow_error(resumed).is_none() {
+            return;
+        }
         self.model(|ledger| {
             ledger.pauses.ended_by(place).for_each(|pause| pause.paused = Paused::No);
         });

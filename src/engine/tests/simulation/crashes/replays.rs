@@ -129,7 +129,9 @@ impl Ledger {
             if by_id.get(&of).is_none_or(|before| before.replayed_by != Some(row.id)) {
                 self.violate(format!("the replay of call {call} is not linked"));
             }
-            let is_expected = self.replays.made.contains_key(&row.id) || self.replays.is_running();
+            // A sync may have failed after it was written.
+            let may_be_new = self.replays.is_running() || self.counts.is_disk_broken;
+            let is_expected = self.replays.made.contains_key(&row.id) || may_be_new;
             if !is_expected {
                 self.violate(format!("a replay of call {call} is stored that was not made"));
             } else if !self.replays.made.contains_key(&row.id) {
@@ -255,7 +257,8 @@ impl Operator {
         }
         let (selection, forced) = self.selection();
         self.model(|ledger| ledger.replays.forced.extend(forced));
-        let plan = engine.plan_replay(&selection).await.unwrap();
+        let plan = engine.plan_replay(&selection).await;
+        let Some(plan) = self.allow_error(plan) else { return };
         self.model(|ledger| {
             ledger.note(&format!("planned {} calls, without {}", plan.count, plan.skipped));
             ledger.replays.plan = Some((plan.id, ledger.life));
@@ -276,6 +279,7 @@ impl Operator {
     pub(super) async fn dismiss(&mut self) {
         let (selection, _) = self.selection();
         self.model(|ledger| ledger.note("dismiss"));
-        self.engine().dismiss(&selection).await.unwrap();
+        let dismissed = self.engine().dismiss(&selection).await;
+        self.allow_error(dismissed);
     }
 }

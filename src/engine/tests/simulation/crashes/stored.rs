@@ -11,12 +11,13 @@ impl Ledger {
     pub(super) fn check_stored(&mut self, rows: &[Row], is_closed: bool) {
         let mut stored: BTreeMap<usize, &Row> = BTreeMap::new();
         self.check_replays(rows);
-        for row in rows.iter().filter(|row| row.replay_of.is_none()) {
+        let is_discarded = |row: &&Row| row.status == "discarded";
+        for row in rows.iter().filter(|row| row.replay_of.is_none() && !is_discarded(row)) {
             if stored.insert(row.call(), row).is_some() {
                 self.violate(format!("call {} is stored twice", row.call()));
             }
         }
-        self.check_commits(&stored);
+        self.check_commits(&stored, is_closed);
         for (number, row) in &stored {
             if *self.calls[*number].id.get_or_insert(row.id) != row.id {
                 self.violate(format!("call {number} is stored with another id"));
@@ -36,12 +37,15 @@ impl Ledger {
         }
     }
 
-    fn check_commits(&mut self, stored: &BTreeMap<usize, &Row>) {
+    fn check_commits(&mut self, stored: &BTreeMap<usize, &Row>, is_closed: bool) {
         for place in 0..self.commits.len() {
             let commit = &self.commits[place];
-            let (all, promise) = (commit.calls.len(), commit.promise);
-            let there = commit.calls.iter().filter(|call| stored.contains_key(call)).count();
-            let calls = format!("{:?}", commit.calls);
+            let promise = commit.promise;
+            // Those that were refused may be in another commit.
+            let is_in = |call: &&usize| self.calls[**call].commit == Some(place);
+            let calls: Vec<_> = commit.calls.iter().filter(is_in).collect();
+            let there = calls.iter().filter(|call| stored.contains_key(call)).count();
+            let (all, calls) = (calls.len(), format!("{calls:?}"));
             match promise {
                 Promise::Kept if there < all => {
                     self.violate(format!("of the commit of {calls} {there} are stored"));
@@ -49,10 +53,13 @@ impl Ledger {
                 Promise::Lost if there > 0 => {
                     self.violate(format!("of the lost commit of {calls} {there} are stored"));
                 }
-                Promise::Open if there > 0 && there < all => {
+                Promise::Open | Promise::Refused if there > 0 && there < all => {
                     self.violate(format!("a part of the commit of {calls} is stored: {there}"));
                 }
-                Promise::Open => {
+                Promise::Refused if is_closed && there > 0 => {
+                    self.violate(format!("of the refused commit of {calls} {there} are stored"));
+                }
+                Promise::Open | Promise::Refused => {
                     let is_stored = there > 0;
                     self.commits[place].promise =
                         if is_stored { Promise::Kept } else { Promise::Lost };
@@ -74,8 +81,8 @@ impl Ledger {
 
     fn check_row(&mut self, row: &Row) {
         let number = row.call();
-        let is_committed = self.calls[number].commit.is_some();
-        if is_committed == (row.status == "discarded") {
+        let promise = self.calls[number].commit.map(|commit| self.commits[commit].promise);
+        if (promise == Some(Promise::Kept)) == (row.status == "discarded") {
             self.violate(format!("call {number} is stored as {}", row.status));
         }
         let is_delivered = match &*row.status {
