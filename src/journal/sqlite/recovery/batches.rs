@@ -1,6 +1,6 @@
 //! Sealed batches that an earlier process left: their records, and their results.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, Result};
@@ -25,7 +25,7 @@ pub(crate) struct RecoveredBatches(Mutex<BatchState>);
 struct BatchState {
     /// Runs by their first number: the length, the batch, and the place of the first record in it.
     runs: BTreeMap<u64, (u64, u64, usize)>,
-    batches: HashMap<u64, RecoveredBatch>,
+    batches: BTreeMap<u64, RecoveredBatch>,
 }
 
 #[derive(Debug)]
