@@ -51,7 +51,7 @@ impl utoipa::Modify for Bearer {
 fn the_document_describes_every_route() {
     let document: serde_json::Value = serde_json::from_str(DOCUMENT).unwrap();
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 30);
+    assert_eq!(paths.len(), 31);
     assert!(paths.contains_key("/v1/workflows/{workflow_id}/$errors/event_summaries"));
     assert!(document["components"]["securitySchemes"]["bearer"].is_object());
 }

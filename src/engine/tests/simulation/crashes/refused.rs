@@ -43,6 +43,8 @@ fn a_completion_does_not_overtake_a_flush_that_is_refused() {
     let disk = Disk::new();
     runtime.block_on(async {
         simulated::begin(1);
+        // Only files that are opened after the first call can fail.
+        set_disk_faults(None);
         let journal = Some(Options::bare(disk.path()));
         let config = Config { journal, deliver: false, ..Config::default() };
         let handle = Handle::new(Engine::open(config, Arc::new(SystemLookup::new())).unwrap());
