@@ -293,6 +293,18 @@ fn damaged(directory: &Path, statement: &str) -> tempfile::TempDir {
     copy
 }
 
+#[tokio::test]
+async fn the_order_of_settlements_is_not_read_from_a_layout_before_it() {
+    let parent = closed_directory().await;
+    let read = |directory: &Path| read_settled(directory, None, &DeliveryQuery::default());
+    read(parent.path()).unwrap();
+    let older = damaged(parent.path(), "DROP TABLE numbering");
+    let connection = rusqlite::Connection::open(older.path().join(FILE)).unwrap();
+    connection.pragma_update(None, "user_version", 10).unwrap();
+    assert_names(&read(older.path()).unwrap_err(), "has layout 10, not 11: open it once");
+    read_log(older.path(), None, &DeliveryQuery::default()).unwrap();
+}
+
 fn assert_names(refused: &crate::error::Error, place: &str) {
     assert_eq!(refused.kind(), ErrorKind::Journal);
     assert!(refused.to_string().contains(place), "{refused} should name {place}");

@@ -12,7 +12,7 @@ pub use schema::Durability;
 
 pub(super) use checkpoint::Checkpoints;
 pub(super) use directory::DataDir;
-pub(super) use schema::{open, open_to_read};
+pub(super) use schema::{check_numbered, open, open_to_read};
 pub(super) use upkeep::Upkeep;
 
 #[cfg(test)]

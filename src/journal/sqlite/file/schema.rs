@@ -241,6 +241,8 @@ const STEPS: [&str; 11] = [
 pub(crate) const VERSION: usize = STEPS.len();
 /// The oldest version that is read as it is: what was added since is not read.
 const READABLE: usize = 8;
+/// The first version that numbers settlements.
+const NUMBERED: usize = 11;
 
 /// `dsnd`: so that `file` and the like can tell what the file is.
 const APPLICATION_ID: i64 = 0x6473_6e64;
@@ -287,6 +289,15 @@ pub(crate) fn open_to_read(path: &Path) -> Result<Connection> {
         Ok(connection)
     } else {
         Err(unreadable_version(path, version))
+    }
+}
+
+/// Checks that a file which is read as it is numbers its settlements.
+pub(crate) fn check_numbered(connection: &Connection, path: &Path) -> Result<()> {
+    match version(connection) {
+        Ok(version) if version < NUMBERED => Err(unreadable_version(path, version)),
+        Ok(_) => Ok(()),
+        Err(error) => Err(storage_error(path, "cannot be read", error)),
     }
 }
 

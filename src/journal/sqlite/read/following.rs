@@ -8,14 +8,19 @@ use super::query::{COLUMNS, Conditions, entry, info_of};
 use super::reader::JournalReader;
 use crate::error::Result;
 use crate::execution::{DeliveryQuery, Dropped, SettledPage, SettlementCursor};
-use crate::journal::sqlite::SqliteJournal;
 use crate::journal::sqlite::row::{SqliteRow, int};
+use crate::journal::sqlite::{SqliteJournal, file};
 use crate::journal::{Promise, Settlements};
 
 /// The one numbering of a file.
 const EPOCH: u64 = 0;
 
 impl JournalReader {
+    /// Checks that the file is not of a version before the order of settlements.
+    pub(crate) fn check_numbered(&self) -> Result<()> {
+        file::check_numbered(&self.connection(), self.path())
+    }
+
     /// Returns the deliveries that became terminal after a place, in the order of their settlement.
     pub(crate) fn settled(
         &self,

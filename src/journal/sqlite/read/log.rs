@@ -46,7 +46,9 @@ pub fn read_settled(
     after: Option<SettlementCursor>,
     query: &DeliveryQuery,
 ) -> Result<SettledPage> {
-    JournalReader::open(&existing_file(directory)?, None)?.settled(after, query)
+    let reader = JournalReader::open(&existing_file(directory)?, None)?;
+    reader.check_numbered()?;
+    reader.settled(after, query)
 }
 
 /// Reads executions of a data directory as a JSON array, newest first. An engine may have it open.

@@ -132,6 +132,10 @@ impl JournalReader {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn failed_to_read(&self, error: rusqlite::Error) -> Error {
         storage_error(&self.path, "cannot be read", error)
     }
