@@ -225,6 +225,29 @@ test('log -f counts the deliveries that were dropped before it could show them',
   await follower.end()
 })
 
+test('log -f asks again when a response breaks off', async (t) => {
+  const server = await receiver(t)
+  const engine = await openEngine(t, { server: { port: 0 } })
+  const { url } = address(engine)
+  let isCut = false
+  const cutting = await receiver(t, async ({ path }, response) => {
+    const text = await (await fetch(url + path)).text()
+    response.writeHead(200, { 'content-length': text.length })
+    const cuts = isCut && path.startsWith('/v1/settlements')
+    if (!cuts) return response.end(text)
+    isCut = false
+    response.write(text.slice(0, text.length / 2), () => response.destroy())
+  })
+  await send(engine, server.url, 'before')
+  const follower = following(t, '--json', '--url', cutting.origin)
+  await readTo(follower, 'before')
+  isCut = true
+  await send(engine, server.url, 'last')
+  assert.match((await follower.errors.next()).value, /broke off its response\. Waiting for it\.$/)
+  assert.deepEqual(await readTo(follower, 'last'), [])
+  await follower.end()
+})
+
 test('the places of settlements are checked', async (t) => {
   const engine = await openEngine(t, { server: { port: 0 } })
   const { url } = address(engine)

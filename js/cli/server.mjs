@@ -196,7 +196,10 @@ export class Server {
   /** @param {string} path @param {RequestInit} [init] @returns {Promise<Body>} */
   async #json(path, init = {}) {
     const response = await this.request(path, init)
-    const body = /** @type {Body} */ (await response.json().catch(() => ({})))
+    const text = await response.text().catch((error) => {
+      throw transient(`${this.#url} broke off its response`, error)
+    })
+    const body = parsed(text)
     if (response.ok) return body
     const { message, error } = body
     const reason = message ?? values.memberOf(error, 'message') ?? error ?? response.statusText
@@ -223,15 +226,32 @@ export class Server {
       const { name, message, cause } = /** @type {FetchError} */ (error)
       if (name === 'TimeoutError') {
         const seconds = ANSWER_MS / 1000
-        throw new ServerError(`${this.#url} did not answer within ${seconds} s.`, { cause: error })
+        throw transient(`${this.#url} did not answer within ${seconds} s`, error)
       }
       const reason = cause?.message || cause?.code || message
-      const unreachable = new ServerError(`${this.#url} cannot be reached: ${reason}`, {
-        cause: error,
-      })
-      unreachable.isTransient = true
-      throw unreachable
+      throw transient(`${this.#url} cannot be reached: ${reason}`, error)
     }
+  }
+}
+
+/**
+ * The error of a server that may be there later.
+ *
+ * @param {string} message
+ * @param {unknown} cause
+ */
+function transient(message, cause) {
+  const error = new ServerError(message, { cause })
+  error.isTransient = true
+  return error
+}
+
+/** @param {string} text @returns {Body} */
+function parsed(text) {
+  try {
+    return JSON.parse(text) ?? {}
+  } catch {
+    return {}
   }
 }
 

@@ -9,7 +9,8 @@ use napi::bindgen_prelude::{Object, ToNapiValue};
 use tokio::runtime::Handle;
 
 use super::error::to_js_error;
-use crate::error::Result;
+use crate::engine::runtime;
+use crate::error::{Error, ErrorKind, Result};
 
 /// Returns a promise for `future`. A pending promise keeps the process alive.
 pub(super) fn promise<'env, T, V, F>(
@@ -32,4 +33,18 @@ where
         });
     });
     Ok(promise)
+}
+
+/// Returns a promise for what `read` finds in a data directory, on a thread that may wait for the disk.
+pub(super) fn reading(
+    env: &Env,
+    read: impl FnOnce() -> Result<String> + Send + 'static,
+) -> napi::Result<Object<'_>> {
+    let runtime = runtime::handle().map_err(|error| to_js_error(*env, &error))?;
+    let read = async move {
+        tokio::task::spawn_blocking(read).await.unwrap_or_else(|panic| {
+            Err(Error::new(ErrorKind::Internal, "reading the log panicked").with_source(panic))
+        })
+    };
+    promise(env, &runtime, read, |_, text| Ok(text))
 }

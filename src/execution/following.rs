@@ -72,7 +72,7 @@ pub struct SettledPage {
     pub found: Vec<Found>,
     /// The place after them.
     pub cursor: SettlementCursor,
-    /// What is missing between the two places.
+    /// The settlements that are missing between the two places.
     pub dropped: Dropped,
 }
 

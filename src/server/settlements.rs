@@ -59,7 +59,8 @@ pub(super) struct Settlements {
     #[schema(example = "set_0000000000000000000000000000002a")]
     cursor: String,
     /// Deliveries that became terminal in between and that the log has no more, those that the filter
-    /// leaves out included. `null`: an unknown number, because `after` is of another engine or too old.
+    /// leaves out included. `null`: an unknown number, because `after` is of another engine or too old. With
+    /// `journal.postgres` those are not counted whose day was removed.
     dropped: Option<u64>,
 }
 

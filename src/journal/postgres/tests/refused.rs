@@ -3,7 +3,7 @@
 
 use super::*;
 
-/// What an opening takes.
+/// The rows that an opening takes.
 const TAKEN: &str = "SELECT next_block, (SELECT count(*) FROM fleet.nodes) FROM fleet.meta";
 
 #[test]

@@ -5,7 +5,7 @@ use super::*;
 /// A node that is slow: its lease is over, and it renews it in a transaction that lasts for longer.
 const SLOW: &str = "
     INSERT INTO fleet.nodes (id, expires_at, delivers) VALUES (1000, '-infinity', true)";
-/// What it changes there.
+/// Its changes there.
 const CHANGES: &str = "
     UPDATE fleet.shards SET owner = 1000, epoch = epoch + 1;
     INSERT INTO fleet.executions (serial, execution_id, workflow_id, attempt, started_at, emit_depth,

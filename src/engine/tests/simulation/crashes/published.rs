@@ -1,4 +1,4 @@
-//! What an engine published: the ends of deliveries.
+//! The events that an engine published: the ends of deliveries.
 
 use std::sync::Arc;
 
