@@ -21,6 +21,7 @@ use http_body_util::Full;
 use url::{Position, Url};
 
 use super::failure::local_shortage_in;
+use super::handshakes::Handshakes;
 use super::head::Names;
 use super::http1::{Http1Body, Http1Connection, Http1Failure};
 use super::http2::{self, SharedConnection, StreamSlot};
@@ -83,7 +84,7 @@ impl Connections {
         header_case: HeaderCase,
         idle: Duration,
     ) -> Self {
-        let opener = Arc::new(Opener { policy, lookup, tls });
+        let opener = Arc::new(Opener { policy, lookup, tls, handshakes: Handshakes::default() });
         Self { opener, pool: Arc::new(Pool::new(idle)), header_case }
     }
 

@@ -19,6 +19,7 @@ mod failure;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod gateway;
+mod handshakes;
 mod head;
 mod http1;
 mod http2;

@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
+use super::handshakes::Handshakes;
 use super::lookup::Lookup;
 use super::policy::Policy;
 use super::progress::{self, Progress};
@@ -34,6 +35,7 @@ pub(super) struct Opener {
     pub(super) policy: Arc<Policy>,
     pub(super) lookup: Arc<dyn Lookup>,
     pub(super) tls: HttpTls,
+    pub(super) handshakes: Handshakes,
 }
 
 impl Opener {
@@ -48,7 +50,8 @@ impl Opener {
         let stream = if url.scheme() == "https" {
             let config = self.tls.config(url, offer);
             let connector = TlsConnector::from(Arc::clone(config));
-            Stream::Tls(Box::new(connector.connect(server_name(url)?, stream).await?))
+            let handshake = connector.connect(server_name(url)?, stream);
+            Stream::Tls(Box::new(self.handshakes.run(handshake).await?))
         } else {
             Stream::Plain(stream)
         };
