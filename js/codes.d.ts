@@ -218,6 +218,11 @@ export type WarningCode =
    */
   | 'DEAD_LETTERS_REMOVED'
   /**
+   * The clock of this machine is a second or more away from that of the database of
+   * `journal.postgres`. The process goes by the database's. To do: Set the clock.
+   */
+  | 'CLOCK_DIFFERS'
+  /**
    * Deliveries wait for a service that the data directory had and the options lack, or for a
    * destination that nothing has registered within 5 seconds. To do: Open it with the options of the
    * runner, or call `engine.destination()`.

@@ -1,5 +1,6 @@
 //! Points in time as the log keeps them.
 
+pub mod fleet;
 mod limit;
 mod plausible;
 #[cfg(test)]
@@ -48,13 +49,20 @@ impl Timestamp {
         time.ok().or_else(date).map(|millis| Self::from_millis(u64::try_from(millis).unwrap_or(0)))
     }
 
-    /// The present, by the system's clock.
+    /// A point in time that never comes.
+    pub const NEVER: Self = Self::from_millis(253_402_300_799_000);
+
+    /// The present, by the system's clock, or by that of the fleet if the system's is wrong.
     #[must_use]
     pub fn now() -> Self {
         #[cfg(test)]
         if let Some(now) = simulated::now() {
             return now;
         }
+        fleet::corrected(Self::system())
+    }
+
+    fn system() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
@@ -68,7 +76,7 @@ impl Timestamp {
         if let Some(now) = simulated::now() {
             return now;
         }
-        let (start, before) = START.get_or_init(|| (Self::now(), uptime()));
+        let (start, before) = START.get_or_init(|| (Self::system(), uptime()));
         let passed = uptime().saturating_sub(*before).as_millis();
         Self::from_millis(
             start.as_millis().saturating_add(u64::try_from(passed).unwrap_or(u64::MAX)),
@@ -76,25 +84,31 @@ impl Timestamp {
     }
 
     /// The same point in time by the system's clock, which may have been set since the process
-    /// began.
+    /// began, or by that of the fleet if the system's is wrong.
     #[must_use]
     pub fn by_system(self) -> Self {
         self.shifted(Self::steady(), Self::now())
     }
 
-    fn shifted(self, steady: Self, system: Self) -> Self {
-        let (steady, system) = (steady.as_millis(), system.as_millis());
-        if steady.abs_diff(system) < SET_MILLIS {
+    /// The same point in time by the steady clock: that of [`Timestamp::by_system`].
+    #[must_use]
+    pub fn by_steady(self) -> Self {
+        self.shifted(Self::now(), Self::steady())
+    }
+
+    fn shifted(self, from: Self, to: Self) -> Self {
+        let (from, to) = (from.as_millis(), to.as_millis());
+        if self == Self::NEVER || from.abs_diff(to) < SET_MILLIS {
             return self;
         }
-        Self::from_millis(self.as_millis().saturating_add(system).saturating_sub(steady))
+        Self::from_millis(self.as_millis().saturating_add(to).saturating_sub(from))
     }
 
     /// The time since this point by the system's clock, or by the steady one if that is less: a clock
-    /// that is set makes nothing older.
+    /// that is set makes nothing older. The steady one of a fleet is that of its database.
     #[must_use]
     pub fn age(self) -> Duration {
-        self.age_at(Self::steady(), Self::now())
+        self.age_at(fleet::now().unwrap_or_else(Self::steady), Self::now())
     }
 
     fn age_at(self, steady: Self, system: Self) -> Duration {
@@ -123,7 +137,7 @@ impl Timestamp {
             let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
             let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
             let millis = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or_default();
-            Self::from_millis(seconds * 1000 + millis)
+            fleet::corrected(Self::from_millis(seconds * 1000 + millis))
         }
         #[cfg(not(target_os = "linux"))]
         Self::now()
@@ -231,6 +245,7 @@ mod tests {
         assert_eq!(due.shifted(at(99 * DAY), at(99 * DAY + 400)), due);
         assert_eq!(due.shifted(at(99 * DAY), at(98 * DAY)), at(99 * DAY));
         assert_eq!(due.shifted(at(99 * DAY), at(139 * DAY)), at(140 * DAY));
+        assert_eq!(Timestamp::NEVER.shifted(at(99 * DAY), at(98 * DAY)), Timestamp::NEVER);
     }
 
     #[test]

@@ -14,6 +14,7 @@ const { listens, ...options } = JSON.parse(process.argv[2])
 const engine = await Engine.open({ egress: LOCAL, ...options })
 const say = (/** @type {unknown[]} */ ...words) => console.log(words.join(' '))
 engine.on('delivery', ({ executionId, index, status }) => say('ended', executionId, index, status))
+engine.on('warning', ({ code }) => say('warned', code))
 for (const filter of listens ?? [])
   engine.subscribe(filter, ({ emitterId, name, event }) =>
     say('heard', JSON.stringify([emitterId, name, event])),

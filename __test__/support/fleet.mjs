@@ -51,11 +51,13 @@ export async function until(look) {
  *
  * @param {{ after(fn: () => unknown): void }} t
  * @param {object} settings
+ * @param {NodeJS.ProcessEnv} [env] variables that it has beside those of this process
  */
-export async function startNode(t, settings) {
+export async function startNode(t, settings, env = {}) {
   const path = fileURLToPath(new URL('fleet-node.mjs', import.meta.url))
   const child = spawn(process.execPath, [path, JSON.stringify(settings)], {
     stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
   })
   const closed = once(child, 'close')
   t.after(async () => {

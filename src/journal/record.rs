@@ -209,6 +209,8 @@ pub enum Incident<'a> {
     Trouble(&'a Error),
     /// So many dead letters were older than the log keeps them.
     DeadLettersRemoved(u64),
+    /// The system's clock is so many milliseconds ahead of that of the fleet, or behind it.
+    ClockDiffers(i64),
 }
 
 /// Tells of an incident.

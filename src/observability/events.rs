@@ -270,6 +270,18 @@ impl Events {
         self.emit(Topic::Warning, || Warning { code, message, execution_id: None });
     }
 
+    /// Emits a warning that the clock of this machine is so many milliseconds ahead of the database's.
+    pub fn clock_differs(&self, ahead: i64) {
+        let code = "CLOCK_DIFFERS";
+        let seconds = ahead.unsigned_abs() / 1000;
+        let side = if ahead > 0 { "ahead of" } else { "behind" };
+        let message = &format!(
+            "the clock of this machine is {seconds} s {side} that of the journal's database, by which \
+             this process goes"
+        );
+        self.emit(Topic::Warning, || Warning { code, message, execution_id: None });
+    }
+
     fn admits_trouble(&self, now: Instant) -> bool {
         let mut last = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_some_and(|last| now.saturating_duration_since(last) < TROUBLE_EVERY) {

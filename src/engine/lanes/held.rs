@@ -10,7 +10,7 @@ use crate::journal::{Lane, Record, Tenure};
 use crate::time::Timestamp;
 
 /// The due time of a held delivery: not before it is released.
-pub(crate) const HELD: Timestamp = Timestamp::from_millis(253_402_300_799_000);
+pub(crate) const HELD: Timestamp = Timestamp::NEVER;
 
 /// The subject that a delivery is held for.
 pub(super) enum HoldReason {

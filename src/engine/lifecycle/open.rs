@@ -99,6 +99,7 @@ fn journal(
     let report: Report = Box::new(move |incident| match incident {
         Incident::Trouble(error) => events.journal_trouble(&error.to_string()),
         Incident::DeadLettersRemoved(count) => events.dead_letters_removed(count, max_age),
+        Incident::ClockDiffers(ahead) => events.clock_differs(ahead),
     });
     let within = |error: Error| error.within("Engine.open()");
     if let Some(options) = &config.fleet {

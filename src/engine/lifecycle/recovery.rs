@@ -111,7 +111,7 @@ async fn bring_back_part(lanes: &Arc<Lanes>) -> Result<bool> {
         for Delayed { lane, record, due } in delayed {
             // The clock by which it was postponed may have been wrong.
             let longest = shared.destinations.of(record.kind).longest_wait(&record.payload);
-            let until = if due == HELD { due } else { due.min(now.after(longest)) };
+            let until = if due == HELD { due } else { due.by_steady().min(now.after(longest)) };
             shared.journal.delay(lane, record, until);
         }
         lanes.release_held(None);

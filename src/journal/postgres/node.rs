@@ -22,6 +22,7 @@ use crate::execution::{ExecutionLog, Retention};
 use crate::journal::crypto::Cipher;
 use crate::journal::{Incident, MemoryJournal};
 use crate::postgres::Connector;
+use crate::time::fleet;
 
 /// The time between two looks at shards that are to be given back.
 const DRAINED: Duration = Duration::from_millis(100);
@@ -79,6 +80,8 @@ pub(super) struct NodeThread {
     pub idle: HashMap<u16, u64>,
     /// `true` after a trouble was reported, until a transaction succeeds.
     is_troubled: bool,
+    /// `true` after a wrong clock was reported, until it is right.
+    has_wrong_clock: bool,
 }
 
 impl NodeThread {
@@ -102,6 +105,7 @@ impl NodeThread {
             next_care: now,
             idle: HashMap::new(),
             is_troubled: false,
+            has_wrong_clock: false,
         };
         let failed = |trouble| match trouble {
             Trouble::Replaced => super::error::replaced(),
@@ -153,6 +157,7 @@ impl NodeThread {
     async fn care(&mut self) -> std::result::Result<(), Trouble> {
         shares::care(self).await?;
         self.shared.forget_events();
+        self.note_clock();
         let renewal = self.shared.options.lease / 4;
         let drains = !self.shared.ownership().draining.is_empty();
         self.next_care = Instant::now() + if drains { renewal.min(DRAINED) } else { renewal };
@@ -321,6 +326,15 @@ impl NodeThread {
             && !std::mem::replace(&mut self.is_troubled, true)
         {
             self.shared.report(Incident::Trouble(error));
+        }
+    }
+
+    /// Reports once that the clock of this machine is wrong.
+    fn note_clock(&mut self) {
+        let error = fleet::error();
+        let was_wrong = std::mem::replace(&mut self.has_wrong_clock, error.is_some());
+        if let Some(ahead) = error.filter(|_| !was_wrong) {
+            self.shared.report(Incident::ClockDiffers(ahead));
         }
     }
 

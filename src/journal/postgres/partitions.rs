@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 
 use super::Shared;
-use super::connect::connect;
+use super::connect::{NOW, connect, time};
 use super::error::failed;
 use crate::error;
 use crate::execution::first_shared_serial;
@@ -70,9 +70,11 @@ async fn keep(client: &Client, begin: &str, max_age: Duration) -> error::Result<
     run(begin).await?;
     run("SET LOCAL lock_timeout TO '2s'").await?;
     let mut dead = 0;
-    let is_mine = client.query_typed(LOCK, &[]).await.map_err(|error| failed(&error))?;
-    if is_mine[0].get(0) {
-        let today = Timestamp::now().as_millis() / DAY;
+    // The database's day: a node's clock may be wrong.
+    let ask = format!("{LOCK}, {NOW}");
+    let rows = client.query_typed(&ask, &[]).await.map_err(|error| failed(&error))?;
+    if rows[0].get(0) {
+        let today = time(rows[0].get(1)).as_millis() / DAY;
         let known = partitions(client).await?;
         for day in today..=today + AHEAD {
             if !known.contains(&day) {

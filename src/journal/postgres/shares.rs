@@ -7,12 +7,13 @@ use std::time::Instant;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+use super::connect::{NOW, time};
 use super::error::Trouble;
 use super::node::{NodeThread, millis};
 use super::params::int;
 use super::refill::Load;
 use super::{Params, Shared};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, fleet};
 
 type Done<T = ()> = std::result::Result<T, Trouble>;
 
@@ -69,10 +70,14 @@ pub(super) async fn care(node: &mut NodeThread) -> Done {
         take_over(client).await?;
         let params = Params::of(&[(&id as _, Type::INT8), (&held as _, Type::INT4_ARRAY)]);
         client.query_typed(FREE_UNKNOWN, params.values()).await?;
-        let ask = "SELECT count(*) FILTER (WHERE delivers), count(*),
-                (SELECT count(*) FROM shards WHERE owner = $1)
-            FROM nodes WHERE NOT is_gone";
-        let rows = client.query_typed(ask, Params::of(&[(&id, Type::INT8)]).values()).await?;
+        let ask = format!(
+            "SELECT count(*) FILTER (WHERE delivers), count(*),
+                (SELECT count(*) FROM shards WHERE owner = $1), {NOW}
+            FROM nodes WHERE NOT is_gone"
+        );
+        let asked = Timestamp::steady();
+        let rows = client.query_typed(&ask, Params::of(&[(&id, Type::INT8)]).values()).await?;
+        fleet::agree(asked, time(rows[0].get(3)));
         let (delivering, nodes, mine): (i64, i64, i64) =
             (rows[0].get(0), rows[0].get(1), rows[0].get(2));
         client.query_typed(super::changes::FORGET, &[]).await?;
