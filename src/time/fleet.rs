@@ -40,7 +40,7 @@ fn is_other(system: Timestamp, fleet: Timestamp) -> bool {
     system.as_millis().abs_diff(fleet.as_millis()) >= SET_MILLIS
 }
 
-/// Returns what is known of the difference, as far as the answer confirms it: the database told its time
+/// Returns what is known of the difference, as far as the response confirms it: the database told its time
 /// somewhere between these two.
 fn agreed(known: i64, told: Timestamp, (from, to): (Timestamp, Timestamp)) -> i64 {
     known.max(difference(told, to)).min(difference(told, from))
@@ -65,12 +65,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_changed_no_more_than_the_answer_demands() {
+    fn what_is_known_is_changed_no_more_than_the_response_demands() {
         for (known, told, asked, expected) in [
-            // As far as the answer shows, the clocks are the same.
+            // As far as the response shows, the clocks are the same.
             (0, 1005, (1000, 1010), 0),
             (3, 1005, (1000, 1010), 3),
-            // A slow answer proves less.
+            // A slow response proves less.
             (40, 1005, (1000, 1010), 5),
             (-40, 1005, (1000, 1010), -5),
             (-40, 1005, (1000, 1050), -40),

@@ -57,7 +57,7 @@ impl Shared {
         let begun = Instant::now();
         let mut columns = Columns::default();
         columns.text(content).text(&self.channel);
-        let rows = self.read(SEND, &columns).await?;
+        let rows = self.read_all(&[(SEND, &columns)]).await?.pop().unwrap_or_default();
         let command: i64 = RowReader::new("commands", &rows[0]).get("id")?;
         self.is_signalled.store(true, Ordering::Release);
         self.look.notify_one();

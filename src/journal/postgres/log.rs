@@ -87,23 +87,37 @@ impl Shared {
         if self.is_closed() { Ok(()) } else { self.ops.wait(Op::Sync).await }
     }
 
-    /// Runs a query.
+    /// Runs a query that changes nothing. If the database does not respond it is made again, on another
+    /// connection, for as long as commits wait.
     pub(super) async fn read(&self, sql: &str, columns: &Columns) -> Result<Vec<Row>> {
-        Ok(self.read_all(&[(sql, columns)]).await?.pop().unwrap_or_default())
+        let begun = Instant::now();
+        loop {
+            if let Some(read) = self.try_read(&[(sql, columns)]).await {
+                return Ok(read?.pop().unwrap_or_default());
+            }
+            if begun.elapsed() >= self.options.patience || self.is_closed() {
+                return Err(super::error::silent());
+            }
+        }
     }
 
     /// Runs statements in one transaction. Returns the rows of each.
     pub(super) async fn read_all(&self, all: &[(&str, &Columns)]) -> Result<Vec<Vec<Row>>> {
+        self.try_read(all).await.unwrap_or_else(|| Err(super::error::silent()))
+    }
+
+    /// Does the same. Returns `None` if the database does not respond.
+    async fn try_read(&self, all: &[(&str, &Columns)]) -> Option<Result<Vec<Vec<Row>>>> {
         let reading = async {
             let client = self.reader().await?;
             run(&client, &self.begin, all).await.map_err(|error| failed(&error))
         };
         tokio::select! {
-            read = tokio::time::timeout(READ_LIMIT, reading) => if let Ok(read) = read { return read },
+            read = tokio::time::timeout(READ_LIMIT, reading) => if let Ok(read) = read { return Some(read) },
             () = self.silent.notified() => {}
         }
         *self.reader.lock().await = None;
-        Err(super::error::silent())
+        None
     }
 
     async fn reader(&self) -> Result<Arc<Client>> {

@@ -112,9 +112,14 @@ impl NodeThread {
             Trouble::Broken(error) | Trouble::Refused(error) => error,
             Trouble::Contended | Trouble::Taken(_) => journal("the journal could not be opened"),
         };
-        node.register(id).await.map_err(failed)?;
+        // First: it may take longer than a lease.
         node.shared.upkeep(node.client().map_err(failed)?).await;
-        node.care().await.map_err(failed)?;
+        node.register(id).await.map_err(failed)?;
+        let cared = match node.care().await {
+            Err(Trouble::Replaced) => node.replace(&mut Vec::new()).await,
+            cared => cared,
+        };
+        cared.map_err(failed)?;
         Ok(node)
     }
 

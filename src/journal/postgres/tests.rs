@@ -6,6 +6,7 @@ mod events;
 mod moving;
 mod refused;
 mod server;
+mod slow;
 mod takeover;
 mod unknown;
 mod way;
@@ -21,6 +22,7 @@ use crate::journal::contract::{self, model};
 use crate::journal::{Batches, History, Queue, Recovery};
 use node::NodeThread;
 use op::Op;
+use params::Columns;
 use server::Server;
 
 fn options(server: &Server, schema: &str) -> Options {

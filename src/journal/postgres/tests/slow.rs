@@ -1,0 +1,65 @@
+//! A database that is slow: what waits for it goes on.
+
+use super::*;
+
+/// Removes a partition, which the next node makes again.
+const REMOVE: &str = "DO $$ BEGIN
+    EXECUTE (SELECT 'DROP TABLE fleet.' || max(relname) FROM pg_class
+        WHERE relname LIKE 'deliveries_d%' AND relkind = 'r');
+    END $$";
+
+#[tokio::test]
+async fn a_node_that_opens_for_longer_than_its_lease_is_not_replaced() {
+    let Some(server) = Server::start() else { return };
+    let mut first = idle_node(options(&server, "fleet")).await;
+    server.sql(REMOVE);
+    let reader = connect::connect(&first.shared.connector).await.unwrap();
+    reader.batch_execute("BEGIN; LOCK TABLE fleet.deliveries IN ACCESS SHARE MODE").await.unwrap();
+    let lease = Duration::from_secs(1);
+    let opening = idle_node(Options { lease, ..options(&server, "fleet") });
+    let caring = async {
+        loop {
+            shares::care(&mut first).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let second = tokio::select! {
+        second = opening => second,
+        () = caring => unreachable!("it goes on for ever"),
+    };
+    let id = second.shared.ownership().node;
+    assert_eq!(server.sql(&format!("SELECT is_gone FROM fleet.nodes WHERE id = {id}")), "f");
+}
+
+#[tokio::test]
+async fn a_read_that_a_silence_ends_is_made_again() {
+    let Some(server) = Server::start() else { return };
+    let node = idle_node(options(&server, "fleet")).await;
+    let shared = Arc::clone(&node.shared);
+    let columns = Columns::default();
+    let reader = shared.reader.lock().await;
+    let silence = async {
+        shared.silent.notify_waiters();
+        drop(reader);
+    };
+    let (rows, ()) =
+        tokio::join!(biased; shared.read("SELECT version FROM meta", &columns), silence);
+    assert_eq!(rows.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_read_gives_up_when_the_silence_outlasts_the_patience() {
+    let Some(server) = Server::start() else { return };
+    let patience = Duration::ZERO;
+    let node = idle_node(Options { patience, ..options(&server, "fleet") }).await;
+    let shared = Arc::clone(&node.shared);
+    let columns = Columns::default();
+    let reader = shared.reader.lock().await;
+    let silence = async {
+        shared.silent.notify_waiters();
+        drop(reader);
+    };
+    let (rows, ()) =
+        tokio::join!(biased; shared.read("SELECT version FROM meta", &columns), silence);
+    assert!(rows.unwrap_err().to_string().contains("does not respond"));
+}
