@@ -10,6 +10,11 @@ import { forwardedIn } from '../support/forwarded.mjs'
 import { callsOf, killEach, seededRandom } from '../support/kill.mjs'
 import { receiver } from '../support/receiver.mjs'
 
+/** The lease of processes that are killed: the next ones need not wait for long. */
+const KILLED = { leaseMs: 1000 }
+/** That of nodes that finish: longer than a loaded machine makes one wait. */
+const FINISHING = { leaseMs: 8000 }
+
 const TERMINAL = ['delivered', 'failed', 'discarded']
 
 /**
@@ -19,9 +24,9 @@ const TERMINAL = ['delivered', 'failed', 'discarded']
 async function survive(t, { kills, onInterrupted }) {
   const database = await fleetDatabase(t)
   const server = await receiver(t)
-  const journal = database.journal({ leaseMs: 1000 })
-  const settings = () => ({ journal, url: server.url, onInterrupted })
+  const settings = () => ({ journal: database.journal(KILLED), url: server.url, onInterrupted })
   const promised = await killEach(seededRandom(t), { script: 'killed.mjs', settings, kills })
+  const journal = database.journal(FINISHING)
   const engine = await openEngine(t, { journal, http: { onInterrupted } })
   const deliveries = await until(async () => {
     const open = await database.rows('SELECT 1 FROM fleet.executions WHERE finished_at IS NULL')
@@ -69,11 +74,11 @@ test('6 kills forward each dead letter exactly once', async (t) => {
     response.statusCode = request.path === '/ok' ? 200 : 500
     response.end()
   })
-  const journal = database.journal({ leaseMs: 1000 })
-  const settings = () => ({ journal, url: server.origin })
+  const settings = () => ({ journal: database.journal(KILLED), url: server.origin })
   const killing = { script: 'on-failed-killed.mjs', settings, kills: 6 }
   await killEach(seededRandom(t), killing)
   // Two nodes finish what the others left.
+  const journal = database.journal(FINISHING)
   const engines = await Promise.all([1, 2].map(() => openEngine(t, { journal, onFailed: 'dead' })))
   for (const engine of engines) engine.destination('dead', { deliver() {} })
   await until(async () => {

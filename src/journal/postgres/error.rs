@@ -1,7 +1,7 @@
 //! Maps errors of PostgreSQL to errors for users.
 
 use tokio_postgres::Error as Postgres;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind};
@@ -40,14 +40,17 @@ impl From<Postgres> for Trouble {
             {
                 Self::Contended
             }
-            // The server ended the session; a commit may have come before.
-            Some(said) if matches!(said.code().code(), "57P01" | "57P02" | "57P03" | "25P03") => {
-                Self::Broken(failed(&error))
-            }
+            // A commit may have come before.
+            Some(said) if is_end(said) => Self::Broken(failed(&error)),
             Some(_) => Self::Refused(failed(&error)),
             None => Self::Broken(failed(&error)),
         }
     }
+}
+
+/// Returns `true` if the server ended the session.
+pub(super) fn is_end(said: &DbError) -> bool {
+    matches!(said.code().code(), "57P01" | "57P02" | "57P03" | "25P03")
 }
 
 /// Reads an array of ids as PostgreSQL writes it.

@@ -9,7 +9,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Row};
 
 use super::conditions::{Conditions, first_at};
-use super::error::failed;
+use super::error::{failed, is_end};
 use super::op::Op;
 use super::params::{Columns, int};
 use super::row::{RowReader, StoredExecution};
@@ -106,14 +106,26 @@ impl Shared {
         self.try_read(all).await.unwrap_or_else(|| Err(super::error::silent()))
     }
 
-    /// Does the same. Returns `None` if the database does not respond.
+    /// Does the same. Returns `None` if the database does not respond, or ends the session.
     async fn try_read(&self, all: &[(&str, &Columns)]) -> Option<Result<Vec<Vec<Row>>>> {
         let reading = async {
-            let client = self.reader().await?;
-            run(&client, &self.begin, all).await.map_err(|error| failed(&error))
+            let client = match self.reader().await {
+                Ok(client) => client,
+                Err(error) => return Some(Err(error)),
+            };
+            let read = run(&client, &self.begin, all).await;
+            let is_over = |error: &tokio_postgres::Error| error.as_db_error().is_some_and(is_end);
+            match read {
+                Err(error) if is_over(&error) => None,
+                read => Some(read.map_err(|error| failed(&error))),
+            }
         };
         tokio::select! {
-            read = tokio::time::timeout(READ_LIMIT, reading) => if let Ok(read) = read { return Some(read) },
+            read = tokio::time::timeout(READ_LIMIT, reading) => {
+                if let Ok(Some(read)) = read {
+                    return Some(read);
+                }
+            }
             () = self.silent.notified() => {}
         }
         *self.reader.lock().await = None;
