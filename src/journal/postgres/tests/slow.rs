@@ -47,6 +47,28 @@ async fn a_read_that_a_silence_ends_is_made_again() {
     assert_eq!(rows.unwrap().len(), 1);
 }
 
+/// Ends the sessions that wait for a lock.
+const END: &str =
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+
+#[tokio::test]
+async fn a_read_whose_session_the_server_ends_is_made_again() {
+    let Some(server) = Server::start() else { return };
+    let node = idle_node(options(&server, "fleet")).await;
+    let shared = Arc::clone(&node.shared);
+    let columns = Columns::default();
+    let other = connect::connect(&shared.connector).await.unwrap();
+    other.batch_execute("BEGIN; LOCK TABLE fleet.meta").await.unwrap();
+    // A transaction sees the activities of its beginning.
+    let admin = connect::connect(&shared.connector).await.unwrap();
+    let ending = async {
+        while admin.query_typed(END, &[]).await.unwrap().is_empty() {}
+        other.batch_execute("COMMIT").await.unwrap();
+    };
+    let (rows, ()) = tokio::join!(shared.read("SELECT version FROM meta", &columns), ending);
+    assert_eq!(rows.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn a_read_gives_up_when_the_silence_outlasts_the_patience() {
     let Some(server) = Server::start() else { return };
