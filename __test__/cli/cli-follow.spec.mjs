@@ -1,63 +1,19 @@
 // `dollar-send log --follow`: each delivery once, none lost in silence.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 
 import { Engine } from '../../js/index.mjs'
 import { dataDirectory } from '../support/data-dir.mjs'
 import { LOCAL, openEngine } from '../support/engine.mjs'
+import { following, readTo } from '../support/following.mjs'
 import { receiver } from '../support/receiver.mjs'
 import { run } from '../support/serving.mjs'
 
-const MAIN = fileURLToPath(new URL('../../js/cli/main.mjs', import.meta.url))
 const KEPT = { maxExecutionsPerWorkflow: 10_000 }
 const CALLS = 5000
 const CALLS_EACH = 50
 const RETRY = { attempts: 3, initialMs: 1, maxMs: 5, breaker: { failures: 0 } }
-
-/**
- * A process that follows, from its first line on: `marker` is sent until it shows it.
- *
- * @param {import('node:test').TestContext} t
- * @param {string[]} args
- */
-function following(t, ...args) {
-  const child = spawn(process.execPath, [MAIN, 'log', '-f', ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  t.after(() => child.kill('SIGKILL'))
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
-  const errors = createInterface(child.stderr)[Symbol.asyncIterator]()
-  return {
-    child,
-    errors,
-    next: async () => (await lines.next()).value,
-    async end() {
-      child.kill('SIGINT')
-      const [code] = await once(child, 'close')
-      assert.equal(code, 0)
-    },
-  }
-}
-
-/**
- * Reads JSON lines up to that of a step.
- *
- * @param {{ next(): Promise<string> }} follower
- * @param {string} step
- */
-async function readTo(follower, step) {
-  const deliveries = []
-  for (;;) {
-    const delivery = JSON.parse(await follower.next())
-    if (delivery.step === step) return deliveries
-    deliveries.push(delivery)
-  }
-}
 
 /**
  * @param {Engine} engine

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { fleetDatabase, startNode, until } from '../support/fleet.mjs'
+import { following, readTo } from '../support/following.mjs'
 import { follow } from '../support/log-stream.mjs'
 import { receiver } from '../support/receiver.mjs'
 import { client } from '../support/serving.mjs'
@@ -69,6 +70,33 @@ test('a node that does not deliver takes no shards, records, and shows everythin
   assert.ok(figures.fleet_lease_age_seconds >= 0 && figures.fleet_lease_age_seconds < 20)
   assert.equal(figures.fleet_inbox, 0)
   assert.equal(figures.fleet_inbox_lag_seconds, 0)
+})
+
+test('log -f at one node shows the deliveries of all, each once', async (t) => {
+  const database = await fleetDatabase(t)
+  const target = await receiver(t)
+  const journal = database.journal({ leaseMs: 20_000 })
+  const shows = await startNode(t, { journal, server, deliver: false })
+  const nodes = await Promise.all([1, 2].map(() => startNode(t, { journal })))
+  const send = (/** @type {typeof shows} */ node, /** @type {string} */ workflow, calls = 1) =>
+    node.send(workflow, Array(calls).fill(['http', { method: 'POST', url: target.url }]))
+  await send(nodes[0], 'before')
+  const follower = following(t, '--json', '--url', shows.url)
+  const isOf = (/** @type {string} */ workflow) => (/** @type {any} */ row) =>
+    row.workflowId === workflow
+  await readTo(follower, isOf('before'))
+  const runs = Array.from({ length: 20 }, (_, n) => send(nodes[n % 2], `p_${n % 2}`, 10))
+  const sent = (await Promise.all(runs)).flat()
+  /** @type {any[]} */
+  const seen = []
+  while (seen.length < sent.length) seen.push(JSON.parse(await follower.next()))
+  const ids = (/** @type {{ id: string }[]} */ rows) => rows.map(({ id }) => id).sort()
+  assert.deepEqual(ids(seen), ids(sent))
+  assert.equal(seen.length, 200)
+  for (const workflow of ['p_0', 'p_1']) assert.equal(seen.filter(isOf(workflow)).length, 100)
+  await send(nodes[1], 'last')
+  assert.deepEqual(await readTo(follower, isOf('last')), [])
+  await follower.end()
 })
 
 test('a page shows what any node does, as it happens', async (t) => {

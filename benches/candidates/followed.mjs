@@ -1,5 +1,6 @@
 // One round of a log that is followed: deliveries at a fixed rate, from an engine with a server, and
-// `dollar-send log -f` in a process of its own behind it, or none.
+// `dollar-send log -f` in a process of its own behind it, or none. It follows the server, or the data
+// directory that the engine has open.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,11 +21,12 @@ const FLUSH_TIMEOUT_MS = 30_000
 /** Milliseconds that the last line may take. */
 const BEHIND_MS = 10_000
 
-const { entry, url, perSecond, requests, warmUp, follows } = JSON.parse(process.argv[2])
+const { entry, url, perSecond, requests, warmUp, isDurable, follows } = JSON.parse(process.argv[2])
 const { Engine } = createRequire(import.meta.url)(entry)
 const call = example(url)
 const folder = mkdtempSync(join(tmpdir(), 'dollar-send-followed-'))
 const file = join(folder, 'log')
+const dataDir = join(folder, 'data')
 process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 
 async function record(engine) {
@@ -47,7 +49,8 @@ async function deliverAll(engine, count) {
 /** Follows the log into a file: reading it is not the engine's work. */
 function follow(address) {
   const main = join(dirname(entry), 'cli/main.mjs')
-  const args = [main, 'log', '-f', '--url', address]
+  const place = follows === 'directory' ? ['--data-dir', dataDir] : ['--url', address]
+  const args = [main, 'log', '-f', ...place]
   const child = spawn(process.execPath, args, { stdio: ['ignore', openSync(file, 'w'), 'inherit'] })
   process.once('exit', () => child.kill())
   return child
@@ -69,6 +72,7 @@ const engine = await Engine.open({
   egress: { allow: ['127.0.0.0/8'] },
   log: { maxExecutionsPerWorkflow: KEPT },
   server: { port: 0 },
+  ...(isDurable && { dataDir }),
 })
 const child = follows ? follow(engine.address().url) : undefined
 // It follows from its first line on.

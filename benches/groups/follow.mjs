@@ -15,11 +15,18 @@ export async function follow(settings) {
   const server = await startLoadServer(settings)
   try {
     const argument = { entry, url: server.url, perSecond: PER_SECOND, requests: REQUESTS }
-    const run = (follows) => () =>
+    const run = (settings) => () =>
       counted(server, 'dollar-send', () =>
-        runCandidate('followed.mjs', { ...argument, warmUp: WARM_UP, follows }),
+        runCandidate('followed.mjs', { ...argument, warmUp: WARM_UP, ...settings }),
       )
-    return resultOf(await interleave(rounds, { without: run(false), with: run(true) }))
+    return resultOf(
+      await interleave(rounds, {
+        without: run({}),
+        with: run({ follows: 'url' }),
+        durable: run({ isDurable: true }),
+        durableWith: run({ isDurable: true, follows: 'directory' }),
+      }),
+    )
   } finally {
     await server.stop()
   }
@@ -28,18 +35,28 @@ export async function follow(settings) {
 const perSecond = ({ requests, elapsedMs }) => requests / (elapsedMs / 1000)
 const cpuOfEach = ({ requests, cpuUs }) => cpuUs / requests
 
-function resultOf({ without, with: followed }) {
+function resultOf({ without, with: followed, durable, durableWith }) {
   const [bare, busy] = [without.map(cpuOfEach), followed.map(cpuOfEach)]
+  const [bareDurable, busyDurable] = [durable.map(cpuOfEach), durableWith.map(cpuOfEach)]
   const [rate, kept] = [without.map(perSecond), followed.map(perSecond)]
   return {
     details: [
       detail('CPU time of a delivery at 2,000/s, nothing follows', 'µs', bare),
       detail('CPU time of a delivery at 2,000/s, log -f', 'µs', busy),
       detail('deliveries a second behind log -f', 'req/s', kept),
+      detail('CPU time with a data directory, nothing follows', 'µs', bareDurable),
+      detail('CPU time with a data directory, log -f reads it', 'µs', busyDurable),
     ],
     figures: [
       figure('deliveries a second, log -f / without', '>=', 0.97, 'x', pairedRatios(kept, rate)),
       figure('CPU time of a delivery, log -f / without', '<=', 1.03, 'x', pairedRatios(busy, bare)),
+      figure(
+        'CPU time with a data directory, log -f reads it / without',
+        '<=',
+        1.03,
+        'x',
+        pairedRatios(busyDurable, bareDurable),
+      ),
       figure(
         'last line of log -f after the last delivery',
         '<=',

@@ -20,7 +20,7 @@ use super::shared::SharedParts;
 use crate::config::alerts::AlertLimits;
 use crate::delivery::{BreakerPolicy, Failure, Kind, Phase};
 use crate::destinations::{self, FollowUpCall};
-use crate::execution::{DeliveryView, Entry, ExecutionInfo};
+use crate::execution::{Entry, ExecutionInfo, delivery_json};
 use crate::journal::{Lane, Record};
 use crate::observability::alerts::{AlertKind, AlertStats, Episode, Window};
 use crate::observability::events::Topic;
@@ -351,8 +351,7 @@ impl SharedParts {
     /// Returns a delivery as the log shows it: redacted.
     fn rendered(&self, info: &ExecutionInfo, entry: &Entry) -> Box<RawValue> {
         let render = |kind, payload: &_| self.destinations.of(kind).describe(payload);
-        let view = DeliveryView::new(info, entry, &render);
-        serde_json::value::to_raw_value(&view).unwrap_or_default()
+        RawValue::from_string(delivery_json(info, entry, &render)).unwrap_or_default()
     }
 }
 

@@ -19,7 +19,7 @@ use super::shared::SharedParts;
 use crate::delivery::Kind;
 use crate::destinations::{FollowUpCall, forward};
 use crate::error::{ErrorKind, Result};
-use crate::execution::{DeliveryQuery, DeliveryView, ExecutionInfo, ExecutionLog};
+use crate::execution::{DeliveryQuery, ExecutionInfo, ExecutionLog, delivery_json};
 use crate::journal::Record;
 
 /// The step of forwarded calls in the log.
@@ -95,10 +95,7 @@ impl SharedParts {
         dead: DeadLetter,
     ) -> Result<Option<(Arc<ExecutionInfo>, String, Uuid)>> {
         let render = |kind, payload: &_| self.destinations.of(kind).describe(payload);
-        let text = |info: &ExecutionInfo, entry: &_| {
-            let view = DeliveryView::new(info, entry, &render);
-            serde_json::to_string(&view).unwrap_or_default()
-        };
+        let text = |info: &ExecutionInfo, entry: &_| delivery_json(info, entry, &render);
         Ok(match dead {
             DeadLetter::Settled(execution, place) => {
                 let state = execution.state();

@@ -6,10 +6,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use serde_json::value::RawValue;
+
 use super::shared::SharedParts;
 use crate::delivery::Failure;
 use crate::error::ErrorKind;
-use crate::execution::{DeliveryView, ExecutionLog, ExecutionView, RequestLog, Settlement, Status};
+use crate::execution::{
+    ExecutionLog, ExecutionView, RequestLog, Settlement, Status, delivery_json,
+};
 use crate::journal::{Finished, Record};
 use crate::observability::events::Topic;
 
@@ -110,9 +114,9 @@ impl SharedParts {
         self.observers.events.emit(Topic::Delivery, || {
             let state = record.execution.state();
             let render = |kind, payload: &_| self.destinations.of(kind).describe(payload);
-            let view =
-                DeliveryView::new(&record.execution.info, &state.entries[record.place], &render);
-            serde_json::value::to_raw_value(&view).unwrap_or_default()
+            let entry = &state.entries[record.place];
+            let text = delivery_json(&record.execution.info, entry, &render);
+            RawValue::from_string(text).unwrap_or_default()
         });
     }
 }

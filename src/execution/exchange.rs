@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::json;
 use crate::delivery::Payload;
 
 /// A body as the log keeps it: the first bytes, and how many there were.
@@ -97,7 +98,8 @@ impl Logged {
     /// `None`: the head is not an object.
     #[must_use]
     pub fn restored(head: &str, body: Option<LoggedBody>) -> Option<Self> {
-        let is_object = head.starts_with('{') && head.ends_with('}') && head.len() > 1;
+        let is_json = |text| serde_json::from_str::<&RawValue>(text).is_ok();
+        let is_object = head.starts_with('{') && head.ends_with('}') && is_json(head);
         is_object.then(|| Self { head: head.into(), line: 0, body: body.map(Box::new) })
     }
 
@@ -163,10 +165,10 @@ impl Logged {
         self.body = None;
     }
 
-    /// The JSON object: the head's members and those of the body.
-    #[must_use]
-    pub fn to_json(&self) -> Box<RawValue> {
-        let Some(body) = &self.body else { return raw(self.head().into_owned()) };
+    /// Writes the JSON object: the head's members and those of the body.
+    pub(super) fn write_json(&self, out: &mut Vec<u8>) {
+        let head = self.head();
+        let Some(body) = &self.body else { return out.extend_from_slice(head.as_bytes()) };
         let (text, body_encoding) = text_of(&body.bytes, body.complete);
         let members = BodyMembers {
             body: text,
@@ -174,9 +176,12 @@ impl Logged {
             body_bytes: body.total,
             truncated: !body.complete,
         };
-        let members = serde_json::to_string(&members).unwrap_or_else(|_| "{}".to_owned());
-        let comma = if &*self.head == "{}" { "" } else { "," };
-        raw(format!("{}{comma}{}", &self.head[..self.head.len() - 1], &members[1..]))
+        if head == "{}" {
+            return json::write(out, &members);
+        }
+        out.extend_from_slice(head.as_bytes());
+        json::reopen(out);
+        json::write_more(out, &members);
     }
 }
 
@@ -212,8 +217,4 @@ fn text_of(bytes: &[u8], complete: bool) -> (Cow<'_, str>, Option<&'static str>)
         |_| (base64::engine::general_purpose::STANDARD.encode(bytes).into(), Some("base64")),
         |text| (text.into(), None),
     )
-}
-
-fn raw(text: String) -> Box<RawValue> {
-    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }

@@ -10,6 +10,7 @@ mod entry;
 mod exchange;
 mod following;
 mod info;
+mod json;
 mod query;
 mod retention;
 mod sample;
@@ -34,5 +35,7 @@ pub use search::{Search, SearchField, SearchTerm, Subject, Target};
 pub use serial::{SLOTS, first_shared_serial};
 pub use settlement::{LogBudget, Settled, Settlement};
 pub use state::{ExecutionLog, ExecutionState};
-pub use view::{DeliveryView, ExecutionView, Render, array, deliveries_json, settled_json};
+pub use view::{
+    ExecutionView, Render, array, deliveries_json, delivery_json, entries_json, settled_json,
+};
 pub use warnings::Warnings;

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 
 use super::{
     AttemptLog, DeliveryRequest, Dropped, Entry, ExecutionCursor, ExecutionEnd, ExecutionInfo,
-    ExecutionLog, ExecutionState, Found, RequestLog, SettledPage, Status, Tally,
+    ExecutionLog, ExecutionState, Found, RequestLog, SettledPage, Status, Tally, json,
 };
 use crate::delivery::{Failure, Kind, Payload, Phase};
 use crate::time::Timestamp;
@@ -13,10 +13,13 @@ use crate::time::Timestamp;
 /// Shows a call that was not sent yet; the destinations know how.
 pub type Render<'a> = &'a dyn Fn(Kind, &Payload) -> RequestLog;
 
-/// One delivery as JSON.
+/// Bytes of a common delivery without bodies.
+const ROW_BYTES: usize = 1024;
+
+/// The members of a delivery before those of its request and its response.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct DeliveryView<'a> {
+struct CallMembers<'a> {
     id: uuid::Uuid,
     workflow_id: &'a str,
     execution_id: &'a str,
@@ -32,9 +35,12 @@ pub struct DeliveryView<'a> {
     dismissed_at: Option<Timestamp>,
     destination: &'static str,
     status: &'static str,
-    request: Box<RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<Box<RawValue>>,
+}
+
+/// The members of a delivery after those of its request and its response.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OutcomeMembers<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,15 +78,9 @@ impl<'a> ErrorView<'a> {
     }
 }
 
-impl<'a> DeliveryView<'a> {
-    /// The JSON shape of an entry.
-    pub fn new(info: &'a ExecutionInfo, entry: &'a Entry, render: Render<'_>) -> Self {
-        let request = match &entry.request {
-            DeliveryRequest::Recorded(payload) => render(entry.kind, payload).to_json(),
-            DeliveryRequest::Sent(request) => request.to_json(),
-        };
+impl<'a> CallMembers<'a> {
+    fn new(info: &'a ExecutionInfo, entry: &'a Entry) -> Self {
         let state = entry.call_state.as_deref();
-        let waiting = entry.waiting.as_deref();
         Self {
             id: entry.id,
             workflow_id: &info.workflow_id,
@@ -93,12 +93,17 @@ impl<'a> DeliveryView<'a> {
             dismissed_at: state.and_then(|state| state.dismissed_at),
             destination: entry.kind.name(),
             status: entry.status.as_str(),
-            request,
-            response: entry.response.as_ref().map(|response| response.to_json()),
+        }
+    }
+}
+
+impl<'a> OutcomeMembers<'a> {
+    fn new(entry: &'a Entry) -> Self {
+        let waiting = entry.waiting.as_deref();
+        let last_error = waiting.and_then(|waiting| waiting.last_error.as_deref());
+        Self {
             error: entry.failure.as_deref().map(ErrorView::new),
-            last_error: waiting
-                .and_then(|waiting| waiting.last_error.as_deref())
-                .map(ErrorView::new),
+            last_error: last_error.map(ErrorView::new),
             next_attempt_at: waiting.and_then(|waiting| waiting.next_attempt_at),
             due_at: entry.due_at(),
             warnings: entry.warnings.as_slice(),
@@ -109,6 +114,30 @@ impl<'a> DeliveryView<'a> {
             settled_at: entry.settled_at,
         }
     }
+}
+
+/// Writes a delivery as a JSON object. Its request and its response are JSON already: they are copied.
+fn write_delivery(out: &mut Vec<u8>, info: &ExecutionInfo, entry: &Entry, render: Render<'_>) {
+    json::write(out, &CallMembers::new(info, entry));
+    json::reopen(out);
+    out.extend_from_slice(br#","request":"#);
+    match &entry.request {
+        DeliveryRequest::Recorded(payload) => render(entry.kind, payload).write_json(out),
+        DeliveryRequest::Sent(request) => request.write_json(out),
+    }
+    if let Some(response) = &entry.response {
+        out.extend_from_slice(br#","response":"#);
+        response.write_json(out);
+    }
+    json::write_more(out, &OutcomeMembers::new(entry));
+}
+
+/// Returns a delivery as a JSON object.
+#[must_use]
+pub fn delivery_json(info: &ExecutionInfo, entry: &Entry, render: Render<'_>) -> String {
+    let mut out = Vec::with_capacity(ROW_BYTES);
+    write_delivery(&mut out, info, entry, render);
+    json::text(out)
 }
 
 /// One execution as JSON: the Inspector's row, whose Dest. column is `delivered`/`total`.
@@ -198,24 +227,60 @@ impl<'a> ExecutionView<'a> {
     }
 }
 
-/// Deliveries as a JSON array.
+/// Returns deliveries as a JSON array.
 #[must_use]
 pub fn deliveries_json(found: &[Found], render: Render<'_>) -> String {
-    let views: Vec<_> =
-        found.iter().map(|(info, entry)| DeliveryView::new(info, entry, render)).collect();
-    array(&views)
+    let mut out = Vec::with_capacity(ROW_BYTES * found.len());
+    write_deliveries(&mut out, rows(found), render);
+    json::text(out)
 }
 
-/// A page of settlements as a JSON object: `data`, `cursor`, and `dropped`, which is `null` if the
-/// number is not known.
+/// Returns deliveries of one execution as a JSON array.
+#[must_use]
+pub fn entries_json(info: &ExecutionInfo, entries: &[&Entry], render: Render<'_>) -> String {
+    let mut out = Vec::with_capacity(ROW_BYTES * entries.len());
+    write_deliveries(&mut out, entries.iter().map(|entry| (info, *entry)), render);
+    json::text(out)
+}
+
+fn rows(found: &[Found]) -> impl Iterator<Item = (&ExecutionInfo, &Entry)> {
+    found.iter().map(|(info, entry)| (&**info, entry))
+}
+
+fn write_deliveries<'a>(
+    out: &mut Vec<u8>,
+    found: impl IntoIterator<Item = (&'a ExecutionInfo, &'a Entry)>,
+    render: Render<'_>,
+) {
+    let mut before = b'[';
+    for (info, entry) in found {
+        out.push(before);
+        write_delivery(out, info, entry, render);
+        before = b',';
+    }
+    out.extend_from_slice(if before == b'[' { b"[]" } else { b"]" });
+}
+
+/// Returns a page of settlements as a JSON object: `data`, `cursor`, and `dropped`, which is `null` if
+/// the number is not known.
 #[must_use]
 pub fn settled_json(page: &SettledPage, render: Render<'_>) -> String {
-    let data = deliveries_json(&page.found, render);
+    let mut out = Vec::with_capacity(ROW_BYTES * (page.found.len() + 1));
+    out.extend_from_slice(br#"{"data":"#);
+    write_deliveries(&mut out, rows(&page.found), render);
     let dropped = match page.dropped {
-        Dropped::Count(count) => count.to_string(),
-        Dropped::Unknown => "null".to_owned(),
+        Dropped::Count(count) => Some(count),
+        Dropped::Unknown => None,
     };
-    format!(r#"{{"data":{data},"cursor":"{}","dropped":{dropped}}}"#, page.cursor)
+    json::write_more(&mut out, &Place { cursor: page.cursor.to_string(), dropped });
+    json::text(out)
+}
+
+/// The members of a page of settlements after its deliveries.
+#[derive(Serialize)]
+struct Place {
+    cursor: String,
+    dropped: Option<u64>,
 }
 
 /// Rows as a JSON array.

@@ -16,7 +16,7 @@ use crate::delivery::{CALL_BYTES, Failure, Kind};
 use crate::engine::Engine;
 use crate::engine::shared::{PendingGuard, SharedParts};
 use crate::error::{Error, ErrorKind, Result};
-use crate::execution::{DeliveryView, Entry, ExecutionInfo, ExecutionLog, Trace};
+use crate::execution::{Entry, ExecutionInfo, ExecutionLog, Trace, entries_json};
 use crate::id::id_seed;
 use crate::journal::{Commit, Completion, Lane};
 use crate::recording::{Calls, Extra, Item, Recording, StepId};
@@ -232,11 +232,7 @@ impl Execution {
         let mut order: Vec<&Entry> = state.entries.iter().collect();
         order.sort_by_key(|entry| entry.index);
         let render = |kind, payload: &_| self.shared().destinations.of(kind).describe(payload);
-        let views: Vec<_> = order
-            .into_iter()
-            .map(|entry| DeliveryView::new(&self.log.info, entry, &render))
-            .collect();
-        Ok(serde_json::to_string(&views).unwrap_or_else(|_| "[]".to_owned()))
+        Ok(entries_json(&self.log.info, &order, &render))
     }
 
     fn closed_early(&self) -> Result<()> {

@@ -19,7 +19,12 @@ fn describe() -> Describe {
 }
 
 fn open(directory: &Path) -> SqliteJournal {
-    let retention = Retention { max_executions_per_workflow: 1000, ..Retention::default() };
+    open_to_keep(1000, directory)
+}
+
+/// Opens a journal that keeps so many executions of a workflow.
+fn open_to_keep(executions: usize, directory: &Path) -> SqliteJournal {
+    let retention = Retention { max_executions_per_workflow: executions, ..Retention::default() };
     let options = Options { retention, ..Options::bare(directory.to_owned()) };
     SqliteJournal::open(&options, describe(), Box::new(|incident| panic!("{incident:?}"))).unwrap()
 }
@@ -327,6 +332,8 @@ async fn an_unreadable_delivery_is_refused_with_its_place() {
         ("attempts = 'many'", "deliveries.attempts"),
         ("request = 'none'", "deliveries.request"),
         ("response = '{'", "deliveries.response"),
+        ("request = '{none}'", "deliveries.request"),
+        ("response = '{}{}'", "deliveries.response"),
         ("request_body_bytes = 5", "deliveries.request_body"),
         ("execution = 1 << 40", "deliveries.execution"),
     ] {
@@ -354,6 +361,30 @@ async fn settlements_that_the_log_has_forgotten_are_counted() {
     journal.close().await;
     // Its number is none that was given before.
     assert_eq!(read(copy.path()), (2, Dropped::Count(6), 8));
+}
+
+#[tokio::test]
+async fn the_number_of_a_forgotten_settlement_is_not_given_again() {
+    let parent = tempfile::tempdir().unwrap();
+    let deliver = async || {
+        let journal = open(parent.path());
+        let (commit, _) = commit(&["a"], completed());
+        journal.append(commit).await.unwrap();
+        let record = journal.lease(&lane("a")).await.unwrap();
+        journal.settle(&record, delivered());
+        journal.close().await;
+    };
+    let all = DeliveryQuery::default();
+    deliver().await;
+    let follower = read_settled(parent.path(), None, &all).unwrap().cursor;
+    let forgets = open_to_keep(0, parent.path());
+    while !forgets.deliveries(&all, &[]).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    forgets.close().await;
+    deliver().await;
+    let page = read_settled(parent.path(), Some(follower), &all).unwrap();
+    assert_eq!((page.found.len(), page.dropped, page.cursor.number), (1, Dropped::Count(0), 2));
 }
 
 #[tokio::test]

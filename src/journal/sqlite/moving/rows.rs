@@ -12,10 +12,8 @@ use crate::execution::Status;
 use crate::journal::moving::{
     MovedAttempts, MovedBatch, MovedCommit, MovedDelivery, MovedExecution, MovedRest,
 };
-use crate::journal::sqlite::read::{
-    COLUMNS, CallProgress, entry, last_attempts, progress, read_execution,
-};
-use crate::journal::sqlite::row::{SqliteRow, int};
+use crate::journal::sqlite::read::{CallProgress, entry, last_attempts, progress, read_execution};
+use crate::journal::sqlite::row::{COLUMNS, SqliteRow, int};
 use crate::journal::sqlite::write::SeqRun;
 use crate::journal::{Lane, SealedBatch, codec};
 use crate::recording::Item;
@@ -193,7 +191,7 @@ impl Source {
     ) -> Result<Vec<(Place, MovedDelivery)>> {
         self.read(|connection| {
             let mut select = connection.prepare_cached(&format!(
-                "SELECT d.seq, {COLUMNS} FROM deliveries d
+                "SELECT {COLUMNS}, d.seq FROM deliveries d
                  WHERE (d.execution, d.seq) > (?1, ?2) AND d.execution <= ?3
                  ORDER BY d.execution, d.seq LIMIT ?4"
             ))?;

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, Result as Rows, params};
 
-use super::query::{COLUMNS, Conditions, entry, info_of};
+use super::query::{Conditions, entry, info_of};
 use super::reader::JournalReader;
 use crate::error::Result;
 use crate::execution::{DeliveryQuery, Dropped, SettledPage, SettlementCursor};
-use crate::journal::sqlite::row::{SqliteRow, int};
+use crate::journal::sqlite::row::{COLUMNS, SqliteRow, int};
 use crate::journal::sqlite::{SqliteJournal, file};
 use crate::journal::{Promise, Settlements};
 

@@ -13,7 +13,7 @@ pub use log::{read_executions, read_log, read_settled};
 
 pub(super) use beside::beside;
 pub(super) use pool::ReaderPool;
-pub(super) use query::{COLUMNS, Conditions, entry, first_at, info_of};
+pub(super) use query::{Conditions, entry, first_at, info_of};
 pub(super) use reader::{
     CallProgress, JournalReader, RecoveredCall, RecoveredCommit, RecoveredExecution, execution, id,
     last_attempts, progress, read_execution,

@@ -14,17 +14,9 @@ use crate::execution::{
     AttemptLog, CallState, DeliveryQuery, DeliveryRequest, Entry, ExecutionInfo, ExecutionQuery,
     Found, Logged, LoggedBody, MAX_SAMPLES, Sample, Search, Status,
 };
-use crate::journal::sqlite::row::{SqliteRow, int};
+use crate::journal::sqlite::row::{COLUMNS, SqliteRow, int};
 use crate::journal::sqlite::search;
 use crate::time::Timestamp;
-
-/// The columns that [`entry`] reads.
-pub(in crate::journal::sqlite) const COLUMNS: &str =
-    "d.execution, d.id, d.call_index, d.step, d.destination, d.status, d.attempts,
-    d.recorded_at, d.settled_at, d.request, d.request_body, d.request_body_bytes,
-    d.request_body_complete, d.response, d.response_body, d.response_body_bytes,
-    d.response_body_complete, d.error_code, d.error_message, d.error_phase, d.warnings, d.replay_of,
-    d.call, d.replayed_by, d.resolved_by, d.dismissed_at, d.attempt_log";
 
 impl JournalReader {
     /// Terminal deliveries, newest first.
@@ -355,9 +347,9 @@ pub(in crate::journal::sqlite) fn entry(row: SqliteRow<'_>) -> Rows<Entry> {
         kind: row.parse("destination", |name: String| Kind::from_name(&name))?,
         status: row.parse("status", |name: String| Status::from_name(&name))?,
         request: DeliveryRequest::Sent(
-            logged(row, "request")?.ok_or_else(|| row.damaged("request"))?,
+            logged(row, REQUEST)?.ok_or_else(|| row.damaged("request"))?,
         ),
-        response: logged(row, "response")?.map(Box::new),
+        response: logged(row, RESPONSE)?.map(Box::new),
         failure: failure(row)?.map(Box::new),
         replayable: None,
         waiting: None,
@@ -386,18 +378,24 @@ fn call_state(row: SqliteRow<'_>) -> Rows<Option<CallState>> {
     Ok((state != CallState::default()).then_some(state))
 }
 
-/// Reads one side of an exchange from the columns whose names begin with `side`.
-fn logged(row: SqliteRow<'_>, side: &str) -> Rows<Option<Logged>> {
-    let column = |part: &str| format!("{side}_body{part}");
-    let body = match row.get::<Option<i64>>(&column("_bytes"))? {
+/// The columns of one side of an exchange: its head, and the body, its length, and whether that is all.
+type SideColumns = [&'static str; 4];
+
+const REQUEST: SideColumns =
+    ["request", "request_body", "request_body_bytes", "request_body_complete"];
+const RESPONSE: SideColumns =
+    ["response", "response_body", "response_body_bytes", "response_body_complete"];
+
+/// Reads one side of an exchange.
+fn logged(row: SqliteRow<'_>, [head, body, bytes, complete]: SideColumns) -> Rows<Option<Logged>> {
+    let body = match row.get::<Option<i64>>(bytes)? {
         Some(total) => {
-            let bytes: Vec<u8> = row.get(&column(""))?;
-            let complete = row.get(&column("_complete"))?;
-            Some(LoggedBody::partial(bytes.into(), total.cast_unsigned(), complete))
+            let kept: Vec<u8> = row.get(body)?;
+            Some(LoggedBody::partial(kept.into(), total.cast_unsigned(), row.get(complete)?))
         }
         None => None,
     };
-    row.parse_optional(side, |head: String| Logged::restored(&head, body))
+    row.parse_optional(head, |head: String| Logged::restored(&head, body))
 }
 
 /// Reads the failure in the columns `error_code`, `error_message` and `error_phase`.

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{OptionalExtension, Result as Rows, Row};
 use uuid::Uuid;
 
-use super::query::{COLUMNS, Conditions, info_of};
+use super::query::{Conditions, info_of};
 use super::reader::id;
 use super::scan::Scan;
 use super::{JournalReader, RecoveredExecution};
@@ -15,7 +15,7 @@ use crate::execution::{
     DeliveryQuery, ExecutionLog, Force, Link, ReplayOf, Selection, SkipReason, Status, replay_of,
 };
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::sqlite::row::{DEAD_LETTER, SqliteRow, int};
+use crate::journal::sqlite::row::{COLUMNS, DEAD_LETTER, SqliteRow, int};
 use crate::journal::{Lane, Replayable, Selected};
 use crate::recording::Item;
 use crate::time::Timestamp;

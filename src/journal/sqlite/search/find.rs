@@ -14,10 +14,9 @@ use crate::execution::{
     DeliveryQuery, ExecutionInfo, ExecutionQuery, Found, Search, SearchField, SearchTerm,
 };
 use crate::journal::sqlite::read::{
-    COLUMNS, Conditions, RecoveredExecution, Scan, entry, execution, first_at, id, info_of,
-    read_execution,
+    Conditions, RecoveredExecution, Scan, entry, execution, first_at, id, info_of, read_execution,
 };
-use crate::journal::sqlite::row::{SqliteRow, int};
+use crate::journal::sqlite::row::{COLUMNS, SqliteRow, int};
 
 /// Rows without a segment that a query looks at. While there are more, the index is not used.
 const MAX_TAIL: usize = 32_768;
