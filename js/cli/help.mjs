@@ -162,7 +162,7 @@ export const LOG_HELP = `Usage: dollar-send log [options]
 Shows deliveries, one line each, the newest last: status, method, URL, HTTP status, time, workflow and
 step. Nothing is delivered, and the directory may be in use by another process.
 With --follow, a line says how many deliveries the log dropped before they could be shown. Without
---url the directory itself is read: that takes no time of the engine that has it open.
+--url the directory itself is read: the engine that has it open serves nothing.
 
 Options:
 ${PLACE}
