@@ -58,13 +58,17 @@ pub(super) struct Zstd {
     /// True if any frame is over, and with it perhaps the data.
     any_frame: bool,
     /// The first bytes since the last frame.
-    magic: [u8; MAGIC_BYTES],
+    head: [u8; HEAD_BYTES],
     /// Bytes since the last frame.
     begun: usize,
+    /// Bytes that were decoded since the last frame.
+    written: u64,
 }
 
 /// Bytes of the number that a frame begins with.
 const MAGIC_BYTES: usize = 4;
+/// The most bytes of the head of a frame.
+const HEAD_BYTES: usize = 18;
 
 /// Returns whether a frame begins so, one with data or one that is skipped.
 fn begins_frame(magic: &[u8]) -> bool {
@@ -81,7 +85,7 @@ impl Zstd {
     pub(super) fn new() -> Option<Self> {
         let mut decoder = Decoder::new().ok()?;
         decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
-        Some(Self { decoder, any_frame: false, magic: [0; MAGIC_BYTES], begun: 0 })
+        Some(Self { decoder, any_frame: false, head: [0; HEAD_BYTES], begun: 0, written: 0 })
     }
 
     /// Returns the bytes that may be read next: between two frames, none beyond the magic number, and
@@ -92,8 +96,26 @@ impl Zstd {
         }
         let input = &input[..input.len().min(MAGIC_BYTES - self.begun)];
         let end = self.begun + input.len();
-        self.magic[self.begun..end].copy_from_slice(input);
-        begins_frame(&self.magic[..end]).then_some(input)
+        self.head[self.begun..end].copy_from_slice(input);
+        begins_frame(&self.head[..end]).then_some(input)
+    }
+
+    /// Counts what was read of a frame and written, and keeps its head.
+    fn count(&mut self, read: &[u8], written: usize) {
+        let rest = &mut self.head[self.begun.min(HEAD_BYTES)..];
+        rest.iter_mut().zip(read).for_each(|(place, byte)| *place = *byte);
+        self.begun += read.len();
+        self.written += written as u64;
+    }
+
+    /// Ends a frame. Its head may say how many bytes it has: the library compares them only if it gets the
+    /// whole frame at once.
+    fn end_frame(&mut self) -> Result<(), Fault> {
+        let head = &self.head[..self.begun.min(HEAD_BYTES)];
+        let said = zstd::zstd_safe::get_frame_content_size(head).ok().flatten();
+        let is_whole = said.is_none_or(|bytes| bytes == self.written);
+        (self.any_frame, self.begun, self.written) = (true, 0, 0);
+        if is_whole { Ok(()) } else { Err(Fault::Damaged(ZSTD)) }
     }
 }
 
@@ -104,9 +126,10 @@ impl Coding for Zstd {
         };
         let status = self.decoder.run_on_buffers(input, output);
         let status = status.map_err(|_| Fault::Damaged(ZSTD))?;
-        let over = status.remaining == 0;
-        self.any_frame |= over;
-        self.begun = if over { 0 } else { self.begun + status.bytes_read };
+        self.count(&input[..status.bytes_read], status.bytes_written);
+        if status.remaining == 0 {
+            self.end_frame()?;
+        }
         Ok(Step { read: status.bytes_read, written: status.bytes_written, done: false })
     }
 

@@ -203,3 +203,13 @@ fn a_second_frame_is_damaged_however_it_arrives() {
         assert_eq!(decoded("zstd", &body, size), ("one ".to_owned(), None), "{size}");
     }
 }
+
+#[test]
+fn a_frame_of_zstd_that_has_fewer_bytes_than_it_says_is_damaged() {
+    // It says five bytes, and its only block is empty.
+    let frame = b"\x28\xb5\x2f\xfd\x20\x05\x01\0\0";
+    for size in 1..=frame.len() {
+        let (text, fault) = decoded("zstd", frame, size);
+        assert_eq!((&*text, fault), ("", Some(Fault::Damaged("zstd"))), "in pieces of {size}");
+    }
+}
