@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use super::held::Held;
 use super::mailbox::HandleMailbox;
 use crate::engine::{self, Drained, ReplayRun};
 use crate::error::Result;
@@ -21,8 +21,7 @@ thread_local! {
 /// a thread, and a thread may end before it gets its handle.
 #[derive(Default)]
 pub(super) struct JsHandle {
-    inner: OnceLock<engine::Handle>,
-    released: AtomicBool,
+    inner: Held<engine::Handle>,
     mailbox: OnceLock<Arc<HandleMailbox>>,
     /// The channels to this thread, for its destinations and its warehouse.
     threads: Mutex<Vec<Arc<dyn Thread>>>,
@@ -54,8 +53,7 @@ impl JsHandle {
 
     /// Holds the engine that was opened, or releases it at once if the thread has ended.
     pub(super) fn hold(&self, opened: engine::Handle) {
-        let opened = self.inner.get_or_init(|| opened);
-        if self.released.load(Ordering::SeqCst) {
+        if let Some(opened) = self.inner.hold(opened) {
             opened.release();
         }
     }
@@ -127,7 +125,7 @@ impl JsHandle {
 
     /// Detaches the thread, and releases the engine's handle.
     fn release(&self) {
-        if self.released.swap(true, Ordering::SeqCst) {
+        if !self.inner.end() {
             return;
         }
         self.detach();

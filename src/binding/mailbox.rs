@@ -5,14 +5,14 @@
 //! completing an execution takes on the JavaScript thread. Here JavaScript makes the promise and
 //! numbers it with a ticket; when hooks are done, one call returns all their results.
 
-use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use tokio::runtime::Handle;
 
+use super::completions::Completions;
 use crate::engine::Receipt;
 use crate::error::{Error, Result};
 use crate::jobs::JobChannel;
@@ -20,20 +20,13 @@ use crate::observability::events::Subscriber;
 
 /// The results and events that wait for the JavaScript of one handle.
 pub(super) struct HandleMailbox {
-    completions: Mutex<Completions>,
+    completions: Completions,
     events: Arc<Subscriber>,
     jobs: JobChannel,
     wake: Wake,
 }
 
 type Wake = Arc<dyn Fn() + Send + Sync>;
-
-#[derive(Default)]
-struct Completions {
-    done: Vec<(u32, Result<Receipt>)>,
-    /// The refusals of hooks, until JavaScript takes them.
-    refusals: HashMap<u32, Error>,
-}
 
 impl HandleMailbox {
     /// A mailbox that calls `wake` on the JavaScript thread when something waits. The callback is
@@ -48,7 +41,7 @@ impl HandleMailbox {
             Box::new(move || wake())
         };
         let (events, jobs) = (Subscriber::new(also()), JobChannel::new(also()));
-        Ok(Arc::new(Self { completions: Mutex::default(), events, jobs, wake }))
+        Ok(Arc::new(Self { completions: Completions::default(), events, jobs, wake }))
     }
 
     /// The jobs that wait.
@@ -77,50 +70,19 @@ impl HandleMailbox {
         let mailbox = Arc::clone(self);
         runtime.spawn(async move {
             let result = handed.await;
-            mailbox.put(ticket, result);
+            if mailbox.completions.put(ticket, result) {
+                (mailbox.wake)();
+            }
         });
     }
 
-    fn put(&self, ticket: u32, result: Result<Receipt>) {
-        let mut completions = self.completions();
-        completions.done.push((ticket, result));
-        let first = completions.done.len() == 1;
-        drop(completions);
-        if first {
-            (self.wake)();
-        }
-    }
-
-    /// Takes the hooks that are done: for each its ticket, the calls that it handed over, and 1 if
-    /// they survive the process or else 0. The calls of a refused one are -1.
+    /// Takes the hooks that are done, see [`Completions::take`].
     pub(super) fn take(&self) -> Vec<f64> {
-        let mut completions = self.completions();
-        let done = std::mem::take(&mut completions.done);
-        let mut taken = Vec::with_capacity(3 * done.len());
-        for (ticket, result) in done {
-            let (recorded, durable) = match result {
-                Ok(receipt) => (count(receipt.recorded), f64::from(u8::from(receipt.durable))),
-                Err(refusal) => {
-                    completions.refusals.insert(ticket, refusal);
-                    (-1.0, 0.0)
-                }
-            };
-            taken.extend([f64::from(ticket), recorded, durable]);
-        }
-        taken
+        self.completions.take()
     }
 
     /// Takes the refusal of the hook with this ticket.
     pub(super) fn refusal(&self, ticket: u32) -> Option<Error> {
-        self.completions().refusals.remove(&ticket)
+        self.completions.refusal(ticket)
     }
-
-    fn completions(&self) -> MutexGuard<'_, Completions> {
-        self.completions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "no execution has 2^53 calls")]
-const fn count(calls: usize) -> f64 {
-    calls as f64
 }

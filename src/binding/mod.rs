@@ -6,6 +6,7 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "napi hands over owned values")]
 
+mod completions;
 mod control;
 mod destinations;
 mod engine;
@@ -14,6 +15,7 @@ mod execution;
 mod executions;
 mod exit;
 mod handle;
+mod held;
 mod hold;
 mod mailbox;
 mod migrate;

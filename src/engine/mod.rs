@@ -12,8 +12,10 @@ mod intake;
 mod lanes;
 mod lifecycle;
 mod moving;
+mod pending;
 mod settlement;
 mod shared;
+mod stage;
 mod streams;
 #[cfg(test)]
 mod tests;

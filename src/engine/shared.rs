@@ -1,23 +1,19 @@
 //! The ground of one engine: the parts that all its rooms share. It knows none of the rooms.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::alerts::Alerts;
-use super::closed;
 use super::forward::Forwards;
 use super::intake::Budget;
 use super::lanes::{Pauses, Services};
+use super::pending::Pending;
+use super::stage::Stage;
 use crate::config::Config;
 use crate::destinations::DestinationRegistry;
-use crate::error::Result;
 use crate::journal::Journal;
 use crate::observability::changes::Changes;
 use crate::observability::events::{Events, Topic, Warning};
@@ -60,12 +56,9 @@ impl SharedParts {
 
     /// Counts work that is over, and wakes those who wait for the last of it.
     pub(crate) fn end(&self, work: usize) {
-        let left = self.pending.count.fetch_sub(work, Ordering::AcqRel) - work;
         // A replay that waits for memory counts as work itself.
-        let resting = self.services.waiting() + self.budget.producers();
-        if left <= resting || self.pauses.any() {
-            self.pending.idle.notify_waiters();
-        }
+        let resting = || self.services.waiting() + self.budget.producers();
+        self.pending.end(work, || if self.pauses.any() { usize::MAX } else { resting() });
     }
 
     /// Counts work until the returned guard is dropped.
@@ -91,120 +84,12 @@ impl Observers {
     }
 }
 
-/// The work that is not over: commits in progress, and deliveries that are not terminal.
-#[derive(Debug, Default)]
-pub(crate) struct Pending {
-    count: AtomicUsize,
-    /// `true` while calls of an earlier process wait for room in the lanes. To bring them in is work, which
-    /// ends no sooner than calls that are in the lanes.
-    waits_for_room: AtomicBool,
-    /// Notified when little of it is left, or when what is left may be resting.
-    pub(crate) idle: Notify,
-}
-
-impl Pending {
-    pub(crate) fn count(&self) -> usize {
-        self.count.load(Ordering::SeqCst)
-    }
-
-    /// Returns the work that waits for room in the lanes.
-    pub(crate) fn waiting_for_room(&self) -> usize {
-        usize::from(self.waits_for_room.load(Ordering::SeqCst))
-    }
-
-    /// Waits for room in the lanes.
-    pub(crate) async fn wait_for_room(&self, room: impl Future<Output = ()>) {
-        let mut room = pin!(room);
-        if poll_fn(|context| Poll::Ready(room.as_mut().poll(context).is_ready())).await {
-            return;
-        }
-        self.waits_for_room.store(true, Ordering::SeqCst);
-        self.idle.notify_waiters();
-        room.await;
-        self.waits_for_room.store(false, Ordering::SeqCst);
-    }
-
-    /// Counts work that [`SharedParts::end`] ends.
-    pub(crate) fn begin(&self, work: usize) {
-        self.count.fetch_add(work, Ordering::AcqRel);
-    }
-
-    /// Waits until no more work than this is left.
-    pub(crate) async fn drained(&self, spared: impl Fn() -> usize) {
-        loop {
-            let idle = self.idle.notified();
-            tokio::pin!(idle);
-            idle.as_mut().enable();
-            #[cfg(test)]
-            crate::engine::tests::yields::here();
-            if self.count() <= spared() {
-                return;
-            }
-            idle.await;
-        }
-    }
-}
-
 /// Work that the engine waits for, from its beginning to wherever this is dropped.
 pub(crate) struct PendingGuard(Arc<SharedParts>);
 
 impl Drop for PendingGuard {
     fn drop(&mut self) {
         self.0.end(1);
-    }
-}
-
-/// How far an engine is on the way to its end.
-#[derive(Debug)]
-pub(crate) struct Stage {
-    closed: AtomicBool,
-    /// The closing deadline has passed: what is still committed is interrupted.
-    cut_off: AtomicBool,
-    /// `true` once everything that belongs to the engine is closed.
-    ended: watch::Sender<bool>,
-}
-
-impl Default for Stage {
-    fn default() -> Self {
-        let (closed, cut_off) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { closed, cut_off, ended: watch::Sender::new(false) }
-    }
-}
-
-impl Stage {
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
-
-    /// Refuses work once the engine takes no more.
-    pub(crate) fn check_open(&self) -> Result<()> {
-        if self.is_closed() { Err(closed()) } else { Ok(()) }
-    }
-
-    pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn is_cut_off(&self) -> bool {
-        self.cut_off.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn cut_off(&self) {
-        self.cut_off.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        *self.ended.borrow()
-    }
-
-    pub(crate) fn end(&self) {
-        self.ended.send_replace(true);
-    }
-
-    /// Waits until everything is closed.
-    pub(crate) async fn ended(&self) {
-        // The sender is in `self`: it cannot go away meanwhile.
-        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
 }
 

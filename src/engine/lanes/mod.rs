@@ -11,6 +11,7 @@ mod breaker;
 mod held;
 mod panics;
 mod pause;
+mod places;
 mod retry;
 mod retry_now;
 mod services;
@@ -36,8 +37,8 @@ use crate::engine::shared::SharedParts;
 use crate::journal::Lane;
 use crate::observability::metrics::LaneStats;
 use breaker::{Breaker, Breakers};
+use places::Workers;
 use timer::Timer;
-use worker::Workers;
 
 /// The lanes of one engine: work in them is delivered.
 #[derive(Debug)]

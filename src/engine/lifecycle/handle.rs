@@ -50,10 +50,11 @@ impl Handle {
 
     /// Drains until the deadline and gives the handle back. Closing again returns the same counts.
     pub async fn close(&self, timeout: Duration) -> Drained {
-        let first = !self.given_back.swap(true, Ordering::AcqRel);
+        // Of several that close at once, the one whose turn it is gives it back.
         let close = || async {
+            let is_first = !self.given_back.swap(true, Ordering::AcqRel);
             // A handle that was released before is counted no more.
-            if first { self.close_now(timeout).await } else { self.counts().await }
+            if is_first { self.close_now(timeout).await } else { self.counts().await }
         };
         *self.drained.get_or_init(close).await
     }
@@ -63,6 +64,15 @@ impl Handle {
         if !self.given_back.swap(true, Ordering::AcqRel) {
             self.abandon();
         }
+    }
+
+    /// Counts one handle less. Returns `true` for the last one: the engine takes no more work.
+    pub(super) fn is_last(&self) -> bool {
+        let is_last = self.engine.lifecycle.handles.fetch_sub(1, Ordering::AcqRel) == 1;
+        if is_last {
+            self.engine.shared.stage.close();
+        }
+        is_last
     }
 }
 

@@ -13,7 +13,9 @@ use crate::engine::batches::BatchLanes;
 use crate::engine::forward::{Forwards, begin_forwarding};
 use crate::engine::intake::{Budget, Intake, Replays};
 use crate::engine::lanes::{Lanes, Pauses, Services, Webhooks, is_pause, is_service};
-use crate::engine::shared::{Observers, Pending, SharedParts, Stage, Tasks};
+use crate::engine::pending::Pending;
+use crate::engine::shared::{Observers, SharedParts, Tasks};
+use crate::engine::stage::Stage;
 use crate::engine::streams::{open_streams, receive};
 use crate::error::{Error, Result};
 use crate::journal::{

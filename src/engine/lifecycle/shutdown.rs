@@ -140,7 +140,7 @@ impl Handle {
     /// interrupts what is left at the deadline.
     pub(super) async fn close_now(&self, timeout: Duration) -> Drained {
         let engine = self.engine();
-        if !is_last(engine) {
+        if !self.is_last() {
             return drain(engine, timeout).await;
         }
         let open = warn_of_open_executions(engine);
@@ -158,7 +158,7 @@ impl Handle {
     /// else when the work is done. A durable journal keeps what is not done within
     /// [`UNATTENDED_DRAIN`]; without one there is no limit, because it would be lost.
     pub(super) fn abandon(&self) {
-        if !is_last(self.engine()) {
+        if !self.is_last() {
             return;
         }
         let engine = Arc::clone(self.engine());
@@ -169,13 +169,4 @@ impl Handle {
             end(&engine, drained).await;
         });
     }
-}
-
-/// Counts one handle less. Returns `true` for the last one: the engine takes no more work.
-fn is_last(engine: &Engine) -> bool {
-    let is_last = engine.lifecycle.handles.fetch_sub(1, Ordering::AcqRel) == 1;
-    if is_last {
-        engine.shared.stage.close();
-    }
-    is_last
 }
