@@ -12,7 +12,9 @@ import { damageFiles } from '../__test__/reliability/damage.mjs'
 import { failDisks } from '../__test__/reliability/faults.mjs'
 import { disturbFleet } from '../__test__/reliability/fleet.mjs'
 import { fuzz } from '../__test__/reliability/fuzz.mjs'
+import { interleave } from '../__test__/reliability/interleavings.mjs'
 import { balanceLedger } from '../__test__/reliability/ledger.mjs'
+import { interpret } from '../__test__/reliability/miri.mjs'
 import { simulate, simulateDeaths } from '../__test__/reliability/simulation.mjs'
 import { disturbTime } from '../__test__/reliability/time.mjs'
 
@@ -39,11 +41,13 @@ const TESTS = {
     run: async (settings) => (await disturbFleet(settings)).violations,
   },
   fuzz: { title: 'inputs of a fuzzer', count: 50_000_000, run: fuzz },
+  interleavings: { title: 'orders of the steps of threads', count: 50_000, run: interleave },
   ledger: {
     title: 'calls replayed from three sides between kills',
     count: 10_000,
     run: balanceLedger,
   },
+  miri: { title: 'orders of threads under Miri', count: 64, run: interpret },
   simulation: { title: 'simulated engines', count: 50_000, run: simulate },
   time: { title: 'processes with disturbed time', count: 1_000, run: disturbTime },
 }
