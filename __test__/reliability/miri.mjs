@@ -32,6 +32,8 @@ export async function interpret({ count, seed }) {
  */
 function run(modules, flags) {
   const test = ['+nightly', 'miri', 'test', '--locked', '--lib', '--', ...modules]
+  // Many inputs of many bytes: the fuzzer has them.
+  test.push('--skip', 'no_bytes_make_it_panic')
   const env = {
     ...process.env,
     MIRIFLAGS: ['-Zmiri-disable-isolation', ...flags].join(' '),
