@@ -9,6 +9,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_postgres::{Client, Connection, Error};
 
+use super::framing::ServerProcess;
 use super::{Encrypt, Encrypted, Framed, PostgreSqlServer, trusting};
 use crate::delivery::{Failure, Phase};
 use crate::egress::Egress;
@@ -78,10 +79,21 @@ impl Connector {
     /// # Errors
     /// The reason of the last server that was tried.
     pub async fn connect(&self) -> Result<(Client, Trusted), ConnectError> {
+        self.connect_noting(&ServerProcess::default()).await
+    }
+
+    /// Opens a connection, and notes the process that serves it, as the other side says.
+    ///
+    /// # Errors
+    /// The reason of the last server that was tried.
+    pub async fn connect_noting(
+        &self,
+        process: &ServerProcess,
+    ) -> Result<(Client, Trusted), ConnectError> {
         let mut last = None;
         for (host, port) in &self.server.hosts {
             let limit = self.server.connect_timeout;
-            let opened = tokio::time::timeout(limit, self.connect_to(host, *port)).await;
+            let opened = tokio::time::timeout(limit, self.connect_to(host, *port, process)).await;
             match opened.unwrap_or_else(|_| Err(late(host, *port, limit.as_secs()))) {
                 Ok(opened) => return Ok(opened),
                 Err(error) => last = Some(error),
@@ -92,7 +104,12 @@ impl Connector {
         }))
     }
 
-    async fn connect_to(&self, host: &str, port: u16) -> Result<(Client, Trusted), ConnectError> {
+    async fn connect_to(
+        &self,
+        host: &str,
+        port: u16,
+        process: &ServerProcess,
+    ) -> Result<(Client, Trusted), ConnectError> {
         let stream = self.egress.connect_operator(host, port).await;
         let stream = stream.map_err(ConnectError::Unreached)?;
         // Where a system has no such limit, the waits for responses end.
@@ -100,7 +117,7 @@ impl Connector {
         let stream = Framed::new(stream, self.server.asks_for_encryption());
         let tls = Encrypt { config: Arc::clone(&self.tls), host: host.to_owned() };
         let config = self.server.config(host);
-        let stream = stream.with_max_rows(usize::MAX);
+        let stream = stream.with_max_rows(usize::MAX).with_process(Arc::clone(process));
         config.connect_raw(stream, tls).await.map_err(ConnectError::Refused)
     }
 }

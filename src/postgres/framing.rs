@@ -7,6 +7,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -22,6 +23,7 @@ const MAX_KEPT: usize = 1 << 20;
 const ROW: u8 = b'D';
 const PARAMETER: u8 = b'S';
 const READY: u8 = b'Z';
+const KEY: u8 = b'K';
 
 /// Bytes of a message's kind and length.
 const HEAD: usize = 5;
@@ -38,6 +40,10 @@ impl fmt::Display for TooLarge {
 
 impl Error for TooLarge {}
 
+/// The number of the process that serves a session, which the server tells when the session begins. A
+/// pooler tells a number of its own.
+pub type ServerProcess = Arc<OnceLock<i32>>;
+
 /// Messages as they pass, piece by piece.
 #[derive(Debug)]
 pub(crate) struct Messages {
@@ -50,11 +56,24 @@ pub(crate) struct Messages {
     rows: usize,
     kept: usize,
     has_session: bool,
+    /// The first bytes of the message that names the process.
+    key: Vec<u8>,
+    process: ServerProcess,
 }
 
 impl Messages {
-    pub(super) const fn new(max_rows: usize) -> Self {
-        Self { max_rows, head: [0; HEAD], known: 0, rest: 0, rows: 0, kept: 0, has_session: false }
+    pub(super) fn new(max_rows: usize) -> Self {
+        Self {
+            max_rows,
+            head: [0; HEAD],
+            known: 0,
+            rest: 0,
+            rows: 0,
+            kept: 0,
+            has_session: false,
+            key: Vec::new(),
+            process: ServerProcess::default(),
+        }
     }
 
     /// Follows the next bytes.
@@ -65,7 +84,11 @@ impl Messages {
         loop {
             let skipped = self.rest.min(bytes.len());
             self.rest -= skipped;
-            bytes = &bytes[skipped..];
+            let (body, others) = bytes.split_at(skipped);
+            if self.head[0] == KEY && !self.has_session {
+                self.read_key(body);
+            }
+            bytes = others;
             if bytes.is_empty() {
                 return Ok(());
             }
@@ -77,6 +100,15 @@ impl Messages {
                 self.known = 0;
                 self.admit()?;
             }
+        }
+    }
+
+    /// Reads the process from a piece of the message that names it.
+    fn read_key(&mut self, piece: &[u8]) {
+        let missing = size_of::<i32>() - self.key.len();
+        self.key.extend(&piece[..missing.min(piece.len())]);
+        if let Some(number) = self.key.first_chunk() {
+            let _ = self.process.set(i32::from_be_bytes(*number));
         }
     }
 
@@ -125,6 +157,17 @@ impl<S> Framed<S> {
     pub(crate) const fn with_max_rows(mut self, max_rows: usize) -> Self {
         self.messages.max_rows = max_rows;
         self
+    }
+
+    /// Returns the connection that notes the server's process there.
+    pub(crate) fn with_process(mut self, process: ServerProcess) -> Self {
+        self.messages.process = process;
+        self
+    }
+
+    /// Returns the place of the server's process.
+    pub(crate) fn process(&self) -> ServerProcess {
+        Arc::clone(&self.messages.process)
     }
 
     /// Returns the limit on the bytes of all rows.
@@ -239,6 +282,22 @@ mod tests {
         assert_eq!(passed(&settings, 4096), Err(TooLarge));
         let rows = vec![message(ROW, 1 << 20); 17];
         assert_eq!(passed(&rows, 4096), Err(TooLarge));
+    }
+
+    #[test]
+    fn the_process_of_the_server_is_read_from_pieces_of_any_size() {
+        let key = [&message(KEY, 0)[..1], &12_u32.to_be_bytes(), &7711_i32.to_be_bytes(), b"cret"];
+        let session = [message(b'R', 4), key.concat(), message(READY, 1)].concat();
+        for piece in [1, 2, 3, 6, 7, 4096] {
+            let mut passing = Messages::new(MAX_ROWS);
+            session.chunks(piece).try_for_each(|bytes| passing.pass(bytes)).unwrap();
+            assert_eq!(passing.process.get(), Some(&7711), "{piece}");
+        }
+        for cut in [message(KEY, 3), [message(READY, 1), message(KEY, 8)].concat()] {
+            let mut passing = Messages::new(MAX_ROWS);
+            passing.pass(&cut).unwrap();
+            assert_eq!(passing.process.get(), None);
+        }
     }
 
     #[test]

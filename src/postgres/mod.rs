@@ -12,6 +12,7 @@ mod tls;
 mod uri;
 
 pub use connector::{ConnectError, Connector, Trusted};
+pub use framing::ServerProcess;
 pub(crate) use framing::{Framed, TooLarge};
 pub use server::PostgreSqlServer;
 pub(crate) use tls::{Encrypt, Encrypted, trusting};

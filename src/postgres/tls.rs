@@ -117,9 +117,10 @@ impl TlsConnect<Framed<TcpStream>> for Encrypt {
         Box::pin(async move {
             let name = ServerName::try_from(self.host).map_err(io::Error::other)?;
             let connector = TlsConnector::from(self.config);
-            let max_rows = stream.max_rows();
+            let (max_rows, process) = (stream.max_rows(), stream.process());
             let stream = connector.connect(name, stream.into_inner()).await?;
-            Ok(Encrypted(Framed::new(stream, false).with_max_rows(max_rows)))
+            let stream = Framed::new(stream, false).with_max_rows(max_rows);
+            Ok(Encrypted(stream.with_process(process)))
         })
     }
 }

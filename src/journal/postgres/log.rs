@@ -13,7 +13,7 @@ use super::error::{failed, is_end};
 use super::op::Op;
 use super::params::{Columns, int};
 use super::row::{RowReader, StoredExecution};
-use super::write::run;
+use super::session::run;
 use super::{PostgresJournal, Shared};
 use crate::error::Result;
 use crate::execution::{

@@ -38,6 +38,7 @@ mod replay;
 mod restore;
 mod row;
 mod schema;
+mod session;
 mod shares;
 mod signals;
 mod statements;
@@ -169,6 +170,8 @@ struct Shared {
     silent: Notify,
     /// The beginning of every transaction.
     begin: String,
+    /// The beginning of a session in which all transactions have the same settings.
+    session: String,
     channel: String,
     handle: Handle,
     is_closed: AtomicBool,

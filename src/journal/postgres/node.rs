@@ -11,13 +11,14 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::answers::{answer, answer_taken, expire, refuse};
-use super::connect::connect;
+use super::connect::connect_to;
 use super::error::{Trouble, journal};
 use super::op::Op;
 use super::ownership::Ownership;
-use super::write::{Context, run, transaction};
+use super::session::Session;
+use super::write::{Context, transaction};
 use super::{Callbacks, Options, Params, Shared, events, poll, schema, shares};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::execution::{ExecutionLog, Retention};
 use crate::journal::crypto::Cipher;
 use crate::journal::{Incident, MemoryJournal};
@@ -69,7 +70,7 @@ pub(super) fn start(
 /// This node, as its thread sees it.
 pub(super) struct NodeThread {
     pub shared: Arc<Shared>,
-    client: Option<Client>,
+    session: Option<Session>,
     /// The number of the last transaction.
     pub number: i64,
     /// The number of a transaction that may be committed or not.
@@ -91,15 +92,18 @@ impl NodeThread {
         connector: Connector,
         callbacks: Callbacks,
     ) -> Result<Self> {
-        let client = connect(&connector).await.map_err(|error| error.within("Engine.open()"))?;
+        let within = |error: Error| error.within("Engine.open()");
+        let (client, is_server) = connect_to(&connector).await.map_err(within)?;
         let named = schema::Named { schema: &options.schema, shards: Some(options.shards) };
         let id = schema::open(&client, named, &cipher).await?.block;
         ExecutionLog::number_in_slot(id.cast_unsigned());
         let shared = Arc::new(shared(id, options, cipher, connector, callbacks));
+        let session = Session::new(client, is_server, &shared.session).await;
+        let session = session.map_err(|error| super::error::failed(&error))?;
         let now = Instant::now();
         let mut node = Self {
             shared,
-            client: Some(client),
+            session: Some(session),
             number: 0,
             unknown: None,
             next_care: now,
@@ -145,7 +149,7 @@ impl NodeThread {
                 self.recover_from(cared).await;
             }
         }
-        if self.client.is_some() {
+        if self.session.is_some() {
             // What it leaves is taken at once, not after its lease.
             let _ = shared.answered(shared.options.silence(), shares::leave(&mut self)).await;
         }
@@ -171,8 +175,13 @@ impl NodeThread {
 
     /// Returns the connection.
     pub(super) fn client(&self) -> std::result::Result<&Client, Trouble> {
+        self.session().map(Session::client)
+    }
+
+    fn session(&self) -> std::result::Result<&Session, Trouble> {
         let away = || Trouble::Broken(journal("the journal in PostgreSQL is not reachable"));
-        self.client.as_ref().filter(|client| !client.is_closed()).ok_or_else(away)
+        let session = self.session.as_ref();
+        session.filter(|session| !session.client().is_closed()).ok_or_else(away)
     }
 
     /// Writes the operations that wait, in one transaction, as soon as that is possible.
@@ -229,9 +238,7 @@ impl NodeThread {
         };
         let transaction = transaction(batch, &context);
         self.unknown = Some(self.number);
-        let statements: Vec<_> =
-            transaction.statements.iter().map(|(sql, columns)| (*sql, columns)).collect();
-        let result = run(self.client()?, &self.shared.begin, &statements).await;
+        let result = self.session()?.run(&self.shared.begin, &transaction.statements).await;
         let rows = result.map_err(Trouble::from).inspect_err(|trouble| {
             self.unknown = self.unknown.filter(|_| matches!(trouble, Trouble::Broken(_)));
         })?;
@@ -259,7 +266,7 @@ impl NodeThread {
             // A pooler passes no notifications on.
             self.shared.look_for_signals();
         }
-        Ok(())
+        Ok(self.session()?.keep(&transaction.statements).await?)
     }
 
     /// Notes that the lease was renewed by a transaction that began then.
@@ -284,13 +291,13 @@ impl NodeThread {
                 let replaced = shared.answered(shared.options.silence(), self.replace(batch)).await;
                 if let Err(trouble) = replaced {
                     if matches!(trouble, Trouble::Broken(_)) {
-                        self.client = None;
+                        self.session = None;
                     }
                     self.note(&trouble);
                 }
             }
             Trouble::Broken(_) => {
-                self.client = None;
+                self.session = None;
                 self.note(&trouble);
             }
             Trouble::Refused(ref error) => {
@@ -387,8 +394,14 @@ impl NodeThread {
         }
         let patience = self.shared.options.patience.max(Duration::from_secs(1));
         let late = || journal("the journal in PostgreSQL is not reachable: no connection in time");
-        let opened = tokio::time::timeout(patience, connect(&self.shared.connector)).await;
-        self.client = Some(opened.unwrap_or_else(|_| Err(late())).map_err(Trouble::Broken)?);
+        let shared = Arc::clone(&self.shared);
+        let opening = async {
+            let (client, is_server) =
+                connect_to(&shared.connector).await.map_err(Trouble::Broken)?;
+            Ok(Session::new(client, is_server, &shared.session).await?)
+        };
+        let opened = tokio::time::timeout(patience, opening).await;
+        self.session = Some(opened.unwrap_or_else(|_| Err(Trouble::Broken(late())))?);
         Ok(())
     }
 }
@@ -472,6 +485,7 @@ fn shared(
         connector,
         reader: tokio::sync::Mutex::default(),
         begin: schema::begin(&options.schema, options.lease),
+        session: schema::session(&options.schema, options.lease),
         channel: poll::channel(&options.schema),
         handle: tokio::runtime::Handle::current(),
         is_closed: false.into(),

@@ -40,17 +40,29 @@ pub(super) fn quoted(name: &str) -> String {
 }
 
 /// Returns the beginning of every transaction. Nothing outlives the transaction, so that a pooler may
-/// be in between. A session whose node fell silent holds its locks for half a lease at most, so that
-/// others can take over when that is over.
+/// be in between.
 pub(super) fn begin(schema: &str, lease: Duration) -> String {
+    let local = settings(schema, lease).map(|setting| format!("; SET LOCAL {setting}"));
+    format!("BEGIN{}", local.concat())
+}
+
+/// Returns the statements that begin a session in which every transaction has the same settings.
+pub(super) fn session(schema: &str, lease: Duration) -> String {
+    settings(schema, lease).map(|setting| format!("SET {setting};")).concat()
+}
+
+/// Returns the settings of every transaction. A session whose node fell silent holds its locks for half a
+/// lease at most, so that others can take over when that is over.
+fn settings(schema: &str, lease: Duration) -> [String; 6] {
     let idle = lease.min(MAX_IDLE).as_millis() / 2;
-    format!(
-        "BEGIN; SET LOCAL search_path TO {}, pg_temp; SET LOCAL statement_timeout TO '60s'; \
-         SET LOCAL lock_timeout TO '10s'; SET LOCAL datestyle TO 'ISO'; \
-         SET LOCAL idle_in_transaction_session_timeout TO {idle}; \
-         SET LOCAL synchronous_commit TO on",
-        quoted(schema)
-    )
+    [
+        format!("search_path TO {}, pg_temp", quoted(schema)),
+        "statement_timeout TO '60s'".to_owned(),
+        "lock_timeout TO '10s'".to_owned(),
+        "datestyle TO 'ISO'".to_owned(),
+        format!("idle_in_transaction_session_timeout TO {idle}"),
+        "synchronous_commit TO on".to_owned(),
+    ]
 }
 
 /// A journal as the options name it.

@@ -3,6 +3,7 @@
 
 mod contention;
 mod events;
+mod kept;
 mod moving;
 mod refused;
 mod server;

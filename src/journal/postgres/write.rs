@@ -3,12 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
-use std::pin::Pin;
-use std::task::Poll;
 
-use futures_util::future::{BoxFuture, MaybeDone, maybe_done, poll_fn};
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
 use super::op::{AppendOp, Counts, Ending, Op, Part, ReplayClaim, SettledRow};
@@ -24,9 +20,6 @@ use crate::time::Timestamp;
 /// A statement and its parameters.
 pub(super) type Statement = (&'static str, Columns);
 
-/// A statement that is sent, with its rows.
-type SentStatement<'a> = BoxFuture<'a, Result<Vec<Row>, Error>>;
-
 /// What the statements of a transaction depend on beside its operations.
 pub(super) struct Context<'a> {
     pub node: i64,
@@ -38,39 +31,6 @@ pub(super) struct Context<'a> {
     pub owned: &'a HashSet<u16>,
     /// `true` if another node shows the changes of the log.
     pub is_followed: bool,
-}
-
-/// Runs a transaction whose statements are sent at once. Returns the rows of each statement.
-///
-/// # Errors
-/// The error of the first statement that failed, or of the commit.
-pub(super) async fn run(
-    client: &Client,
-    begin: &str,
-    statements: &[(&str, &Columns)],
-) -> Result<Vec<Vec<Row>>, Error> {
-    let params: Vec<_> = statements.iter().map(|(_, columns)| columns.params()).collect();
-    let execute = async |sql| client.batch_execute(sql).await.map(|()| Vec::new());
-    let mut sent: Vec<MaybeDone<SentStatement<'_>>> = Vec::new();
-    sent.push(maybe_done(Box::pin(execute(begin))));
-    for ((sql, _), params) in statements.iter().zip(&params) {
-        sent.push(maybe_done(Box::pin(client.query_typed(sql, params.values()))));
-    }
-    sent.push(maybe_done(Box::pin(execute("COMMIT"))));
-    // Each is sent when it is polled first: in this order.
-    poll_fn(|context| {
-        let mut is_ready = true;
-        for one in &mut sent {
-            is_ready &= Pin::new(one).poll(context).is_ready();
-        }
-        if is_ready { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
-    let results = sent.iter_mut().filter_map(|one| Pin::new(one).take_output());
-    let mut rows = results.collect::<Result<Vec<_>, Error>>()?;
-    rows.pop();
-    rows.remove(0);
-    Ok(rows)
 }
 
 /// The statements of a transaction.
