@@ -70,17 +70,16 @@ mod tests {
         for _ in 0..16 {
             all.spawn(steps(Arc::clone(&handshakes), Arc::clone(&noted)));
         }
-        let other = {
-            let noted = Arc::clone(&noted);
-            tokio::spawn(async move {
-                loop {
-                    noted.lock().unwrap().push("other");
-                    yield_now().await;
-                }
-            })
-        };
+        let mut others = JoinSet::new();
+        let other = Arc::clone(&noted);
+        others.spawn(async move {
+            loop {
+                other.lock().unwrap().push("other");
+                yield_now().await;
+            }
+        });
         all.join_all().await;
-        other.abort();
+        drop(others);
         let noted = noted.lock().unwrap();
         assert_eq!(noted.iter().filter(|what| **what == "step").count(), 48);
         // The last of one round of the scheduler may be followed by the first of the next.
