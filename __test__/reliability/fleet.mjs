@@ -30,8 +30,14 @@ const LOOK = 50
 const OPEN = `SELECT e.serial, e.execution_id, to_jsonb(e) - 'metadata' AS execution,
     (SELECT json_agg(json_build_array(d.seq, d.destination, d.status))
       FROM fleet.deliveries d WHERE d.execution = e.serial) AS deliveries,
-    (SELECT json_agg(json_build_array(c.first_seq, c.shard, c.is_open))
-      FROM fleet.commits c WHERE c.execution = e.serial) AS commits
+    (SELECT json_agg(json_build_array(c.first_seq, c.calls, c.shard, c.is_open, s.owner, i.first_seq))
+      FROM fleet.commits c LEFT JOIN fleet.shards s USING (shard) LEFT JOIN fleet.inbox i USING (first_seq)
+      WHERE c.execution = e.serial) AS commits,
+    (SELECT json_agg(a) FROM fleet.attempts a JOIN fleet.commits c
+      ON a.seq >= c.first_seq AND a.seq < c.first_seq + c.calls WHERE c.execution = e.serial) AS attempts,
+    (SELECT json_agg(json_build_array(b.id, b.shard, b.sealed_at, b.note, b.conclusion, length(b.records)))
+      FROM fleet.batches b) AS batches,
+    (SELECT json_agg(n) FROM fleet.nodes n) AS nodes
   FROM fleet.executions e WHERE e.finished_at IS NULL LIMIT 3`
 
 /**

@@ -8,10 +8,10 @@ use crate::error::{Error, Result};
 
 /// The results of hooks by their tickets.
 #[derive(Default)]
-pub(super) struct Completions(Mutex<Waiting>);
+pub(super) struct Completions(Mutex<DoneHooks>);
 
 #[derive(Default)]
-struct Waiting {
+struct DoneHooks {
     done: Vec<(u32, Result<Receipt>)>,
     /// The refusals of hooks, until JavaScript takes them.
     refusals: HashMap<u32, Error>,
@@ -49,7 +49,7 @@ impl Completions {
         self.waiting().refusals.remove(&ticket)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, DoneHooks> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

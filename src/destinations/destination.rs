@@ -34,26 +34,9 @@ pub trait Destination: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Returns `true` if each workflow has a queue of its own, instead of the one of
-    /// [`Destination::lane`].
-    fn has_lane_per_workflow(&self) -> bool {
-        false
-    }
-
-    /// Returns `true` if the order of calls is decided when their attempts begin, so that none has to wait
-    /// for the end of the one before.
-    fn begins_in_order(&self) -> bool {
-        false
-    }
-
-    /// Returns the number of concurrent attempts in all its queues together.
-    fn concurrency(&self) -> usize {
-        usize::MAX
-    }
-
-    /// Returns the number of concurrent attempts in one queue. 0: the calls wait.
-    fn lane_concurrency(&self) -> usize {
-        1
+    /// Returns how calls leave its queues.
+    fn lane_rules(&self) -> LaneRules {
+        LaneRules::default()
     }
 
     /// Returns the retry policy of a call that is not attempted now; `None`: it is not retried. An
@@ -79,6 +62,31 @@ pub trait Destination: fmt::Debug + Send + Sync {
 
     /// Closes connections that are kept for the next call.
     fn close(&self) {}
+}
+
+/// How calls leave the queues of a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneRules {
+    /// `true` if each workflow has a queue of its own, instead of the one of [`Destination::lane`].
+    pub is_per_workflow: bool,
+    /// `true` if the order of calls is decided when their attempts begin, so that none has to wait for
+    /// the end of the one before.
+    pub begins_in_order: bool,
+    /// Concurrent attempts in all queues together.
+    pub concurrency: usize,
+    /// Concurrent attempts in one queue. 0: the calls wait.
+    pub lane_concurrency: usize,
+}
+
+impl Default for LaneRules {
+    fn default() -> Self {
+        Self {
+            is_per_workflow: false,
+            begins_in_order: false,
+            concurrency: usize::MAX,
+            lane_concurrency: 1,
+        }
+    }
 }
 
 /// The service behind a destination, such as a mail server, which does with files if there is none.

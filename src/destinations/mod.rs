@@ -29,7 +29,7 @@ pub use alert::alert;
 pub use batch::{BatchCheckpoint, BatchLimits, Batching, Encoded, OpenBatch, Origin, StoreOutcome};
 pub use built_in::{BuiltIn, DeadLetter, Resources};
 pub use destination::{
-    Attempt, Backend, BackendChoice, Destination, Exchange, FollowUpCall, Outcome,
+    Attempt, Backend, BackendChoice, Destination, Exchange, FollowUpCall, LaneRules, Outcome,
 };
 pub use publisher::{Publisher, StoreEvents};
 pub use registry::{Config, DestinationRegistry, describe};

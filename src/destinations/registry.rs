@@ -129,7 +129,7 @@ impl DestinationRegistry {
     #[must_use]
     pub fn lane(&self, kind: Kind, payload: &Payload, workflow_id: &str) -> String {
         let destination = self.of(kind);
-        if destination.has_lane_per_workflow() {
+        if destination.lane_rules().is_per_workflow {
             return format!("{} {workflow_id}", kind.name());
         }
         destination.lane(payload).unwrap_or_else(|| kind.name().to_owned())

@@ -272,13 +272,13 @@ pub fn settled_json(page: &SettledPage, render: Render<'_>) -> String {
         Dropped::Count(count) => Some(count),
         Dropped::Unknown => None,
     };
-    json::write_more(&mut out, &Place { cursor: page.cursor.to_string(), dropped });
+    json::write_more(&mut out, &PageMembers { cursor: page.cursor.to_string(), dropped });
     json::text(out)
 }
 
 /// The members of a page of settlements after its deliveries.
 #[derive(Serialize)]
-struct Place {
+struct PageMembers {
     cursor: String,
     dropped: Option<u64>,
 }

@@ -88,10 +88,10 @@ pub trait Queue: Send + Sync {
     /// Makes those postponed records due now that `wanted` accepts. Returns the lanes with work.
     fn hasten(&self, now: Timestamp, wanted: RecordFilter<'_>) -> Vec<Lane>;
 
-    /// Returns the number of records that wait in the lane for their turn.
+    /// Returns the number of records of the lane that [`Queue::lease`] and [`Batches::join`] hand out now.
     fn waiting(&self, lane: &Lane) -> usize;
 
-    /// Returns the lanes with postponed records, and the number of these.
+    /// Returns the lanes with records that wait for a time or a lease, and the number of these.
     fn postponed(&self) -> HashMap<Lane, usize>;
 
     /// Takes all waiting and postponed records: the rest that a closing engine leaves.

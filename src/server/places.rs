@@ -155,15 +155,15 @@ impl Drop for RequestGuard {
 
 /// Returns the response, whose request ends when its body was sent or given up.
 pub(super) fn held(response: Response, request: RequestGuard) -> Response {
-    response.map(|body| Body::new(Held { body, _request: request }))
+    response.map(|body| Body::new(HeldBody { body, _request: request }))
 }
 
-struct Held {
+struct HeldBody {
     body: Body,
     _request: RequestGuard,
 }
 
-impl http_body::Body for Held {
+impl http_body::Body for HeldBody {
     type Data = Bytes;
     type Error = axum::Error;
 

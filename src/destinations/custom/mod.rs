@@ -16,8 +16,8 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
-    Attempt, BatchCheckpoint, BatchLimits, Batching, Destination, Encoded, Exchange, OpenBatch,
-    Origin, Outcome, StoreOutcome,
+    Attempt, BatchCheckpoint, BatchLimits, Batching, Destination, Encoded, Exchange, LaneRules,
+    OpenBatch, Origin, Outcome, StoreOutcome,
 };
 use crate::delivery::{Delays, Failure, Kind, Payload, RetryPolicy, Verdict};
 use crate::error::{Error, ErrorKind, Result};
@@ -288,9 +288,8 @@ impl Destination for CustomDestination<'_> {
         RequestLog::recorded(payload, self.set.log_body_bytes)
     }
 
-    /// Returns 0 while no thread has the function: the calls wait.
-    fn lane_concurrency(&self) -> usize {
-        self.set.options(self.kind, |options| options.concurrency).unwrap_or_default()
+    fn lane_rules(&self) -> LaneRules {
+        LaneRules { lane_concurrency: self.attempts(), ..LaneRules::default() }
     }
 
     fn retry_policy(&self, _payload: &Payload) -> Option<RetryPolicy> {
@@ -301,6 +300,13 @@ impl Destination for CustomDestination<'_> {
 
     fn batching(&self) -> Option<&dyn Batching> {
         Some(self)
+    }
+}
+
+impl CustomDestination<'_> {
+    /// Returns the number of concurrent attempts: 0 while no thread has the function.
+    fn attempts(&self) -> usize {
+        self.set.options(self.kind, |options| options.concurrency).unwrap_or_default()
     }
 }
 
@@ -329,7 +335,7 @@ impl Batching for CustomDestination<'_> {
     }
 
     fn concurrency(&self) -> usize {
-        self.lane_concurrency().max(1)
+        self.attempts().max(1)
     }
 }
 

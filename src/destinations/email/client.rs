@@ -21,8 +21,8 @@ use super::relay::{Relay, Taken};
 use super::smtp::Deferred;
 use crate::delivery::{Failure, Payload, RateLimiter, RateWait, RetryPolicy, Verdict};
 use crate::destinations::{
-    Attempt, Backend, BackendChoice, BuiltIn, DeadLetter, Destination, Exchange, Outcome,
-    Resources, forward,
+    Attempt, Backend, BackendChoice, BuiltIn, DeadLetter, Destination, Exchange, LaneRules,
+    Outcome, Resources, forward,
 };
 use crate::egress::{Egress, Progress};
 use crate::error::{self, ErrorKind};
@@ -168,8 +168,8 @@ impl Destination for Email {
         described(payload, self.config.log_body_bytes)
     }
 
-    fn lane_concurrency(&self) -> usize {
-        self.config.concurrency
+    fn lane_rules(&self) -> LaneRules {
+        LaneRules { lane_concurrency: self.config.concurrency, ..LaneRules::default() }
     }
 
     fn retry_policy(&self, _payload: &Payload) -> Option<RetryPolicy> {

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use super::publisher::not_stored;
 use super::{
-    Attempt, BuiltIn, DeadLetter, Destination, Exchange, Outcome, Publisher, Resources, forward,
+    Attempt, BuiltIn, DeadLetter, Destination, Exchange, LaneRules, Outcome, Publisher, Resources,
+    forward,
 };
 use crate::delivery::{Failure, Payload, Verdict};
 use crate::error::{ErrorKind, Result};
@@ -116,8 +117,8 @@ impl Destination for Emit {
         RequestLog::recorded(payload, self.log_body_bytes)
     }
 
-    fn has_lane_per_workflow(&self) -> bool {
-        self.publisher.is_shared()
+    fn lane_rules(&self) -> LaneRules {
+        LaneRules { is_per_workflow: self.publisher.is_shared(), ..LaneRules::default() }
     }
 }
 

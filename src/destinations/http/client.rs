@@ -25,7 +25,7 @@ use super::transport::{self, IncomingBody};
 use super::{Config, IdempotencyKey};
 use crate::delivery::{Failure, Payload, Phase, RateLimiter, RateWait, RetryPolicy, Verdict};
 use crate::destinations::{
-    Attempt, BuiltIn, DeadLetter, Destination, Exchange, Outcome, Resources,
+    Attempt, BuiltIn, DeadLetter, Destination, Exchange, LaneRules, Outcome, Resources,
 };
 use crate::egress::{Client, Egress, NetworkPlace, Progress, ResponseOrigin};
 use crate::error::{Error, ErrorKind, Result};
@@ -250,12 +250,12 @@ impl Destination for Http {
         Some(origin(payload).unwrap_or_default())
     }
 
-    fn concurrency(&self) -> usize {
-        self.config.concurrency
-    }
-
-    fn lane_concurrency(&self) -> usize {
-        self.config.per_host_concurrency
+    fn lane_rules(&self) -> LaneRules {
+        LaneRules {
+            concurrency: self.config.concurrency,
+            lane_concurrency: self.config.per_host_concurrency,
+            ..LaneRules::default()
+        }
     }
 
     fn retry_policy(&self, payload: &Payload) -> Option<RetryPolicy> {

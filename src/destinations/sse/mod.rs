@@ -10,7 +10,9 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use super::publisher::not_stored;
-use super::{Attempt, BuiltIn, DeadLetter, Destination, Exchange, Outcome, Publisher, Resources};
+use super::{
+    Attempt, BuiltIn, DeadLetter, Destination, Exchange, LaneRules, Outcome, Publisher, Resources,
+};
 use crate::delivery::{Payload, Verdict};
 use crate::error::Result;
 use crate::execution::{RequestLog, ResponseLog};
@@ -68,12 +70,9 @@ impl Destination for Sse {
         RequestLog::recorded(payload, self.log_body_bytes)
     }
 
-    fn has_lane_per_workflow(&self) -> bool {
-        self.publisher.is_shared()
-    }
-
-    fn begins_in_order(&self) -> bool {
-        self.publisher.is_shared()
+    fn lane_rules(&self) -> LaneRules {
+        let is_shared = self.publisher.is_shared();
+        LaneRules { is_per_workflow: is_shared, begins_in_order: is_shared, ..LaneRules::default() }
     }
 }
 

@@ -27,7 +27,7 @@ impl Lanes {
     fn warn_of_absent(&self, lane: &Lane) {
         let (shared, kind) = (&self.shared, lane.kind);
         shared.services.end_watch(kind);
-        let is_absent = shared.destinations.of(kind).lane_concurrency() == 0;
+        let is_absent = shared.destinations.of(kind).lane_rules().lane_concurrency == 0;
         let waiting = shared.journal.waiting(lane);
         if is_absent && waiting > 0 {
             shared.services.warn_of_absent(kind, waiting);

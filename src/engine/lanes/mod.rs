@@ -83,7 +83,7 @@ impl Lanes {
                 }
                 continue;
             }
-            let limit = destinations.of(lane.kind).lane_concurrency();
+            let limit = destinations.of(lane.kind).lane_rules().lane_concurrency;
             if limit == 0 {
                 self.watch_absent(&lane);
             }

@@ -19,7 +19,7 @@ impl Lanes {
 
     /// Has a place served, now or when a worker is free.
     pub(super) fn serve(self: &Arc<Self>, lane: Lane) {
-        let limit = self.shared.destinations.of(lane.kind).concurrency();
+        let limit = self.shared.destinations.of(lane.kind).lane_rules().concurrency;
         if self.workers.begin(&lane, limit) {
             self.shared.tasks.spawn(Arc::clone(self).work(lane));
         }
@@ -52,7 +52,7 @@ impl Lanes {
                 self.set_timer();
             }
         }
-        let limit = destinations.of(lane.kind).lane_concurrency();
+        let limit = destinations.of(lane.kind).lane_rules().lane_concurrency;
         let is_needed = || journal.waiting(lane) > 0 && self.enter(lane, limit);
         let is_left = self.workers.leave(lane, is_needed);
         if is_left && pauses.any() {
@@ -63,7 +63,7 @@ impl Lanes {
 
     /// Returns a place for an attempt that the worker does not wait for; `None`: it waits.
     async fn place_to_begin(&self, lane: &Lane) -> Option<OwnedSemaphorePermit> {
-        if !self.shared.destinations.of(lane.kind).begins_in_order() {
+        if !self.shared.destinations.of(lane.kind).lane_rules().begins_in_order {
             return None;
         }
         // It is never closed.

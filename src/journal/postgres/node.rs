@@ -15,7 +15,7 @@ use super::connect::connect_to;
 use super::error::{Trouble, journal};
 use super::op::Op;
 use super::ownership::Ownership;
-use super::session::Session;
+use super::session::WriterSession;
 use super::write::{Context, transaction};
 use super::{Callbacks, Options, Params, Shared, events, poll, schema, shares};
 use crate::error::{Error, Result};
@@ -70,7 +70,7 @@ pub(super) fn start(
 /// This node, as its thread sees it.
 pub(super) struct NodeThread {
     pub shared: Arc<Shared>,
-    session: Option<Session>,
+    session: Option<WriterSession>,
     /// The number of the last transaction.
     pub number: i64,
     /// The number of a transaction that may be committed or not.
@@ -98,7 +98,7 @@ impl NodeThread {
         let id = schema::open(&client, named, &cipher).await?.block;
         ExecutionLog::number_in_slot(id.cast_unsigned());
         let shared = Arc::new(shared(id, options, cipher, connector, callbacks));
-        let session = Session::new(client, is_server, &shared.session).await;
+        let session = WriterSession::new(client, is_server, &shared.session).await;
         let session = session.map_err(|error| super::error::failed(&error))?;
         let now = Instant::now();
         let mut node = Self {
@@ -175,10 +175,10 @@ impl NodeThread {
 
     /// Returns the connection.
     pub(super) fn client(&self) -> std::result::Result<&Client, Trouble> {
-        self.session().map(Session::client)
+        self.session().map(WriterSession::client)
     }
 
-    fn session(&self) -> std::result::Result<&Session, Trouble> {
+    fn session(&self) -> std::result::Result<&WriterSession, Trouble> {
         let away = || Trouble::Broken(journal("the journal in PostgreSQL is not reachable"));
         let session = self.session.as_ref();
         session.filter(|session| !session.client().is_closed()).ok_or_else(away)
@@ -398,7 +398,7 @@ impl NodeThread {
         let opening = async {
             let (client, is_server) =
                 connect_to(&shared.connector).await.map_err(Trouble::Broken)?;
-            Ok(Session::new(client, is_server, &shared.session).await?)
+            Ok(WriterSession::new(client, is_server, &shared.session).await?)
         };
         let opened = tokio::time::timeout(patience, opening).await;
         self.session = Some(opened.unwrap_or_else(|_| Err(Trouble::Broken(late())))?);

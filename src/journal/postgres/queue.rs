@@ -433,12 +433,23 @@ impl Queue for PostgresJournal {
         lanes_of(recalled)
     }
 
+    /// 0 while the lease is over: its renewal has every lane looked at again.
     fn waiting(&self, lane: &Lane) -> usize {
-        self.shared.memory.waiting(lane)
+        let has_lease = self.shared.ownership().is_valid();
+        if has_lease { self.shared.memory.waiting(lane) } else { 0 }
     }
 
+    /// With those that wait for a lease.
     fn postponed(&self) -> HashMap<Lane, usize> {
-        Queue::postponed(&self.shared.memory)
+        let memory = &self.shared.memory;
+        let mut postponed = Queue::postponed(memory);
+        if !self.shared.ownership().is_valid() {
+            for lane in memory.busy_lanes() {
+                let waiting = memory.waiting(&lane);
+                *postponed.entry(lane).or_default() += waiting;
+            }
+        }
+        postponed
     }
 
     fn lease_rest(&self) -> Vec<Record> {

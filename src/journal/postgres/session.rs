@@ -12,7 +12,7 @@ use super::params::{Columns, Params};
 use super::write::Statement;
 
 /// A statement that is sent, with its rows.
-type Sent<'a> = BoxFuture<'a, Result<Vec<Row>, Error>>;
+type SentStatement<'a> = BoxFuture<'a, Result<Vec<Row>, Error>>;
 
 /// Runs a transaction whose statements are sent at once. Returns the rows of each statement.
 ///
@@ -24,7 +24,7 @@ pub(super) async fn run(
     statements: &[(&str, &Columns)],
 ) -> Result<Vec<Vec<Row>>, Error> {
     let params: Vec<_> = statements.iter().map(|(_, columns)| columns.params()).collect();
-    let mut sent: Vec<Sent<'_>> = Vec::with_capacity(statements.len());
+    let mut sent: Vec<SentStatement<'_>> = Vec::with_capacity(statements.len());
     for ((sql, _), params) in statements.iter().zip(&params) {
         sent.push(Box::pin(client.query_typed(sql, params.values())));
     }
@@ -34,13 +34,13 @@ pub(super) async fn run(
 async fn send_all(
     client: &Client,
     begin: &str,
-    statements: Vec<Sent<'_>>,
+    statements: Vec<SentStatement<'_>>,
 ) -> Result<Vec<Vec<Row>>, Error> {
-    let execute = |sql| -> Sent<'_> {
+    let execute = |sql| -> SentStatement<'_> {
         Box::pin(async move { client.batch_execute(sql).await.map(|()| Vec::new()) })
     };
     let all = [execute(begin)].into_iter().chain(statements).chain([execute("COMMIT")]);
-    let mut sent: Vec<MaybeDone<Sent<'_>>> = all.map(maybe_done).collect();
+    let mut sent: Vec<MaybeDone<SentStatement<'_>>> = all.map(maybe_done).collect();
     // Each is sent when it is polled first: in this order.
     poll_fn(|context| {
         let mut is_ready = true;
@@ -59,15 +59,15 @@ async fn send_all(
 
 /// The connection of the writer. Where no pooler is in between, the server keeps its settings and its
 /// statements: to read and plan them again was a third of the work of a small transaction.
-pub(super) struct Session {
+pub(super) struct WriterSession {
     client: Client,
-    kept: Option<Kept>,
+    kept: Option<KeptStatements>,
 }
 
 /// The statements that the server keeps, by their text.
-type Kept = Mutex<HashMap<&'static str, Prepared>>;
+type KeptStatements = Mutex<HashMap<&'static str, Prepared>>;
 
-impl Session {
+impl WriterSession {
     /// Returns the session of a connection. If the other side `is_server`, `settings` hold for all of it.
     ///
     /// # Errors
@@ -80,7 +80,7 @@ impl Session {
         if is_server {
             client.batch_execute(settings).await?;
         }
-        Ok(Self { client, kept: is_server.then(Kept::default) })
+        Ok(Self { client, kept: is_server.then(KeptStatements::default) })
     }
 
     /// Returns the connection.
@@ -108,7 +108,7 @@ impl Session {
         result
     }
 
-    fn send<'a>(&'a self, sql: &'a str, params: &'a Params<'_>) -> Sent<'a> {
+    fn send<'a>(&'a self, sql: &'a str, params: &'a Params<'_>) -> SentStatement<'a> {
         let Some(kept) = self.kept(sql, params) else {
             return Box::pin(self.client.query_typed(sql, params.values()));
         };
@@ -141,6 +141,6 @@ impl Session {
     }
 }
 
-fn locked(kept: &Kept) -> std::sync::MutexGuard<'_, HashMap<&'static str, Prepared>> {
+fn locked(kept: &KeptStatements) -> std::sync::MutexGuard<'_, HashMap<&'static str, Prepared>> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

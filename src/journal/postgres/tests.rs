@@ -4,6 +4,7 @@
 mod contention;
 mod events;
 mod kept;
+mod lease;
 mod moving;
 mod refused;
 mod server;

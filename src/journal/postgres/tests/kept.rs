@@ -5,15 +5,15 @@ use tokio_postgres::types::Type;
 use super::*;
 use connect::connect_to;
 use params::Columns;
-use session::Session;
+use session::WriterSession;
 use write::Statement;
 
-async fn open_session(server: &Server, is_server: bool) -> Session {
+async fn open_session(server: &Server, is_server: bool) -> WriterSession {
     let place = PostgreSqlServer::parse(&server.url("boss")).unwrap();
     let connector = Connector::new(place, None, egress(), Duration::from_secs(10)).unwrap();
     let (client, found) = connect_to(&connector).await.unwrap();
     assert!(found, "no pooler is in between");
-    Session::new(client, is_server, "SET search_path TO events, pg_temp").await.unwrap()
+    WriterSession::new(client, is_server, "SET search_path TO events, pg_temp").await.unwrap()
 }
 
 fn insert(number: i64) -> Statement {
@@ -25,7 +25,7 @@ fn insert(number: i64) -> Statement {
 const BEGIN: &str = "BEGIN; SET LOCAL search_path TO events";
 const KEPT: &str = "SELECT count(*) FROM pg_prepared_statements";
 
-async fn kept(session: &Session) -> i64 {
+async fn kept(session: &WriterSession) -> i64 {
     session.client().query_typed(KEPT, &[]).await.unwrap()[0].get(0)
 }
 
