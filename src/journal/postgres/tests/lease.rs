@@ -13,14 +13,14 @@ async fn nothing_waits_for_its_turn_while_the_lease_is_over() {
     let node = open(Options { lease, ..options(&server, "fleet") }).unwrap();
     let (commit, _) = commit(&["a"], completed());
     node.append(commit).await.unwrap();
-    let (here, none) = (HashMap::from([(lane("a"), 1)]), HashMap::new());
-    assert_eq!((node.waiting(&lane("a")), node.postponed()), (1, none.clone()));
+    let (all, empty) = (HashMap::from([(lane("a"), 1)]), HashMap::new());
+    assert_eq!((node.waiting(&lane("a")), node.postponed()), (1, empty.clone()));
     node.shared.ownership().valid_until = Instant::now();
     assert!(node.lease(&lane("a")).await.is_none());
-    assert_eq!((node.waiting(&lane("a")), node.postponed()), (0, here));
+    assert_eq!((node.waiting(&lane("a")), node.postponed()), (0, all));
     // Every transaction renews it.
     node.shared.ops.wait(Op::Sync).await.unwrap();
-    assert_eq!((node.waiting(&lane("a")), node.postponed()), (1, none));
+    assert_eq!((node.waiting(&lane("a")), node.postponed()), (1, empty));
     let refill = node.refill().await.unwrap().unwrap();
     assert_eq!(refill.lanes, [lane("a")]);
 }
