@@ -60,8 +60,11 @@ async function runRange(program, name, first, end) {
   const [code] = await ended
   const lines = stdout.split('\n')
   const violations = lines.filter((line) => /^seed \d+: /.test(line))
-  console.log(`  ${first}..${end}: ${lines.find((line) => /^\d+ seeds, /.test(line))}`)
-  if (code !== 0 && violations.length === 0) violations.push(stderr.slice(-2000))
+  const told = lines.find((line) => /^\d+ seeds, /.test(line))
+  console.log(`  ${first}..${end}: ${told ?? 'no seed ran'}`)
+  const isWhole = code === 0 && told !== undefined
+  if (!isWhole && violations.length === 0)
+    violations.push(`${first}..${end} did not end: ${stderr.slice(-2000)}`)
   return violations
 }
 

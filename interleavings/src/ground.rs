@@ -1,4 +1,4 @@
-//! What the product's files use of others, as far as they need it.
+//! Stand-ins for other files of the product, with the parts that the checked ones use.
 
 use std::sync::atomic::AtomicUsize;
 

@@ -1,11 +1,11 @@
-//! What a thread gets once and gives back once. Its end may come before it gets it.
+//! A value that a thread gets once and releases once. The thread may end before it gets it.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A value from when it is there to its release.
 ///
 /// **Invariant:** the value becomes visible and the end is noted under one lock. With two atomics, each of
-/// two threads might miss what the other does at that moment, and nobody would release the value.
+/// two threads could miss the other's write, and neither would release the value.
 pub(super) struct Held<T> {
     value: OnceLock<T>,
     is_over: Mutex<bool>,

@@ -34,7 +34,7 @@ pub trait Destination: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Returns how calls leave its queues.
+    /// Returns the rules of its queues.
     fn lane_rules(&self) -> LaneRules {
         LaneRules::default()
     }
@@ -64,7 +64,7 @@ pub trait Destination: fmt::Debug + Send + Sync {
     fn close(&self) {}
 }
 
-/// How calls leave the queues of a destination.
+/// The rules by which calls leave the queues of a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LaneRules {
     /// `true` if each workflow has a queue of its own, instead of the one of [`Destination::lane`].

@@ -1,4 +1,4 @@
-//! How far an engine is on the way to its end.
+//! The stage of an engine: open, closed, cut off, ended.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::closed;
 use crate::error::Result;
 
-/// How far an engine is on the way to its end.
+/// The stage of an engine, which only goes forward.
 #[derive(Debug)]
 pub(crate) struct Stage {
     closed: AtomicBool,

@@ -1,4 +1,4 @@
-//! What must be true in every order.
+//! Checks that hold in every order.
 
 mod binding;
 mod jobs;

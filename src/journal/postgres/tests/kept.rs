@@ -1,4 +1,4 @@
-//! What the server keeps for the writer.
+//! The statements that the server keeps for the writer.
 
 use tokio_postgres::types::Type;
 

@@ -1,4 +1,4 @@
-//! What a node does whose lease is over.
+//! A node whose lease is over.
 
 use std::collections::HashMap;
 use std::time::Instant;
