@@ -3,6 +3,7 @@
 //! **Invariant:** a record is handed out only while the lease is valid, and a record that was handed
 //! out under an ownership that ended changes nothing.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,6 +54,8 @@ pub(super) struct Ownership {
     is_reading: bool,
     /// Records that are handed out, by their numbers.
     in_flight: HashMap<u64, HandedOut>,
+    /// Records of each shard that were handed out lately.
+    load: HashMap<u16, u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +97,7 @@ impl Ownership {
             closing: HashMap::new(),
             is_reading: false,
             in_flight: HashMap::new(),
+            load: HashMap::new(),
         }
     }
 
@@ -110,6 +114,25 @@ impl Ownership {
     /// Notes that a record is handed out.
     pub(super) fn hand_out(&mut self, shard: u16, record: &Record) {
         self.in_flight.insert(record.seq, handed_out(shard, record));
+        *self.load.entry(shard).or_default() += 1;
+    }
+
+    /// Returns `count` of the shards that are served, with as much of the load as that many have on
+    /// average.
+    pub(super) fn part_of_load(&self, count: usize) -> HashSet<u16> {
+        let load = |shard: &u16| self.load.get(shard).copied().unwrap_or_default();
+        let mut served: Vec<u16> =
+            self.held.keys().copied().filter(|shard| self.serves(*shard)).collect();
+        served.sort_unstable_by_key(|shard| (Reverse(load(shard)), *shard));
+        let all = served.len();
+        let is_given = |place: usize| (place + 1) * count / all > place * count / all;
+        let places = served.into_iter().enumerate();
+        places.filter(|(place, _)| is_given(*place)).map(|(_, shard)| shard).collect()
+    }
+
+    /// Has older load count half as much: a lease was renewed.
+    pub(super) fn age_load(&mut self) {
+        self.load.values_mut().for_each(|records| *records /= 2);
     }
 
     /// Takes a record back. Returns `false` if its ownership ended meanwhile.
@@ -180,6 +203,7 @@ impl Ownership {
         self.draining.retain(|shard| !shards.contains(shard));
         self.open.retain(|_, part| !shards.contains(&part.shard));
         self.in_flight.retain(|_, record| !shards.contains(&record.shard));
+        self.load.retain(|shard, _| !shards.contains(shard));
         if self.held.is_empty() {
             self.closing.clear();
         }
@@ -198,6 +222,27 @@ mod tests {
 
     use super::*;
     use crate::delivery::Kind;
+
+    #[test]
+    fn a_node_gives_its_part_of_the_load_away() {
+        let mut ownership = Ownership::new(1);
+        ownership.held = (0..64).map(|shard| (shard, 1)).collect();
+        assert_eq!(ownership.part_of_load(32).len(), 32);
+        assert!(ownership.part_of_load(0).is_empty());
+        assert_eq!(ownership.part_of_load(64).len(), 64);
+        // A third of the shards have all the load.
+        ownership.load = (0..21).map(|shard| (shard, 100)).collect();
+        for count in [8, 16, 32, 43] {
+            let given = ownership.part_of_load(count);
+            assert_eq!(given.len(), count);
+            let busy = given.iter().filter(|shard| **shard < 21).count();
+            assert!(busy.abs_diff(21 * count / 64) <= 1, "{busy} of {count}");
+        }
+        ownership.draining = ownership.part_of_load(16);
+        let more = ownership.part_of_load(16);
+        assert_eq!(more.len(), 16);
+        assert!(more.is_disjoint(&ownership.draining));
+    }
 
     #[test]
     fn lanes_spread_over_shards_and_stay_there() {

@@ -196,17 +196,14 @@ impl Shared {
     /// Hands out nothing more of shards that are another node's share.
     fn drain_surplus(&self, surplus: usize) {
         let mut ownership = self.ownership();
-        let Some(more) = surplus.checked_sub(ownership.draining.len()).filter(|more| *more > 0)
-        else {
-            return;
-        };
-        let mut idle_first: Vec<u16> =
-            ownership.held.keys().copied().filter(|shard| ownership.serves(*shard)).collect();
-        idle_first.sort_by_key(|shard| (ownership.is_busy(*shard), *shard));
-        idle_first.truncate(more);
-        ownership.draining.extend(&idle_first);
+        let more = surplus.saturating_sub(ownership.draining.len());
+        let given = ownership.part_of_load(more);
+        ownership.draining.extend(&given);
+        ownership.age_load();
         drop(ownership);
-        self.withdraw(&idle_first.into_iter().collect());
+        if !given.is_empty() {
+            self.withdraw(&given);
+        }
     }
 
     /// Forgets shards that another node has, or may have from here on.
