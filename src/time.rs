@@ -165,6 +165,10 @@ const SET_MILLIS: u64 = 1000;
 /// The time since the machine was started, and where the system says so, since before it slept.
 #[must_use]
 pub fn uptime() -> Duration {
+    #[cfg(test)]
+    if let Some(passed) = simulated::passed() {
+        return passed;
+    }
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

@@ -25,7 +25,7 @@ macro_rules! kind {
     ($($variant:ident $name:ident,)+) => {
         /// A destination by name. The order is the one of the documentation and of the wire between
         /// JavaScript and Rust: [`Kind::from_number`] reads it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Kind {
             $(
                 #[doc = concat!("`$send.", stringify!($name), "`")]
@@ -54,7 +54,7 @@ macro_rules! kind {
 with_built_in!(kind);
 
 /// The name of a destination that is written in JavaScript: its place among [`NAMES`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CustomName(u16);
 
 /// The names of custom destinations that this process has met. They are few, and never forgotten.

@@ -35,7 +35,10 @@ pub use sqlite::{
     create_directory, read_executions, read_log, read_settled,
 };
 #[cfg(test)]
-pub(crate) use sqlite::{DiskFault, DiskFaults, has_disk_faults, set_disk_faults};
+pub(crate) use sqlite::{
+    DiskFault, DiskFaults, StoredExecution, StoredRows, die_in_upkeep, has_disk_faults, has_upkeep,
+    live_on, set_disk_faults, set_upkeep,
+};
 
 use std::collections::HashMap;
 use std::fmt;

@@ -12,7 +12,7 @@ use crate::recording::Item;
 use crate::time::Timestamp;
 
 /// The key of a queue. Records of one lane are leased in order; lanes do not wait for each other.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lane {
     /// The destination, which decides how many records may be in flight at once.
     pub kind: Kind,
@@ -72,7 +72,7 @@ pub struct Refusal {
     /// All of it.
     pub commit: Commit,
     /// The deliveries that it repeats or forwards and that another process has replayed, dismissed or
-    /// forwarded meanwhile: the rest of it can be committed.
+    /// forwarded meanwhile, or that the log has removed: the rest of it can be committed.
     pub taken: Vec<Uuid>,
 }
 

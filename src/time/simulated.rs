@@ -2,6 +2,7 @@
 //! its runtime, and chance its seed.
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -37,10 +38,15 @@ pub(crate) fn is_on() -> bool {
     BEGUN.get().is_some()
 }
 
+/// Returns the time since the beginning of the simulation; `None`: there is none.
+pub(crate) fn passed() -> Option<Duration> {
+    BEGUN.get().map(|(begun, _)| begun.elapsed())
+}
+
 /// Returns the present of the simulation; `None`: there is none.
 pub(crate) fn now() -> Option<Timestamp> {
-    let (begun, time) = BEGUN.get()?;
-    let passed = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let (_, time) = BEGUN.get()?;
+    let passed = u64::try_from(passed()?.as_millis()).unwrap_or(u64::MAX);
     Some(Timestamp::from_millis(time.saturating_add(passed)))
 }
 

@@ -88,7 +88,7 @@ impl BatchLanes {
                 }
                 continue;
             };
-            let flushed = self.is_flushing().then(|| self.flush_reason());
+            let flushed = self.flushes.is_under_way().then(|| self.flush_reason());
             if let Some(reason) = flushed.or_else(|| batch.meter.due(Instant::now().into_std())) {
                 self.close_batch(&lane, growing.take(), reason).await;
                 continue;

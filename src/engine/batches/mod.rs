@@ -8,6 +8,7 @@
 //! the same name.
 
 mod delayed;
+mod flushes;
 mod gather;
 mod meter;
 mod records;
@@ -15,10 +16,10 @@ mod restore;
 mod result;
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 use crate::delivery::{Failure, Kind};
@@ -30,6 +31,7 @@ use crate::journal::{Lane, SealedBatch};
 use crate::observability::metrics::DelayedBatch;
 use crate::time::Timestamp;
 use delayed::DelayedBatches;
+use flushes::{FlushGuard, Flushes};
 use records::BatchRecords;
 
 /// Batches that are stored at once, all together.
@@ -44,12 +46,11 @@ const TURN: usize = 256;
 pub(crate) struct BatchLanes {
     shared: Arc<SharedParts>,
     /// The task that gathers a lane is notified when there is something new for its batch.
-    wakeups: Mutex<HashMap<Lane, Arc<Notify>>>,
+    wakeups: Mutex<BTreeMap<Lane, Arc<Notify>>>,
     delayed: DelayedBatches,
     slots: Semaphore,
     places: Mutex<HashMap<Box<str>, Arc<Semaphore>>>,
-    /// The number of flushes that want everything stored now.
-    flush_requests: watch::Sender<usize>,
+    flushes: Flushes,
 }
 
 impl BatchLanes {
@@ -61,15 +62,15 @@ impl BatchLanes {
             delayed: DelayedBatches::default(),
             slots: Semaphore::new(STORING),
             places: Mutex::default(),
-            flush_requests: watch::Sender::new(0),
+            flushes: Flushes::default(),
         }
     }
 
     /// Closes open batches, and stores delayed ones at once, until the returned guard is dropped.
     pub(crate) fn flush(&self) -> FlushGuard<'_> {
-        self.flush_requests.send_modify(|requests| *requests += 1);
+        let guard = self.flushes.begin();
         self.wakeups().values().for_each(|wakeup| wakeup.notify_one());
-        FlushGuard(self)
+        guard
     }
 
     /// Returns the batches that could not be stored, oldest first.
@@ -98,21 +99,8 @@ impl BatchLanes {
         Arc::clone(slots.or_insert_with(|| Arc::new(Semaphore::new(most))))
     }
 
-    fn is_flushing(&self) -> bool {
-        *self.flush_requests.borrow() > 0
-    }
-
-    fn wakeups(&self) -> MutexGuard<'_, HashMap<Lane, Arc<Notify>>> {
+    fn wakeups(&self) -> MutexGuard<'_, BTreeMap<Lane, Arc<Notify>>> {
         self.wakeups.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Keeps batches flushing while it is alive.
-pub(crate) struct FlushGuard<'a>(&'a BatchLanes);
-
-impl Drop for FlushGuard<'_> {
-    fn drop(&mut self) {
-        self.0.flush_requests.send_modify(|requests| *requests -= 1);
     }
 }
 

@@ -4,9 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use tokio::sync::watch;
-
 use super::records::{BatchRecords, FailedAttempt, interrupted};
 use super::result::BatchResult;
 use super::{BatchLanes, ClosedBatch, TURN, no_batches};
@@ -18,6 +15,7 @@ use crate::journal::{Journal, Lane};
 use crate::observability::events::{BatchEvent, Topic};
 use crate::observability::metrics::DelayedBatch;
 use crate::time::Timestamp;
+use futures_util::future::BoxFuture;
 
 /// The waits between attempts to store a batch: it is kept until it is stored or refused.
 const UNTIL_STORED: Delays = Delays::Exponential {
@@ -64,7 +62,7 @@ impl BatchLanes {
         self.publish(&closed, "sealed", 0, None);
         let last = Mutex::new(closed.checkpoint.take());
         let checkpoint = JournalCheckpoint { journal: &**journal, batch: closed.sealed.id, last };
-        let mut flushes = self.flush_requests.subscribe();
+        let mut flushes = self.flushes.begun();
         let mut attempts = 0;
         // An end counts whatever becomes of later attempts.
         let mut ends = BTreeMap::new();
@@ -125,7 +123,7 @@ impl BatchLanes {
         attempts: u32,
         failed: &FailedAttempt,
         delay: Duration,
-        flushes: &mut watch::Receiver<usize>,
+        flushes: &mut usize,
     ) {
         let ClosedBatch { sealed, records, .. } = closed;
         let failure = &failed.failure;
@@ -144,7 +142,7 @@ impl BatchLanes {
         };
         tokio::select! {
             () = self.delayed.wait(sealed.id, delayed, delay) => {}
-            _ = flushes.changed() => {}
+            () = self.flushes.next(flushes) => {}
         }
     }
 

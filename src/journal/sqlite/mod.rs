@@ -21,10 +21,16 @@ mod search;
 mod write;
 
 #[cfg(test)]
-pub(crate) use file::{DiskFault, DiskFaults, has_disk_faults, set_disk_faults};
+pub(crate) use file::{
+    DiskFault, DiskFaults, die_in_upkeep, has_disk_faults, live_on, set_disk_faults,
+};
 pub use file::{Durability, announce, create_directory};
 pub(super) use moving::{Access, Source};
+#[cfg(test)]
+pub(crate) use read::{StoredExecution, StoredRows};
 pub use read::{read_executions, read_log, read_settled};
+#[cfg(test)]
+pub(crate) use write::{has_upkeep, set_upkeep};
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -154,6 +160,7 @@ impl SqliteJournal {
         let upkeep =
             Upkeep::new(&connection, options.retention, options.max_bytes).map_err(failed)?;
         recovery::end_interrupted_executions(&connection).map_err(failed)?;
+        recovery::finish_settled_executions(&connection).map_err(failed)?;
         recovery::forget_finished_batches(&connection).map_err(failed)?;
         recovery::forget_lost_forwards(&connection).map_err(failed)?;
         let recovered_batches = RecoveredBatches::read(&connection).map_err(failed)?;

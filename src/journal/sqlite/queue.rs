@@ -5,6 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::write::{AppendOp, EncryptedCommit, Ending, Op, SettledRow};
 use super::{OnInterrupted, OpenCommit, SqliteJournal};
 use crate::error::Result;
@@ -31,7 +33,8 @@ impl SqliteJournal {
         };
         let waits = append.commit.is_some();
         if let Err(error) = self.writer.append(append).await {
-            return Err(Box::new(Refusal { error, commit, taken: vec![] }));
+            let taken = self.removed_of(&commit);
+            return Err(Box::new(Refusal { error, commit, taken }));
         }
         if waits {
             let commit = OpenCommit { left: calls, failed: false };
@@ -44,6 +47,18 @@ impl SqliteJournal {
         }
         self.memory.note_finish(&execution, finished);
         Ok(lanes)
+    }
+
+    /// Returns the deliveries that a refused commit repeats, if the log has removed them.
+    fn removed_of(&self, commit: &Commit) -> Vec<Uuid> {
+        let replays = commit.items.iter().filter_map(|(_, item)| item.replay.as_deref());
+        let ids: Vec<_> = replays.map(|replay| replay.id).collect();
+        let serial = commit.execution.serial();
+        let is_removed = || {
+            let found = self.readers.get().and_then(|reader| reader.execution(serial));
+            matches!(found, Ok(None))
+        };
+        if !ids.is_empty() && is_removed() { ids } else { Vec::new() }
     }
 
     fn append_op(&self, commit: &Commit, first_seq: u64) -> Result<Box<AppendOp>> {
@@ -89,7 +104,7 @@ impl SqliteJournal {
         entry
     }
 
-    fn finish_op(execution: &Arc<ExecutionLog>) -> Op {
+    pub(super) fn finish_op(execution: &Arc<ExecutionLog>) -> Op {
         let tally = execution.state().tally();
         Op::Finish { execution: Arc::clone(execution), tally, at: Timestamp::now() }
     }

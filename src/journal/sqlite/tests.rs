@@ -10,7 +10,9 @@ use crate::error::ErrorKind;
 use crate::execution::{DeliveryQuery, Dropped, ExecutionQuery, Selection, SettlementCursor};
 use crate::journal::contract::recovery::bring_all_back;
 use crate::journal::contract::{self, commit, completed, delivered, failed, lane, model};
-use crate::journal::{History, Incident, Queue, Records, Recovery};
+use crate::journal::{
+    Commit, Completion, Delayed, History, Incident, Queue, Records, Recovery, Replayable,
+};
 use crate::streams::{Event, EventContent, EventId, StreamKind};
 use crate::time::Timestamp;
 
@@ -404,4 +406,75 @@ async fn calls_without_their_execution_are_refused() {
     let copy = damaged(parent.path(), "DELETE FROM executions");
     let refused = open(copy.path()).refill().await.unwrap_err();
     assert_names(&refused, "commits.execution");
+}
+
+/// Returns the result of a statement on the file of a directory.
+fn number(directory: &Path, statement: &str) -> i64 {
+    let connection = rusqlite::Connection::open(directory.join(FILE)).unwrap();
+    connection.query_row(statement, [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn a_call_that_was_held_leaves_nothing_with_its_settlement() {
+    let parent = tempfile::tempdir().unwrap();
+    let journal = open(parent.path());
+    journal.append(commit(&["a"], completed()).0).await.unwrap();
+    let mut record = journal.lease(&lane("a")).await.unwrap();
+    record.attempts = 0;
+    journal.postpone(&lane("a"), record, Timestamp::now(), "it is held".to_owned());
+    journal.close().await;
+    drop(journal);
+    let journal = open(parent.path());
+    for Delayed { lane, record, due } in journal.refill().await.unwrap().unwrap().delayed {
+        journal.delay(lane, record, due);
+    }
+    journal.wake_due(Timestamp::now());
+    let record = journal.lease(&lane("a")).await.unwrap();
+    journal.settle(&record, delivered());
+    journal.close().await;
+    assert_eq!(number(parent.path(), "SELECT count(*) FROM retries"), 0);
+}
+
+#[tokio::test]
+async fn an_execution_whose_last_call_is_settled_is_finished_by_the_next_process() {
+    let parent = tempfile::tempdir().unwrap();
+    let journal = open(parent.path());
+    journal.append(commit(&["a"], completed()).0).await.unwrap();
+    let record = journal.lease(&lane("a")).await.unwrap();
+    journal.settle(&record, failed());
+    journal.close().await;
+    let finished = "SELECT count(*) FROM executions WHERE finished_at IS NOT NULL AND failed = 1";
+    for change in ["", "; UPDATE commits SET open = 1"] {
+        let left = format!("UPDATE executions SET finished_at = NULL, failed = 0{change}");
+        let connection = rusqlite::Connection::open(parent.path().join(FILE)).unwrap();
+        connection.execute_batch(&left).unwrap();
+        drop(connection);
+        let journal = open(parent.path());
+        assert_eq!(bring_all_back(&journal).await, 0);
+        journal.close().await;
+        assert_eq!(number(parent.path(), finished), 1, "{left}");
+        assert_eq!(number(parent.path(), "SELECT count(*) FROM commits WHERE open = 0"), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_not_replayed_after_the_log_has_removed_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let journal = open(parent.path());
+    journal.append(commit(&["a"], completed()).0).await.unwrap();
+    let record = journal.lease(&lane("a")).await.unwrap();
+    journal.settle(&record, failed());
+    let all = Selection::Query(DeliveryQuery::default());
+    let mut calls = journal.replayable(&all).await.unwrap().calls;
+    let Replayable { replay, execution, item, .. } = calls.remove(0);
+    let connection = rusqlite::Connection::open(parent.path().join(FILE)).unwrap();
+    let remove = "DELETE FROM deliveries; DELETE FROM commits; DELETE FROM executions";
+    connection.execute_batch(remove).unwrap();
+    let items = vec![(lane("a"), item)];
+    let completion = Completion::Continues;
+    let commit = Commit { execution, seed: 7, items, completion, forwards: None };
+    let refusal = journal.append(commit).await.unwrap_err();
+    assert_eq!(refusal.taken, [replay.id]);
+    journal.close().await;
+    assert_eq!(number(parent.path(), "SELECT count(*) FROM executions"), 0);
 }

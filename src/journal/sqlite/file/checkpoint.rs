@@ -109,7 +109,7 @@ fn help(connection: &Connection, asked: &Receiver<()>, done: &AtomicBool) {
 
 /// Makes a checkpoint without blocking. Returns the number of pages that stay in the log because a
 /// reader uses them.
-fn checkpoint(connection: &Connection) -> Result<u32> {
+pub(crate) fn checkpoint(connection: &Connection) -> Result<u32> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
         let (busy, pages, brought): (bool, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let stay = if busy || brought < pages { pages } else { 0 };

@@ -11,6 +11,8 @@ use rusqlite::ffi::{
     sqlite3_io_methods, sqlite3_vfs, sqlite3_vfs_find, sqlite3_vfs_register,
 };
 
+use super::dying;
+
 /// A fault of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DiskFault {
@@ -151,6 +153,7 @@ unsafe extern "C" fn write_file(
     amount: c_int,
     offset: sqlite3_int64,
 ) -> c_int {
+    dying::before_write();
     let fault = write_fault();
     if fault == Some(DiskFault::Write) {
         return SQLITE_IOERR_WRITE;
@@ -163,6 +166,7 @@ unsafe extern "C" fn write_file(
 
 #[expect(unsafe_code, reason = "it is the interface of SQLite")]
 unsafe extern "C" fn sync_file(file: *mut sqlite3_file, flags: c_int) -> c_int {
+    dying::before_sync();
     if sync_fault().is_some() {
         return SQLITE_IOERR_FSYNC;
     }

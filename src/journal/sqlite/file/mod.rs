@@ -3,6 +3,8 @@
 mod checkpoint;
 mod directory;
 #[cfg(test)]
+mod dying;
+#[cfg(test)]
 mod faulty;
 mod schema;
 mod upkeep;
@@ -15,6 +17,12 @@ pub(super) use directory::DataDir;
 pub(super) use schema::{check_numbered, open, open_to_read};
 pub(super) use upkeep::Upkeep;
 
+#[cfg(test)]
+pub(super) use checkpoint::checkpoint;
+#[cfg(test)]
+pub(super) use dying::during_upkeep;
+#[cfg(test)]
+pub(crate) use dying::{die_in_upkeep, live_on};
 #[cfg(test)]
 pub(crate) use faulty::{DiskFault, DiskFaults, has_disk_faults, set_disk_faults};
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Keeps the file small: the limit on its size, the retention of the log, and free pages. Each part
 //! of the work is short and done between transactions, so that no commit waits long for it.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
+use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
 use crate::execution::Retention;
@@ -19,6 +20,8 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Executions that one part removes at most.
 const EXECUTIONS_AT_ONCE: usize = 10;
+/// Executions whose age one part looks at most.
+const AGES_AT_ONCE: usize = 500;
 /// Workflows that one part looks at most.
 const WORKFLOWS_AT_ONCE: usize = 100;
 /// Free pages that one part gives back at most: 4 MiB.
@@ -36,10 +39,12 @@ pub(crate) struct Upkeep {
     next: Instant,
     more: bool,
     /// Workflows that may have more executions than are kept.
-    grown: HashSet<Arc<str>>,
+    grown: BTreeSet<Arc<str>>,
     /// The last workflow of the pass over all workflows that each opening makes, because the limit
-    /// may have changed.
+    /// may have changed, and each dismissal.
     looked_at: Option<String>,
+    /// The last execution whose age was looked at; `None`: the next one is the oldest.
+    aged: Option<i64>,
     /// Rows that have to be indexed again.
     unindexed: usize,
 }
@@ -60,8 +65,9 @@ impl Upkeep {
             page_size,
             next: Instant::now(),
             more: false,
-            grown: HashSet::new(),
+            grown: BTreeSet::new(),
             looked_at: Some(String::new()),
+            aged: None,
             unindexed: 0,
         })
     }
@@ -76,6 +82,11 @@ impl Upkeep {
         if !self.grown.contains(workflow) {
             self.grown.insert(Arc::clone(workflow));
         }
+    }
+
+    /// Takes note that each workflow may have more executions without a dead letter.
+    pub(crate) fn note_all(&mut self) {
+        self.looked_at = Some(String::new());
     }
 
     /// Returns `true` if `journal.maxBytes` is set.
@@ -125,12 +136,20 @@ impl Upkeep {
         if (!self.more && now < self.next) || (busy && now < self.next + PATIENCE) {
             return Ok(0);
         }
-        let (removed, dead) = self.forget(connection)?;
-        self.more = removed || give_back(connection)?;
+        let part = self.part(connection);
+        // After an error, it is not tried again at once.
+        self.more = part.as_ref().is_ok_and(|(more, _)| *more);
         if !self.more {
             self.next = Instant::now() + INTERVAL;
         }
-        Ok(dead)
+        part.map(|(_, dead)| dead)
+    }
+
+    /// Does a part of what is due. Returns `true` if there may be more, and the number of dead letters
+    /// that it removed.
+    fn part(&mut self, connection: &Connection) -> Result<(bool, u64)> {
+        let (removed, dead) = self.forget(connection)?;
+        Ok((removed || give_back(connection)?, dead))
     }
 
     /// Removes finished executions that exceed the limits. Returns `true` if there may be more, and the
@@ -139,35 +158,74 @@ impl Upkeep {
         let look = Look::now();
         let mut serials = if self.clock.admits(look) {
             let age = u64::try_from(self.retention.max_age.as_millis()).unwrap_or(u64::MAX);
-            too_old(connection, look.system.as_millis().saturating_sub(age))?
+            self.too_old(connection, look.system.as_millis().saturating_sub(age))?
         } else {
             Vec::new()
         };
         self.look_at_more_workflows(connection)?;
         let keep = self.retention.max_executions_per_workflow;
-        while serials.len() < EXECUTIONS_AT_ONCE {
-            let Some(workflow) = self.grown.iter().next().cloned() else { break };
-            let excess = too_many(connection, &workflow, keep)?;
-            if excess.len() < EXECUTIONS_AT_ONCE {
-                self.grown.remove(&workflow);
+        let mut within = Vec::new();
+        for workflow in &self.grown {
+            if serials.len() >= EXECUTIONS_AT_ONCE {
+                break;
             }
-            serials.extend(excess);
+            let excess = too_many(connection, workflow, keep)?;
+            let removable = excess.iter().filter(|(_, waits)| !waits).map(|(serial, _)| *serial);
+            serials.extend(removable);
+            if excess.len() < EXECUTIONS_AT_ONCE && !excess.iter().any(|(_, waits)| *waits) {
+                within.push(Arc::clone(workflow));
+            }
         }
-        if serials.is_empty() {
-            return Ok((self.looked_at.is_some(), 0));
-        }
+        let dead = if serials.is_empty() { 0 } else { self.remove(connection, &serials)? };
+        // Only now: what failed is done again.
+        self.grown.retain(|workflow| !within.contains(workflow));
+        let has_more = !serials.is_empty() || self.looked_at.is_some() || self.aged.is_some();
+        Ok((has_more, dead))
+    }
+
+    /// Removes executions. Returns the number of dead letters among them.
+    fn remove(&mut self, connection: &Connection, serials: &[i64]) -> Result<u64> {
         let overwriting = Overwriting::begin(connection)?;
         let transaction = connection.unchecked_transaction()?;
-        let again = search::forget(&transaction, &serials)?;
+        let again = search::forget(&transaction, serials)?;
         keep_numbering(&transaction)?;
         let mut dead = 0;
         for serial in serials {
-            dead += forget_execution(&transaction, serial)?;
+            dead += forget_execution(&transaction, *serial)?;
         }
         transaction.commit()?;
         drop(overwriting);
         self.unindexed += again;
-        Ok((true, dead))
+        Ok(dead)
+    }
+
+    /// Returns the next finished executions from before `horizon`. Executions are numbered by their
+    /// beginning: a pass ends at the first that began later.
+    fn too_old(&mut self, connection: &Connection, horizon: u64) -> Result<Vec<i64>> {
+        let mut oldest = connection.prepare_cached(
+            "SELECT serial, started_at >= ?1 AS is_young,
+                finished_at < ?1 AND NOT EXISTS
+                    (SELECT 1 FROM commits WHERE execution = serial AND open = 1) AS is_old
+             FROM executions WHERE serial > ?2 ORDER BY serial LIMIT ?3",
+        )?;
+        let after = self.aged.unwrap_or(i64::MIN);
+        let mut rows = oldest.query(params![int(horizon), after, AGES_AT_ONCE])?;
+        let (mut serials, mut looked_at, mut count) = (Vec::new(), None, 0);
+        while serials.len() < EXECUTIONS_AT_ONCE
+            && let Some(row) = rows.next()?
+        {
+            if row.get("is_young")? {
+                looked_at = None;
+                break;
+            }
+            (looked_at, count) = (Some(row.get("serial")?), count + 1);
+            if row.get::<_, Option<bool>>("is_old")? == Some(true) {
+                serials.extend(looked_at);
+            }
+        }
+        let is_part = count == AGES_AT_ONCE || serials.len() == EXECUTIONS_AT_ONCE;
+        self.aged = looked_at.filter(|_| is_part);
+        Ok(serials)
     }
 
     fn look_at_more_workflows(&mut self, connection: &Connection) -> Result<()> {
@@ -209,28 +267,20 @@ fn newest(connection: &Connection) -> Result<Option<Timestamp>> {
     Ok(newest.map(Timestamp::from_millis))
 }
 
-/// Executions are finished roughly in the order of their numbers, so the oldest numbers tell.
-fn too_old(connection: &Connection, horizon: u64) -> Result<Vec<i64>> {
-    let mut oldest = connection.prepare_cached(
-        "SELECT serial FROM
-            (SELECT serial, finished_at FROM executions ORDER BY serial LIMIT ?2)
-         WHERE finished_at < ?1",
-    )?;
-    oldest.query_map(params![int(horizon), EXECUTIONS_AT_ONCE], |row| row.get(0))?.collect()
-}
-
-/// The oldest finished executions of a workflow that has more than `keep`; those with a dead letter do not
-/// count.
-fn too_many(connection: &Connection, workflow: &str, keep: usize) -> Result<Vec<i64>> {
+/// The oldest finished executions of a workflow that has more than `keep`, each with `true` if a call of it
+/// waits again; those with a dead letter do not count.
+fn too_many(connection: &Connection, workflow: &str, keep: usize) -> Result<Vec<(i64, bool)>> {
     let mut excess = connection.prepare_cached(
-        "SELECT serial FROM executions INDEXED BY executions_removable
+        "SELECT serial, EXISTS (SELECT 1 FROM commits WHERE execution = serial AND open = 1)
+         FROM executions INDEXED BY executions_removable
          WHERE workflow_id = ?1 AND finished_at IS NOT NULL AND failed = 0 AND serial <=
             (SELECT serial FROM executions INDEXED BY executions_removable
              WHERE workflow_id = ?1 AND finished_at IS NOT NULL AND failed = 0
              ORDER BY serial DESC LIMIT 1 OFFSET ?2)
          ORDER BY serial LIMIT ?3",
     )?;
-    excess.query_map(params![workflow, keep, EXECUTIONS_AT_ONCE], |row| row.get(0))?.collect()
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    excess.query_map(params![workflow, keep, EXECUTIONS_AT_ONCE], read)?.collect()
 }
 
 fn next_workflow(connection: &Connection, after: &str) -> Result<Option<String>> {
@@ -273,4 +323,96 @@ fn give_back(connection: &Connection) -> Result<bool> {
     }
     connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES_AT_ONCE})"))?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WORKFLOW: &str = "w";
+    const DAY: u64 = 86_400_000;
+
+    /// Returns a file with executions, each with the time of its end.
+    fn file(finished_at: &[Option<u64>]) -> (tempfile::TempDir, Connection) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite");
+        let connection = super::super::open(&path, super::super::Durability::Os).unwrap();
+        for (serial, finished_at) in (1..).zip(finished_at) {
+            let insert = "INSERT INTO executions (serial, execution_id, workflow_id, attempt,
+                    started_at, ended, total, finished_at)
+                 VALUES (?1, 'e', ?2, 1, ?3, 'completed', 0, ?4)";
+            let values = params![serial, WORKFLOW, serial, finished_at];
+            connection.execute(insert, values).unwrap();
+        }
+        (folder, connection)
+    }
+
+    fn keep(executions: usize) -> Retention {
+        Retention { max_executions_per_workflow: executions, ..Retention::default() }
+    }
+
+    fn count(connection: &Connection) -> u64 {
+        connection.query_row("SELECT count(*) FROM executions", [], |row| row.get(0)).unwrap()
+    }
+
+    fn run_all(upkeep: &mut Upkeep, connection: &Connection) {
+        upkeep.next = Instant::now();
+        upkeep.run(connection, false).unwrap();
+        while upkeep.more {
+            upkeep.run(connection, false).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_removed_is_removed_at_the_next_interval() {
+        let now = Timestamp::now().as_millis();
+        let (_folder, connection) = file(&[Some(now); 15]);
+        let mut upkeep = Upkeep::new(&connection, keep(1), None).unwrap();
+        connection.execute_batch("PRAGMA query_only = ON").unwrap();
+        upkeep.more = true;
+        upkeep.run(&connection, false).unwrap_err();
+        assert!(upkeep.pause() > INTERVAL / 2, "{:?}", upkeep.pause());
+        connection.execute_batch("PRAGMA query_only = OFF").unwrap();
+        run_all(&mut upkeep, &connection);
+        assert_eq!(count(&connection), 1);
+    }
+
+    #[test]
+    fn executions_that_wait_do_not_keep_old_ones_behind_them() {
+        let old = Some(Timestamp::now().as_millis() - 40 * DAY);
+        let ends: Vec<_> = (0..1200).map(|n| if n < 700 { None } else { old }).collect();
+        let (_folder, connection) = file(&ends);
+        let mut upkeep = Upkeep::new(&connection, keep(10_000), None).unwrap();
+        upkeep.clock = Plausibility::new(Look::now(), None);
+        run_all(&mut upkeep, &connection);
+        assert_eq!(count(&connection), 700);
+    }
+
+    #[test]
+    fn executions_whose_dead_letters_are_dismissed_count_again() {
+        let now = Timestamp::now().as_millis();
+        let (_folder, connection) = file(&[Some(now); 5]);
+        connection.execute_batch("UPDATE executions SET failed = 1").unwrap();
+        let mut upkeep = Upkeep::new(&connection, keep(2), None).unwrap();
+        run_all(&mut upkeep, &connection);
+        assert_eq!(count(&connection), 5);
+        connection.execute_batch("UPDATE executions SET failed = 0").unwrap();
+        upkeep.note_all();
+        run_all(&mut upkeep, &connection);
+        assert_eq!(count(&connection), 2);
+    }
+
+    #[test]
+    fn an_execution_with_a_call_that_waits_is_not_removed() {
+        let old = Some(Timestamp::now().as_millis() - 40 * DAY);
+        let (_folder, connection) = file(&[old; 3]);
+        let insert = "INSERT INTO commits VALUES (7, 1, 1, 2, 0, x'')";
+        connection.execute(insert, []).unwrap();
+        for executions in [10_000, 0] {
+            let mut upkeep = Upkeep::new(&connection, keep(executions), None).unwrap();
+            upkeep.clock = Plausibility::new(Look::now(), None);
+            run_all(&mut upkeep, &connection);
+            assert_eq!(count(&connection), 1);
+        }
+    }
 }

@@ -8,6 +8,8 @@ mod query;
 mod reader;
 mod replay;
 mod scan;
+#[cfg(test)]
+mod stored;
 
 pub use log::{read_executions, read_log, read_settled};
 
@@ -19,3 +21,6 @@ pub(super) use reader::{
     last_attempts, progress, read_execution,
 };
 pub(super) use scan::{Scan, subject};
+
+#[cfg(test)]
+pub(crate) use stored::{StoredExecution, StoredRows};

@@ -236,6 +236,18 @@ impl JournalReader {
         })
     }
 
+    /// Returns `true` if no later commit of the same execution is open.
+    pub(crate) fn is_last_open(&self, commit: &RecoveredCommit) -> Result<bool> {
+        let connection = self.connection();
+        let read = || {
+            let mut later = connection.prepare_cached(
+                "SELECT 1 FROM commits WHERE execution = ?1 AND first_seq > ?2 AND open = 1",
+            )?;
+            Ok(!later.exists([int(commit.execution), int(commit.first_seq)])?)
+        };
+        read().map_err(|error| self.failed_to_read(error))
+    }
+
     /// Reads an execution.
     pub(crate) fn execution(&self, serial: u64) -> Result<Option<RecoveredExecution>> {
         let connection = self.connection();

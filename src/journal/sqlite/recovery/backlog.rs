@@ -106,6 +106,20 @@ pub(crate) fn end_interrupted_executions(connection: &Connection) -> rusqlite::R
     Ok(ended)
 }
 
+/// Finishes the executions that have ended and of which no call waits: the process died between the last
+/// settlement and this.
+pub(crate) fn finish_settled_executions(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.execute(
+        &format!(
+            "UPDATE executions SET finished_at = ?1, (delivered, failed, discarded, dismissed) =
+                (SELECT {TALLY} FROM deliveries WHERE execution = serial)
+             WHERE finished_at IS NULL AND ended IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM commits WHERE execution = serial AND open = 1)"
+        ),
+        params![int(Timestamp::now().as_millis())],
+    )
+}
+
 /// Batches whose every record is terminal need nothing more.
 pub(crate) fn forget_finished_batches(connection: &Connection) -> rusqlite::Result<usize> {
     let statement = "DELETE FROM batches WHERE NOT EXISTS (SELECT 1 FROM commits WHERE open = 1)";
@@ -123,7 +137,10 @@ impl SqliteJournal {
         let reader = self.readers.get()?;
         let read = beside(move || {
             let left = reader.unsettled(after, calls, BYTES)?;
-            left.into_iter().map(|left| Ok((reader.execution_of(&left)?, left))).collect()
+            let is_over =
+                |left: &RecoveredCommit| Ok(left.calls.is_empty() && reader.is_last_open(left)?);
+            let part = |left| Ok((reader.execution_of(&left)?, is_over(&left)?, left));
+            left.into_iter().map(part).collect()
         });
         let parts: Vec<_> = read.await.unwrap_or_else(|panic| {
             let message = "reading what an earlier process left panicked";
@@ -131,7 +148,7 @@ impl SqliteJournal {
         })?;
         let mut refill = Refill::default();
         let mut last = None;
-        for (execution, left) in parts {
+        for (execution, is_over, left) in parts {
             if left.first_seq > self.backlog.last_seq {
                 break;
             }
@@ -142,6 +159,9 @@ impl SqliteJournal {
                 ExecutionLog::restored(execution.info, serial, completion, tally)
             });
             self.bring(&log, left, &mut refill);
+            if is_over && log.state().is_finished() {
+                self.writer.push(Self::finish_op(&log));
+            }
         }
         // Everything before the last commit that was read is there.
         refill.batches = self.recovered_batches.take_whole(last.map_or(u64::MAX, |last| last - 1));

@@ -11,3 +11,6 @@ mod writer;
 pub(super) use batches::SeqRun;
 pub(super) use op::{AppendOp, EncryptedCommit, Ending, Op, Register, SettledRow};
 pub(super) use writer::Writer;
+
+#[cfg(test)]
+pub(crate) use simulated::{has_upkeep, set_upkeep};

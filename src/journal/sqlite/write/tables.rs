@@ -41,6 +41,12 @@ pub(crate) fn append(connection: &Connection, append: &AppendOp) -> Result<()> {
     append.settled.iter().try_for_each(|row| settle(connection, row))
 }
 
+/// Returns `true` if the execution of a hand-over is stored.
+pub(crate) fn has_execution(connection: &Connection, append: &AppendOp) -> Result<bool> {
+    let mut select = connection.prepare_cached("SELECT 1 FROM executions WHERE serial = ?1")?;
+    select.exists([int(append.execution.serial())])
+}
+
 fn extend_execution(connection: &Connection, append: &AppendOp) -> Result<()> {
     let info = &append.execution.info;
     let mut upsert = connection.prepare_cached(

@@ -198,12 +198,12 @@ fn closed() -> Error {
 
 /// The thread that writes.
 pub(super) struct WriterThread {
-    connection: Connection,
+    pub(super) connection: Connection,
     checkpoints: Checkpoints,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     /// The file that was opened. What is written into one that was removed is lost.
     identity: Identity,
-    upkeep: Upkeep,
+    pub(super) upkeep: Upkeep,
     kick: Kick,
     report: Report,
     /// Operations that could not be written and must be.
@@ -224,16 +224,22 @@ impl WriterThread {
             if !more || (troubled && !self.left.is_empty() && shared.queue().stopping) {
                 break;
             }
-            let tidied = self.checkpoints.run(&self.connection);
-            let tidied = tidied.and_then(|()| self.upkeep.run(&self.connection, shared.is_busy()));
-            self.kick.note(self.upkeep.take_unindexed());
-            match tidied {
-                Ok(0) => {}
-                Ok(dead_letters) => (self.report)(Incident::DeadLettersRemoved(dead_letters)),
-                Err(error) => self.report_trouble("cannot be tidied", error),
-            }
+            self.tidy();
         }
         self.end();
+    }
+
+    /// Between two transactions: does what is due of the checkpoints and the upkeep.
+    pub(super) fn tidy(&mut self) {
+        let tidied = self.checkpoints.run(&self.connection);
+        let is_busy = self.shared.is_busy();
+        let tidied = tidied.and_then(|()| self.upkeep.run(&self.connection, is_busy));
+        self.kick.note(self.upkeep.take_unindexed());
+        match tidied {
+            Ok(0) => {}
+            Ok(dead_letters) => (self.report)(Incident::DeadLettersRemoved(dead_letters)),
+            Err(error) => self.report_trouble("cannot be tidied", error),
+        }
     }
 
     /// Ends the checkpoints.
@@ -252,6 +258,8 @@ impl WriterThread {
         for op in &batch {
             if let Op::Finish { execution, .. } = op {
                 self.upkeep.note(&execution.info.workflow_id);
+            } else if let Op::Dismiss { .. } = op {
+                self.upkeep.note_all();
             }
         }
         match self.transaction(&batch) {
@@ -311,6 +319,13 @@ impl WriterThread {
         let mut used = None;
         let transaction = self.connection.transaction()?;
         for (place, op) in batch.iter().enumerate() {
+            if let Op::Append(append, _) = op
+                && !append.replays.is_empty()
+                && !tables::has_execution(&transaction, append)?
+            {
+                refused.push((place, removed()));
+                continue;
+            }
             if let Some(size) = admitted_bytes(op) {
                 let mut bytes = match used {
                     Some(bytes) => bytes,
@@ -329,6 +344,12 @@ impl WriterThread {
         transaction.commit()?;
         Ok(refused)
     }
+}
+
+/// Returns the error of a replay whose execution the log has removed.
+fn removed() -> Error {
+    let message = "the log has not the execution of this replay any more (log.retention)";
+    Error::new(ErrorKind::Journal, message)
 }
 
 /// Returns the bytes of an operation that the limit of the file may refuse.
@@ -370,11 +391,7 @@ fn apply(connection: &Connection, op: &Op, settled: &HashSet<u64>) -> rusqlite::
         Op::Settle(row) => {
             tables::settle(connection, row)?;
             tables::release(connection, row.seq)?;
-            // What was put off says so among its warnings, also without an attempt.
-            if row.entry.attempts > 1 || !row.entry.warnings.as_slice().is_empty() {
-                tables::forget_retry(connection, row.seq)?;
-            }
-            Ok(())
+            tables::forget_retry(connection, row.seq)
         }
         // It ends in the same transaction.
         Op::Lease { seq, .. } if settled.contains(seq) => Ok(()),

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::engine::read_log;
 use crate::execution::DeliveryQuery;
+use crate::journal::StoredRows;
 
 /// The directories of one simulation, each a copy of the one before.
 pub(super) struct Disk {
@@ -27,6 +28,7 @@ pub(super) struct Row {
     pub(super) replayed_by: Option<Uuid>,
     pub(super) resolved_by: Option<Uuid>,
     pub(super) dismissed_at: Option<String>,
+    pub(super) settled_at: Option<String>,
 }
 
 impl Row {
@@ -55,9 +57,16 @@ impl Disk {
 
     /// Leaves the directory to the dead process, and goes on with a copy.
     pub(super) fn advance(&mut self) {
-        let before = self.path();
+        let (before, next) = self.copying();
         self.number += 1;
-        copy(&before, &self.path());
+        if !next.exists() {
+            copy(&before, &next);
+        }
+    }
+
+    /// Returns the directory of the present process, and that of the next one.
+    pub(super) fn copying(&self) -> (PathBuf, PathBuf) {
+        (self.path(), self.root.path().join((self.number + 1).to_string()))
     }
 
     /// Removes the directory before the present one.
@@ -66,19 +75,20 @@ impl Disk {
         fs::remove_dir_all(before).unwrap();
     }
 
-    /// Reads the deliveries of the file, from a copy that nothing else uses.
-    pub(super) fn rows(&self) -> Vec<Row> {
+    /// Reads the deliveries of the file and its other rows, from a copy that nothing else uses.
+    pub(super) fn rows(&self) -> (Vec<Row>, StoredRows) {
         let seen = self.root.path().join("seen");
         copy(&self.path(), &seen);
         let query = DeliveryQuery { limit: Some(1_000_000), ..DeliveryQuery::default() };
         let rows = read_log(&seen, None, &query).unwrap();
+        let stored = StoredRows::read(&seen).unwrap();
         fs::remove_dir_all(seen).unwrap();
-        serde_json::from_str(&rows).unwrap()
+        (serde_json::from_str(&rows).unwrap(), stored)
     }
 }
 
 /// Copies the files that outlive a process: not the memory that its connections shared.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let file = entry.unwrap();

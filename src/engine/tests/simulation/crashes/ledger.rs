@@ -14,6 +14,7 @@ use super::operator::OpenExecution;
 use super::pauses::Pauses;
 use super::published::{End, Published};
 use super::replays::Replays;
+use super::retention::Retained;
 use crate::destinations::custom::Options;
 use crate::engine::Engine;
 
@@ -111,6 +112,7 @@ pub(super) struct Ledger {
     pub(super) lanes: Vec<LaneModel>,
     pub(super) pauses: Pauses,
     pub(super) replays: Replays,
+    pub(super) retained: Retained,
     pub(super) published: Published,
     pub(super) calls: Vec<Call>,
     pub(super) commits: Vec<Commit>,
@@ -147,6 +149,7 @@ impl Ledger {
             lanes,
             pauses: Pauses::default(),
             replays: Replays::default(),
+            retained: Retained::default(),
             published: Published::default(),
             calls: Vec::new(),
             commits: Vec::new(),
@@ -323,6 +326,7 @@ impl Ledger {
         } else if *self.calls[call].id.get_or_insert(id) != id {
             self.violate(format!("call {call} ended with another id"));
         }
+        self.retained.note_end(id, end.settled_at.as_deref().unwrap());
         if self.ended.contains_key(&id) || self.settled.insert(id, is_delivered).is_some() {
             self.violate(format!("call {call} was settled twice"));
         }

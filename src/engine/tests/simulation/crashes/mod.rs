@@ -20,6 +20,7 @@ mod pauses;
 mod published;
 mod refused;
 mod replays;
+mod retention;
 mod stored;
 
 use std::ops::Range;
@@ -29,7 +30,7 @@ const SEEDS: Range<u64> = 0..40;
 
 #[test]
 fn calls_on_their_way_to_the_journal_are_recorded() {
-    assert_eq!(life::simulate(65).violations, [""; 0]);
+    assert_eq!(life::simulate_with(65, false).violations, [""; 0]);
 }
 
 #[test]

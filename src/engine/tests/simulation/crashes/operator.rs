@@ -157,6 +157,7 @@ impl Operator {
         });
         let (execution, calls) = (execution.unwrap(), Vec::new());
         self.open.push(OpenExecution { execution, number, workflow, calls });
+        self.model(|ledger| ledger.retained.note_execution(number));
     }
 
     fn choose(&mut self) -> Option<usize> {
@@ -285,6 +286,9 @@ impl Operator {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         self.check();
+        if self.model(|ledger| ledger.retained.is_on) {
+            tokio::time::sleep(self.model(|ledger| ledger.retained.patience())).await;
+        }
     }
 
     /// Closes the engine, which leaves what is not done in time.

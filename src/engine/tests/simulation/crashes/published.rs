@@ -24,6 +24,7 @@ pub(super) struct End {
     step: String,
     status: String,
     pub(super) replay_of: Option<Uuid>,
+    pub(super) settled_at: Option<String>,
 }
 
 impl End {

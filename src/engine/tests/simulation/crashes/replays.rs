@@ -6,11 +6,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::super::options::LANES;
+use super::super::world::now;
 use super::disk::Row;
 use super::ledger::{Ledger, locked};
 use super::operator::Operator;
-use crate::engine::{Engine, ReplayRequest, ReplayRun};
-use crate::execution::{DeliveryQuery, Force, Selection};
+use crate::engine::{Engine, ReplayRequest, ReplayRun, Skipped};
+use crate::execution::{DeliveryQuery, Force, Selection, SkipReason};
 
 /// The replays of a simulation.
 #[derive(Debug, Default)]
@@ -33,6 +34,9 @@ struct Running {
     run: Arc<ReplayRun>,
     /// The number of its deliveries that are known.
     known: usize,
+    /// The number of skipped ones that are known.
+    skipped: usize,
+    began_at: u64,
     /// The most that it may make; `None`: as many as there are.
     most: Option<usize>,
 }
@@ -52,6 +56,12 @@ impl Replays {
         !self.running.is_empty()
     }
 
+    /// Returns the deliveries of a call that replays made.
+    pub(super) fn of_call(&self, call: usize) -> Vec<Uuid> {
+        let of_call = self.made.iter().filter(|(_, made)| made.call == call);
+        of_call.map(|(id, _)| *id).collect()
+    }
+
     /// Forgets those that the end of their process has ended.
     pub(super) fn end_life(&mut self) {
         self.running.clear();
@@ -60,7 +70,7 @@ impl Replays {
 
 impl Ledger {
     /// Returns the call of a delivery.
-    fn call_of(&self, id: Uuid) -> Option<usize> {
+    pub(super) fn call_of(&self, id: Uuid) -> Option<usize> {
         let made = self.replays.made.get(&id).map(|made| made.call);
         made.or_else(|| self.calls.iter().position(|call| call.id == Some(id)))
     }
@@ -74,18 +84,25 @@ impl Ledger {
 
     fn take_replay(&mut self, number: usize) {
         let running = self.replays.running.get_mut(&number).unwrap();
-        let known = running.known;
+        let (known, began_at) = (running.known, running.began_at);
         let (made, _) = running.run.page(known, usize::MAX);
         running.known += made.len();
+        let (_, skipped) = running.run.page(running.skipped, usize::MAX);
+        running.skipped += skipped.len();
         if running.most.is_some_and(|most| known + made.len() > most) {
             self.violate(format!("replay {number} makes more than was planned"));
         }
         self.learn_ids();
+        let unknown = |skipped: &Skipped| skipped.reason == SkipReason::Unknown.as_str();
+        skipped.into_iter().filter(unknown).for_each(|skipped| self.miss(skipped.id, began_at));
         for (place, replay) in (known..).zip(made) {
             self.counts.recorded += 1;
             let place = Some((number, place));
             match self.call_of(replay.replay_of) {
                 Some(call) => {
+                    if self.is_removed(replay.replay_of) {
+                        self.violate(format!("call {call} was removed, and is replayed"));
+                    }
                     self.add_replay(replay.id, Made { call, of: replay.replay_of, place });
                 }
                 None => self.violate("a delivery is replayed that was never seen"),
@@ -120,7 +137,8 @@ impl Ledger {
     pub(super) fn check_replays(&mut self, rows: &[Row]) {
         self.take_replays();
         let by_id: BTreeMap<Uuid, &Row> = rows.iter().map(|row| (row.id, row)).collect();
-        if let Some(id) = self.replays.made.keys().find(|id| !by_id.contains_key(id)) {
+        let is_missing = |id: &&Uuid| !by_id.contains_key(id) && !self.is_removed(**id);
+        if let Some(id) = self.replays.made.keys().find(is_missing) {
             let call = self.replays.made[id].call;
             self.violate(format!("the replay of call {call} is not stored"));
         }
@@ -225,7 +243,8 @@ impl Operator {
             let number = ledger.replays.count;
             ledger.replays.count += 1;
             ledger.note(&format!("replay {number}"));
-            let running = Running { run: Arc::clone(&run), known: 0, most };
+            let running =
+                Running { run: Arc::clone(&run), known: 0, skipped: 0, began_at: now(), most };
             ledger.replays.running.insert(number, running);
             number
         });
@@ -278,7 +297,10 @@ impl Operator {
 
     pub(super) async fn dismiss(&mut self) {
         let (selection, _) = self.selection();
-        self.model(|ledger| ledger.note("dismiss"));
+        self.model(|ledger| {
+            ledger.note("dismiss");
+            ledger.retained.note_dismissal();
+        });
         let dismissed = self.engine().dismiss(&selection).await;
         self.allow_error(dismissed);
     }
