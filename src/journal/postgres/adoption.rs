@@ -105,13 +105,13 @@ impl Shared {
     /// Has the calls read that were taken: the transaction is committed.
     pub(super) fn note_adopted(&self) {
         let mut adoption = std::mem::take(&mut *self.adoption());
-        let held: BTreeSet<i32> =
-            self.ownership().held.keys().map(|shard| i32::from(*shard)).collect();
-        adoption.retain(&|shard| held.contains(&shard));
+        let mut tenures = self.ownership().held.clone();
+        adoption.retain(&|shard| tenures.keys().any(|held| i32::from(*held) == shard));
         let shards = adoption.shards();
         if shards.is_empty() {
             return;
         }
+        tenures.retain(|shard, _| shards.contains(&i32::from(*shard)));
         let parts = || adoption.parts.values();
         let calls = parts().map(|(.., calls)| usize::try_from(*calls).unwrap_or(0)).sum();
         let first = parts().map(|(first, ..)| *first).min().unwrap_or(0);
@@ -121,7 +121,7 @@ impl Shared {
             forwards: adoption.forwards.iter().map(|(_, delivery)| *delivery).collect(),
         };
         self.backlog.fetch_add(calls, Ordering::AcqRel);
-        let load = Load { shards, after: first - 1, calls, sealed: None, moved: Some(moved) };
+        let load = Load { tenures, after: first - 1, calls, sealed: None, moved: Some(moved) };
         self.arrivals().loads.push_back(load);
         self.arrived.notify_waiters();
     }

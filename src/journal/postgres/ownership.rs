@@ -106,6 +106,11 @@ impl Ownership {
         self.held.contains_key(&shard) && !self.draining.contains(&shard)
     }
 
+    /// Returns `true` if records of the shard are handed out, and it was not let go since.
+    pub(super) fn serves_under(&self, shard: u16, tenures: &HashMap<u16, i64>) -> bool {
+        self.serves(shard) && self.held.get(&shard) == tenures.get(&shard)
+    }
+
     /// Returns `true` if no other node can have taken a shard yet.
     pub(super) fn is_valid(&self) -> bool {
         Instant::now() < self.valid_until

@@ -12,6 +12,7 @@ use tokio_postgres::{AsyncMessage, Client};
 use super::connect::connect;
 use super::error::failed;
 use super::params::Columns;
+use super::refill::{InboxPart, Tenures};
 use super::row::RowReader;
 use super::session::run;
 use super::signals::Signals;
@@ -73,21 +74,25 @@ async fn follow(shared: Arc<Shared>) {
 }
 
 async fn look(shared: &Arc<Shared>, client: &Client) -> Result<()> {
-    let shards: Vec<i32> = {
+    let tenures: Tenures = {
         let ownership = shared.ownership();
-        let served = ownership.held.keys().filter(|shard| ownership.serves(**shard));
-        served.map(|shard| i32::from(*shard)).collect()
+        let served = ownership.held.iter().filter(|(shard, _)| ownership.serves(**shard));
+        served.map(|(shard, epoch)| (*shard, *epoch)).collect()
     };
     let mut columns = Columns::default();
-    columns.add(Type::INT4_ARRAY, shards).number(PARTS_AT_ONCE);
-    let ask = "SELECT first_seq,
+    columns
+        .add(Type::INT4_ARRAY, tenures.keys().map(|shard| i32::from(*shard)))
+        .number(PARTS_AT_ONCE);
+    let ask = "SELECT first_seq, shard,
             greatest(extract(epoch FROM clock_timestamp() - at), 0)::float8 AS age
         FROM inbox WHERE shard = ANY($1) ORDER BY first_seq LIMIT $2";
     let rows = query(shared, client, ask, &columns).await?;
     let (mut parts, mut oldest) = (Vec::new(), Duration::ZERO);
     for row in &rows {
         let row = RowReader::new("inbox", row);
-        parts.push(row.get::<i64>("first_seq")?);
+        let number = row.parse("shard", |shard: i32| u16::try_from(shard).ok())?;
+        let epoch = tenures.get(&number).copied().unwrap_or_default();
+        parts.push(InboxPart { first_seq: row.get("first_seq")?, shard: number, epoch });
         oldest = oldest.max(Duration::from_secs_f64(row.get("age")?));
     }
     {

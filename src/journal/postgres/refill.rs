@@ -1,6 +1,6 @@
 //! Brings the calls of other nodes, and of earlier ones, into the lanes of this node's shards.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -27,7 +27,7 @@ const FIRST_CALLS: usize = 256;
 /// Calls of every other look.
 const CALLS: usize = 2048;
 /// Calls of other nodes that are in lanes at once.
-const MAX_IN_LANES: usize = 20_000;
+pub(super) const MAX_IN_LANES: usize = 20_000;
 
 /// The wait before calls are looked at again that could not be brought yet.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -42,7 +42,7 @@ pub(super) struct Arrivals {
     /// Executions whose last delivery another node made.
     pub ended: Vec<Arc<ExecutionLog>>,
     /// Parts that other nodes recorded for this one.
-    pub inbox: VecDeque<i64>,
+    pub inbox: VecDeque<InboxPart>,
     /// Shards that were taken, and whose calls are to be read.
     pub loads: VecDeque<Load>,
     /// `true` while one of them was taken out, and is read.
@@ -55,10 +55,21 @@ pub(super) struct Arrivals {
     pub commands: Vec<(u64, String)>,
 }
 
+/// The epochs under which shards are owned. What was read under one is not true under a later one.
+pub(super) type Tenures = HashMap<u16, i64>;
+
+/// A part that another node recorded, and the epoch under which this one owned its shard then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct InboxPart {
+    pub first_seq: i64,
+    pub shard: u16,
+    pub epoch: i64,
+}
+
 /// Shards whose calls are to be read.
 #[derive(Debug)]
 pub(super) struct Load {
-    pub shards: Vec<i32>,
+    pub tenures: Tenures,
     /// The last part that was read.
     pub after: i64,
     /// Calls that are counted as backlog.
@@ -134,6 +145,16 @@ const COLUMNS: &str = "SELECT c.first_seq, c.shard, c.seed, c.sealed, e.*
     FROM commits c LEFT JOIN executions e ON e.serial = c.execution";
 
 impl Shared {
+    /// Returns `true` if more may be brought, or there is something that needs no room: lanes without
+    /// a worker, or a command, may be what makes room. Records of a batch wait for the rest of it.
+    fn has_room(&self) -> bool {
+        let arrivals = self.arrivals();
+        let sealed = arrivals.loads.iter().filter_map(|load| load.sealed.as_ref());
+        let incomplete: usize = sealed.map(Sealed::records).sum();
+        let in_lanes = self.in_lanes.load(Ordering::Acquire).saturating_sub(incomplete);
+        in_lanes < MAX_IN_LANES || arrivals.has_news()
+    }
+
     async fn refill_part(&self) -> Result<Option<Refill>> {
         let (inbox, load) = {
             let mut arrivals = self.arrivals();
@@ -142,7 +163,7 @@ impl Shared {
                 return Ok(Some(news));
             }
             let count = arrivals.inbox.len().min(usize::try_from(PARTS).unwrap_or(usize::MAX));
-            let inbox: Vec<i64> = arrivals.inbox.drain(..count).collect();
+            let inbox: Vec<InboxPart> = arrivals.inbox.drain(..count).collect();
             let load = if inbox.is_empty() { arrivals.loads.pop_front() } else { None };
             arrivals.is_loading = load.is_some();
             (inbox, load)
@@ -173,14 +194,21 @@ impl Shared {
     }
 
     /// Returns `false` if nothing was brought, because the lease is over.
-    async fn bring_inbox(&self, inbox: &[i64], refill: &mut Refill) -> Result<bool> {
+    async fn bring_inbox(&self, inbox: &[InboxPart], refill: &mut Refill) -> Result<bool> {
+        let (node, tenures) = {
+            let ownership = self.ownership();
+            (ownership.node, ownership.held.clone())
+        };
+        // The others were read with their shards, if these came back.
+        let current = inbox.iter().filter(|part| tenures.get(&part.shard) == Some(&part.epoch));
+        let inbox: Vec<i64> = current.map(|part| part.first_seq).collect();
         let sql = format!("{COLUMNS} WHERE c.is_open AND c.first_seq = ANY($1) ORDER BY 1");
         let (mut claim, mut columns) = (Columns::default(), Columns::default());
-        claim.numbers(inbox.iter().copied()).number(self.ownership().node);
-        columns.numbers(inbox.iter().copied());
+        claim.numbers(inbox.iter().copied()).number(node);
+        columns.numbers(inbox);
         let mut rows = self.read_all(&[(CLAIM, &claim), (&sql, &columns)]).await?;
         let rows = rows.pop().unwrap_or_default();
-        if !self.bring(&rows, refill, false, &mut Sealed::default()).await? {
+        if !self.bring(&rows, refill, false, (&tenures, &mut Sealed::default())).await? {
             tokio::time::sleep(PAUSE).await;
             return Ok(false);
         }
@@ -201,23 +229,24 @@ impl Shared {
                  ) counted WHERE before < {calls})
              ORDER BY c.first_seq"
         );
+        let shards: Vec<i32> = load.tenures.keys().map(|shard| i32::from(*shard)).collect();
         let mut columns = Columns::default();
         let last = load.moved.as_ref().map_or(i64::MAX, |moved| moved.last);
-        columns.add(Type::INT4_ARRAY, load.shards.iter().copied()).number(load.after).number(last);
+        columns.add(Type::INT4_ARRAY, shards.iter().copied()).number(load.after).number(last);
         let mut rows = self.read(&sql, &columns).await?;
         // What is on its way into the lanes is looked at again.
         let is_whole = self.cut_at_appending(&mut rows)?;
         if load.sealed.is_none() {
-            load.sealed = Some(self.read_batches(&load.shards, load.moved.as_ref()).await?);
+            load.sealed = Some(self.read_batches(&shards, load.moved.as_ref()).await?);
         }
         let sealed = load.sealed.get_or_insert_default();
-        let brought = self.bring(&rows, refill, true, sealed).await?;
+        let brought = self.bring(&rows, refill, true, (&load.tenures, &mut *sealed)).await?;
         if !brought || (rows.is_empty() && !is_whole) {
             tokio::time::sleep(PAUSE).await;
             return Ok(true);
         }
         if rows.is_empty() {
-            self.bring_batches(std::mem::take(sealed), refill);
+            self.bring_batches(std::mem::take(sealed), &load.tenures, refill);
         }
         if let Some(last) = rows.last() {
             load.after = RowReader::new("commits", last).get("first_seq")?;
@@ -284,10 +313,17 @@ impl Recovery for PostgresJournal {
 
     fn room(&self) -> Promise<'_, ()> {
         Box::pin(async {
-            while self.shared.in_lanes.load(Ordering::Acquire) >= MAX_IN_LANES
-                && !self.shared.is_closed()
-            {
-                self.shared.room.notified().await;
+            loop {
+                let arrived = self.shared.arrived.notified();
+                tokio::pin!(arrived);
+                arrived.as_mut().enable();
+                if self.shared.has_room() || self.shared.is_closed() {
+                    return;
+                }
+                tokio::select! {
+                    () = arrived => {}
+                    () = self.shared.room.notified() => {}
+                }
             }
         })
     }

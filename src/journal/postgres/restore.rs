@@ -13,7 +13,7 @@ use super::Shared;
 use super::op::Op;
 use super::ownership::{OpenPart, Ownership};
 use super::params::{Columns, int};
-use super::refill::Moved;
+use super::refill::{Moved, Tenures};
 use super::row::{RowReader, StoredExecution};
 use crate::delivery::{Failure, Kind};
 use crate::error::Result;
@@ -37,6 +37,13 @@ pub(super) struct Sealed {
     places: HashMap<u64, (u64, usize)>,
     /// Failed deliveries that are to be forwarded.
     unforwarded: Vec<Uuid>,
+}
+
+impl Sealed {
+    /// Returns the number of the records that were read.
+    pub(super) fn records(&self) -> usize {
+        self.batches.values().map(|batch| batch.records.len()).sum()
+    }
 }
 
 /// A part as it is in the database.
@@ -76,13 +83,13 @@ struct RefilledCall {
 }
 
 impl Shared {
-    /// Brings parts into the lanes. Returns `false` if the lease is over.
+    /// Brings parts into the lanes that were read under these tenures. Returns `false` if the lease is over.
     pub(super) async fn bring(
         &self,
         rows: &[Row],
         refill: &mut Refill,
         recovered: bool,
-        sealed: &mut Sealed,
+        (tenures, sealed): (&Tenures, &mut Sealed),
     ) -> Result<bool> {
         let mut parts = rows.iter().map(|row| self.part(row)).collect::<Result<Vec<_>>>()?;
         self.complete_replays(&mut parts).await?;
@@ -92,7 +99,8 @@ impl Shared {
             return Ok(false);
         }
         for part in parts {
-            if !ownership.has_had(part.first_seq) && ownership.serves(part.shard) {
+            let is_current = ownership.serves_under(part.shard, tenures);
+            if is_current && !ownership.has_had(part.first_seq) {
                 self.bring_part(&mut ownership, part, (&mut beside, sealed), refill, recovered);
             }
         }
@@ -100,7 +108,7 @@ impl Shared {
     }
 
     /// Hands over the batches whose records were all read, and what is to be forwarded.
-    pub(super) fn bring_batches(&self, sealed: Sealed, refill: &mut Refill) {
+    pub(super) fn bring_batches(&self, sealed: Sealed, tenures: &Tenures, refill: &mut Refill) {
         refill.unforwarded.extend(sealed.unforwarded);
         // This node may have sealed one before the look.
         let live: HashSet<u64> = {
@@ -112,7 +120,8 @@ impl Shared {
                 .collect()
         };
         for (id, mut batch) in sealed.batches {
-            if !self.ownership().serves(self.shard_of(&batch.sealed.lane)) {
+            let shard = self.shard_of(&batch.sealed.lane);
+            if !self.ownership().serves_under(shard, tenures) {
                 // Its next owner reads all of it.
                 self.give_up(&batch.records);
                 continue;
@@ -130,15 +139,20 @@ impl Shared {
         }
     }
 
-    /// Gives up records of a batch whose shard another node is to have.
+    /// Gives up records of a batch whose shard another node has, or is to have.
     fn give_up(&self, records: &[(usize, Record)]) {
         for (_, record) in records {
-            if self.ownership().take_back(record) {
-                self.left_elsewhere(record);
-                self.arrivals().left.push(record.payload.cost());
-            }
+            // It was handed out no more if the shard was let go.
+            let _ = self.ownership().take_back(record);
+            self.left_elsewhere(record);
+            self.arrivals().left.push(record.payload.cost());
         }
         self.arrived.notify_waiters();
+    }
+
+    /// Gives up what was read of batches of which this node reads no more.
+    pub(super) fn give_up_sealed(&self, sealed: &Sealed) {
+        sealed.batches.values().for_each(|batch| self.give_up(&batch.records));
     }
 
     fn part(&self, row: &Row) -> Result<StoredPart> {

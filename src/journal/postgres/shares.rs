@@ -11,7 +11,7 @@ use super::connect::{NOW, time};
 use super::error::Trouble;
 use super::node::{NodeThread, millis};
 use super::params::int;
-use super::refill::Load;
+use super::refill::{Load, Tenures};
 use super::{Params, Shared};
 use crate::time::{Timestamp, fleet};
 
@@ -177,18 +177,18 @@ impl Shared {
         if taken.is_empty() {
             return;
         }
-        let mut shards = Vec::new();
+        let mut tenures = Tenures::new();
         let mut calls = 0;
         let mut ownership = self.ownership();
         for (shard, epoch, waiting) in taken {
             let Ok(number) = u16::try_from(*shard) else { continue };
             ownership.held.insert(number, *epoch);
-            shards.push(*shard);
+            tenures.insert(number, *epoch);
             calls += usize::try_from(*waiting).unwrap_or(0);
         }
         drop(ownership);
         self.backlog.fetch_add(calls, Ordering::AcqRel);
-        let load = Load { shards, after: -1, calls, sealed: None, moved: None };
+        let load = Load { tenures, after: -1, calls, sealed: None, moved: None };
         self.arrivals().loads.push_back(load);
         self.arrived.notify_waiters();
     }
@@ -223,6 +223,9 @@ impl Shared {
             };
             let calls = loads.iter().map(|load| load.calls).sum();
             self.backlog.fetch_sub(calls, Ordering::AcqRel);
+            loads.iter().filter_map(|load| load.sealed.as_ref()).for_each(|sealed| {
+                self.give_up_sealed(sealed);
+            });
         }
         self.withdraw(shards);
     }

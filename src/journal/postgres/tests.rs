@@ -7,6 +7,7 @@ mod kept;
 mod lease;
 mod moving;
 mod refused;
+mod restored;
 mod server;
 mod slow;
 mod takeover;
@@ -25,6 +26,7 @@ use crate::journal::{Batches, History, Queue, Recovery};
 use node::NodeThread;
 use op::Op;
 use params::Columns;
+use refill::InboxPart;
 use server::Server;
 
 fn options(server: &Server, schema: &str) -> Options {
@@ -276,7 +278,9 @@ async fn a_node_leaves_the_inbox_and_the_batches_of_other_nodes_alone() {
         let ops = [Op::Conclude { batch: 1, conclusion }, Op::Forget { batch: 1 }];
         node.shared.ops.push_all(ops);
         node.shared.written().await.unwrap();
-        node.shared.arrivals().inbox.push_back(1);
+        let held = node.shared.ownership().held.clone();
+        let parts = held.into_iter().map(|(shard, epoch)| InboxPart { first_seq: 1, shard, epoch });
+        node.shared.arrivals().inbox.extend(parts);
         while node.refill().await.unwrap().is_some() {}
     };
     // As one that stood still goes on with what it had read before its shards were taken.

@@ -11,6 +11,7 @@ use super::error::Trouble;
 use super::node::NodeThread;
 use super::op::{AppendOp, Op, Part};
 use super::params::int;
+use super::refill::InboxPart;
 use super::{Params, Shared};
 use crate::time::Timestamp;
 
@@ -154,10 +155,14 @@ impl Shared {
     /// Has parts brought that are stored, and that no caller has: those of this node's shards, which no
     /// other node looks for.
     fn bring_stored(&self, parts: &[Part]) {
-        let own: Vec<i64> = {
+        let own: Vec<InboxPart> = {
             let ownership = self.ownership();
             let own = parts.iter().filter(|part| ownership.serves(part.shard));
-            own.map(|part| int(part.first_seq)).collect()
+            own.filter_map(|Part { first_seq, shard, .. }| {
+                let epoch = *ownership.held.get(shard)?;
+                Some(InboxPart { first_seq: int(*first_seq), shard: *shard, epoch })
+            })
+            .collect()
         };
         self.arrivals().inbox.extend(own);
         self.arrived.notify_waiters();
