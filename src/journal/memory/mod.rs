@@ -88,7 +88,8 @@ impl MemoryJournal {
             self.enqueue(&execution, seed, here)
         };
         let finished = match completion {
-            Completion::Continues | Completion::Over => false,
+            // A discard may have gone before a flush.
+            Completion::Continues | Completion::Over => execution.state().is_finished(),
             Completion::Completed { error, message } => execution.complete(error, message),
             Completion::Discarded => execution.discard(),
         };

@@ -458,6 +458,21 @@ async fn an_execution_whose_last_call_is_settled_is_finished_by_the_next_process
 }
 
 #[tokio::test]
+async fn a_flush_that_comes_after_a_discard_leaves_the_execution_finished() {
+    let parent = tempfile::tempdir().unwrap();
+    let journal = open(parent.path());
+    let (discarded, execution) = commit(&[], Completion::Discarded);
+    let (flush, _) = commit(&[], Completion::Continues);
+    let flush = Commit { execution, ..flush };
+    for commit in [discarded, flush] {
+        journal.append(commit).await.unwrap();
+    }
+    journal.close().await;
+    let finished = "SELECT count(*) FROM executions WHERE finished_at IS NOT NULL";
+    assert_eq!(number(parent.path(), finished), 1);
+}
+
+#[tokio::test]
 async fn a_call_is_not_replayed_after_the_log_has_removed_it() {
     let parent = tempfile::tempdir().unwrap();
     let journal = open(parent.path());
