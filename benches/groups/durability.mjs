@@ -67,7 +67,15 @@ function throughputs(server, entry, redis) {
   const { socket } = redis
   const job = { url, socket, requests: REQUESTS.bullmq, warmUp: 500 }
   const bullmq = () => counted(server, 'bullmq', () => runCandidate('bullmq.mjs', job))
-  return { ...candidates, bullmq }
+  const added = () =>
+    runCandidate('bullmq-completion.mjs', {
+      url,
+      socket,
+      stepMs: STEP_MS,
+      completions: COMPLETIONS,
+      warmUp: WARM_UP,
+    })
+  return { ...candidates, bullmq, added }
 }
 
 const completion = (server, entry, dataDir, stepMs) =>
@@ -136,6 +144,19 @@ function sizeOf(directory) {
 const perSecond = (round) => round.requests / (round.elapsedMs / 1000)
 const cpuEach = (round) => round.cpuUs / round.requests
 
+const times = (name, rounds) => [
+  detail(
+    `${name}: median`,
+    'µs',
+    rounds.map(({ medianUs }) => medianUs),
+  ),
+  detail(
+    `${name}: p99`,
+    'µs',
+    rounds.map(({ p99Us }) => p99Us),
+  ),
+]
+
 function detailsOf(all) {
   const throughput = ['memory', 'fsync', 'os', 'bullmq'].filter((name) => all[name])
   return [
@@ -156,18 +177,8 @@ function detailsOf(all) {
     ...[
       ['completion', `steps of ${STEP_MS} ms`],
       ['saturated', 'steps of no time'],
-    ].flatMap(([name, steps]) => [
-      detail(
-        `complete(), 32 at once, ${steps}: median`,
-        'µs',
-        all[name].map(({ medianUs }) => medianUs),
-      ),
-      detail(
-        `complete(), 32 at once, ${steps}: p99`,
-        'µs',
-        all[name].map(({ p99Us }) => p99Us),
-      ),
-    ]),
+    ].flatMap(([name, steps]) => times(`complete(), 32 at once, ${steps}`, all[name])),
+    ...(all.added ? times('Queue.addBulk, 32 at once', all.added) : []),
     detail(
       'first delivery, 1,000 wait',
       'ms',
@@ -183,7 +194,7 @@ function detailsOf(all) {
   ]
 }
 
-function figuresOf({ memory, fsync, bullmq, completion: hooks, few, many, sizes }) {
+function figuresOf({ memory, fsync, bullmq, added, completion: hooks, few, many, sizes }) {
   const ratio = (one, other, measure) =>
     one && other && pairedRatios(one.map(measure), other.map(measure))
   return [
@@ -207,6 +218,13 @@ function figuresOf({ memory, fsync, bullmq, completion: hooks, few, many, sizes 
       10,
       'x',
       hooks?.map(({ p99Us, fsyncUs }) => p99Us / fsyncUs),
+    ),
+    figure(
+      'p99 of complete(), 32 at once, against Queue.addBulk of BullMQ, AOF always',
+      '<=',
+      0.3,
+      'x',
+      ratio(hooks, added, ({ p99Us }) => p99Us),
     ),
     figure(
       'first delivery with 1,000,000 waiting against 1,000',
