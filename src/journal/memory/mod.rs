@@ -140,9 +140,9 @@ impl MemoryJournal {
     /// Moves those postponed records into their lanes that `wanted` accepts. Returns them by lane,
     /// number and attempts.
     pub(super) fn recall(&self, wanted: RecordFilter<'_>) -> Vec<(Lane, u64, u32)> {
-        let hastened = self.postponed().take(wanted);
+        let mut postponed = self.postponed();
         let mut recalled = Vec::new();
-        for ((_, seq), (lane, record)) in hastened {
+        for ((_, seq), (lane, record)) in postponed.take(wanted) {
             recalled.push((lane.clone(), seq, record.attempts));
             self.put(lane, record);
         }
@@ -151,6 +151,7 @@ impl MemoryJournal {
 
     /// Takes the waiting and postponed records of the lanes that `is_taken` accepts.
     pub(super) fn withdraw(&self, is_taken: &dyn Fn(&Lane) -> bool) -> Vec<Record> {
+        let mut postponed = self.postponed();
         let mut records = Vec::new();
         self.lanes().retain(|lane, queue| {
             let stays = !is_taken(lane);
@@ -159,7 +160,7 @@ impl MemoryJournal {
             }
             stays
         });
-        let taken = self.postponed().take_lanes(is_taken);
+        let taken = postponed.take_lanes(is_taken);
         records.extend(taken.into_values().map(|(_, record)| record));
         records
     }
@@ -169,6 +170,8 @@ impl MemoryJournal {
         self.lanes().keys().cloned().collect()
     }
 
+    /// Locks the postponed records. It is held until those that leave are in their lanes, so that who looks
+    /// at both misses none.
     fn postponed(&self) -> MutexGuard<'_, Postponed> {
         self.postponed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -261,4 +264,30 @@ pub(super) fn discarded(item: &Item, seed: u64) -> Entry {
     entry.failure = Some(Box::new(failure));
     entry.settled_at = Some(Timestamp::now());
     entry
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::execution::Retention;
+    use crate::journal::contract::{commit, completed, lane};
+    use crate::journal::{Queue, Recovery};
+
+    /// A record that was in neither place at that moment would stay behind, and be delivered twice.
+    #[tokio::test]
+    async fn lanes_are_withdrawn_with_what_is_on_its_way_into_them() {
+        let journal = MemoryJournal::new(Retention::default());
+        for round in 0..2000 {
+            journal.append(commit(&["a"], completed()).0).await.unwrap();
+            let record = journal.lease(&lane("a")).await.unwrap();
+            journal.delay(lane("a"), record, Timestamp::default());
+            let withdrawn = thread::scope(|scope| {
+                scope.spawn(|| journal.wake_due(Timestamp::now()));
+                scope.spawn(|| journal.withdraw(&|_| true)).join().unwrap()
+            });
+            assert_eq!(withdrawn.len(), 1, "round {round}");
+        }
+    }
 }

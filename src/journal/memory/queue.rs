@@ -44,17 +44,14 @@ impl Queue for MemoryJournal {
 
     fn wake_due(&self, now: Timestamp) -> (Vec<Lane>, Option<Timestamp>) {
         let mut postponed = self.postponed();
-        let due = postponed.take_due(now);
-        let next = postponed.next();
-        drop(postponed);
         let mut touched = Vec::new();
-        for (lane, record) in due.into_values() {
+        for (lane, record) in postponed.take_due(now).into_values() {
             if !touched.contains(&lane) {
                 touched.push(lane.clone());
             }
             self.put(lane, record);
         }
-        (touched, next)
+        (touched, postponed.next())
     }
 
     fn hasten(&self, _now: Timestamp, wanted: RecordFilter<'_>) -> Vec<Lane> {
@@ -70,7 +67,8 @@ impl Queue for MemoryJournal {
     }
 
     fn lease_rest(&self) -> Vec<Record> {
-        let delayed = self.postponed().take(|_, _| true);
+        let mut postponed = self.postponed();
+        let delayed = postponed.take(|_, _| true);
         #[cfg_attr(not(test), expect(unused_mut, reason = "only a simulation needs an order"))]
         let mut waiting = self.lanes().drain().flat_map(|(_, queue)| queue).collect::<Vec<_>>();
         #[cfg(test)]

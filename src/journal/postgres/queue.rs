@@ -433,10 +433,14 @@ impl Queue for PostgresJournal {
         lanes_of(recalled)
     }
 
-    /// 0 while the lease is over: its renewal has every lane looked at again.
+    /// 0 while nothing of the lane is handed out: the renewal of the lease has every lane looked at again,
+    /// and a shard that comes back has its lanes filled anew.
     fn waiting(&self, lane: &Lane) -> usize {
-        let has_lease = self.shared.ownership().is_valid();
-        if has_lease { self.shared.memory.waiting(lane) } else { 0 }
+        let is_served = {
+            let ownership = self.shared.ownership();
+            ownership.is_valid() && ownership.serves(self.shared.shard_of(lane))
+        };
+        if is_served { self.shared.memory.waiting(lane) } else { 0 }
     }
 
     /// With those that wait for a lease.

@@ -66,3 +66,16 @@ async fn a_lane_whose_lease_is_back_is_looked_at_while_the_lanes_are_full() {
     assert_eq!(node.refill().await.unwrap().unwrap().lanes, [lane("a")]);
     assert!(node.room().now_or_never().is_none());
 }
+
+#[tokio::test]
+async fn nothing_waits_in_a_lane_that_another_node_is_to_have() {
+    let Some(server) = Server::start() else { return };
+    let node = open(options(&server, "fleet")).unwrap();
+    let (commit, _) = commit(&["a"], completed());
+    node.append(commit).await.unwrap();
+    let shard = node.shared.shard_of(&lane("a"));
+    node.shared.ownership().draining.insert(shard);
+    assert!(node.join(&lane("a")).is_none());
+    // A task that gathers ends with this, instead of looking again and again.
+    assert_eq!(node.waiting(&lane("a")), 0);
+}
