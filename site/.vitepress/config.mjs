@@ -151,6 +151,8 @@ export default defineConfig({
           page('Architecture', 'design/architecture'),
           page('Decisions', 'design/decisions'),
           page('Format of the journal', 'design/journal-format'),
+          page('Steps', 'design/step-files'),
+          page('Simulations', 'design/simulations'),
         ],
       },
       {
