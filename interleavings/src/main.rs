@@ -22,6 +22,8 @@ mod completions;
 mod error;
 #[path = "../../src/observability/events.rs"]
 mod events;
+#[path = "../../src/engine/batches/flushes.rs"]
+mod flushes;
 #[path = "../../src/engine/lifecycle/handle.rs"]
 mod handle;
 #[path = "../../src/binding/held.rs"]

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::budget::{Room, ready, room_for};
 use crate::engine::shared::SharedParts;
+use crate::flushes::Flushes;
 
 pub(super) fn drain_ends() {
     let shared = Arc::new(SharedParts::new(100));
@@ -48,6 +49,23 @@ pub(super) fn drain_spares_what_waits() {
     block_on(shared.pending.drained(|| 0));
     recovery.join().unwrap();
     delivery.join().unwrap();
+}
+
+/// Batches that cannot be stored and wait, from before and while flushes begin.
+pub(super) fn flushes_are_heard() {
+    let flushes = Arc::<Flushes>::default();
+    let mut seen = flushes.begun();
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let flushes = Arc::clone(&flushes);
+            thread::spawn(move || drop(flushes.begin()))
+        })
+        .collect();
+    while seen < 2 {
+        block_on(flushes.next(&mut seen));
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert!(!flushes.is_under_way());
 }
 
 pub(super) fn memory_is_given() {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use super::records::{BatchRecords, FailedAttempt, interrupted};
 use super::result::BatchResult;
 use super::{BatchLanes, ClosedBatch, TURN, no_batches};
@@ -15,7 +17,6 @@ use crate::journal::{Journal, Lane};
 use crate::observability::events::{BatchEvent, Topic};
 use crate::observability::metrics::DelayedBatch;
 use crate::time::Timestamp;
-use futures_util::future::BoxFuture;
 
 /// The waits between attempts to store a batch: it is kept until it is stored or refused.
 const UNTIL_STORED: Delays = Delays::Exponential {

@@ -348,7 +348,8 @@ impl WriterThread {
 
 /// Returns the error of a replay whose execution the log has removed.
 fn removed() -> Error {
-    let message = "the log has not the execution of this replay any more (log.retention)";
+    let message = "the log has removed the calls of this replay (log.maxAgeDays, \
+                   log.maxExecutionsPerWorkflow)";
     Error::new(ErrorKind::Journal, message)
 }
 
